@@ -1,0 +1,1 @@
+"""Who attempts a task: the agents, and the small protocol that they obey."""

@@ -1,0 +1,39 @@
+"""What an agent file says, as frozen values; `taskcal.agents.file` reads them from YAML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from taskcal.core.task import Network
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedSpec:
+    """Plays a solution with a probability: `success` maps task-id globs to it, the longest match wins."""
+
+    name: str
+    success: Mapping[str, float] = field(default_factory=lambda: {"*": 0.5})
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSpec:
+    """A shell command inside the sandbox. `timeout` (seconds) caps the task's own; None fields are the task's."""
+
+    name: str
+    run: str
+    install: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    network: Network | None = None
+    user: str | None = None
+    workdir: str | None = None
+    lost_pattern: str | None = None
+    timeout: float | None = None
+
+
+AgentSpec = SimulatedSpec | CommandSpec
