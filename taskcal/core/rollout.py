@@ -33,7 +33,8 @@ class GroupId(NamedTuple):
         return f"{self.task}/{self.variant}" if self.variant else self.task
 
 
-class RolloutId(NamedTuple):
+@dataclass(frozen=True, slots=True, order=True)
+class RolloutId:
     """The name of one rollout; `attempt` counts retries of the same `index`, both from 0."""
 
     group: GroupId
