@@ -1,0 +1,86 @@
+"""Where a rollout lives: the protocol that agents and graders see, so that neither knows what a container is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from taskcal.core.task import FileCopy
+
+    Sink = Callable[[bytes], None]
+    """Receives a script's output, standard output and standard error together, as it appears."""
+
+ROOM = "/run/taskcal"
+"""Where taskcal's own files are inside a sandbox: prompt, answer, usage.json and bin/."""
+
+ROOT_USER = "0"
+"""Who runs setup, start and checks."""
+
+
+class Ending(StrEnum):
+    """How a script ended. A sandbox that died is no ending: that raises `SandboxLost`."""
+
+    EXITED = "exited"
+    TIMED_OUT = "timed-out"
+    OUT_OF_MEMORY = "out-of-memory"
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What to run in a sandbox with `/bin/sh`, and how.
+
+    `source` goes in as an argument (visible to everything in the sandbox) or, with `hidden`, through standard input.
+    `user` None is the image's own, `workdir` None the environment's; `timeout` is in seconds.
+    """
+
+    source: str
+    timeout: float
+    user: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    hidden: bool = False
+    service: str = ""
+    workdir: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptResult:
+    """How a script ended and what it printed: standard output and error apart, each at most `limit` bytes from the end.
+
+    `exit_code` is None unless `ending` is exited.
+    """
+
+    ending: Ending
+    exit_code: int | None
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def ok(self) -> bool:
+        """It exited with status 0."""
+        return self.exit_code == 0
+
+    @property
+    def tail(self) -> str:
+        """The last lines of what it printed, for a reason or a note; at most 500 characters on one line."""
+        text = (self.stdout + self.stderr).decode(errors="replace").strip()
+        return " | ".join(line.strip() for line in text.splitlines() if line.strip())[-500:]
+
+
+class Sandbox(Protocol):
+    """One container, with its services, for one rollout."""
+
+    def run(self, script: Script, *, sink: Sink | None = None, limit: int = 65536) -> ScriptResult:
+        """Run a script and wait for it. Raises SandboxLost or EngineLost where our side broke, never for its status."""
+        ...
+
+    def put(self, files: Sequence[FileCopy]) -> None:
+        """Copy files of the taskset into the sandbox, owned by root, modes kept."""
+        ...
+
+    def close(self) -> None:
+        """Remove the container and its services; closing twice is harmless."""
+        ...

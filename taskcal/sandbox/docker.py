@@ -1,0 +1,301 @@
+"""The container engine: a thin typed layer over the docker SDK, and the only place that imports it.
+
+Every error of the SDK, of its HTTP library and of the socket below is translated in `translated`, once. What callers
+see is `EngineLost` (the engine did not answer, or refused), `SandboxLost` (the container is not there any more) or
+`ImageLost`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
+
+import docker
+import docker.errors
+import docker.utils
+import requests.exceptions
+import urllib3.exceptions
+
+from taskcal.errors import EngineLost, ImageLost, LostError, MissingError, SandboxLost
+from taskcal.sandbox.facts import ContainerInfo, ExecResult, ImageInfo
+from taskcal.sandbox.stream import pump
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from taskcal.sandbox.stream import ExecCall
+
+FOREIGN_ERRORS = (
+    docker.errors.DockerException,
+    requests.exceptions.RequestException,
+    urllib3.exceptions.HTTPError,
+    OSError,
+)
+"""Everything that the SDK is known to raise; a test holds this against the SDK's own list."""
+
+NO_ENGINE = "no container engine answers at {endpoint}: {error}; run `taskcal doctor --fix`, or start Docker"
+
+
+@contextlib.contextmanager
+def translated(what: str, missing: type[LostError] = SandboxLost) -> Iterator[None]:
+    """Turn any foreign error into ours; `missing` is what a 404 means in this place."""
+    try:
+        yield
+    except (docker.errors.NotFound, docker.errors.ImageNotFound) as error:
+        raise missing(f"{what}: {_explanation(error)}") from error
+    except docker.errors.APIError as error:
+        gone = error.status_code == 409 and "is not running" in _explanation(error)
+        raise (missing if gone else EngineLost)(f"{what}: {_explanation(error)}") from error
+    except FOREIGN_ERRORS as error:
+        raise EngineLost(f"{what}: {error}") from error
+
+
+def _explanation(error: docker.errors.APIError) -> str:
+    return " ".join(str(error.explanation or error).split())
+
+
+class DockerEngine:
+    """One connection to an engine, safe to share between threads."""
+
+    def __init__(self, client: docker.APIClient) -> None:
+        """Wrap a client that has answered; use `connect`."""
+        self._client: Any = client  # the SDK's stubs miss what is used here
+        facts = client.version()
+        self.version = str(facts.get("Version", "unknown"))
+        self.api_version = str(facts.get("ApiVersion", "unknown"))
+        self.architecture = str(facts.get("Arch", "unknown"))
+        self.product = str((facts.get("Components") or [{}])[0].get("Name", "Docker")).split()[0]
+
+    @classmethod
+    def connect(cls, *, connections: int = 16) -> Self:
+        """Reach the engine that DOCKER_HOST names, or the default one. Raises MissingError where none answers."""
+        endpoint = "the default socket"
+        try:
+            settings = docker.utils.kwargs_from_env()
+            endpoint = settings.get("base_url") or endpoint
+            return cls(docker.APIClient(version="auto", timeout=120, max_pool_size=connections, **settings))
+        except FOREIGN_ERRORS as error:
+            raise MissingError(NO_ENGINE.format(endpoint=endpoint, error=_shortest(error))) from error
+
+    @property
+    def endpoint(self) -> str:
+        """Where the engine answers."""
+        return docker.utils.kwargs_from_env().get("base_url") or "unix:///var/run/docker.sock"
+
+    @property
+    def data_root(self) -> str | None:
+        """The engine's storage folder on its host, where it says."""
+        with translated("asking the engine about itself"):
+            root = self._client.info().get("DockerRootDir")
+        return str(root) if root else None
+
+    def close(self) -> None:
+        """Give the sockets back."""
+        self._client.close()
+
+    # Images
+
+    def image(self, name: str) -> ImageInfo | None:
+        """The image of that name or id, or None where the engine has none."""
+        try:
+            with translated(f"inspecting image {name}", ImageLost):
+                facts = self._client.inspect_image(name)
+        except ImageLost:
+            return None
+        config = facts.get("Config") or {}
+        return ImageInfo(
+            id=facts["Id"],
+            labels=config.get("Labels") or {},
+            volumes=tuple(config.get("Volumes") or ()),
+            entrypoint=tuple(config.get("Entrypoint") or ()),
+            command=tuple(config.get("Cmd") or ()),
+            size=int(facts.get("Size", 0)),
+        )
+
+    def pull(self, name: str, timeout: int) -> None:
+        """Pull an image, at most `timeout` seconds of silence long. Raises ImageLost."""
+        repository, tag = docker.utils.parse_repository_tag(name)
+        client = docker.APIClient(version=self._client.api_version, timeout=timeout, **docker.utils.kwargs_from_env())
+        try:
+            with translated(f"pulling {name}", ImageLost):
+                _follow(client.pull(repository, tag=tag or "latest", stream=True, decode=True), lambda _: None)
+        except EngineLost as error:
+            raise ImageLost(str(error)) from error
+        finally:
+            client.close()
+
+    def build(self, folder: str, *, network: bool, labels: Mapping[str, str], log: Callable[[str], None]) -> str:
+        """Build a folder's Dockerfile with the classic builder and give the image's id. Raises ImageLost."""
+        ids: list[str] = []
+
+        def step(event: Mapping[str, Any]) -> None:
+            log(str(event.get("stream", "")))
+            if "ID" in (event.get("aux") or {}):
+                ids.append(event["aux"]["ID"])
+
+        with translated(f"building {folder}", ImageLost):
+            mode = "default" if network else "none"
+            options = {"rm": True, "forcerm": True, "decode": True, "labels": dict(labels), "network_mode": mode}
+            _follow(self._client.build(path=folder, **options), step)
+        if not ids:
+            raise ImageLost(f"building {folder}: the engine named no image")
+        return ids[-1]
+
+    def import_image(self, tar: BinaryIO, tag: str, *, labels: Mapping[str, str], command: Sequence[str]) -> None:
+        """Make a one-layer image of a root file system. Raises EngineLost."""
+        changes = [f"CMD {json.dumps(list(command))}", *_label_changes(labels)]
+        repository, name = docker.utils.parse_repository_tag(tag)
+        with translated(f"importing {tag}", ImageLost):
+            answer = self._client.import_image_from_data(tar, repository=repository, tag=name, changes=changes)
+            _follow((json.loads(line) for line in str(answer).splitlines() if line), lambda _: None)
+
+    def commit(self, container: str, tag: str, info: ImageInfo, labels: Mapping[str, str]) -> str:
+        """Freeze a container as an image with the entrypoint and command of `info`, and give its id."""
+        changes = [
+            f"ENTRYPOINT {json.dumps(list(info.entrypoint))}",
+            f"CMD {json.dumps(list(info.command))}",
+            *_label_changes(labels),
+        ]
+        repository, name = docker.utils.parse_repository_tag(tag)
+        with translated(f"committing {tag}"):
+            return str(self._client.commit(container, repository=repository, tag=name, changes=changes)["Id"])
+
+    def images_labelled(self, label: str) -> tuple[tuple[str, Mapping[str, str]], ...]:
+        """Id and labels of every image that carries a label."""
+        with translated("listing images", ImageLost):
+            rows = self._client.images(filters={"label": label})
+        return tuple((row["Id"], row.get("Labels") or {}) for row in rows)
+
+    def remove_image(self, name: str) -> None:
+        """Remove an image; one that is gone or in use is left as it is."""
+        with contextlib.suppress(LostError), translated(f"removing image {name}", ImageLost):
+            self._client.remove_image(name)
+
+    # Containers
+
+    def create(self, image: str, host_config: Mapping[str, Any], **config: Any) -> str:
+        """Create a container and give its id. Raises ImageLost where the image is gone, EngineLost otherwise."""
+        with translated(f"creating a container of {image}", ImageLost):
+            host = self._client.create_host_config(**host_config)
+            return str(self._client.create_container(image, host_config=host, **config)["Id"])
+
+    def start(self, container: str) -> None:
+        """Start a created container."""
+        with translated("starting a container"):
+            self._client.start(container)
+
+    def put_archive(self, container: str, archive: bytes) -> None:
+        """Unpack a tar archive at the container's root."""
+        with translated("copying files into a container"):
+            self._client.put_archive(container, "/", archive)
+
+    def is_running(self, container: str) -> bool:
+        """Whether the engine believes that the container runs; False for one that is gone."""
+        try:
+            with translated("inspecting a container"):
+                return bool(self._client.inspect_container(container)["State"]["Running"])
+        except SandboxLost:
+            return False
+
+    def logs(self, container: str, lines: int = 20) -> str:
+        """The last lines of what a container's first process printed; empty where there is nothing to read."""
+        try:
+            with translated("reading a container's log"):
+                return str(self._client.logs(container, tail=lines).decode(errors="replace").strip())
+        except LostError:
+            return ""
+
+    def remove(self, container: str) -> None:
+        """Remove a container at once with its volumes; one that is already gone or going is a success."""
+        with translated("removing a container"):
+            try:
+                self._client.remove_container(container, force=True, v=True)
+            except docker.errors.APIError as error:
+                if error.status_code not in {404, 409}:
+                    raise
+
+    def containers_labelled(self, label: str) -> tuple[ContainerInfo, ...]:
+        """Every container, running or not, that carries a label (`name` or `name=value`)."""
+        with translated("listing containers"):
+            rows = self._client.containers(all=True, filters={"label": label})
+        return tuple(ContainerInfo(row["Id"], row.get("Labels") or {}) for row in rows)
+
+    # Networks
+
+    def create_network(self, name: str, labels: Mapping[str, str]) -> str:
+        """A bridge of its own on which containers cannot reach each other; gives its id."""
+        options = {"com.docker.network.bridge.enable_icc": "false"}
+        with translated(f"creating network {name}", EngineLost):
+            return str(self._client.create_network(name, driver="bridge", options=options, labels=dict(labels))["Id"])
+
+    def networks_labelled(self, label: str) -> tuple[ContainerInfo, ...]:
+        """Every network that carries a label."""
+        with translated("listing networks", EngineLost):
+            rows = self._client.networks(filters={"label": label})
+        return tuple(ContainerInfo(row["Id"], row.get("Labels") or {}) for row in rows)
+
+    def remove_network(self, network: str) -> None:
+        """Remove a network; one that is gone is a success."""
+        with translated("removing a network", EngineLost), contextlib.suppress(docker.errors.NotFound):
+            self._client.remove_network(network)
+
+    # Execs
+
+    def exec(self, container: str, argv: Sequence[str], call: ExecCall) -> ExecResult:
+        """Run a command in a running container until it ends or the deadline passes; the process itself is not killed.
+
+        The exit status alone does not tell a dead container from a failing command (137, 126): ask `is_running` and try
+        again before believing a non-zero one.
+        """
+        with translated("running a command in a container"):
+            name = self._client.exec_create(
+                container,
+                list(argv),
+                stdin=call.stdin is not None,
+                user=call.user or "",
+                environment=dict(call.env),
+                workdir=call.workdir,
+            )["Id"]
+            with self._attached(name) as (sock, early):
+                finished = pump(sock, early, call)
+            code = self._client.exec_inspect(name)["ExitCode"] if finished else None
+        return ExecResult(code, call.stdout.value(), call.stderr.value())
+
+    @contextlib.contextmanager
+    def _attached(self, exec_id: str) -> Iterator[tuple[socket.socket, bytes]]:
+        """Start an exec: its socket, and the bytes that came right behind the HTTP headers.
+
+        The SDK's own `exec_start(socket=True)` drops those bytes, so this makes the same request and looks first.
+        """
+        headers = {"Connection": "Upgrade", "Upgrade": "tcp"}
+        url = self._client._url("/exec/{0}/start", exec_id)  # noqa: SLF001 - see above
+        answer = self._client._post_json(url, headers=headers, data={"Tty": False, "Detach": False}, stream=True)  # noqa: SLF001
+        try:
+            self._client._raise_for_status(answer)  # noqa: SLF001
+            reader = answer.raw._fp.fp  # noqa: SLF001
+            sock = reader.raw._sock  # noqa: SLF001
+            sock.setblocking(False)
+            yield sock, reader.peek()  # what is there, without waiting
+        finally:
+            answer.close()
+
+
+def _follow(events: Iterable[Mapping[str, Any]], step: Callable[[Mapping[str, Any]], None]) -> None:
+    """Read a progress stream to its end. Raises ImageLost with the engine's own words where it reports an error."""
+    for event in events:
+        if "error" in event:
+            raise ImageLost(" ".join(str(event["error"]).split()))
+        step(event)
+
+
+def _label_changes(labels: Mapping[str, str]) -> list[str]:
+    return [f"LABEL {name}={json.dumps(value)}" for name, value in labels.items()]
+
+
+def _shortest(error: BaseException) -> str:
+    """The innermost reason, since the SDK wraps a refused connection four times."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return str(error)

@@ -1,0 +1,55 @@
+"""Removing what runs left behind: by label, never by name, and never anything of a run that may be alive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from taskcal.sandbox.labels import KEPT, RUN, Owner
+
+if TYPE_CHECKING:
+    from taskcal.sandbox.docker import DockerEngine
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """What dead runs of this machine left on the engine."""
+
+    runs: tuple[str, ...] = ()
+    containers: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether there is anything."""
+        return bool(self.containers or self.networks)
+
+    def __str__(self) -> str:
+        """As a person reads it."""
+        return f"{len(self.containers)} containers and {len(self.networks)} networks of {len(self.runs)} dead runs"
+
+
+def leftovers(engine: DockerEngine, *, kept: bool = False) -> Leftovers:
+    """Everything whose run is certainly dead; with `kept` also the containers that a person asked to keep."""
+    containers = [c for c in engine.containers_labelled(RUN) if Owner.of(c.labels).is_dead()]
+    containers = [c for c in containers if kept or KEPT not in c.labels]
+    networks = [n for n in engine.networks_labelled(RUN) if Owner.of(n.labels).is_dead()]
+    runs = sorted({row.labels[RUN] for row in (*containers, *networks)})
+    return Leftovers(tuple(runs), tuple(c.id for c in containers), tuple(n.id for n in networks))
+
+
+def sweep(engine: DockerEngine, found: Leftovers) -> None:
+    """Remove what was found; what is gone by now is no error."""
+    for container in found.containers:
+        engine.remove(container)
+    for network in found.networks:
+        engine.remove_network(network)
+
+
+def sweep_run(engine: DockerEngine, run: str) -> None:
+    """Remove every container and network of one run, except the containers that a person asked to keep."""
+    label = f"{RUN}={run}"
+    for container in engine.containers_labelled(label):
+        if KEPT not in container.labels:
+            engine.remove(container.id)
+    for network in engine.networks_labelled(label):
+        engine.remove_network(network.id)
