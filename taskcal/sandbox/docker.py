@@ -220,7 +220,14 @@ class DockerEngine:
         """Every container, running or not, that carries a label (`name` or `name=value`)."""
         with translated("listing containers"):
             rows = self._client.containers(all=True, filters={"label": label})
-        return tuple(ContainerInfo(row["Id"], row.get("Labels") or {}) for row in rows)
+        return tuple(
+            ContainerInfo(row["Id"], row.get("Labels") or {}, (row.get("Names") or [""])[0].lstrip("/")) for row in rows
+        )
+
+    def rename(self, container: str, name: str) -> None:
+        """Give a container another name."""
+        with translated("renaming a container"):
+            self._client.rename(container, name)
 
     # Networks
 

@@ -27,6 +27,7 @@ class ContainerInfo:
 
     id: str
     labels: Mapping[str, str]
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

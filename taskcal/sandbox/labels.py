@@ -1,8 +1,8 @@
 """Who made a container: the labels that let a later command find what a dead run left, and nothing else.
 
-A process id alone names nobody: two machines, or two CI containers, can share one engine and both have a pid 12. So a run
-is told by the kernel's boot id, the pid namespace, the pid and the start time of its process, and only a run whose boot id
-and namespace are ours can be known to be dead.
+A process id alone names nobody: two machines, or two CI containers, can share one engine and both have a pid 12. So a
+run is told by the kernel's boot id, the pid namespace, the pid and the start time of its process, and only a run whose
+boot id and namespace are ours can be known to be dead.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ NAMESPACE = "taskcal.pidns"
 PID = "taskcal.pid"
 STARTED = "taskcal.started"
 ROLLOUT = "taskcal.rollout"
-KEPT = "taskcal.kept"
+KEPT_PREFIX = "taskcal-kept-"
+"""How a container is named that a person asked to keep: labels cannot be added to a running container."""
 
 
 @dataclass(frozen=True, slots=True)

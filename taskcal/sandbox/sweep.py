@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taskcal.sandbox.labels import KEPT, RUN, Owner
+from taskcal.sandbox.labels import KEPT_PREFIX, RUN, Owner
 
 if TYPE_CHECKING:
     from taskcal.sandbox.docker import DockerEngine
+    from taskcal.sandbox.facts import ContainerInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Leftovers:
 def leftovers(engine: DockerEngine, *, kept: bool = False) -> Leftovers:
     """Everything whose run is certainly dead; with `kept` also the containers that a person asked to keep."""
     containers = [c for c in engine.containers_labelled(RUN) if Owner.of(c.labels).is_dead()]
-    containers = [c for c in containers if kept or KEPT not in c.labels]
+    containers = [c for c in containers if kept or not is_kept(c)]
     networks = [n for n in engine.networks_labelled(RUN) if Owner.of(n.labels).is_dead()]
     runs = sorted({row.labels[RUN] for row in (*containers, *networks)})
     return Leftovers(tuple(runs), tuple(c.id for c in containers), tuple(n.id for n in networks))
@@ -49,7 +50,12 @@ def sweep_run(engine: DockerEngine, run: str) -> None:
     """Remove every container and network of one run, except the containers that a person asked to keep."""
     label = f"{RUN}={run}"
     for container in engine.containers_labelled(label):
-        if KEPT not in container.labels:
+        if not is_kept(container):
             engine.remove(container.id)
     for network in engine.networks_labelled(label):
         engine.remove_network(network.id)
+
+
+def is_kept(container: ContainerInfo) -> bool:
+    """Whether a person asked to keep this container."""
+    return container.name.startswith(KEPT_PREFIX)

@@ -1,0 +1,78 @@
+"""One script in one container, and the truth about how it ended.
+
+The engine's exit status is ambiguous: 137 comes from a script that was killed, from one that ran out of memory, and
+from a container that was removed or died under the exec; the container's state may still say running for 300 ms. A
+second exec tells at once: a dead container answers 126 or an error. So every status that a dying container can cause
+is believed only after a probe, and the probe brings the kernel's count of out-of-memory kills with it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from taskcal.errors import SandboxLost
+from taskcal.sandbox import Ending, Script, ScriptResult, Sink
+from taskcal.sandbox.stream import ExecCall, Tail
+
+if TYPE_CHECKING:
+    from taskcal.sandbox.docker import DockerEngine
+    from taskcal.sandbox.facts import ExecResult
+
+PROBE_SECONDS = 20.0
+PROBE = """
+for f in /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control; do
+  [ -r "$f" ] && while read -r name count; do [ "$name" = oom_kill ] && echo "$count"; done <"$f"
+done
+exit 0
+"""
+
+KILLED = 137
+NOT_STARTED = 126
+
+
+def execute(
+    engine: DockerEngine, container: str, script: Script, *, sink: Sink | None = None, limit: int = 65536
+) -> ScriptResult:
+    """Run a script with `sh` and classify its ending. Raises SandboxLost where the container died under it."""
+    call = ExecCall(
+        deadline=time.monotonic() + script.timeout,
+        stdout=Tail(limit),
+        stderr=Tail(limit),
+        user=script.user,
+        workdir=script.workdir,
+        env=script.env,
+        stdin=script.source.encode() if script.hidden else None,
+        sink=sink,
+    )
+    argv = ("sh",) if script.hidden else ("sh", "-c", script.source)
+    done = engine.exec(container, argv, call)
+    kills = _out_of_memory_kills(engine, container) if done.exit_code in {KILLED, NOT_STARTED} else 0
+    return classify(done, kills)
+
+
+def classify(done: ExecResult, out_of_memory_kills: int) -> ScriptResult:
+    """How a script ended, given that its container is alive and how often the kernel killed in it for memory.
+
+    None is a deadline. 137 with kills counted is out of memory; 137 without is the script's own doing (it was killed,
+    or returned that status), which is an ordinary exit.
+    """
+    if done.exit_code is None:
+        ending = Ending.TIMED_OUT
+    elif done.exit_code == KILLED and out_of_memory_kills:
+        ending = Ending.OUT_OF_MEMORY
+    else:
+        ending = Ending.EXITED
+    code = done.exit_code if ending is Ending.EXITED else None
+    return ScriptResult(ending, code, done.stdout, done.stderr)
+
+
+def _out_of_memory_kills(engine: DockerEngine, container: str) -> int:
+    """Ask the container itself. Raises SandboxLost where it does not answer as a living one does."""
+    call = ExecCall(deadline=time.monotonic() + PROBE_SECONDS, stdout=Tail(4096), stderr=Tail(4096), user="0")
+    answer = engine.exec(container, ("sh", "-c", PROBE), call)
+    if answer.exit_code != 0:
+        said = (answer.stdout + answer.stderr).decode(errors="replace").strip()
+        raise SandboxLost(f"the sandbox died while a script ran in it ({said or f'probe: {answer.exit_code}'})")
+    counts = [int(word) for word in answer.stdout.split() if word.isdigit()]
+    return max(counts, default=0)

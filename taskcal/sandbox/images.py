@@ -1,0 +1,206 @@
+"""Images: found, pulled or built, and baked. A setup that costs a minute costs it once, not once a rollout.
+
+A baked image is named by what went into it: the base image's id, the bytes and modes of the files, the text of the
+setup, the environment's variables and workdir, and those params that the setup's text names. The other params do not
+reach the setup, so they cannot make one image differ from another unnoticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from taskcal.core.task import Limits, NetworkMode
+from taskcal.errors import ImageLost, LostError, SetupLost
+from taskcal.sandbox import ROOT_USER, Script
+from taskcal.sandbox.archive import digest, pack
+from taskcal.sandbox.execute import execute
+from taskcal.sandbox.labels import BAKE, BLANK
+from taskcal.sandbox.once import Once
+from taskcal.sandbox.scope import FIRST_PROCESS, RunScope, host_config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from taskcal.core.task import Environment, FileCopy, ImageSource, Scalar, Service
+    from taskcal.sandbox.facts import ImageInfo
+
+PULL_SECONDS = 30
+LOST_PLACES = "/dev/shm"  # noqa: S108 - named because a commit leaves it out, not used as a scratch folder
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What is baked onto a base image; `env` and `params` are what the setup may read."""
+
+    setup: str
+    files: tuple[FileCopy, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+    workdir: str | None = None
+    limits: Limits = field(default_factory=Limits)
+    timeout: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedImages:
+    """Everything that a rollout of one group starts from: image ids, the sandbox's and by service name."""
+
+    sandbox: str
+    services: Mapping[str, str]
+
+
+class Images:
+    """The images of one run; safe to ask from many threads, and each image is made once."""
+
+    def __init__(self, scope: RunScope, *, network: bool, log: Callable[[str], None]) -> None:
+        """`network` says whether builds and setups may reach one; `log` is told what takes time."""
+        self._scope = scope
+        self._network = network
+        self._log = log
+        self._sources: Once[ImageInfo] = Once()
+        self._baked: Once[str] = Once()
+
+    def prepare(self, environment: Environment, params: Mapping[str, Scalar], timeout: float) -> PreparedImages:
+        """The images of an environment and its services. Raises ImageLost, SetupLost or EngineLost."""
+        recipe = Recipe(
+            setup=environment.setup,
+            files=environment.files,
+            env=environment.env,
+            params=named_params(environment.setup, params),
+            workdir=environment.workdir,
+            limits=environment.limits,
+            timeout=timeout,
+        )
+        services = {service.name: self._service(service, params, timeout) for service in environment.services}
+        return PreparedImages(self.bake(self.find(environment.source), recipe), services)
+
+    def find(self, source: ImageSource) -> ImageInfo:
+        """A base image: there already, or pulled, or built. Raises ImageLost."""
+        return self._sources.get(source, lambda: self._build(source) if source.build else self._pull(source))
+
+    def bake(self, base: ImageInfo, recipe: Recipe) -> str:
+        """The id of an image with a recipe applied; the base's own where the recipe is empty. Raises SetupLost."""
+        if not recipe.setup.strip() and not recipe.files:
+            return base.id
+        archive = pack(recipe.files)
+        key = bake_key(base.id, archive, recipe)
+        return self._baked.get(key, lambda: self._bake(base, recipe, archive, key))
+
+    def _service(self, service: Service, params: Mapping[str, Scalar], timeout: float) -> str:
+        recipe = Recipe(
+            setup=service.setup,
+            files=service.files,
+            env=service.env,
+            params=named_params(service.setup, params),
+            limits=service.limits,
+            timeout=timeout,
+        )
+        return self.bake(self.find(service.source), recipe)
+
+    def _pull(self, source: ImageSource) -> ImageInfo:
+        name = source.image or ""
+        found = self._scope.engine.image(name)
+        if found is None:
+            self._log(f"pulling {name}")
+            self._scope.engine.pull(name, PULL_SECONDS)
+            found = self._scope.engine.image(name)
+        if found is None:
+            raise ImageLost(f"image {name} is not there after pulling it")
+        return found
+
+    def _build(self, source: ImageSource) -> ImageInfo:
+        self._log(f"building {source.build}")
+        lines: list[str] = []
+        try:
+            name = self._scope.engine.build(
+                source.build or "", network=self._network, labels={BAKE: "build"}, log=lines.append
+            )
+        except LostError as error:
+            raise type(error)(f"{error}{_last_words(lines)}") from error
+        found = self._scope.engine.image(name)
+        if found is None:
+            raise ImageLost(f"building {source.build}: the image is gone")
+        return found
+
+    def _bake(self, base: ImageInfo, recipe: Recipe, archive: bytes, key: str) -> str:
+        tag = f"taskcal/baked:{key}"
+        if (found := self._scope.engine.image(tag)) is not None:
+            return found.id
+        self._log(f"baking {' '.join(recipe.setup.split())[:60] or 'files'}")
+        engine = self._scope.engine
+        mode = NetworkMode.BRIDGE if self._network else NetworkMode.NONE
+        container = engine.create(
+            base.id,
+            host_config(recipe.limits, self._scope.network_mode(mode)),
+            entrypoint=list(FIRST_PROCESS),
+            command=[],
+            labels=self._scope.labels("bake"),
+            environment=dict(recipe.env),
+            working_dir=recipe.workdir,
+        )
+        try:
+            engine.put_archive(container, archive)
+            engine.start(container)
+            self._set_up(container, recipe, base.volumes)
+            return engine.commit(container, tag, base, {**BLANK, BAKE: key})
+        finally:
+            engine.remove(container)
+
+    def _set_up(self, container: str, recipe: Recipe, volumes: tuple[str, ...]) -> None:
+        source = setup_script(recipe.setup, (*volumes, LOST_PLACES))
+        script = Script(source, recipe.timeout, user=ROOT_USER, env=recipe.params, hidden=True)
+        result = execute(self._scope.engine, container, script)
+        if not result.ok:
+            what = result.ending.value if result.exit_code is None else f"exit {result.exit_code}"
+            raise SetupLost(f"setup failed ({what}): {result.tail}")
+
+
+def named_params(script: str, params: Mapping[str, Scalar]) -> dict[str, str]:
+    """Those params that a script's text names, as environment variables."""
+    words = set(re.findall(r"\w+", script))
+    return {name: text for name, text in as_variables(params).items() if name in words}
+
+
+def as_variables(params: Mapping[str, Scalar]) -> dict[str, str]:
+    """Params as scripts see them: text as it is, true and false in YAML's spelling, null as the empty string."""
+    return {name: _as_text(value) for name, value in params.items()}
+
+
+def _as_text(value: Scalar) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def bake_key(base: str, archive: bytes, recipe: Recipe) -> str:
+    """24 hex digits of SHA-256 over all that decides what the baked image holds."""
+    parts = [base, digest(archive), recipe.setup, recipe.workdir, sorted(recipe.env.items())]
+    text = json.dumps([*parts, sorted(recipe.params.items())])
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def setup_script(setup: str, places: tuple[str, ...]) -> str:
+    """The setup, and then a look for files newer than its beginning in the places that a commit leaves out."""
+    quoted = " ".join("'" + place.replace("'", "'\\''") + "'" for place in places)
+    return f"""mark=/.taskcal-mark; : >$mark
+cat >/.taskcal-setup <<'TASKCAL_END_OF_SETUP'
+{setup}
+TASKCAL_END_OF_SETUP
+sh /.taskcal-setup </dev/null; status=$?; rm -f /.taskcal-setup
+[ $status = 0 ] || exit $status
+for place in {quoted}; do
+  [ -d "$place" ] || continue
+  found=$(find "$place" -newer $mark ! -type d 2>/dev/null | head -n 1)
+  [ -z "$found" ] || {{ echo "setup wrote $found, which lies under $place and cannot be baked"; exit 1; }}
+done
+rm -f $mark; exit 0
+"""
+
+
+def _last_words(lines: list[str]) -> str:
+    words = " | ".join(line.strip() for line in lines if line.strip())
+    return f" ({words[-300:]})" if words else ""

@@ -1,0 +1,45 @@
+"""Work that many threads want and one does: the value, or the failure, is made once for each key."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+Value = TypeVar("Value")
+
+
+class Once(Generic[Value]):
+    """A memory of results by key; a `LostError` is remembered like a result, so that a broken image fails once."""
+
+    def __init__(self) -> None:
+        """Start with nothing made."""
+        self._lock = threading.Lock()
+        self._slots: dict[Hashable, _Slot[Value]] = {}
+
+    def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """The value for a key, made by the first who asks while the others wait. Raises what `make` raised."""
+        with self._lock:
+            slot = self._slots.setdefault(key, _Slot())
+        return slot.get(make)
+
+
+class _Slot(Generic[Value]):
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._values: list[Value] = []
+        self._failure: Exception | None = None
+
+    def get(self, make: Callable[[], Value]) -> Value:
+        with self._lock:
+            if self._failure is not None:
+                raise self._failure
+            if not self._values:
+                try:
+                    self._values.append(make())
+                except Exception as failure:
+                    self._failure = failure
+                    raise
+            return self._values[0]

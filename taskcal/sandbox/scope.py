@@ -1,0 +1,60 @@
+"""What one run shares on the engine: its labels, and its own bridge for containers that may reach a network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from taskcal.core.task import Limits, NetworkMode
+from taskcal.sandbox.labels import ROLLOUT, Owner
+from taskcal.sandbox.once import Once
+from taskcal.sandbox.sweep import sweep_run
+
+if TYPE_CHECKING:
+    from taskcal.sandbox.docker import DockerEngine
+
+FIRST_PROCESS = ("sh", "-c", "while :; do sleep 100000 & wait $!; done")
+"""Reaps every orphan and survives `kill -9 -1` from an exec, also at a full pids limit."""
+
+LARGEST_FILE = 8 * 1024**3
+"""Bytes of one file in a sandbox: its disk is the host's, and the engine has no quota for it."""
+
+
+class RunScope:
+    """One run on one engine; everything that it makes carries the run's labels."""
+
+    def __init__(self, engine: DockerEngine, run: str) -> None:
+        """Begin a run; nothing is made on the engine yet."""
+        self.engine = engine
+        self.run = run
+        self._owner = Owner.here()
+        self._network: Once[str] = Once()
+
+    def labels(self, rollout: str = "") -> dict[str, str]:
+        """The labels for a container of this run."""
+        return {**self._owner.labels(self.run), **({ROLLOUT: rollout} if rollout else {})}
+
+    def network_mode(self, mode: NetworkMode) -> str:
+        """What the engine is told: `none`, or the run's own bridge, made when the first container needs it."""
+        if mode is NetworkMode.NONE:
+            return "none"
+        name = f"taskcal-{self.run}"
+        self._network.get(name, lambda: self.engine.create_network(name, self.labels()))
+        return name
+
+    def close(self) -> None:
+        """Remove everything that the run still has on the engine."""
+        sweep_run(self.engine, self.run)
+
+
+def host_config(limits: Limits, network: str) -> dict[str, Any]:
+    """The bounds of any container that runs a stranger's code. Memory and swap together are the memory limit."""
+    return {
+        "network_mode": network,
+        "mem_limit": limits.memory,
+        "memswap_limit": limits.memory,
+        "nano_cpus": int(limits.cpus * 1e9),
+        "pids_limit": limits.pids,
+        "security_opt": ["no-new-privileges"],
+        "ulimits": [{"Name": "fsize", "Soft": LARGEST_FILE, "Hard": LARGEST_FILE}],
+        "log_config": {"Type": "json-file", "Config": {"max-size": "1m", "max-file": "1"}},
+    }
