@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from taskcal.errors import LostError, SandboxLost, ServiceLost, SetupLost
-from taskcal.sandbox import ROOM, ROOT_USER, Script, ScriptResult, Sink
+from taskcal.sandbox import ROOM, ROOT_USER, Script, ScriptResult
 from taskcal.sandbox.archive import pack
 from taskcal.sandbox.execute import execute
 from taskcal.sandbox.images import as_variables
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from taskcal.core.task import Environment, FileCopy, Network, Scalar, Service
+    from taskcal.sandbox import Sink
     from taskcal.sandbox.images import PreparedImages
 
 READY_SECONDS = 60.0

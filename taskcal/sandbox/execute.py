@@ -12,10 +12,11 @@ import time
 from typing import TYPE_CHECKING
 
 from taskcal.errors import SandboxLost
-from taskcal.sandbox import Ending, Script, ScriptResult, Sink
+from taskcal.sandbox import Ending, Script, ScriptResult
 from taskcal.sandbox.stream import ExecCall, Tail
 
 if TYPE_CHECKING:
+    from taskcal.sandbox import Sink
     from taskcal.sandbox.docker import DockerEngine
     from taskcal.sandbox.facts import ExecResult
 
