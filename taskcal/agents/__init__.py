@@ -1,1 +1,69 @@
-"""Who attempts a task: the agents, and the small protocol that they obey."""
+"""Who attempts a task: the small protocol that every agent obeys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from taskcal.core.rollout import Usage
+
+if TYPE_CHECKING:
+    from taskcal.core.rollout import Stop
+    from taskcal.core.task import Group, Network, Task
+    from taskcal.sandbox import Sandbox, Sink
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What an agent is given beside the sandbox: the group, its own seed, seconds to work, and where its log goes."""
+
+    group: Group
+    seed: int
+    timeout: float
+    log: Sink
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """How an agent ended, and what it says it consumed. Its answer is in the sandbox's answer file."""
+
+    stop: Stop
+    turns: int | None = None
+    usage: Usage = field(default_factory=Usage)
+
+
+class Agent(Protocol):
+    """Acts in a sandbox until it is done."""
+
+    @property
+    def name(self) -> str:
+        """Its name in reports."""
+        ...
+
+    @property
+    def about(self) -> str:
+        """One sentence for every place where the name is shown and could mislead; '' where it cannot."""
+        ...
+
+    @property
+    def install(self) -> str:
+        """A script that is baked onto each image before the first rollout; '' for none."""
+        ...
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds that cap the task's own timeout; None for no cap."""
+        ...
+
+    @property
+    def network(self) -> Network | None:
+        """The network of its sandboxes; None for the task's own."""
+        ...
+
+    def refusal(self, task: Task) -> str | None:
+        """Why this agent cannot attempt a task at all, or None."""
+        ...
+
+    def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:
+        """Attempt the task. Raises a LostError where our side broke; the agent's own failures are stops."""
+        ...

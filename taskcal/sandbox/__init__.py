@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 ROOM = "/run/taskcal"
 """Where taskcal's own files are inside a sandbox: prompt, answer, usage.json and bin/."""
 
+PROMPT_FILE = f"{ROOM}/prompt"
+ANSWER_FILE = f"{ROOM}/answer"
+USAGE_FILE = f"{ROOM}/usage.json"
+
 ROOT_USER = "0"
 """Who runs setup, start and checks."""
 
@@ -72,6 +76,11 @@ class ScriptResult:
 
 class Sandbox(Protocol):
     """One container, with its services, for one rollout."""
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """What the task's own scripts see beside the environment's variables; never given to the agent's process."""
+        ...
 
     def run(self, script: Script, *, sink: Sink | None = None, limit: int = 65536) -> ScriptResult:
         """Run a script and wait for it. Raises SandboxLost or EngineLost where our side broke, never for its status."""

@@ -1,0 +1,128 @@
+"""The agent that is a shell command in the sandbox: Claude Code, Codex, a script of one's own."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from taskcal.agents import Acted
+from taskcal.agents.play import stop_of
+from taskcal.agents.redact import Redactor
+from taskcal.errors import AgentInstallLost, ProviderLost, UsageError
+from taskcal.host import search_within
+from taskcal.sandbox import ANSWER_FILE, PROMPT_FILE, ROOM, USAGE_FILE, Script
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from taskcal.agents import Attempt
+    from taskcal.agents.spec import CommandSpec
+    from taskcal.core.task import Network, Task
+    from taskcal.sandbox import Sandbox, ScriptResult
+
+LONGEST_VARIABLE = 100 * 1024
+"""Bytes of prompt that reach the agent as a variable; the kernel refuses one of 128 KiB with E2BIG."""
+
+NOT_FOUND = (126, 127)
+TEMPORARY_FAILURE = 75
+PATTERN_SECONDS = 2.0
+WRITE_SECONDS = 60.0
+
+START = f"""umask 022
+[ -z "${{TASKCAL_PROMPT+x}}" ] || printf %s "$TASKCAL_PROMPT" >{PROMPT_FILE}
+PATH={ROOM}/bin:$PATH; export PATH
+"""
+
+
+@dataclass(frozen=True)
+class CommandAgent:
+    """Runs the command of an agent file as the environment's user, or the file's."""
+
+    spec: CommandSpec
+    about: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name in its file."""
+        return self.spec.name
+
+    @property
+    def install(self) -> str:
+        """The file's install step."""
+        return self.spec.install
+
+    @property
+    def timeout(self) -> float | None:
+        """The file's cap."""
+        return self.spec.timeout
+
+    @property
+    def network(self) -> Network | None:
+        """The file's network."""
+        return self.spec.network
+
+    def refusal(self, task: Task) -> str | None:  # noqa: ARG002 - the protocol's
+        """A command can attempt every task."""
+        return None
+
+    def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:
+        """Run the command once, its output streamed to the log with every secret replaced."""
+        spec, environment = self.spec, attempt.group.task.environment
+        user = spec.user or environment.user
+        secrets = read_secrets(spec.secrets, os.environ)
+        redactor = Redactor(secrets, attempt.log)
+        script = Script(
+            START + spec.run,
+            attempt.timeout,
+            user=user,
+            env={**self._variables(sandbox, attempt, user), **spec.env, **secrets},
+            workdir=spec.workdir,
+        )
+        try:
+            result = sandbox.run(script, sink=redactor.write)
+        finally:
+            redactor.close()
+        clean = redactor.clean
+        return self._acted(replace(result, stdout=clean(result.stdout), stderr=clean(result.stderr)))
+
+    def _variables(self, sandbox: Sandbox, attempt: Attempt, user: str | None) -> dict[str, str]:
+        paths = {
+            "TASKCAL_PROMPT_FILE": PROMPT_FILE,
+            "TASKCAL_ANSWER_FILE": ANSWER_FILE,
+            "TASKCAL_USAGE_FILE": USAGE_FILE,
+        }
+        prompt = attempt.group.variant.prompt
+        if len(prompt.encode()) <= LONGEST_VARIABLE:
+            return {**paths, "TASKCAL_PROMPT": prompt}
+        for piece in pieces(prompt, LONGEST_VARIABLE // 4):
+            script = Script(f'printf %s "$PIECE" >>{PROMPT_FILE}', WRITE_SECONDS, user=user, env={"PIECE": piece})
+            sandbox.run(script)
+        return paths
+
+    def _acted(self, result: ScriptResult) -> Acted:
+        """Tell the agent's own failures from those that are not its fault."""
+        if result.exit_code in NOT_FOUND:
+            raise AgentInstallLost(
+                f"the agent's command was not found or cannot run (exit {result.exit_code}): {result.tail}"
+            )
+        said = (result.stdout + result.stderr).decode(errors="replace")
+        pattern = self.spec.lost_pattern
+        if result.exit_code == TEMPORARY_FAILURE or (pattern and search_within(pattern, said, PATTERN_SECONDS)):
+            raise ProviderLost(f"the agent says that it is not its fault (exit {result.exit_code}): {result.tail}")
+        return Acted(stop_of(result))
+
+
+def read_secrets(names: tuple[str, ...], host: Mapping[str, str]) -> dict[str, str]:
+    """The values of named variables of the host. Raises UsageError for one that is not set."""
+    missing = [name for name in names if not host.get(name)]
+    if missing:
+        raise UsageError(
+            f"the agent needs the secret {missing[0]}, which is not set; run `export {missing[0]}=…` first"
+        )
+    return {name: host[name] for name in names}
+
+
+def pieces(text: str, length: int) -> Iterator[str]:
+    """A text in pieces of at most `length` characters (so at most four times as many bytes)."""
+    return (text[start : start + length] for start in range(0, len(text), length))

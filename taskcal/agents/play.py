@@ -1,0 +1,147 @@
+"""Agents that know the answer: noop does nothing, oracle plays the first solution, simulated plays one sometimes.
+
+They test a taskset and try out the tool without a model. A solution runs as the agent would: as the environment's
+user, in its workdir; unlike an agent it sees the params.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import random
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from taskcal.agents import Acted
+from taskcal.core.rollout import Stop
+from taskcal.sandbox import ANSWER_FILE, Ending, Script
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from taskcal.agents import Attempt
+    from taskcal.agents.spec import SimulatedSpec
+    from taskcal.core.task import FileCopy, Network, Task
+    from taskcal.sandbox import Sandbox, ScriptResult
+
+
+class Play(Protocol):
+    """What can be played: a solution or a wrong answer."""
+
+    @property
+    def run(self) -> str:
+        """Its script."""
+        ...
+
+    @property
+    def answer(self) -> str | None:
+        """Its final message."""
+        ...
+
+    @property
+    def files(self) -> tuple[FileCopy, ...]:
+        """What it brings."""
+        ...
+
+
+def play(sandbox: Sandbox, attempt: Attempt, move: Play) -> Acted:
+    """Carry out a solution or a wrong answer as the agent would."""
+    sandbox.put(move.files)
+    source = move.run
+    if move.answer is not None:
+        source = f"printf %s {shlex.quote(move.answer)} >{ANSWER_FILE}\n{source}"
+    script = Script(source, attempt.timeout, user=attempt.group.task.environment.user, env=sandbox.variables)
+    return Acted(stop_of(sandbox.run(script, sink=attempt.log)))
+
+
+def stop_of(result: ScriptResult) -> Stop:
+    """Why an agent ended, from how its process did."""
+    if result.ending is Ending.TIMED_OUT:
+        return Stop.TIMEOUT
+    if result.ending is Ending.OUT_OF_MEMORY:
+        return Stop.OUT_OF_MEMORY
+    return Stop.FINISHED if result.ok else Stop.CRASHED
+
+
+@dataclass(frozen=True)
+class Noop:
+    """Ends at once: what a task gives to nobody."""
+
+    name: str = "noop"
+    about: str = "does nothing: every reward is the unchanged state's"
+    install: str = ""
+    timeout: float | None = None
+    network: Network | None = None
+
+    def refusal(self, task: Task) -> str | None:  # noqa: ARG002 - the protocol's
+        """Nothing can be done to every task."""
+        return None
+
+    def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:  # noqa: ARG002 - the protocol's
+        """Do nothing."""
+        return Acted(Stop.FINISHED)
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """Plays the first solution: what a task gives to somebody who knows."""
+
+    name: str = "oracle"
+    about: str = "plays each task's first solution: every task should pass"
+    install: str = ""
+    timeout: float | None = None
+    network: Network | None = None
+
+    def refusal(self, task: Task) -> str | None:
+        """A task without a solution cannot be played."""
+        return None if task.solutions else "the oracle needs a solution, and the task has none"
+
+    def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:
+        """Play the first solution."""
+        return play(sandbox, attempt, attempt.group.task.solutions[0])
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """Plays a solution with a known probability per task, else a wrong answer or nothing; seeded."""
+
+    spec: SimulatedSpec
+    install: str = ""
+    network: Network | None = None
+    about: str = "no model: plays declared solutions with set probabilities, to try out taskcal"
+
+    @property
+    def name(self) -> str:
+        """The name in its file."""
+        return self.spec.name
+
+    @property
+    def timeout(self) -> float | None:
+        """The cap in its file."""
+        return self.spec.timeout
+
+    def refusal(self, task: Task) -> str | None:
+        """A task without a solution cannot be played, unless it should never succeed."""
+        if task.solutions or probability(self.spec.success, task.id) == 0.0:
+            return None
+        return "the simulated agent needs a solution, and the task has none"
+
+    def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:
+        """Throw the dice of this rollout's seed and play what they say."""
+        task = attempt.group.task
+        move = choose(random.Random(attempt.seed), task, probability(self.spec.success, task.id))  # noqa: S311 - no secret
+        return Acted(Stop.FINISHED) if move is None else play(sandbox, attempt, move)
+
+
+def probability(success: Mapping[str, float], task: str) -> float:
+    """The probability of the longest glob that matches a task's id; 0 where none does."""
+    matching = [pattern for pattern in success if fnmatch.fnmatchcase(task, pattern)]
+    return success[max(matching, key=len)] if matching else 0.0
+
+
+def choose(dice: random.Random, task: Task, success: float) -> Play | None:
+    """A solution with probability `success`, else evenly a wrong answer or nothing (None)."""
+    if dice.random() < success:
+        return dice.choice(task.solutions)
+    moves: Sequence[Play | None] = (None, *task.wrong)
+    return dice.choice(moves)

@@ -1,0 +1,128 @@
+"""What will be run, in which order, and what must not be run at all.
+
+Rollouts of different tasks are interleaved: every group gets its first rollout before any gets its second, so that a
+run cut short has measured each task a little.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from taskcal.core.rollout import RolloutId
+from taskcal.core.task import GraderSandbox, Network, NetworkMode
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from taskcal.core.task import Group, Limits, Task, Taskset, Variant
+
+Plan = tuple["PlannedRollout", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRollout:
+    """One rollout to run."""
+
+    id: RolloutId
+    group: Group
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What the operator lets a task ask for; None is no bound."""
+
+    network: NetworkMode = NetworkMode.BRIDGE
+    memory: int | None = None
+    cpus: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which tasks and variants to take; empty takes all. Values match exactly first, then as globs."""
+
+    tasks: tuple[str, ...] = ()
+    params: tuple[tuple[str, str], ...] = ()
+    tags: tuple[str, ...] = ()
+    limit: int | None = None
+
+
+def plan(groups: Iterable[Group], group_size: int, done: Collection[str] = ()) -> Plan:
+    """Every rollout that is still to run: `group_size` for each group, without the keys in `done`, interleaved."""
+    everything = tuple(groups)
+    return tuple(
+        PlannedRollout(rollout, group)
+        for index in range(group_size)
+        for group in everything
+        if (rollout := RolloutId(group.id, index, 0)).key not in done
+    )
+
+
+def rollout_seed(run_seed: int, rollout: RolloutId) -> int:
+    """A seed of its own for every rollout, in [0, 2^63): the same for each attempt at it, on any machine."""
+    digest = hashlib.sha256(f"{run_seed}/{rollout.key}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def select(taskset: Taskset, selection: Selection) -> tuple[Taskset, tuple[str, ...]]:
+    """The chosen part of a taskset, and each part of the selection that matched nothing."""
+    unmatched = [
+        *(f"--task {name}" for name in selection.tasks if not any(_names(name, t, v) for t, v in _pairs(taskset))),
+        *(f"--tag {tag}" for tag in selection.tags if not any(_matches(tag, t.tags) for t in taskset.tasks)),
+        *(f"--param {n}={v}" for n, v in selection.params if not any(_holds(n, v, x) for _, x in _pairs(taskset))),
+    ]
+    chosen = [replace(task, variants=kept) for task in taskset.tasks if (kept := _kept(task, selection))]
+    if selection.limit is not None:
+        chosen = chosen[: selection.limit]
+    return replace(taskset, tasks=tuple(chosen)), tuple(unmatched)
+
+
+def refusal(task: Task, bounds: Bounds, agent_network: Network | None = None) -> str | None:
+    """Why a task must not or cannot be run here, or None. It is then unmeasured, with this reason."""
+    network = agent_network or task.environment.network
+    if task.grader.sandbox is GraderSandbox.FRESH:
+        return "grader.sandbox: fresh is not available in this version"
+    if network.mode is NetworkMode.HOSTS:
+        return "a list of allowed hosts cannot be enforced here; use network: none, or bridge"
+    if network.mode is NetworkMode.BRIDGE and bounds.network is NetworkMode.NONE:
+        return "it asks for network: bridge, and --allow-network is none"
+    every = (task.environment.limits, *(service.limits for service in task.environment.services))
+    return next((reason for limits in every if (reason := _excess(limits, bounds))), None)
+
+
+def _excess(limits: Limits, bounds: Bounds) -> str | None:
+    if bounds.memory is not None and limits.memory > bounds.memory:
+        return f"it asks for {limits.memory} bytes of memory, and --max-memory allows {bounds.memory}"
+    if bounds.cpus is not None and limits.cpus > bounds.cpus:
+        return f"it asks for {limits.cpus:g} CPUs, and --max-cpus allows {bounds.cpus:g}"
+    return None
+
+
+def _pairs(taskset: Taskset) -> Iterator[tuple[Task, Variant]]:
+    return ((task, variant) for task in taskset.tasks for variant in task.variants)
+
+
+def _kept(task: Task, selection: Selection) -> tuple[Variant, ...]:
+    if selection.tags and not any(_matches(tag, task.tags) for tag in selection.tags):
+        return ()
+    kept = (v for v in task.variants if not selection.tasks or any(_names(n, task, v) for n in selection.tasks))
+    return tuple(v for v in kept if all(_holds(name, value, v) for name, value in selection.params))
+
+
+def _names(name: str, task: Task, variant: Variant) -> bool:
+    full = f"{task.id}/{variant.id}" if variant.id else task.id
+    return name in {task.id, full} or fnmatch.fnmatchcase(task.id, name) or fnmatch.fnmatchcase(full, name)
+
+
+def _matches(pattern: str, values: Collection[str]) -> bool:
+    return pattern in values or any(fnmatch.fnmatchcase(value, pattern) for value in values)
+
+
+def _holds(name: str, value: str, variant: Variant) -> bool:
+    if name not in variant.params:
+        return False
+    found = variant.params[name]
+    text = str(found).lower() if isinstance(found, bool) else str(found)
+    return text == value or fnmatch.fnmatchcase(text, value)

@@ -1,0 +1,237 @@
+"""Runs the checks in the sandbox and hands what they saw to `core.grade`.
+
+Whose failure is what:
+
+    a `run` check ends with another status than 0      score 0, with status and last words as the note
+    a check is still running at its timeout            score 0, noted; what it left is killed
+    `score: stdout`, status 0, last line no number     lost at the grader: it did not say what it is there to say
+    the grader's one script prints no scores           lost at the grader, likewise
+    a regular expression takes too long                score 0, noted
+    the driver itself cannot run or does not finish    lost at the grader
+
+A status of 126 or 127 is a score of 0 as well: it is as often the agent's missing program as the grader's.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from taskcal.core.grade import (
+    FULL,
+    FileState,
+    Score,
+    combine,
+    failed,
+    judge_answer,
+    judge_file,
+    number_on_last_line,
+    scores_on_last_line,
+)
+from taskcal.core.rollout import CheckResult
+from taskcal.core.task import AnswerProbe, FileProbe, RunProbe, ScoreBy
+from taskcal.errors import GraderLost
+from taskcal.grading_driver import (
+    ABSENT,
+    NOT_A_FILE,
+    STOP_EVERYTHING,
+    Job,
+    Record,
+    drive,
+    output_bound,
+    parse,
+    read_file,
+)
+from taskcal.host import search_within
+from taskcal.sandbox import ANSWER_FILE, ROOT_USER, Ending, Script
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from taskcal.core.rollout import Graded, Stop
+    from taskcal.core.task import Check, Grader, Group
+    from taskcal.sandbox import Sandbox
+
+REGEX_SECONDS = 2.0
+REGEX_TEXT = 1024 * 1024
+READ_SECONDS = 30.0
+SLACK_SECONDS = 60.0
+READY_TRIES = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What grading came to: the outcome, the agent's final message (None where it gave none), and a log to keep."""
+
+    graded: Graded
+    answer: str | None
+    log: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Checks that share one exec, in one container; `first` is set for the exec that stops the agent."""
+
+    service: str
+    names: tuple[str, ...]
+    jobs: tuple[Job, ...]
+    first: bool = False
+
+
+ANSWER_JOB = "\0answer"
+SCRIPT_JOB = "\0script"
+
+
+def grade(sandbox: Sandbox, group: Group, stop: Stop) -> Judgement:
+    """Stop the agent, run every check, and combine. Raises GraderLost, or what the sandbox raises when it dies."""
+    task = group.task
+    if task.grader.files:
+        sandbox.run(Script(STOP_EVERYTHING, SLACK_SECONDS, user=ROOT_USER, hidden=True))
+        sandbox.put(task.grader.files)
+    records: dict[str, Record] = {}
+    for batch in batches(task.grader, task.timeouts.grader):
+        before = STOP_EVERYTHING + start_again(task.environment.start, task.environment.ready) if batch.first else ""
+        records.update(_run(sandbox, batch, before, task.grader.env))
+    answer = _answer(records[ANSWER_JOB])
+    scripted = _scripted(records[SCRIPT_JOB], task.grader) if task.grader.run else {}
+    judge = _Judge(records, answer, scripted)
+    results = tuple(_result(check, judge.score(check)) for check in task.grader.checks)
+    return Judgement(combine(results, stop, task.passing), answer, _log(results, records))
+
+
+def batches(grader: Grader, timeout: float) -> tuple[Batch, ...]:
+    """The execs of a grading: the sandbox's shared one first, then one for each service, then the checks alone."""
+    shared = [(ANSWER_JOB, Job(read_file(ANSWER_FILE), READ_SECONDS, whole=True))]
+    if grader.run:
+        shared.append((SCRIPT_JOB, Job(grader.run, timeout)))
+    services: dict[str, list[tuple[str, Job]]] = {}
+    alone: list[tuple[str, Job]] = []
+    for check in grader.checks:
+        if isinstance(check.probe, FileProbe):
+            shared.append((check.name, Job(read_file(check.probe.path), READ_SECONDS, whole=True)))
+        elif isinstance(check.probe, RunProbe):
+            job = (check.name, Job(check.probe.script, check.probe.timeout or timeout))
+            if check.probe.service:
+                services.setdefault(check.probe.service, []).append(job)
+            else:
+                (alone if check.probe.alone else shared).append(job)
+    return (
+        _batch("", shared, first=True),
+        *(_batch(service, jobs) for service, jobs in services.items()),
+        *(_batch("", [job]) for job in alone),
+    )
+
+
+def start_again(start: str, ready: str) -> str:
+    """What `start` had started died with the agent's processes: run it again, without judging how that goes.
+
+    Where the agent broke what `start` needs, the checks will find it broken; that is the agent's doing, not a lost
+    rollout.
+    """
+    text = f"( {start}\n) >/dev/null 2>&1 </dev/null\n" if start.strip() else ""
+    if ready.strip():
+        text += f"tries=0; until ( {ready}\n) >/dev/null 2>&1 </dev/null || [ $tries -ge {READY_TRIES} ]\n"
+        text += "do tries=$((tries + 1)); sleep 0.2; done\n"
+    return text
+
+
+def _batch(service: str, jobs: Sequence[tuple[str, Job]], *, first: bool = False) -> Batch:
+    return Batch(service, tuple(name for name, _ in jobs), tuple(job for _, job in jobs), first)
+
+
+def _run(sandbox: Sandbox, batch: Batch, before: str, env: Mapping[str, str]) -> dict[str, Record]:
+    script = Script(
+        drive(batch.jobs, secrets.token_hex(8), before),
+        timeout=sum(job.timeout for job in batch.jobs) + SLACK_SECONDS,
+        user=ROOT_USER,
+        env={**sandbox.variables, **env, "TASKCAL_ANSWER_FILE": ANSWER_FILE},
+        hidden=True,
+        service=batch.service,
+    )
+    result = sandbox.run(script, limit=output_bound(batch.jobs))
+    if result.ending is not Ending.EXITED:
+        raise GraderLost(f"grading did not finish ({result.ending.value}): {result.tail}")
+    records = parse(result.stdout, len(batch.jobs)) if result.ok else None
+    if records is None:
+        where = f"service {batch.service}" if batch.service else "the sandbox"
+        raise GraderLost(f"the checks could not run in {where} (exit {result.exit_code}): {result.tail}")
+    return dict(zip(batch.names, records, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    records: Mapping[str, Record]
+    answer: str | None
+    scripted: Mapping[str, float]
+
+    def score(self, check: Check) -> Score:
+        probe = check.probe
+        if isinstance(probe, RunProbe):
+            return judge_run(probe, self.records[check.name])
+        if isinstance(probe, FileProbe):
+            state = file_state(self.records[check.name])
+            text = (state.content or b"").decode(errors="replace")
+            return judge_file(probe, state, _matches(probe.matches, text))
+        if isinstance(probe, AnswerProbe):
+            return judge_answer(probe, self.answer, _matches(probe.matches, self.answer or ""))
+        value = self.scripted[check.name]
+        return FULL if value >= 1.0 else Score(value, "the grader's script says so")
+
+
+def judge_run(probe: RunProbe, record: Record) -> Score:
+    """Judge what a script did. Raises GraderLost where it should have printed a number and did not."""
+    if record.late:
+        return failed(f"still running at its timeout: {record.tail}".rstrip(": "))
+    if record.status != 0:
+        return failed(f"exit {record.status}: {record.tail}".rstrip(": "))
+    if probe.score is ScoreBy.EXIT:
+        return FULL
+    value = number_on_last_line(record.stdout.decode(errors="replace"))
+    if value is None:
+        raise GraderLost(
+            f"a check with `score: stdout` must end with a number in [0, 1], not: {record.tail or 'nothing'}"
+        )
+    return FULL if value >= 1.0 else Score(value, record.tail)
+
+
+def file_state(record: Record) -> FileState:
+    """What the driver's read of a file means; one that could not be read in time counts as no regular file."""
+    if record.status == ABSENT:
+        return FileState(exists=False)
+    if record.status == NOT_A_FILE or record.late or record.status != 0:
+        return FileState(exists=True)
+    return FileState(exists=True, content=record.stdout, truncated=record.size > len(record.stdout))
+
+
+def _matches(pattern: str | None, text: str) -> bool | None:
+    return None if pattern is None else search_within(pattern, text[:REGEX_TEXT], REGEX_SECONDS)
+
+
+def _answer(record: Record) -> str | None:
+    content = file_state(record).content
+    return None if content is None else content.decode(errors="replace")
+
+
+def _scripted(record: Record, grader: Grader) -> dict[str, float]:
+    scores = scores_on_last_line(record.stdout.decode(errors="replace"))
+    if scores is None or record.late:
+        raise GraderLost(f"the grader's script printed no scores (exit {record.status}): {record.tail}")
+    missing = [check.name for check in grader.checks if _is_scripted(check) and check.name not in scores]
+    if missing:
+        raise GraderLost(f"the grader's script gave no score for {missing[0]!r}")
+    return scores
+
+
+def _is_scripted(check: Check) -> bool:
+    return not isinstance(check.probe, RunProbe | FileProbe | AnswerProbe)
+
+
+def _result(check: Check, score: Score) -> CheckResult:
+    return CheckResult(check.name, check.weight, score.value, score.note, check.required)
+
+
+def _log(results: Sequence[CheckResult], records: Mapping[str, Record]) -> str:
+    lines = (f"{check.score:.3g}  {check.name}  {check.note}".rstrip() for check in results)
+    said = (f"--- {name}\n{record.tail}" for name, record in records.items() if record.tail and name[0] != "\0")
+    return "\n".join((*lines, *said)) + "\n"
