@@ -1,0 +1,45 @@
+"""What was asked of a run: enough to report it, to resume it, and to see whether two runs can be compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from taskcal.core.calibrate import Band, Question
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One invocation. Digests are SHA-256 in hex; times are ISO 8601 in UTC; `images` maps groups to image ids.
+
+    `notes` are sentences that every report must carry, such as that the agent is no model, or that the base image was
+    built on this machine. `seconds` and `interrupted` are known when the run has ended.
+    """
+
+    id: str
+    taskset: str
+    taskset_files: tuple[str, ...]
+    taskset_digest: str
+    agent: str
+    agent_digest: str
+    group_size: int
+    band: Band
+    seed: int
+    concurrency: int
+    retries: int
+    started_at: str
+    version: str
+    engine: str
+    host: str
+    images: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    seconds: float | None = None
+    interrupted: bool = False
+
+    @property
+    def question(self) -> Question:
+        """What its calibration answers."""
+        return Question(self.group_size, self.band)
