@@ -1,0 +1,191 @@
+"""The words that taskset and agent files are made of: each is a type with its rule and its JSON Schema."""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+from typing import Annotated, ClassVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
+
+from taskcal.core.task import Network, NetworkMode, Scalar
+from taskcal.taskset.paths import Folder, check_destination
+from taskcal.taskset.quantities import parse_duration, parse_memory
+from taskcal.taskset.scalars import as_text, check_writable
+
+IDENTIFIER = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+LONGEST_VALUE = 100_000
+LONGEST_PATTERN = 10_000
+TAKEN = re.compile(
+    "PATH|HOME|IFS|SHELL|ENV|BASH_ENV|PWD|OLDPWD|CDPATH|USER|LOGNAME|TERM|TMPDIR|SHELLOPTS|BASHOPTS|GLOBIGNORE|PS[0-9]"
+    "|PROMPT_COMMAND|PYTHON(PATH|HOME|STARTUP)|PERL5(LIB|OPT)|RUBY(OPT|LIB)|NODE_(OPTIONS|PATH)"
+)
+TAKEN_PREFIXES = ("LD_", "TASKCAL_", "BASH_FUNC_")
+IMAGE = re.compile(
+    r"(?:[A-Za-z0-9][A-Za-z0-9.-]*(?::\d+)?/)?[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*"
+    r"(?::\w[\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?",
+    re.ASCII,
+)
+HOST = re.compile(r"(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(?::\d{1,5})?")
+
+
+class Model(BaseModel):
+    """A map of a YAML file: unknown keys are refused, and null means that the key was not given."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    nullable: ClassVar[frozenset[str]] = frozenset()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, data: object) -> object:
+        if not isinstance(data, dict) or None not in data.values():
+            return data
+        return {key: value for key, value in data.items() if value is not None or cls._keeps_null(key)}
+
+    @classmethod
+    def _keeps_null(cls, key: str) -> bool:
+        """Keep a null that means something, and one under an unknown key, so that the key is reported."""
+        return key in cls.nullable or key not in cls.known_keys()
+
+    @classmethod
+    def known_keys(cls) -> tuple[str, ...]:
+        """Name the keys as they are written in YAML."""
+        return tuple(field.alias or name for name, field in cls.model_fields.items())
+
+
+def _one_line(text: str) -> str:
+    if not text.strip() or "\n" in text or len(text) > 200:
+        raise ValueError("must be one line of 1 to 200 characters")
+    return text
+
+
+def _tag(text: str) -> str:
+    if not re.fullmatch(r"[\w.:/+-]{1,100}", text):
+        raise ValueError("must be a word of letters, digits and ._:/+-")
+    return text
+
+
+def check_param_name(name: str) -> str:
+    """Give `name` back where a param may have it; raises ValueError for what a shell refuses or already uses."""
+    if not SHELL_NAME.fullmatch(name):
+        raise ValueError(f'must be a name that a shell accepts (letters, digits, _), not "{name[:60]}"')
+    if TAKEN.fullmatch(name) or name.startswith(TAKEN_PREFIXES):
+        raise ValueError(f"{name} means something to the shell or to taskcal; choose another name")
+    if name == "id":
+        raise ValueError("id names a variant; choose another name for the param")
+    return name
+
+
+def _env_name(name: str) -> str:
+    if not SHELL_NAME.fullmatch(name):
+        raise ValueError(f'must be a name that a shell accepts (letters, digits, _), not "{name[:60]}"')
+    if name.startswith(TAKEN_PREFIXES):
+        raise ValueError(f"{name} is taskcal's or the loader's own; choose another name")
+    return name
+
+
+def check_scalar(value: object) -> Scalar:
+    """Give `value` back where it can be a param; raises ValueError for lists, maps, NaN and what no variable holds."""
+    if isinstance(value, str):
+        check_writable(value)
+        if len(value) > LONGEST_VALUE:
+            raise ValueError(f"longer than {LONGEST_VALUE:,} characters; put it in a file (files: …)")
+        return value
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("must be a finite number")
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    raise ValueError("must be one value (text, number, true, false or null), not a list or a map")
+
+
+def _env_value(value: object) -> str:
+    scalar = check_scalar(value)
+    if scalar is None:
+        raise ValueError('must have a value; write "" for an empty one')
+    return as_text(scalar)
+
+
+def _pattern(text: str) -> str:
+    if len(text) > LONGEST_PATTERN:
+        raise ValueError(f"a regular expression of more than {LONGEST_PATTERN:,} characters")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    return text
+
+
+def _image(name: str) -> str:
+    if len(name) > 500 or not IMAGE.fullmatch(name):
+        raise ValueError(f'not an image name: "{name[:60]}"; write NAME, NAME:TAG or NAME@sha256:DIGEST')
+    return name
+
+
+def _network(value: object) -> Network:
+    if value in ("none", "bridge"):
+        return Network(NetworkMode(str(value)))
+    if isinstance(value, list) and value:
+        for host in value:
+            if not isinstance(host, str) or not HOST.fullmatch(host):
+                raise ValueError(f'not a host name: "{str(host)[:60]}"')
+        return Network(NetworkMode.HOSTS, tuple(value))
+    raise ValueError("must be none, bridge, or a list of allowed hosts")
+
+
+def _host_path(source: str, info: ValidationInfo) -> str:
+    if not isinstance(info.context, Folder):
+        raise TypeError("a model with paths is validated with the taskset's folder as its context")
+    return info.context.inside(source)
+
+
+def _answer(text: str) -> str:
+    if len(text) > 1024**2:
+        raise ValueError("longer than 1 MiB")
+    return text
+
+
+DURATION_SCHEMA = {
+    "anyOf": [{"type": "string", "pattern": r"^[0-9.]+(ms|s|m|h|d)?"}, {"type": "number", "exclusiveMinimum": 0}],
+    "description": "90s, 15m, 1h, or seconds",
+}
+MEMORY_SCHEMA = {
+    "anyOf": [{"type": "string", "pattern": r"^[0-9.]+ ?[bkmgtBKMGT]?"}, {"type": "integer", "minimum": 6291456}],
+    "description": "2g, 512m, or bytes",
+}
+NETWORK_SCHEMA = {"anyOf": [{"enum": ["none", "bridge"]}, {"type": "array", "items": {"type": "string"}}]}
+SCALAR_SCHEMA = {"type": ["string", "number", "boolean", "null"]}
+USER = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,31})?$"
+
+Id = Annotated[str, Field(pattern=rf"^{IDENTIFIER}$")]
+Line = Annotated[str, AfterValidator(_one_line)]
+Tag = Annotated[str, AfterValidator(_tag)]
+ParamName = Annotated[str, AfterValidator(check_param_name)]
+ParamValue = Annotated[Scalar, PlainValidator(check_scalar), WithJsonSchema(SCALAR_SCHEMA)]
+EnvName = Annotated[str, AfterValidator(_env_name)]
+EnvValue = Annotated[str, BeforeValidator(_env_value), WithJsonSchema({"type": ["string", "number", "boolean"]})]
+Env = dict[EnvName, EnvValue]
+Seconds = Annotated[float, BeforeValidator(parse_duration), WithJsonSchema(DURATION_SCHEMA)]
+Memory = Annotated[int, BeforeValidator(parse_memory), WithJsonSchema(MEMORY_SCHEMA)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
+Image = Annotated[str, AfterValidator(_image)]
+User = Annotated[str, Field(pattern=USER)]
+NetworkField = Annotated[Network, PlainValidator(_network), WithJsonSchema(NETWORK_SCHEMA)]
+Destination = Annotated[str, AfterValidator(check_destination)]
+HostPath = Annotated[str, AfterValidator(_host_path)]
+Files = dict[Destination, HostPath]
+Answer = Annotated[str, AfterValidator(_answer)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]

@@ -1,0 +1,74 @@
+"""`defaults` and `extends` are merged on parsed YAML, before anything is validated, so that lines are still known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taskcal.taskset.nodes import Map
+from taskcal.taskset.problems import suggest
+
+if TYPE_CHECKING:
+    from taskcal.taskset.scope import Scope
+
+TOO_MUCH = "inherits too much; the maps that tasks inherit may hold 2,000,000 values in all"
+MAX_CHAIN = 20
+
+
+def merge(base: Map, over: Map, scope: Scope) -> Map:
+    """Give `over` with what `base` adds: maps merge key by key, lists and single values replace.
+
+    The result stands where `over` stands; each of its keys knows where it was written.
+    """
+    if not scope.budget.take(len(base) + len(over)):
+        scope.report(over.place(), TOO_MUCH)
+        return over
+    merged = Map(over.line, over.parent, over.step)
+    merged.origins = {}
+    for source in (base, over):
+        for key, value in source.items():
+            mine = merged.get(key)
+            if isinstance(mine, Map) and isinstance(value, Map):
+                merged[key] = merge(mine, value, scope)
+            else:
+                merged[key] = value
+            merged.origins[key] = source.origin(key)
+    return merged
+
+
+def extend(raw: Map, named: Map, scope: Scope) -> Map | None:
+    """Give `raw` with everything that `extends: NAME` adds from `named`, or None after reporting a mistake."""
+    chain = [raw]
+    while "extends" in chain[-1]:
+        base = _base(chain[-1], named, scope)
+        if base is None:
+            return None
+        if len(chain) > MAX_CHAIN or any(base is one for one in chain):
+            scope.report(chain[-1].at("extends"), "extends itself, or too long a chain of others")
+            return None
+        chain.append(base)
+    merged = chain.pop()
+    while chain:
+        merged = merge(merged, chain.pop(), scope)
+    return _without_extends(merged)
+
+
+def _base(raw: Map, named: Map, scope: Scope) -> Map | None:
+    name = raw["extends"]
+    found = named.get(name) if isinstance(name, str) else None
+    if isinstance(found, Map):
+        return found
+    scope.report(raw.at("extends"), unknown_name(name, named))
+    return None
+
+
+def unknown_name(name: object, named: Map) -> str:
+    """Say that nothing has this name, and what is near."""
+    if not isinstance(name, str):
+        return "must be one name"
+    return f'nothing is named "{name[:60]}"{suggest(name, named)}'
+
+
+def _without_extends(merged: Map) -> Map:
+    if merged.origins is not None:
+        merged.pop("extends", None)
+    return merged

@@ -1,0 +1,71 @@
+"""A taskset may come from a stranger: no path that it names may leave the folder that it lies in."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path, PurePosixPath
+
+LONGEST_PATH = 1_000
+
+
+class Folder:
+    """The folder that a taskset lies in; remembers what it has found, since many tasks share their files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder.resolve()
+        self._known: dict[str, str] = {}
+
+    def inside(self, source: str) -> str:
+        """Give the absolute path of `source`, a file or folder below this one.
+
+        Raises ValueError where it is absolute, leaves the folder (also through a symlink, also one inside a folder that
+        is named), does not exist, or is neither a file nor a folder.
+        """
+        if source not in self._known:
+            self._known[source] = str(self._find(source))
+        return self._known[source]
+
+    def _find(self, source: str) -> Path:
+        if not source or len(source) > LONGEST_PATH:
+            raise ValueError(f"must be a path of 1 to {LONGEST_PATH} characters")
+        if source.startswith(("/", "~")) or "\\" in source:
+            raise ValueError(f"must be relative to the taskset's folder, with forward slashes: {source}")
+        path = _resolved(self.root / source, source)
+        if not path.is_relative_to(self.root):
+            raise ValueError(f"leaves the taskset's folder: {source}")
+        if path.is_dir():
+            _refuse_escaping_links(path, self.root, source)
+        elif not path.is_file():
+            raise ValueError(f"is neither a file nor a folder: {source}")
+        return path
+
+
+def _resolved(path: Path, source: str) -> Path:
+    try:
+        return path.resolve(strict=True)
+    except FileNotFoundError as error:
+        raise ValueError(f"no such file or folder below the taskset's folder: {source}") from error
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"cannot be read: {source}") from error
+
+
+def _refuse_escaping_links(top: Path, root: Path, source: str) -> None:
+    for folder, folders, files in os.walk(top):
+        for name in (*folders, *files):
+            path = Path(folder, name)
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
+                shown = path.relative_to(top)
+                raise ValueError(f"holds a symlink that leaves the taskset's folder: {source}/{shown}")
+
+
+DESTINATION = re.compile(r"/[^\0\n]*")
+
+
+def check_destination(path: str) -> str:
+    """Give `path` back where it is an absolute container path without `..`; raises ValueError elsewhere."""
+    if not DESTINATION.fullmatch(path) or len(path) > LONGEST_PATH:
+        raise ValueError(f'must be an absolute path in the container, not "{path[:60]}"')
+    if ".." in PurePosixPath(path).parts:
+        raise ValueError(f'must not contain "..": "{path[:60]}"')
+    return path

@@ -1,0 +1,85 @@
+"""A task's variants with their prompts rendered; an undefined name is a mistake, never an empty place in a prompt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taskcal.core.task import Variant
+from taskcal.taskset.nodes import Map, Place
+from taskcal.taskset.problems import suggest
+from taskcal.taskset.template import Prompt, TemplateMistake
+from taskcal.taskset.variants import TOO_MANY, Draft, name_variants, read_variants
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from taskcal.core.task import Scalar
+    from taskcal.taskset.models import TaskModel
+    from taskcal.taskset.scope import Scope
+
+
+def read_prompts(raw: Map, model: TaskModel | None, scope: Scope) -> tuple[Variant, ...]:
+    """Give the task's variants, one without an id where it names none.
+
+    Where the task is wrong elsewhere (`model` is None), only the mistakes in variants and prompt are reported.
+    """
+    prompt = _compiled(raw, scope)
+    if raw.get("variants") is None:
+        drafts, names = [Draft({}, None, scope.file, raw.place())], [""]
+    else:
+        drafts = read_variants(raw["variants"], raw.at("variants"), scope)
+        names = name_variants(drafts, scope)
+    if prompt is None:
+        return ()
+    _report_undefined(raw, prompt, drafts, names, scope)
+    if model is None:
+        return ()
+    params = [_params(model, draft, scope) for draft in drafts]
+    rendered = (_rendered(raw, prompt, values, scope) for values in params)
+    return tuple(map(Variant, names, params, rendered))
+
+
+def _params(model: TaskModel, draft: Draft, scope: Scope) -> Mapping[str, Scalar]:
+    if not scope.budget.take(len(model.params)):
+        scope.problems.at(draft.file, draft.place, TOO_MANY)
+        return draft.own
+    return {**model.params, **draft.own}
+
+
+def _place(raw: Map, line: int) -> Place:
+    return Place(raw.line_inside("prompt", line), raw.at("prompt").key)
+
+
+def _compiled(raw: Map, scope: Scope) -> Prompt | None:
+    text = raw.get("prompt")
+    try:
+        return scope.prompts.compile(text) if isinstance(text, str) else None
+    except TemplateMistake as mistake:
+        scope.report(_place(raw, mistake.line), str(mistake))
+        return None
+
+
+def _report_undefined(raw: Map, prompt: Prompt, drafts: list[Draft], names: list[str], scope: Scope) -> None:
+    constants = raw.get("params")
+    common: Collection[str] = constants if isinstance(constants, Map) else ()
+    for name, line in prompt.names.items():
+        lacking = [index for index, draft in enumerate(drafts) if name not in common and name not in draft.own]
+        if lacking:
+            first = lacking[0]
+            where = f" in the variant {names[first]}" if len(lacking) < len(drafts) else ""
+            hint = suggest(name, (*common, *drafts[first].own)) or "; add it to params or variants"
+            scope.report(_place(raw, line), f"undefined name {name[:60]}{where}{hint}")
+
+
+def _rendered(raw: Map, prompt: Prompt, params: Mapping[str, Scalar], scope: Scope) -> str:
+    """Render, where nothing is missing; the characters count, unless the text is the same for all."""
+    if not prompt.names.keys() <= params.keys():
+        return ""
+    try:
+        text = prompt.render(params)
+    except ValueError as error:
+        scope.report(_place(raw, 1), f"cannot be rendered: {error}")
+        return ""
+    if prompt.template is not None and not scope.budget.take(0, len(text)):
+        scope.report(raw.at("prompt"), TOO_MANY)
+    return text

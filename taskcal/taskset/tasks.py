@@ -1,0 +1,110 @@
+"""One task: its YAML merged with the defaults, validated, its variants named and their prompts rendered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from taskcal.core.task import External, RunProbe, Task
+from taskcal.taskset import convert
+from taskcal.taskset.explain import validate
+from taskcal.taskset.merge import merge
+from taskcal.taskset.models import TaskModel
+from taskcal.taskset.nodes import Map, locate
+from taskcal.taskset.problems import suggest
+from taskcal.taskset.prompts import read_prompts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from taskcal.core.task import Environment, Grader, Variant
+    from taskcal.taskset.scope import Scope
+    from taskcal.taskset.shared import Located, Shared
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """What all tasks of one file are read with."""
+
+    scope: Scope
+    defaults: Map
+    environments: Shared[Environment]
+    graders: Shared[Grader]
+
+    def task(self, own: Map) -> Task | None:
+        """Read one task; None after its mistakes, all of them, were reported."""
+        before = self.scope.problems.count()
+        raw = merge(self.defaults, own, self.scope) if self.defaults else own
+        _check_id(raw, self.scope)
+        model = validate(TaskModel, raw, self.scope.file, self.scope.folder, self.scope.problems)
+        environment = _get(self.environments, raw, "environment")
+        grader = _get(self.graders, raw, "grader")
+        if environment and grader:
+            _check_services(environment, grader, self.scope)
+        variants = read_prompts(raw, model, self.scope)
+        if model is None or environment is None or grader is None or self.scope.problems.count() > before:
+            return None
+        return _task(model, variants, environment.value, grader.value, Origin(self.scope.file, raw.line))
+
+
+class Origin(NamedTuple):
+    """Where a task was written."""
+
+    file: str
+    line: int
+
+
+def _get(shared: Shared[T], raw: Map, key: str) -> Located[T] | None:
+    """Read the task's environment or grader; that it is missing, the task's model says."""
+    return None if raw.get(key) is None else shared.get(raw[key], raw.at(key))
+
+
+def _check_id(raw: Map, scope: Scope) -> None:
+    """Report an id that another task has, in this file or in an earlier one."""
+    name = raw.get("id")
+    if isinstance(name, str):
+        here = f"{scope.file}:{raw.at('id').line}"
+        first = scope.ids.setdefault(name, here)
+        if first != here:
+            scope.report(raw.at("id"), f'another task has the id "{name[:60]}": {first}')
+
+
+def _task(
+    model: TaskModel, variants: tuple[Variant, ...], environment: Environment, grader: Grader, origin: Origin
+) -> Task:
+    return Task(
+        id=model.id,
+        variants=variants,
+        environment=environment,
+        grader=grader,
+        tags=tuple(model.tags),
+        timeouts=convert.timeouts(model.timeouts),
+        passing=model.passing,
+        solutions=tuple(map(convert.solution, model.solutions)),
+        wrong=tuple(map(convert.wrong_answer, model.wrong)),
+        tools=tuple(map(convert.tool, model.tools)),
+        max_parallel=model.max_parallel,
+        external=None if model.external is None else External(model.external),
+        file=origin.file,
+        line=origin.line,
+    )
+
+
+def _check_services(environment: Located[Environment], grader: Located[Grader], scope: Scope) -> None:
+    """Report checks and artifacts that name a service which the environment does not have."""
+    known = [service.name for service in environment.value.services]
+    for steps, name in _service_names(grader.value):
+        if name and name not in known:
+            message = f'the environment has no service "{name[:60]}"{suggest(name, known)}'
+            scope.report(locate(grader.raw, steps), message)
+
+
+def _service_names(grader: Grader) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    for index, check in enumerate(grader.checks):
+        if isinstance(check.probe, RunProbe):
+            yield ("checks", index, "in"), check.probe.service
+    for index, artifact in enumerate(grader.artifacts):
+        yield ("artifacts", index, "service"), artifact.service
