@@ -1,0 +1,197 @@
+"""Rules that nobody keeps unless a test does: where imports point, how large things get, what lies in the open."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from taskcal import host
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "taskcal"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+ROOMS = (
+    {"errors"},
+    {"core"},
+    {"host", "baseimage"},
+    {"sandbox", "taskset", "store"},
+    {"agents", "grading", "grading_driver"},
+    {"runner", "engines", "report", "quality", "interop", "doctor"},
+    {"cli"},
+    {"__init__", "__main__"},
+)
+"""From the bottom up: a room imports itself and what lies below it."""
+
+NEIGHBOURS = {("baseimage", "host"), ("grading", "grading_driver"), ("engines", "runner"), ("quality", "runner")}
+"""Who may import whom on the same floor."""
+
+PURE = {
+    "__future__", "abc", "bisect", "collections", "dataclasses", "decimal", "difflib", "enum", "fnmatch",
+    "fractions", "functools", "hashlib", "heapq", "itertools", "json", "math", "operator", "re", "statistics",
+    "string", "textwrap", "types", "typing", "unicodedata",
+}  # fmt: skip
+"""All that the core may use of the standard library: nothing with a file, a clock, a process or chance in it."""
+
+SCIPY = {"core/stats.py", "core/adaptive.py", "core/compare.py"}
+
+VISIBLE = {"pyproject.toml", "taskcal", "tasksets", "tests", "Makefile", "README.md", "LICENSE", "CHANGELOG.md"}
+
+# The brackets keep this file from matching itself.
+FORBIDDEN = re.compile(
+    r"""
+    /[w]ork/(main|shared|\.library)     # paths of one machine
+    | /[t]mp/w/
+    | [p]ypi\.org | [p]ythonhosted\.org | registry-1\.[d]ocker\.io
+    | (?i: [c]o-authored-by | [s]ub-?agents?\b | [i]ssue\ \#\d )
+    | [T]ODO\b | [F]IXME\b
+    """,
+    re.VERBOSE,
+)
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def floor(name: str) -> int:
+    floors = [number for number, rooms in enumerate(ROOMS) if name in rooms]
+    assert floors, f"taskcal/{name} has no place in ROOMS: give it one"
+    return floors[0]
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Every module that is imported anywhere in a tree, as a dotted name; `from a import b` is `a.b`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imports_at_load(node: ast.AST) -> Iterator[str]:
+    """The imports that run when the module does: not those in functions or, under an `if`, for the type checker."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            yield from imports(child)
+        elif not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.If):
+            yield from imports_at_load(child)
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), str(path))
+
+
+def top(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    nodes = ast.walk(tree(path))
+    yield from (node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    return {given.arg for given in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}
+
+
+def project_files() -> list[str]:
+    """All that git has or would take, from the top; a copy without its repository has no such list."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("a copy without its repository")
+    listing = ["ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    done = host.run(["git", "-c", f"safe.directory={ROOT}", "-C", str(ROOT), *listing], seconds=60)
+    assert done.status == 0, done.output
+    return [name for name in done.output.split("\0") if name and (ROOT / name).is_file()]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_imports_point_one_way(path: Path) -> None:
+    """No arrow points up: a part can be read, tested and replaced without what is built on it."""
+    here = room(path)
+    targets = {name.split(".")[1] for name in imports(tree(path)) if name.startswith("taskcal.")}
+    rooms = {target for target in targets if (PACKAGE / target).exists() or (PACKAGE / f"{target}.py").exists()}
+    wrong = {there for there in rooms - {here} if floor(there) >= floor(here) and (here, there) not in NEIGHBOURS}
+    assert wrong == set()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_foreign_libraries_stay_in_their_rooms(path: Path) -> None:
+    """One importer each of the docker SDK and of subprocess; scipy, which is slow to load, only where and when used."""
+    name = str(path.relative_to(PACKAGE))
+    used = {top(module) for module in imports(tree(path))}
+    assert "docker" not in used or name == "sandbox/docker.py"
+    assert "subprocess" not in used or name == "host.py"
+    assert "scipy" not in used or name in SCIPY
+    assert "scipy" not in {top(module) for module in imports_at_load(tree(path))}
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if room(path) == "core"], ids=name_of)
+def test_the_core_is_pure(path: Path) -> None:
+    """Values in and values out: the core can reach no file, clock, process, terminal or chance."""
+    used = {top(module) for module in imports(tree(path))}
+    assert used - PURE - {"taskcal", "scipy"} == set()
+
+
+def test_help_loads_nothing_heavy() -> None:
+    """Loading the command line loads neither the docker SDK nor scipy, so that `--help` answers at once."""
+    code = "import sys, taskcal.cli.main; print(*{'docker', 'scipy', 'numpy', 'requests'} & set(sys.modules))"
+    done = host.run([sys.executable, "-c", code], seconds=60)
+    assert (done.status, done.output) == (0, "\n")
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *TESTS], ids=name_of)
+def test_sizes(path: Path) -> None:
+    """What fits a screen or two gets read: files under 300 lines, functions at most 50."""
+    assert len(path.read_text().splitlines()) < 300
+    lengths = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in functions(path)}
+    assert {name: lines for name, lines in lengths.items() if lines > 50} == {}
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if room(path) != "cli"], ids=name_of)
+def test_no_function_takes_more_than_six_parameters(path: Path) -> None:
+    """A seventh parameter means a missing noun; commands are exempt, one parameter is one option there."""
+    counts = {node.name: len(parameters(node) - {"self", "cls"}) for node in functions(path)}
+    assert {name: count for name, count in counts.items() if count > 6} == {}
+
+
+@pytest.mark.parametrize("path", TESTS, ids=name_of)
+def test_every_test_says_what_it_proves(path: Path) -> None:
+    """The first line of a test is its promise."""
+    silent = [node.name for node in functions(path) if node.name.startswith("test_") and not ast.get_docstring(node)]
+    assert silent == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_every_module_says_why_it_exists(path: Path) -> None:
+    """The first line of a module is a sentence."""
+    assert (ast.get_docstring(tree(path)) or "").splitlines()[:1] not in ([], [""])
+
+
+def test_the_visible_top_level() -> None:
+    """A newcomer sees eight names and no more."""
+    assert {name.partition("/")[0] for name in project_files() if not name.startswith(".")} == VISIBLE
+
+
+def test_no_file_speaks_of_its_making() -> None:
+    """No file names a package registry's host, a path of one machine, or how and by whom it was made."""
+    found = {
+        f"{name}: {match[0]}"
+        for name in project_files()
+        for match in FORBIDDEN.finditer((ROOT / name).read_text(errors="replace"))
+    }
+    assert found == set()
