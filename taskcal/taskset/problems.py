@@ -43,14 +43,17 @@ class Problems:
         """Say how many there are; a caller that compares two counts learns whether something new came."""
         return len(self._kept) + self._dropped
 
-    def raise_any(self) -> None:
-        """Raise InputError with the first hundred in file order, and the number of the others, if there are any."""
-        if not self._kept:
-            return
+    def found(self) -> tuple[Problem, ...]:
+        """Give the first hundred in file order; the last entry tells how many others there are."""
         found = sorted(self._kept, key=_order)
         hidden = len(found[MAX_SHOWN:]) + self._dropped
         rest = (Problem(found[0].file, None, "", f"and {hidden} more"),) if hidden else ()
-        raise InputError((*found[:MAX_SHOWN], *rest))
+        return (*found[:MAX_SHOWN], *rest)
+
+    def raise_any(self) -> None:
+        """Raise InputError with what was found, if anything was."""
+        if self._kept:
+            raise InputError(self.found())
 
 
 def _order(problem: Problem) -> tuple[str, int, str]:

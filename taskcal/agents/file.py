@@ -1,0 +1,169 @@
+"""An agent file is YAML for people, read with the same care as a taskset and with the same quality of mistakes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from taskcal.agents.spec import CommandSpec, SimulatedSpec
+from taskcal.errors import InputError, UsageError
+from taskcal.taskset.explain import describe, validate
+from taskcal.taskset.fields import (
+    Destination,
+    Env,
+    EnvName,
+    Id,
+    Model,
+    NetworkField,
+    Pattern,
+    Seconds,
+    Share,
+    User,
+)
+from taskcal.taskset.nodes import Map, spell
+from taskcal.taskset.paths import Folder
+from taskcal.taskset.problems import Problems, suggest
+from taskcal.taskset.scalars import check_writable, resolve
+from taskcal.taskset.schema import schema_of
+from taskcal.taskset.source import parse, read_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from taskcal.agents.spec import AgentSpec
+
+LATER_KINDS = ("chat", "python")
+
+
+class AgentModel(Model):
+    """What every kind of agent has."""
+
+    inner_maps: ClassVar[frozenset[str]] = frozenset()
+
+    agent: Id
+    timeout: Seconds | None = None
+
+
+class SimulatedModel(AgentModel):
+    """An agent that plays a solution with a probability."""
+
+    inner_maps: ClassVar[frozenset[str]] = frozenset({"success"})
+
+    kind: Literal["simulated"]
+    success: Annotated[dict[str, Share], Field(min_length=1)] = Field(default_factory=lambda: {"*": 0.5})
+
+
+class CommandModel(AgentModel):
+    """An agent that is a shell command inside the sandbox."""
+
+    inner_maps: ClassVar[frozenset[str]] = frozenset({"env"})
+
+    kind: Literal["command"]
+    run: Annotated[str, Field(min_length=1)]
+    install: str = ""
+    env: Env = Field(default_factory=dict)
+    secrets: list[EnvName] = Field(default_factory=list)
+    network: NetworkField | None = None
+    user: User | None = None
+    workdir: Destination | None = None
+    lost_pattern: Pattern | None = None
+
+
+KINDS: Mapping[str, type[SimulatedModel | CommandModel]] = {"simulated": SimulatedModel, "command": CommandModel}
+NUMBERS = frozenset({"timeout", "success"})  # all other single values are text, also where they look like numbers
+
+
+def load_agent(path: str | Path, overrides: Mapping[str, str] | None = None) -> AgentSpec:
+    """Read an agent file; `overrides` are the `--set key=value` of the command line, as `timeout` or `env.NAME`.
+
+    Raises InputError with all mistakes of the file, UsageError where it does not exist or an override is wrong.
+    """
+    file, given = str(path), overrides or {}
+    if not Path(path).is_file():
+        raise UsageError(f"{file}: no such agent file")
+    problems = Problems()
+    raw, mistakes = parse(read_text(Path(path), file), file)
+    problems.extend(mistakes)
+    kind = _kind(raw, file, given, problems)
+    if kind is None:
+        raise InputError(problems.found())
+    for key, text in given.items():
+        _override(raw, kind, key, text)
+    model = validate(kind, raw, file, Folder(Path(path).parent), problems)
+    _raise_overridden(problems, given)
+    problems.raise_any()
+    if model is None:
+        raise InputError(problems.found())
+    return _spec(model)
+
+
+def _kind(
+    raw: Map, file: str, overrides: Mapping[str, str], problems: Problems
+) -> type[SimulatedModel | CommandModel] | None:
+    name = overrides.get("kind", raw.get("kind"))
+    if isinstance(name, str) and name in KINDS:
+        return KINDS[name]
+    if name in LATER_KINDS:
+        message = f"kind {name} is not available in this version; known are {', '.join(KINDS)}"
+    elif name is None:
+        message = f"missing; one of {', '.join(KINDS)}"
+    else:
+        message = f"must be one of {', '.join(KINDS)}, not {describe(name)}{suggest(str(name), KINDS)}"
+    problems.at(file, raw.at("kind"), message)
+    return None
+
+
+def _override(raw: Map, kind: type[AgentModel], key: str, text: str) -> None:
+    """Put the value of one `--set` where it belongs; raises UsageError."""
+    top, dot, rest = key.partition(".")
+    if top not in kind.known_keys():
+        raise UsageError(f"--set {key}: unknown key{suggest(top, kind.known_keys())}")
+    if bool(dot) != (top in kind.inner_maps) or top == "secrets":
+        places = ", ".join(f"{name}.KEY" for name in sorted(kind.inner_maps))
+        raise UsageError(f"--set {key}: sets single values only; write KEY=VALUE, or {places}=VALUE")
+    target = raw
+    if dot:
+        inner = raw.get(top)
+        target = inner if isinstance(inner, Map) else Map(raw.line, raw, top)
+        raw[top] = target
+    target[rest or top] = _value(key, top, text)
+
+
+def _value(key: str, top: str, text: str) -> object:
+    try:
+        check_writable(text)
+        return resolve(text) if top in NUMBERS else text
+    except ValueError as error:
+        raise UsageError(f"--set {key}: {error}") from error
+
+
+def _raise_overridden(problems: Problems, overrides: Mapping[str, str]) -> None:
+    """A mistake in a value of the command line is not the file's: it has no line there."""
+    names = {spell(key.split(".", 1)): key for key in overrides}
+    for problem in problems.found():
+        if problem.key in names:
+            raise UsageError(f"--set {names[problem.key]}: {problem.message}")
+
+
+def _spec(model: SimulatedModel | CommandModel) -> AgentSpec:
+    if isinstance(model, SimulatedModel):
+        return SimulatedSpec(model.agent, model.success, model.timeout)
+    return CommandSpec(
+        name=model.agent,
+        run=model.run,
+        install=model.install,
+        env=model.env,
+        secrets=tuple(model.secrets),
+        network=model.network,
+        user=model.user,
+        workdir=model.workdir,
+        lost_pattern=model.lost_pattern,
+        timeout=model.timeout,
+    )
+
+
+def agent_schema() -> dict[str, object]:
+    """Give the JSON Schema of agent files."""
+    return schema_of(*KINDS.values())

@@ -1,0 +1,49 @@
+"""A taskset can be valid and still teach little: what its author should know before spending rollouts on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taskcal.core.task import GraderSandbox, NetworkMode
+from taskcal.errors import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from taskcal.core.task import Task, Taskset
+
+FEWEST_CHECKS, MOST_CHECKS = 2, 4
+
+
+def warnings(taskset: Taskset) -> tuple[Problem, ...]:
+    """Give one warning for each thing about each task that deserves one; none of them keeps it from running."""
+    return tuple(
+        Problem(task.file, task.line, task.id, message)
+        for task in taskset.tasks
+        for message in (*_about_proofs(task), *_about_checks(task), *_about_version(task))
+    )
+
+
+def _about_proofs(task: Task) -> Iterator[str]:
+    if not task.solutions:
+        yield "no solution: nothing proves that the task can be done"
+    if not task.wrong:
+        yield "no wrong answer: nothing proves that the grader refuses anything"
+    if task.environment.network.mode is not NetworkMode.NONE and task.external is None:
+        yield "has network; say external: stateful or external: stateless, for what it meets outside"
+
+
+def _about_checks(task: Task) -> Iterator[str]:
+    weighted = sum(check.weight > 0 for check in task.grader.checks)
+    if not FEWEST_CHECKS <= weighted <= MOST_CHECKS:
+        few = "rewards are all or nothing" if weighted < FEWEST_CHECKS else "each says little"
+        yield f"{weighted} weighted check{'s' * (weighted != 1)}, where two to four serve best: {few}"
+
+
+def _about_version(task: Task) -> Iterator[str]:
+    if task.tools:
+        yield "tools are not offered by any agent of this version"
+    if task.grader.sandbox is GraderSandbox.FRESH:
+        yield "grader.sandbox: fresh is not available in this version; the task will be unmeasured"
+    if task.environment.network.mode is NetworkMode.HOSTS:
+        yield "a network of listed hosts is not available in this version; the task will be unmeasured"
