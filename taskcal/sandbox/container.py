@@ -48,6 +48,7 @@ class DockerSandbox:
         self._order = order
         self._container = ""
         self._services: dict[str, str] = {}
+        self._kept = False
 
     @property
     def container(self) -> str:
@@ -91,18 +92,24 @@ class DockerSandbox:
             self._engine.put_archive(self._container, pack(files))
 
     def finish(self) -> None:
-        """Run the environment's `finish`; what it hands back is outside, so a failure is the caller's to note."""
+        """Run the environment's `finish`; it hands back what is outside, so how it goes changes no outcome."""
         if self._order.environment.finish.strip():
-            self.run(Script(self._order.environment.finish, READY_SECONDS, user=ROOT_USER, env=self.variables))
+            with contextlib.suppress(LostError):
+                self.run(Script(self._order.environment.finish, READY_SECONDS, user=ROOT_USER, env=self.variables))
 
     def keep(self) -> str:
-        """Leave the container running for a person under a name that cleaning spares; gives that name."""
+        """Leave the containers running for a person, under names that cleaning spares; gives the sandbox's."""
         name = f"{KEPT_PREFIX}{self._order.unique}"
+        for service, container in self._services.items():
+            self._engine.rename(container, f"{name}-{service}")
         self._engine.rename(self._container, name)
+        self._kept = True
         return name
 
     def close(self) -> None:
         """Remove services and container at once; an engine that does not answer is left to the sweep by label."""
+        if self._kept:
+            return
         for container in (*self._services.values(), self._container):
             if container:
                 with contextlib.suppress(LostError):

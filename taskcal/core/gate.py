@@ -1,0 +1,64 @@
+"""From calibrations to an exit code: what `--fail-on` fails on, and never because our side broke."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING
+
+from taskcal.core.calibrate import Verdict
+from taskcal.errors import Boundary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskcal.core.calibrate import Calibration
+
+OF_THE_TASK = frozenset({Boundary.IMAGE, Boundary.SETUP, Boundary.SERVICE, Boundary.GRADER})
+"""Boundaries that a task's own definition breaks; a task lost at no other one is unmeasured for a reason of its own."""
+
+
+class FailOn(StrEnum):
+    """What makes a run fail."""
+
+    NEVER = "never"
+    FLAGGED = "flagged"
+
+
+class Exit(IntEnum):
+    """What the command ends with."""
+
+    DONE = 0
+    FLAGGED = 1
+    NOTHING_CAN_RUN = 3
+    TOO_MUCH_LOST = 4
+    INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What is asked of a run's results; `max_lost` is the share of rollouts in [0, 1] that may stay lost."""
+
+    fail_on: FailOn = FailOn.NEVER
+    max_lost: float = 0.2
+
+
+def exit_code(calibrations: Sequence[Calibration], gate: Gate, *, interrupted: bool = False) -> Exit:
+    """The exit code that the results earn; a broken engine comes before a flagged task, so that no task is blamed."""
+    if interrupted:
+        return Exit.INTERRUPTED
+    graded = sum(calibration.n for calibration in calibrations)
+    lost = sum(calibration.lost for calibration in calibrations)
+    if graded == 0:
+        images = all(set(calibration.lost_by) == {Boundary.IMAGE} for calibration in calibrations)
+        return Exit.NOTHING_CAN_RUN if images else Exit.TOO_MUCH_LOST
+    if lost > gate.max_lost * (graded + lost):
+        return Exit.TOO_MUCH_LOST
+    failing = gate.fail_on is FailOn.FLAGGED and any(map(is_failing, calibrations))
+    return Exit.FLAGGED if failing else Exit.DONE
+
+
+def is_failing(calibration: Calibration) -> bool:
+    """Whether a gate on flagged tasks fails on this one."""
+    own_reason = bool(calibration.lost_by) and set(calibration.lost_by) <= OF_THE_TASK
+    return calibration.verdict.flagged or (calibration.verdict is Verdict.UNMEASURED and own_reason)

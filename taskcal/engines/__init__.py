@@ -1,0 +1,1 @@
+"""Who calls `run_rollout`, and where."""

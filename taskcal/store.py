@@ -1,0 +1,164 @@
+"""The run's folder: append-only results that are on disk before anything else happens, and what is derived from them.
+
+    runs/<id>/run.json  taskset.json  rollouts.jsonl  calibration.json  report.md
+    runs/<id>/rollouts/<2 hex>/<name>-<8 hex>/<index>/  agent.log  grader.log
+
+A line is whole when it ends with a newline. A torn last line (a kill in the middle of a write) is no rollout: it is
+ignored when read and cut off before the next line is appended. A broken line anywhere else is a damaged file, and an
+error that names it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from taskcal.core.rows import RowError, group_of, group_row, rollout_of, rollout_row, run_of, run_row
+from taskcal.errors import RunFolderError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from taskcal.core.calibrate import GroupRecord
+    from taskcal.core.rollout import Rollout, RolloutId
+    from taskcal.core.run import RunRecord
+
+LONGEST_NAME = 60
+
+
+class RunFolder:
+    """One run on disk."""
+
+    def __init__(self, path: Path) -> None:
+        """Name a folder; use `create` or `open`."""
+        self.path = path
+        self._lines: int | None = None
+
+    @classmethod
+    def create(cls, root: Path, record: RunRecord, groups: Sequence[GroupRecord]) -> Self:
+        """Make a new run's folder below `root` and lock it for this process. Raises RunFolderError."""
+        folder = cls(root / record.id)
+        try:
+            folder.path.mkdir(parents=True)
+            folder.write_record(record)
+            folder.write("taskset.json", json.dumps({"groups": [group_row(group) for group in groups]}, indent=1))
+            folder.lock()
+        except OSError as error:
+            raise RunFolderError(f"{folder.path}: {error.strerror or error}; choose another folder with -o") from error
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """An existing run's folder, to read. Raises RunFolderError."""
+        if not (path / "run.json").is_file():
+            raise RunFolderError(f"{path}: not a run's folder (no run.json)")
+        return cls(path)
+
+    def lock(self) -> None:
+        """Become the only process that appends. Raises RunFolderError where another one is."""
+        self._lines = os.open(self.path / "rollouts.jsonl", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            fcntl.flock(self._lines, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise RunFolderError(f"{self.path}: another process is writing this run") from error
+        self._cut_torn_line()
+
+    def append(self, rollout: Rollout) -> None:
+        """Put one rollout on disk; when this returns, it is there. Raises RunFolderError."""
+        if self._lines is None:
+            raise RunFolderError(f"{self.path}: not opened for writing")
+        line = (json.dumps(rollout_row(rollout), allow_nan=False) + "\n").encode()
+        try:
+            while line:
+                line = line[os.write(self._lines, line) :]
+            os.fsync(self._lines)
+        except OSError as error:
+            raise RunFolderError(f"{self.path}/rollouts.jsonl: {error.strerror}; results so far are kept") from error
+
+    def close(self) -> None:
+        """Give up the lock."""
+        if self._lines is not None:
+            os.close(self._lines)
+            self._lines = None
+
+    def record(self) -> RunRecord:
+        """What was asked. Raises RunFolderError."""
+        with self._reading("run.json"):
+            return run_of(json.loads((self.path / "run.json").read_text()))
+
+    def write_record(self, record: RunRecord) -> None:
+        """Replace `run.json`."""
+        self.write("run.json", json.dumps(run_row(record), indent=1))
+
+    def groups(self) -> tuple[GroupRecord, ...]:
+        """The groups of the run in their order. Raises RunFolderError."""
+        with self._reading("taskset.json"):
+            return tuple(group_of(row) for row in json.loads((self.path / "taskset.json").read_text())["groups"])
+
+    def rollouts(self) -> Iterator[Rollout]:
+        """Every rollout on disk, in the order of writing. Raises RunFolderError for a damaged file."""
+        path = self.path / "rollouts.jsonl"
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.endswith(b"\n"):
+                    return
+                try:
+                    yield rollout_of(json.loads(line))
+                except (RowError, ValueError, TypeError, AttributeError, RecursionError) as error:
+                    raise RunFolderError(f"{path}:{number}: damaged line: {error}") from error
+
+    def write(self, name: str, text: str) -> Path:
+        """Replace a derived file in one step, so that a reader sees the old one or the new one."""
+        path = self.path / name
+        draft = path.with_name(f".{name}.{os.getpid()}")
+        draft.write_text(text)
+        draft.replace(path)
+        return path
+
+    def log_path(self, rollout: RolloutId, name: str) -> Path:
+        """Where a log of one attempt belongs; its folder is made."""
+        group = str(rollout.group)
+        digest = hashlib.sha256(group.encode()).hexdigest()
+        safe = re.sub(r"[^A-Za-z0-9._-]+", "-", group)[:LONGEST_NAME]
+        index = str(rollout.index) if rollout.attempt == 0 else f"{rollout.index}-retry{rollout.attempt}"
+        folder = self.path / "rollouts" / digest[:2] / f"{safe}-{digest[:8]}" / index
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / name
+
+    def _cut_torn_line(self) -> None:
+        path = self.path / "rollouts.jsonl"
+        content = path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole != len(content):
+            os.truncate(path, whole)
+
+    @contextlib.contextmanager
+    def _reading(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RunFolderError(f"{self.path}/{name}: {error.strerror}") from error
+        except (RowError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise RunFolderError(f"{self.path}/{name}: damaged: {error}") from error
+
+
+def newest(root: Path) -> RunFolder:
+    """The run that was started last below a folder. Raises RunFolderError where there is none."""
+    runs = [path.parent for path in root.glob("*/run.json")]
+    if not runs:
+        raise RunFolderError(f"no run below {root}/; name a run's folder, or make one with `taskcal run`")
+    return max((RunFolder.open(path) for path in runs), key=lambda run: run.record().started_at)
+
+
+def find(run: str | None, root: Path) -> RunFolder:
+    """The run that a command names: a folder, an id below `root`, or (None, `last`) the newest one."""
+    if run is None or run == "last":
+        return newest(root)
+    path = Path(run)
+    return RunFolder.open(path if path.exists() else root / run)
