@@ -1,0 +1,55 @@
+"""Text from agents, graders and strangers' tasksets, made harmless for a terminal or for a Markdown page."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+ELLIPSIS = "…"
+
+_SEQUENCES = re.compile(
+    r"""
+      (?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)   # OSC, DCS, SOS, PM, APC
+    | (?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]                                              # CSI: colours, cursor, erase
+    | \x1b[ -/]*[0-Z\\-~]                                                           # all other escapes
+    """,
+    re.VERBOSE,
+)
+
+_ESCAPED = re.compile(r"[\\`*_{}\[\]|~$]")
+_LEADING = re.compile(r"^(?:[#+=-]|\d+(?=[.)]))")
+
+
+def plain(text: str, limit: int = 300) -> str:
+    """One line of at most `limit` characters that only shows: no control or escape sequence, no bidi override.
+
+    White space of any kind becomes one space. A sequence that never ends loses its start alone, so that it cannot hide
+    the text behind it.
+    """
+    bare = _SEQUENCES.sub("", text)
+    line = " ".join("".join(map(_shown, bare)).split())
+    return line if len(line) <= limit else line[: max(0, limit - 1)].rstrip() + ELLIPSIS
+
+
+def markdown_safe(text: str, limit: int = 300) -> str:
+    """One line that GitHub shows as it is, also in a table's cell: no markup, HTML, link, image or mention."""
+    line = plain(text, limit)
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    line = _ESCAPED.sub(r"\\\g<0>", line)
+    line = _LEADING.sub(_escape_leading, line)
+    line = line.replace("://", "&#58;//").replace("www.", "www&#46;")
+    return re.sub(r"@(?=\w)", "@&#8203;", line)
+
+
+def _escape_leading(match: re.Match[str]) -> str:
+    """A number needs its point escaped, which follows it: an entity for its first digit serves as well."""
+    return f"&#{ord(match[0][0])};{match[0][1:]}"
+
+
+def _shown(character: str) -> str:
+    if character.isspace():
+        return " "
+    category = unicodedata.category(character)
+    if category == "Cs":
+        return "\N{REPLACEMENT CHARACTER}"
+    return "" if category in {"Cc", "Cf"} else character
