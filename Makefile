@@ -39,13 +39,14 @@ test-all: check ## as test, with the long ones
 	@$(BIN)/pytest -n $(JOBS) --dist worksteal
 
 setup: $(STAMP) ## make .venv and install taskcal with its tools into it
+	@:
 
 # The stamp makes every later call quick; a changed pyproject.toml installs again.
 $(STAMP): pyproject.toml
 	@$(ensure_python)
 	@echo "setup: installing into .venv"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
 # Debian keeps venv's other half in a package of its own.
