@@ -76,7 +76,7 @@ class CommandAgent:
             START + spec.run,
             attempt.timeout,
             user=user,
-            env={**self._variables(sandbox, attempt, user), **spec.env, **secrets},
+            env={**give_prompt(sandbox, attempt.group.variant.prompt, user), **spec.env, **secrets},
             workdir=spec.workdir,
         )
         try:
@@ -85,20 +85,6 @@ class CommandAgent:
             redactor.close()
         clean = redactor.clean
         return self._acted(replace(result, stdout=clean(result.stdout), stderr=clean(result.stderr)))
-
-    def _variables(self, sandbox: Sandbox, attempt: Attempt, user: str | None) -> dict[str, str]:
-        paths = {
-            "TASKCAL_PROMPT_FILE": PROMPT_FILE,
-            "TASKCAL_ANSWER_FILE": ANSWER_FILE,
-            "TASKCAL_USAGE_FILE": USAGE_FILE,
-        }
-        prompt = attempt.group.variant.prompt
-        if len(prompt.encode()) <= LONGEST_VARIABLE:
-            return {**paths, "TASKCAL_PROMPT": prompt}
-        for piece in pieces(prompt, LONGEST_VARIABLE // 4):
-            script = Script(f'printf %s "$PIECE" >>{PROMPT_FILE}', WRITE_SECONDS, user=user, env={"PIECE": piece})
-            sandbox.run(script)
-        return paths
 
     def _acted(self, result: ScriptResult) -> Acted:
         """Tell the agent's own failures from those that are not its fault."""
@@ -111,6 +97,17 @@ class CommandAgent:
         if result.exit_code == TEMPORARY_FAILURE or (pattern and search_within(pattern, said, PATTERN_SECONDS)):
             raise ProviderLost(f"the agent says that it is not its fault (exit {result.exit_code}): {result.tail}")
         return Acted(stop_of(result))
+
+
+def give_prompt(sandbox: Sandbox, prompt: str, user: str | None) -> dict[str, str]:
+    """The variables that an agent gets; a prompt too long for one is put into its file here, piece by piece."""
+    paths = {"TASKCAL_PROMPT_FILE": PROMPT_FILE, "TASKCAL_ANSWER_FILE": ANSWER_FILE, "TASKCAL_USAGE_FILE": USAGE_FILE}
+    if len(prompt.encode()) <= LONGEST_VARIABLE:
+        return {**paths, "TASKCAL_PROMPT": prompt}
+    for piece in pieces(prompt, LONGEST_VARIABLE // 4):
+        script = Script(f'printf %s "$PIECE" >>{PROMPT_FILE}', WRITE_SECONDS, user=user, env={"PIECE": piece})
+        sandbox.run(script)
+    return paths
 
 
 def read_secrets(names: tuple[str, ...], host: Mapping[str, str]) -> dict[str, str]:

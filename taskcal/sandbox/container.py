@@ -16,10 +16,12 @@ from taskcal.sandbox.scope import FIRST_PROCESS, RunScope, host_config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from taskcal.core.task import Environment, FileCopy, Network, Scalar, Service
     from taskcal.sandbox import Sink
     from taskcal.sandbox.images import PreparedImages
+    from taskcal.sandbox.stream import Line
 
 READY_SECONDS = 60.0
 ROOM_OPTIONS = "rw,exec,nosuid,nodev,mode=1777,size=16m"
@@ -85,6 +87,10 @@ class DockerSandbox:
         """Run a script in the sandbox, or in the service that it names."""
         container = self._services[script.service] if script.service else self._container
         return execute(self._engine, container, script, sink=sink, limit=limit)
+
+    def terminal(self, env: Mapping[str, str]) -> AbstractContextManager[Line]:
+        """A shell on a terminal, as the agent's user."""
+        return self._engine.terminal(self._container, ("/bin/sh",), self._order.environment.user, env)
 
     def put(self, files: Sequence[FileCopy]) -> None:
         """Copy files of the taskset into the sandbox, owned by root, modes kept."""

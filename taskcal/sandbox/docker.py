@@ -19,7 +19,7 @@ import urllib3.exceptions
 
 from taskcal.errors import EngineLost, ImageLost, LostError, MissingError, SandboxLost
 from taskcal.sandbox.facts import ContainerInfo, ExecResult, ImageInfo
-from taskcal.sandbox.stream import pump
+from taskcal.sandbox.stream import Line, pump
 
 if TYPE_CHECKING:
     import socket
@@ -265,20 +265,29 @@ class DockerEngine:
                 environment=dict(call.env),
                 workdir=call.workdir,
             )["Id"]
-            with self._attached(name) as (sock, early):
+            with self._attached(name, tty=False) as (sock, early):
                 finished = pump(sock, early, call)
             code = self._client.exec_inspect(name)["ExitCode"] if finished else None
         return ExecResult(code, call.stdout.value(), call.stderr.value())
 
     @contextlib.contextmanager
-    def _attached(self, exec_id: str) -> Iterator[tuple[socket.socket, bytes]]:
+    def terminal(self, container: str, argv: Sequence[str], user: str | None, env: Mapping[str, str]) -> Iterator[Line]:
+        """Start a command on a terminal of its own; what is on the line is raw bytes both ways."""
+        with translated("opening a terminal in a container"):
+            options = {"tty": True, "stdin": True, "user": user or "", "environment": dict(env)}
+            name = self._client.exec_create(container, list(argv), **options)["Id"]
+            with self._attached(name, tty=True) as (sock, early):
+                yield Line(sock, early, lambda rows, columns: self._client.exec_resize(name, rows, columns))
+
+    @contextlib.contextmanager
+    def _attached(self, exec_id: str, *, tty: bool) -> Iterator[tuple[socket.socket, bytes]]:
         """Start an exec: its socket, and the bytes that came right behind the HTTP headers.
 
         The SDK's own `exec_start(socket=True)` drops those bytes, so this makes the same request and looks first.
         """
         headers = {"Connection": "Upgrade", "Upgrade": "tcp"}
         url = self._client._url("/exec/{0}/start", exec_id)  # noqa: SLF001 - see above
-        answer = self._client._post_json(url, headers=headers, data={"Tty": False, "Detach": False}, stream=True)  # noqa: SLF001
+        answer = self._client._post_json(url, headers=headers, data={"Tty": tty, "Detach": False}, stream=True)  # noqa: SLF001
         try:
             self._client._raise_for_status(answer)  # noqa: SLF001
             reader = answer.raw._fp.fp  # noqa: SLF001

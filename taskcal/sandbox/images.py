@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from taskcal.core.task import Limits, NetworkMode
-from taskcal.errors import ImageLost, LostError, SetupLost
+from taskcal.errors import AgentInstallLost, ImageLost, LostError, SetupLost
 from taskcal.sandbox import ROOT_USER, Script
 from taskcal.sandbox.archive import digest, pack
 from taskcal.sandbox.execute import execute
-from taskcal.sandbox.labels import BAKE, BLANK
+from taskcal.sandbox.labels import BAKE, BASE, BLANK
 from taskcal.sandbox.once import Once
 from taskcal.sandbox.scope import FIRST_PROCESS, RunScope, host_config
 
@@ -63,6 +63,7 @@ class Images:
         self._log = log
         self._sources: Once[ImageInfo] = Once()
         self._baked: Once[str] = Once()
+        self._local_base = False
 
     def prepare(self, environment: Environment, params: Mapping[str, Scalar], timeout: float) -> PreparedImages:
         """The images of an environment and its services. Raises ImageLost, SetupLost or EngineLost."""
@@ -80,7 +81,24 @@ class Images:
 
     def find(self, source: ImageSource) -> ImageInfo:
         """A base image: there already, or pulled, or built. Raises ImageLost."""
-        return self._sources.get(source, lambda: self._build(source) if source.build else self._pull(source))
+        found = self._sources.get(source, lambda: self._build(source) if source.build else self._pull(source))
+        self._local_base = self._local_base or BASE in found.labels
+        return found
+
+    @property
+    def local_base(self) -> bool:
+        """Whether an image of this run goes back to a base image that was built on this machine, not pulled."""
+        return self._local_base
+
+    def install(self, image: str, script: str, timeout: float) -> str:
+        """The id of an image with an agent's install script applied. Raises AgentInstallLost."""
+        base = self._scope.engine.image(image)
+        if base is None:
+            raise ImageLost(f"image {image} is gone")
+        try:
+            return self.bake(base, Recipe(setup=script, timeout=timeout))
+        except SetupLost as error:
+            raise AgentInstallLost(f"the agent's install failed: {error}") from error
 
     def bake(self, base: ImageInfo, recipe: Recipe) -> str:
         """The id of an image with a recipe applied; the base's own where the recipe is empty. Raises SetupLost."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from taskcal.sandbox import Sink
 
@@ -52,6 +52,15 @@ class ExecCall:
     env: Mapping[str, str] = field(default_factory=dict)
     stdin: bytes | None = None
     sink: Sink | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A terminal inside a container: its socket, what it said first, and how to tell it its size."""
+
+    sock: socket.socket
+    early: bytes
+    resize: Callable[[int, int], None]
 
 
 class Demultiplexer:

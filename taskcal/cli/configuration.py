@@ -1,0 +1,104 @@
+"""The project's configuration: `taskcal.yaml`, or `[tool.taskcal]` in `pyproject.toml`, in this folder or one above."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from taskcal.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What a project sets for all its runs; None leaves taskcal's own default. Paths are as `--agent` takes them."""
+
+    agent: str | None = None
+    group_size: int | None = None
+    concurrency: int | None = None
+    retries: int | None = None
+    fail_on: str | None = None
+    max_lost: float | None = None
+    band: str | None = None
+    runs: str | None = None
+
+
+KINDS: dict[str, type | tuple[type, ...]] = {
+    "agent": str,
+    "group_size": int,
+    "concurrency": int,
+    "retries": int,
+    "fail_on": str,
+    "max_lost": (int, float),
+    "band": str,
+    "runs": str,
+}
+
+
+def find_configuration(start: Path) -> Configuration:
+    """The nearest configuration at or above a folder. Raises InputError where it is wrong."""
+    for path, found in _candidates(start):
+        if found is not None:
+            return _checked(path, found)
+    return Configuration()
+
+
+def _candidates(start: Path) -> Iterator[tuple[Path, object]]:
+    for folder in (start, *start.parents):
+        if (path := folder / "taskcal.yaml").is_file():
+            yield path, _read_yaml(path)
+        if (path := folder / "pyproject.toml").is_file():
+            yield path, _read_toml(path)
+
+
+def _read_yaml(path: Path) -> object:
+    import yaml
+
+    try:
+        return yaml.safe_load(path.read_text()) or {}
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise _problem(path, "", " ".join(str(error).split())) from error
+
+
+def _read_toml(path: Path) -> object:
+    import tomllib
+
+    try:
+        return tomllib.loads(path.read_text()).get("tool", {}).get("taskcal")
+    except (OSError, ValueError) as error:
+        raise _problem(path, "", str(error)) from error
+
+
+def _checked(path: Path, found: object) -> Configuration:
+    if not isinstance(found, dict):
+        raise _problem(path, "", "must be a map of settings")
+    for key, value in found.items():
+        _check(path, str(key), value)
+    if "agent" in found and (path.parent / found["agent"]).is_file():
+        found = {**found, "agent": _relative(path.parent / found["agent"])}
+    return Configuration(**found)
+
+
+def _check(path: Path, key: str, value: object) -> None:
+    if key not in KINDS:
+        near = difflib.get_close_matches(key, KINDS, 1)
+        raise _problem(
+            path, key, f"unknown setting; {f'did you mean {near[0]}?' if near else 'known: ' + ', '.join(KINDS)}"
+        )
+    if not isinstance(value, KINDS[key]) or isinstance(value, bool):
+        raise _problem(path, key, f"{value!r} does not fit here")
+
+
+def _relative(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _problem(path: Path, key: str, message: str) -> InputError:
+    return InputError((Problem(_relative(path), None, key, message),))

@@ -1,0 +1,70 @@
+"""The command line's entry: assembles the commands, and turns known errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from taskcal import __version__
+from taskcal.cli.clean import clean
+from taskcal.cli.doctor import doctor
+from taskcal.cli.init import init
+from taskcal.cli.report import report
+from taskcal.cli.run import run
+from taskcal.cli.schema import schema
+from taskcal.cli.shell import shell
+from taskcal.cli.validate import validate
+
+app = typer.Typer(
+    name="taskcal",
+    help="Calibrate tasksets for reinforcement learning: which tasks succeed sometimes but not always.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+COMMANDS = {
+    "Prepare": (init, validate, schema, doctor, clean),
+    "Measure": (shell, run),
+    "Look and decide": (report,),
+}
+
+for _group, _functions in COMMANDS.items():
+    for _function in _functions:
+        app.command(rich_help_panel=_group)(_function)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"taskcal {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Calibrate tasksets for reinforcement learning: which tasks succeed sometimes but not always."""
+
+
+def main() -> None:
+    """Run the command line; known errors end with their exit code and without a traceback."""
+    try:
+        app(standalone_mode=True)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    except Exception as error:
+        from taskcal.errors import TaskcalError
+
+        if not isinstance(error, TaskcalError):
+            raise
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)

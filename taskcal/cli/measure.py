@@ -1,0 +1,227 @@
+"""The way of a run: prepare, roll out, calibrate, report. Everything that it makes on the engine is gone at its end."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import platform
+import secrets
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import typer
+
+from taskcal import __version__
+from taskcal.cli.progress import Progress, make_progress
+from taskcal.cli.publish import publish
+from taskcal.core.gate import exit_code
+from taskcal.core.plan import plan
+from taskcal.core.rollout import Graded, Lost, Rollout, RolloutId
+from taskcal.core.rows import group_record
+from taskcal.core.run import RunRecord
+from taskcal.engines.local import LocalThreads
+from taskcal.prepare import prepare_group
+from taskcal.runner import Context, run_plan, run_rollout
+from taskcal.sandbox.docker import DockerEngine
+from taskcal.sandbox.images import Images, PreparedImages
+from taskcal.sandbox.scope import RunScope
+from taskcal.sandbox.sweep import leftovers, sweep
+from taskcal.store import RunFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from taskcal.cli.options import Request
+    from taskcal.core.plan import PlannedRollout
+    from taskcal.core.rollout import GroupId
+    from taskcal.core.task import Group
+
+PREPARERS = 4
+END_SECONDS = 5.0
+LOCAL_BASE = "the base image debian:bookworm-slim was built on this machine with debootstrap, not pulled"
+
+
+@dataclass
+class Run:
+    """A run while it happens: what was asked, where it is stored, and what it has on the engine."""
+
+    request: Request
+    scope: RunScope
+    folder: RunFolder
+    record: RunRecord
+    progress: Progress
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    kept: list[str] = field(default_factory=list)
+
+
+def measure(request: Request) -> int:
+    """Carry out a request and give the exit code. Raises TaskcalError where nothing could be started."""
+    engine = connect(request.concurrency)
+    record = make_record(request, engine)
+    folder = RunFolder.create(request.runs, record, [group_record(group) for group in request.groups])
+    progress = make_progress(quiet=request.quiet, as_json=request.as_json, stream=sys.stderr)
+    run = Run(request, RunScope(engine, record.id), folder, record, progress)
+    begun = time.monotonic()
+    try:
+        with terminate_as_interrupt():
+            interrupted = _carry_out(run)
+        final = replace(run.record, seconds=round(time.monotonic() - begun, 3), interrupted=interrupted)
+        folder.write_record(final)
+        calibrations = publish(folder, as_json=request.as_json)
+        _say_kept(run)
+        return int(exit_code(calibrations, request.gate, interrupted=interrupted))
+    finally:
+        folder.close()
+        engine.close()
+
+
+def connect(concurrency: int) -> DockerEngine:
+    """The engine, cleaned of what dead runs left. Raises MissingError."""
+    engine = DockerEngine.connect(connections=concurrency + PREPARERS)
+    sweep(engine, leftovers(engine))
+    return engine
+
+
+def make_record(request: Request, engine: DockerEngine) -> RunRecord:
+    """What is asked, for the run's folder."""
+    now = datetime.now(UTC)
+    name = "".join(c if c.isalnum() or c in "-._" else "-" for c in request.taskset.name)[:40]
+    return RunRecord(
+        id=f"{now:%Y%m%d-%H%M%S}-{name}-{secrets.token_hex(2)}",
+        taskset=request.taskset.name,
+        taskset_files=request.taskset.files,
+        taskset_digest=_digest(request.taskset.tasks),
+        agent=request.agent.name,
+        agent_digest=_digest(request.agent),
+        group_size=request.group_size,
+        band=request.band,
+        seed=request.seed,
+        concurrency=request.concurrency,
+        retries=request.retries,
+        started_at=now.isoformat(timespec="seconds"),
+        version=__version__,
+        engine=f"{engine.product} {engine.version}",
+        host=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        notes=(f"the agent {request.agent.name}: {request.agent.about}",) if request.agent.about else (),
+    )
+
+
+@contextlib.contextmanager
+def terminate_as_interrupt() -> Iterator[None]:
+    """SIGTERM ends a run like Ctrl-C."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _carry_out(run: Run) -> bool:
+    """Prepare and roll out; True where it was interrupted. Nothing of the run is left on the engine afterwards."""
+    workers: list[LocalThreads[PlannedRollout, Rollout]] = []
+    try:
+        with run.progress:
+            images = _prepare(run)
+            _roll_out(run, images, workers)
+    except KeyboardInterrupt:
+        run.cancelled.set()
+        return True
+    finally:
+        run.scope.close()
+        for threads in workers:
+            threads.close(END_SECONDS)
+        run.scope.close()
+    return False
+
+
+def _prepare(run: Run) -> dict[GroupId, PreparedImages]:
+    """The images of every group that has them; the other groups are recorded as lost, once each."""
+    images = Images(run.scope, network=run.request.bounds.network != "none", log=run.progress.log)
+    made: dict[GroupId, PreparedImages] = {}
+    threads: LocalThreads[Group, tuple[Group, PreparedImages | Lost]] = LocalThreads(
+        lambda group, _: (group, prepare_group(group, images, run.request.agent, run.request.bounds)), PREPARERS
+    )
+    for group, result in _all(threads, run.request.groups):
+        if isinstance(result, Lost):
+            run.folder.append(Rollout(RolloutId(group.id, 0, 0), result, started_at=run.record.started_at))
+            run.progress.log(f"{group.id} cannot be measured: {result.boundary.value}: {result.reason}")
+        else:
+            made[group.id] = result
+    notes = (*run.record.notes, LOCAL_BASE) if images.local_base else run.record.notes
+    run.record = replace(run.record, notes=notes, images={str(group): made[group].sandbox for group in made})
+    run.folder.write_record(run.record)
+    return made
+
+
+def _all(
+    threads: LocalThreads[Group, tuple[Group, PreparedImages | Lost]], groups: tuple[Group, ...]
+) -> Iterator[tuple[Group, PreparedImages | Lost]]:
+    for group in groups:
+        threads.submit(group)
+    for _ in groups:
+        while (result := threads.next(1.0)) is None:
+            pass
+        yield result
+    threads.close(0.0)
+
+
+def _roll_out(
+    run: Run, images: dict[GroupId, PreparedImages], workers: list[LocalThreads[PlannedRollout, Rollout]]
+) -> None:
+    groups = [group for group in run.request.groups if group.id in images]
+    context = Context(
+        scope=run.scope,
+        agent=run.request.agent,
+        images=images,
+        seed=run.request.seed,
+        log_path=run.folder.log_path,
+        cancelled=run.cancelled,
+        keep=_first_failures() if run.request.keep_failed else lambda *_: False,
+        kept=run.kept,
+    )
+
+    def work(planned: PlannedRollout, queued: float) -> Rollout:
+        run.progress.started(planned.id)
+        return run_rollout(planned, context, queued)
+
+    def record(rollout: Rollout) -> None:
+        run.folder.append(rollout)
+        run.progress.finished(rollout)
+
+    workers.append(LocalThreads(work, run.request.concurrency))
+    run.progress.begin([group.id for group in groups], run.request.group_size)
+    run_plan(plan(groups, run.request.group_size), workers[0], run.request.retries, record)
+
+
+class _first_failures:  # noqa: N801 - reads as the function that it is
+    """Says yes to the first failed rollout of each group."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._groups: set[GroupId] = set()
+
+    def __call__(self, rollout: RolloutId, graded: Graded) -> bool:
+        with self._lock:
+            first = not graded.passed and rollout.group not in self._groups
+            if first:
+                self._groups.add(rollout.group)
+        return first
+
+
+def _say_kept(run: Run) -> None:
+    for name in run.kept:
+        typer.echo(f"kept: docker exec -it {name} sh   (remove with `taskcal clean --kept`)", err=True)
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(repr(value).encode()).hexdigest()

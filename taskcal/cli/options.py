@@ -1,0 +1,164 @@
+"""From what a person typed and a project configures to one complete request, or an error before anything runs."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from taskcal.agents.choose import choose_agent
+from taskcal.cli.parse import band, pairs
+from taskcal.core.gate import FailOn, Gate
+from taskcal.core.plan import Bounds, Selection, select
+from taskcal.core.task import NetworkMode, Taskset
+from taskcal.errors import UsageError
+from taskcal.taskset.load import load
+from taskcal.taskset.quantities import parse_memory
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskcal.agents import Agent
+    from taskcal.cli.configuration import Configuration
+    from taskcal.core.calibrate import Band
+    from taskcal.core.task import Group
+
+GROUP_SIZE = 8
+RETRIES = 2
+LEAST_CONCURRENCY = 2
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """The command line as typed; None is not given."""
+
+    files: tuple[str, ...]
+    agent: str | None
+    overrides: tuple[str, ...]
+    selection: Selection
+    params: tuple[str, ...]
+    group_size: int | None
+    concurrency: int | None
+    retries: int | None
+    seed: int | None
+    band: str | None
+    fail_on: str | None
+    max_lost: float | None
+    allow_network: str
+    max_memory: str | None
+    max_cpus: float | None
+    keep_failed: bool
+    as_json: bool
+    quiet: bool
+    out: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be measured, complete and checked."""
+
+    taskset: Taskset
+    agent: Agent
+    group_size: int
+    band: Band
+    gate: Gate
+    bounds: Bounds
+    concurrency: int
+    retries: int
+    seed: int
+    runs: Path
+    keep_failed: bool
+    as_json: bool
+    quiet: bool
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """Every variant of every chosen task."""
+        return tuple(self.taskset.groups())
+
+
+def resolve(given: RunOptions, configured: Configuration) -> Request:
+    """The request, with flags before configuration before defaults. Raises UsageError or InputError."""
+    agent = choose_agent(given.agent, dict(pairs("--set", list(given.overrides))))
+    selection = replace(given.selection, params=pairs("--param", list(given.params)))
+    taskset = choose_tasks(load(given.files), selection)
+    concurrency = _first(given.concurrency, configured.concurrency, default_concurrency(taskset))
+    return Request(
+        taskset=taskset,
+        agent=agent,
+        group_size=_first(given.group_size, configured.group_size, GROUP_SIZE),
+        band=band(_first(given.band, configured.band, "0.05,0.75")),
+        gate=Gate(_fail_on(_first(given.fail_on, configured.fail_on, "never")), _max_lost(given, configured)),
+        bounds=_bounds(given),
+        concurrency=concurrency,
+        retries=_first(given.retries, configured.retries, RETRIES),
+        seed=_first(given.seed, None, secrets.randbits(32)),
+        runs=Path(_first(given.out, configured.runs, "runs")),
+        keep_failed=given.keep_failed,
+        as_json=given.as_json,
+        quiet=given.quiet,
+    )
+
+
+def choose_tasks(taskset: Taskset, selection: Selection) -> Taskset:
+    """The chosen tasks. Raises UsageError where a part of the selection, or all of it, matches nothing."""
+    chosen, unmatched = select(taskset, selection)
+    if unmatched:
+        known = ", ".join(task.id for task in taskset.tasks[:8])
+        raise UsageError(f"{unmatched[0]} matches nothing; there are {len(taskset.tasks)} tasks: {known}, …"[:400])
+    if not chosen.tasks:
+        raise UsageError("the selection matches no task; each part of it matches some, but not the same ones")
+    return chosen
+
+
+def default_concurrency(taskset: Taskset) -> int:
+    """Rollouts at a time on this machine: cores over the largest `cpus`, at least 2, and no more than memory holds."""
+    limits = [task.environment.limits for task in taskset.tasks]
+    by_cpu = int((os.cpu_count() or 1) / max(one.cpus for one in limits))
+    wanted = max(LEAST_CONCURRENCY, by_cpu)
+    free = _free_memory()
+    return wanted if free is None else max(1, min(wanted, free // max(one.memory for one in limits)))
+
+
+def _free_memory() -> int | None:
+    """Bytes that new processes can have, as the kernel estimates it; None where it does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    kilobytes = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
+    return int(kilobytes[0]) * 1024 if kilobytes else None
+
+
+def _bounds(given: RunOptions) -> Bounds:
+    if given.allow_network not in {NetworkMode.NONE, NetworkMode.BRIDGE}:
+        raise UsageError(f"--allow-network {given.allow_network}: must be none or bridge")
+    try:
+        memory = None if given.max_memory is None else parse_memory(given.max_memory)
+    except ValueError as error:
+        raise UsageError(f"--max-memory {given.max_memory}: {error}") from error
+    return Bounds(NetworkMode(given.allow_network), memory, given.max_cpus)
+
+
+def _fail_on(text: str) -> FailOn:
+    if text not in set(FailOn):
+        raise UsageError(f"--fail-on {text}: must be one of {', '.join(FailOn)}")
+    return FailOn(text)
+
+
+def _max_lost(given: RunOptions, configured: Configuration) -> float:
+    return float(_first(given.max_lost, configured.max_lost, 0.2))
+
+
+def _first(given: Value | None, configured: Value | None, default: Value) -> Value:
+    return next((value for value in (given, configured) if value is not None), default)
+
+
+def images_of(groups: Sequence[Group]) -> tuple[str, ...]:
+    """The distinct images that groups start from: names, and folders to build."""
+    environments = [group.task.environment for group in groups]
+    sources = [e.source for e in environments] + [service.source for e in environments for service in e.services]
+    return tuple(dict.fromkeys(f"build {s.build}" if s.build else str(s.image) for s in sources))

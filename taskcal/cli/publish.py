@@ -1,0 +1,56 @@
+"""From a run's folder to what a person sees: the same for a run that just ended and for one of last month."""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import typer
+
+from taskcal.core.calibrate import Calibration, calibrate
+from taskcal.report.calibration_json import calibration_document, render_json
+from taskcal.report.markdown import render_markdown
+from taskcal.report.table import final_lines, final_table
+
+if TYPE_CHECKING:
+    from taskcal.core.calibrate import Band
+    from taskcal.core.rollout import GroupId, Rollout
+    from taskcal.core.run import RunRecord
+    from taskcal.store import RunFolder
+
+
+def publish(folder: RunFolder, *, as_json: bool, band: Band | None = None) -> tuple[Calibration, ...]:
+    """Calibrate, write the derived files, and print the result. Raises RunFolderError."""
+    from dataclasses import replace
+
+    record = folder.record()
+    record = record if band is None else replace(record, band=band)
+    calibrations = calibrations_of(folder, record)
+    text = render_json(calibration_document(record, calibrations))
+    folder.write("calibration.json", text)
+    report = folder.write("report.md", render_markdown(record, calibrations))
+    if as_json:
+        typer.echo(text)
+    else:
+        show(record, calibrations)
+        typer.echo(f"report: {report}")
+    return calibrations
+
+
+def calibrations_of(folder: RunFolder, record: RunRecord) -> tuple[Calibration, ...]:
+    """What the rollouts on disk say, in the order of the taskset."""
+    rollouts: dict[GroupId, list[Rollout]] = defaultdict(list)
+    for rollout in folder.rollouts():
+        rollouts[rollout.id.group].append(rollout)
+    return tuple(calibrate(group, rollouts[group.id], record.question) for group in folder.groups())
+
+
+def show(record: RunRecord, calibrations: tuple[Calibration, ...]) -> None:
+    """The final table on a terminal, plain lines elsewhere."""
+    if not sys.stdout.isatty():
+        typer.echo("\n".join(final_lines(record, calibrations)))
+        return
+    from rich.console import Console
+
+    Console().print(final_table(record, calibrations))

@@ -1,0 +1,27 @@
+"""`taskcal report`: a run's calibration again, from its folder, without a container."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def report(
+    run: Annotated[
+        str | None, typer.Argument(help="A run's folder or id. [default: the newest]", show_default=False)
+    ] = None,
+    band: Annotated[
+        str | None, typer.Option("--band", help="Judge against another band. [default: the run's]", metavar="LOW,HIGH")
+    ] = None,
+    runs: Annotated[str, typer.Option("--runs", help="Folder that holds runs.")] = "runs",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the calibration as JSON and nothing else.")] = False,
+) -> None:
+    """Print a run's calibration, and write its report files again."""
+    from pathlib import Path
+
+    from taskcal.cli.parse import band as parse_band
+    from taskcal.cli.publish import publish
+    from taskcal.store import find
+
+    publish(find(run, Path(runs)), as_json=as_json, band=parse_band(band) if band else None)

@@ -1,0 +1,116 @@
+"""`taskcal run`: measure every task G times in containers of its own, and print what is known of it then."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+HARD = "Bounds for what a task may ask for"
+CHOICE = "Which tasks"
+OUTPUT = "Output"
+
+
+def run(
+    files: Annotated[list[str], typer.Argument(help="Tasksets: files, folders or globs.", show_default=False)],
+    group_size: Annotated[
+        int | None, typer.Option("--group-size", "-G", help="Rollouts of each task variant. [default: 8]", min=1)
+    ] = None,
+    agent: Annotated[
+        str | None,
+        typer.Option("--agent", "-a", help="noop, oracle, simulated, or an agent file.", envvar="TASKCAL_AGENT"),
+    ] = None,
+    set_: Annotated[
+        list[str], typer.Option("--set", help="Override a key of the agent file: key=value.", metavar="KEY=VALUE")
+    ] = [],  # noqa: B006 - typer's way to say: none given
+    task: Annotated[
+        list[str], typer.Option("--task", help="A task, task/variant, or a glob.", rich_help_panel=CHOICE)
+    ] = [],  # noqa: B006
+    param: Annotated[
+        list[str], typer.Option("--param", help="Variants with this param: name=value.", rich_help_panel=CHOICE)
+    ] = [],  # noqa: B006
+    tag: Annotated[list[str], typer.Option("--tag", help="Tasks with this tag.", rich_help_panel=CHOICE)] = [],  # noqa: B006
+    limit: Annotated[
+        int | None, typer.Option("--limit", help="The first N of the chosen tasks.", min=1, rich_help_panel=CHOICE)
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option("--concurrency", "-c", help="Rollouts at a time. [default: from the machine]", min=1)
+    ] = None,
+    retries: Annotated[
+        int | None, typer.Option("--retries", help="Further attempts at a lost rollout. [default: 2]", min=0)
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Seed of the run. [default: random, recorded]", min=0)
+    ] = None,
+    band: Annotated[
+        str | None,
+        typer.Option("--band", help="Success rates worth training on. [default: 0.05,0.75]", metavar="LOW,HIGH"),
+    ] = None,
+    fail_on: Annotated[
+        str | None, typer.Option("--fail-on", help="never, or flagged: exit 1 then. [default: never]", metavar="WHAT")
+    ] = None,
+    max_lost: Annotated[
+        float | None,
+        typer.Option("--max-lost", help="Share of lost rollouts beyond which to exit 4. [default: 0.2]", min=0, max=1),
+    ] = None,
+    allow_network: Annotated[
+        str, typer.Option("--allow-network", help="none, or bridge; also for builds and setup.", rich_help_panel=HARD)
+    ] = "bridge",
+    max_memory: Annotated[str | None, typer.Option("--max-memory", help="Such as 4g.", rich_help_panel=HARD)] = None,
+    max_cpus: Annotated[float | None, typer.Option("--max-cpus", help="Such as 2.", rich_help_panel=HARD)] = None,
+    keep_failed: Annotated[
+        bool, typer.Option("--keep-failed", help="Leave one failed container per task variant, to look into.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would run; needs no engine.", rich_help_panel=OUTPUT)
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the calibration as JSON and nothing else.", rich_help_panel=OUTPUT)
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=OUTPUT)] = False,
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", help="Folder that holds runs. [default: runs]", rich_help_panel=OUTPUT)
+    ] = None,
+) -> None:
+    """Measure tasksets: every task GROUP-SIZE times, each in a container of its own, graded by its checks.
+
+    Exits with 0 when done, 1 where --fail-on found something, 2 for wrong usage, 3 when nothing can run, 4 when nothing
+    was graded or too much was lost, 130 when interrupted.
+    """
+    from pathlib import Path
+
+    from taskcal.cli.configuration import find_configuration
+    from taskcal.cli.options import RunOptions, resolve
+    from taskcal.core.plan import Selection
+
+    configured = find_configuration(Path.cwd())
+    given = RunOptions(
+        files=tuple(files),
+        agent=agent or configured.agent,
+        overrides=tuple(set_),
+        selection=Selection(tuple(task), (), tuple(tag), limit),
+        params=tuple(param),
+        group_size=group_size,
+        concurrency=concurrency,
+        retries=retries,
+        seed=seed,
+        band=band,
+        fail_on=fail_on,
+        max_lost=max_lost,
+        allow_network=allow_network,
+        max_memory=max_memory,
+        max_cpus=max_cpus,
+        keep_failed=keep_failed,
+        as_json=as_json,
+        quiet=quiet,
+        out=out,
+    )
+    request = resolve(given, configured)
+    if dry_run:
+        from taskcal.cli.dry_run import describe
+
+        typer.echo(describe(request))
+        return
+    from taskcal.cli.measure import measure
+
+    raise typer.Exit(measure(request))

@@ -1,0 +1,22 @@
+"""`taskcal shell`: the author's inner loop, a sandbox as the agent gets it, graded when the shell is left."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def shell(
+    file: Annotated[str, typer.Argument(help="A taskset.", show_default=False)],
+    task: Annotated[str, typer.Argument(help="A task, or task/variant.", show_default=False)],
+    variant: Annotated[str | None, typer.Option("--variant", help="Which variant. [default: the first]")] = None,
+    solution: Annotated[
+        str | None, typer.Option("--solution", help="Play this solution or wrong answer first, then grade.")
+    ] = None,
+    allow_network: Annotated[str, typer.Option("--allow-network", help="none, or bridge.")] = "bridge",
+) -> None:
+    """Open a shell in a task's sandbox; leaving it grades, and prints every check with its note."""
+    from taskcal.cli.inner_loop import InnerLoop, try_task
+
+    raise typer.Exit(try_task(InnerLoop(file, task, variant, solution, allow_network)))
