@@ -26,7 +26,7 @@ ROOMS = (
     {"host", "baseimage"},
     {"sandbox", "taskset", "store"},
     {"agents", "grading", "grading_driver"},
-    {"runner", "engines", "report", "quality", "interop", "doctor"},
+    {"prepare", "runner", "engines", "report", "quality", "interop", "doctor"},
     {"cli"},
     {"__init__", "__main__"},
 )
@@ -105,6 +105,12 @@ def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     yield from (node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
+def length(node: ast.FunctionDef | ast.AsyncFunctionDef, *, is_command: bool) -> int:
+    """Lines of a function; of a command without its head, which is a table of its options and its help."""
+    first = node.body[1 if len(node.body) > 1 and ast.get_docstring(node) else 0] if is_command else node
+    return (node.end_lineno or 0) - first.lineno + 1
+
+
 def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
     return {given.arg for given in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}
 
@@ -158,7 +164,7 @@ def test_help_loads_nothing_heavy() -> None:
 def test_sizes(path: Path) -> None:
     """What fits a screen or two gets read: files under 300 lines, functions at most 50."""
     assert len(path.read_text().splitlines()) < 300
-    lengths = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in functions(path)}
+    lengths = {node.name: length(node, is_command=path.parent.name == "cli") for node in functions(path)}
     assert {name: lines for name, lines in lengths.items() if lines > 50} == {}
 
 
