@@ -14,7 +14,6 @@ help:
 demo: setup ## from nothing to a calibrated example taskset and its report
 	@$(BIN)/taskcal doctor --fix
 	@$(BIN)/taskcal run tasksets/shop.yaml --group-size 8
-	@echo "report: $$(ls -td runs/*/ | head -n 1)report.html"
 
 test: check ## the checks, then every test but the long ones; container tests need an engine and never skip
 	@$(BIN)/taskcal doctor --fix

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
+import sys
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, BinaryIO
 
 import pytest
 
+from taskcal import host
 from taskcal.baseimage import BASE_IMAGE, BUILT_LABELS
 from taskcal.doctor import Mark, examine, examine_without_engine, is_built, repair
 from taskcal.errors import EngineLost, ImageLost, MissingError
@@ -268,3 +271,25 @@ def test_without_an_engine_the_rest_is_unknown() -> None:
     assert [sign.mark for sign in diagnosis.signs] == [Mark.MISSING, Mark.UNKNOWN, Mark.UNKNOWN, Mark.UNKNOWN]
     assert diagnosis.signs[0].detail == "no container engine answers at x: refused"
     assert diagnosis.remedy == "run: /v/taskcal doctor --fix"
+
+
+def test_the_command_never_touches_a_configured_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`doctor --fix` with a DOCKER_HOST that is dead, also as root: what was found, one line of what to do, exit 3."""
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/dead.sock")
+    done = host.run([sys.executable, "-m", "taskcal", "doctor", "--fix"], seconds=60)
+    lines = done.output.splitlines()
+    assert done.status == 3
+    assert sum(line.startswith("engine      missing") for line in lines) == 1
+    assert sum("a configured engine is never changed" in line for line in lines) == 1
+    assert len(lines) == 5
+
+
+@pytest.mark.docker
+def test_the_command_finds_the_real_engine() -> None:
+    """`doctor --json` on a machine that is ready: valid JSON on its own, everything needed is there."""
+    done = host.run([sys.executable, "-m", "taskcal", "doctor", "--json"], seconds=60)
+    report = json.loads(done.output)
+    assert done.status == 0
+    assert report["healthy"] is True
+    assert [sign["mark"] for sign in report["signs"][:1]] == ["ok"]
+    assert [sign["name"] for sign in report["signs"]] == ["engine", "disk", "base image", "leftovers"]
