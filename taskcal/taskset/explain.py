@@ -31,7 +31,7 @@ MUST_BE = {
     "model_type": "must be a map (key: value)",
     "model_attributes_type": "must be a map (key: value)",
     "finite_number": "must be a finite number",
-    "literal_error": "must be one of {expected}",
+    "literal_error": "must be {expected}",
     "greater_than_equal": "must be at least {ge}",
     "greater_than": "must be above {gt}",
     "less_than_equal": "must be at most {le}",
@@ -83,7 +83,14 @@ def message(model: type[Model], detail: ErrorDetails) -> str:
 
 
 def _fill(sentence: str, context: Mapping[str, object]) -> str:
-    return sentence.format_map(context)
+    return sentence.format_map({key: _plainly(value) for key, value in context.items()})
+
+
+def _plainly(value: object) -> object:
+    """Write what pydantic writes as Python (0.0, True, 'a' or 'b') as YAML has it."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value.replace("'", "").replace("True", "true") if isinstance(value, str) else value
 
 
 def _advice(kind: str, value: object) -> str:

@@ -83,11 +83,18 @@ def _refusal(file: str, line: int | None, message: str) -> InputError:
 
 
 def _syntax(file: str, error: yaml.YAMLError) -> Problem:
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    mark = getattr(error, "problem_mark", None)
     what = getattr(error, "problem", None) or getattr(error, "reason", None) or "not YAML"
-    context = getattr(error, "context", None)
-    message = f"{what} ({context})" if context else str(what)
-    return Problem(file, None if mark is None else mark.line + 1, "", f"not valid YAML: {message}")
+    message = f"not valid YAML: {what}{_context(error)}"
+    return Problem(file, None if mark is None else mark.line + 1, "", message)
+
+
+def _context(error: yaml.YAMLError) -> str:
+    """Tell what was being read, and where that began: an open bracket is noticed lines later."""
+    context, mark = getattr(error, "context", None), getattr(error, "context_mark", None)
+    if not context:
+        return ""
+    return f" ({context})" if mark is None else f" ({context} that begins on line {mark.line + 1})"
 
 
 @dataclass(slots=True)
