@@ -63,14 +63,14 @@ def advice(calibration: Calibration) -> str:
         case Verdict.TOO_HARD:
             parts = [*_from_stops(calibration), _from_rewards(calibration), _from_checks(calibration)]
         case Verdict.TOO_EASY:
-            parts = ["try a harder variant: fewer hints in the prompt, more steps, or checks that ask for more"]
+            parts = ["a harder variant: fewer hints in the prompt, more steps, or checks that ask for more"]
         case Verdict.BROKEN:
             parts = ["mend the task or its grader, then measure it again"]
         case Verdict.UNMEASURED:
             parts = [_from_losses(calibration)]
         case Verdict.IN_BAND:
             return ""
-    return "; ".join(part for part in (*parts, _from_strength(calibration)) if part)
+    return "; ".join(part for part in (_from_strength(calibration), *parts) if part)
 
 
 def headline(summary: Summary, run: RunRecord) -> str:
@@ -93,7 +93,7 @@ def counts(calibrations: Sequence[Calibration], summary: Summary) -> str:
     if any(c.group.id.variant for c in calibrations):
         what = f"{figures.many(summary.tasks, 'variant')} of {what}"
     told = [f"{n} {verdict}" for verdict in Verdict if (n := summary.verdicts.get(verdict, 0))]
-    leaning = figures.many(summary.leaning, "verdict") + (" leans only." if summary.leaning == 1 else " lean only.")
+    leaning = figures.many(summary.leaning, "verdict") + (" only leans." if summary.leaning == 1 else " only lean.")
     return f"{what}: {', '.join(told) or 'none measured'}." + (f" {leaning}" if summary.leaning else "")
 
 
@@ -159,7 +159,9 @@ def _from_checks(calibration: Calibration) -> str:
     if not scored or not _met(calibration):
         return "see that it can be solved at all (`--agent oracle` must pass), then give hints or an easier variant"
     score, worst = min(scored, key=lambda pair: pair[0])
-    return f"begin with check {_quoted(worst)}, which scores {score:.2f}: does the prompt say enough for it?"
+    if score == max(scored, key=lambda pair: pair[0])[0]:
+        return "give hints or an easier variant"
+    return f"begin with check {_quoted(worst)} (mean score {score:.2f}): the prompt may not say enough for it"
 
 
 def _from_losses(calibration: Calibration) -> str:
@@ -173,8 +175,8 @@ def _from_strength(calibration: Calibration) -> str:
     if calibration.strength is not Strength.LEANING:
         return ""
     if _shaken(calibration):
-        return "run the lost rollouts again before acting on it"
-    return "measure it with a larger --group-size before acting on it"
+        return "run the lost rollouts again before acting on this"
+    return "measure it with a larger --group-size before acting on this"
 
 
 def _met(calibration: Calibration) -> bool:

@@ -1,0 +1,86 @@
+"""One run with known rollouts, for the tests of every format: hard, easy, unmeasured and lost ones among them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taskcal.core.calibrate import Band, Calibration, GroupRecord, Question, calibrate
+from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
+from taskcal.core.run import RunRecord
+from taskcal.errors import Boundary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskcal.core.rollout import Outcome
+
+CHECKS = (("order is shipped", 0.7), ("tracking code is set", 0.3))
+QUESTION = Question(8, Band())
+
+
+def record(task: str, variant: str = "", checks: Sequence[tuple[str, float]] = CHECKS) -> GroupRecord:
+    return GroupRecord(
+        GroupId(task, variant), {"order": 1234}, "Ship it.", ("sql",), 1.0, tuple(checks), "shop.yaml", 7
+    )
+
+
+def graded(*scores: float, stop: Stop = Stop.FINISHED, checks: Sequence[tuple[str, float]] = CHECKS) -> Graded:
+    """One score for each check; passed when all are full."""
+    pairs = zip(checks, scores, strict=True)
+    results = tuple(CheckResult(name, weight, score) for (name, weight), score in pairs)
+    reward = sum(check.weight * check.score for check in results)
+    return Graded(stop, reward, reward > 0.999, results)
+
+
+def lost(boundary: Boundary = Boundary.SANDBOX, reason: str = "the container died") -> Lost:
+    return Lost(boundary, reason)
+
+
+def calibration(group: GroupRecord, outcomes: Sequence[Outcome], cost: float | None = None) -> Calibration:
+    """The calibration of a group whose rollouts took 12 seconds each."""
+    rollouts = [
+        Rollout(RolloutId(group.id, index, 0), outcome, usage=Usage(cost_usd=cost), timing=Timing(total=12.0))
+        for index, outcome in enumerate(outcomes)
+    ]
+    return calibrate(group, rollouts, QUESTION)
+
+
+def run_record(*notes: str, taskset: str = "shop-orders", interrupted: bool = False) -> RunRecord:
+    return RunRecord(
+        id="20250102-030405-ab12",
+        taskset=taskset,
+        taskset_files=("tasksets/shop.yaml",),
+        taskset_digest="aa" * 32,
+        agent="simulated",
+        agent_digest="bb" * 32,
+        group_size=8,
+        band=Band(),
+        seed=7,
+        concurrency=4,
+        retries=2,
+        started_at="2025-01-02T03:04:05Z",
+        version="0.1.0",
+        engine="docker 20.10",
+        host="linux",
+        notes=notes,
+        seconds=93.0,
+        interrupted=interrupted,
+    )
+
+
+def shop() -> list[Calibration]:
+    """Ten groups that show every verdict, in file order."""
+    full, half, none = graded(1, 1), graded(1, 0), graded(0, 0)
+    image = lost(Boundary.IMAGE, "images/shop: no such folder")
+    return [
+        calibration(record("ship-order", "step-by-step"), [full] * 5 + [half] * 3),
+        calibration(record("ship-order", "high-level"), [half] * 6 + [none] * 2),
+        calibration(record("refund-order"), [full] * 3 + [none] * 3 + [lost(), lost(Boundary.PROVIDER, "429")]),
+        calibration(record("cancel-order"), [full] * 8),
+        calibration(record("merge-customers", "many"), [graded(0, 0, stop=Stop.TIMEOUT)] * 8),
+        calibration(record("close-account"), [image] * 8),
+        calibration(record("count-orders"), [full] * 2 + [none] * 6),
+        calibration(record("restock"), [full] * 7 + [half]),
+        calibration(record("audit"), [none] * 30 + [full]),
+        calibration(record("export-csv"), [full] * 2 + [none, half, half, half, half, half]),
+    ]
