@@ -17,7 +17,7 @@ _SEQUENCES = re.compile(
 )
 
 _ESCAPED = re.compile(r"[\\`*_{}\[\]|~$]")
-_LEADING = re.compile(r"^(?:[#+=-]|\d+(?=[.)]))")
+_LEADING = re.compile(r"^(?:[#+=-]|\d+(?=[.)](?:\s|$)))")
 
 
 def plain(text: str, limit: int = 300) -> str:
