@@ -88,6 +88,7 @@ def load_agent(path: str | Path, overrides: Mapping[str, str] | None = None) -> 
     problems.extend(mistakes)
     kind = _kind(raw, file, given, problems)
     if kind is None:
+        _raise_overridden(problems, given)
         raise InputError(problems.found())
     for key, text in given.items():
         _override(raw, kind, key, text)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MAX_PROMPT = 1024**2
 MAX_TEMPLATE_DEPTH = 40
+MAX_MARKS = 1_000
 MARKS = ("{{", "{%", "{#")
 FILTERS = {  # how many arguments each may have
     "upper": 0,
@@ -90,8 +91,11 @@ class Prompts:
         """Give the prompt of `text`; raises TemplateMistake."""
         if len(text) > MAX_PROMPT:
             raise TemplateMistake(1, "longer than 1 MiB")
-        if not any(mark in text for mark in MARKS):
+        marks = sum(text.count(mark) for mark in MARKS)
+        if not marks:
             return Prompt(text, {}, None)
+        if marks > MAX_MARKS:
+            raise TemplateMistake(1, f"more than {MAX_MARKS:,} places to fill in")
         if text not in self._known:
             self._known[text] = self._compile(text)
         return self._known[text]

@@ -65,6 +65,7 @@ def test_params_ifs_comparisons_and_filters_work(text: str, result: str) -> None
         "{{ not " + "not " * 100 + "n }}",
         "{{ " + "9" * 5000 + " }}",
         "x" * (1024**2 + 1),
+        "{{ n }}" * 1_001,
     ],
 )
 def test_everything_else_is_refused(text: str) -> None:
