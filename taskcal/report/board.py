@@ -1,0 +1,175 @@
+"""What the live table shows: a mark for each rollout, kept up to date in constant time and drawn only when asked.
+
+The board knows no clock, thread or terminal; whoever calls it brings the time, and a lock where there are threads.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from taskcal.core.rollout import Graded
+from taskcal.report import figures
+from taskcal.report.clean import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskcal.core.rollout import GroupId, Outcome, Rollout, RolloutId
+
+FRAME = 4
+NAME = 40
+BESIDE_MARKS = 12
+BEGINNING = 3
+
+
+class Mark(Enum):
+    """A rollout at a glance: its sign, which differs without colour too, and its style. Order is that of the legend."""
+
+    PASSED = ("●", "green")
+    PARTIAL = ("◐", "yellow")
+    FAILED = ("○", "red")
+    LOST = ("\N{MULTIPLICATION SIGN}", "bold magenta")
+    RUNNING = ("◌", "cyan")
+    PENDING = ("·", "dim")
+
+    @property
+    def sign(self) -> str:
+        """One character, one cell wide."""
+        return self.value[0]
+
+    @property
+    def style(self) -> str:
+        """As rich names it."""
+        return self.value[1]
+
+    @property
+    def over(self) -> bool:
+        """Whether an attempt has ended."""
+        return self not in {Mark.RUNNING, Mark.PENDING}
+
+
+def mark_of(outcome: Outcome) -> Mark:
+    """The mark of what came of a rollout; lost has its own, whatever else is missing."""
+    if not isinstance(outcome, Graded):
+        return Mark.LOST
+    if outcome.passed:
+        return Mark.PASSED
+    return Mark.PARTIAL if outcome.reward > 0 else Mark.FAILED
+
+
+def time_left(done: int, total: int, elapsed: float) -> float | None:
+    """Seconds until the rest is done at the speed so far; None until a few are done, for two say nothing of speed."""
+    if done >= total:
+        return 0.0
+    return elapsed / done * (total - done) if done >= min(BEGINNING, total) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a run has come. `measured` of the `done` were run by this process; the others it found on disk."""
+
+    done: int
+    total: int
+    measured: int
+    marks: Counter[Mark]
+
+    def __str__(self) -> str:
+        """`12/96 done, 8 passed, 1 lost`."""
+        counts = [f"{self.marks[mark]} {mark.name.lower()}" for mark in (Mark.PASSED, Mark.LOST) if self.marks[mark]]
+        return ", ".join([f"{self.done}/{self.total} done", *counts])
+
+    def times(self, elapsed: float) -> str:
+        """`1m 12s elapsed, about 3m 00s left`."""
+        left = time_left(self.measured, self.measured + self.total - self.done, elapsed)
+        told = f"{figures.duration(elapsed)} elapsed"
+        return told if not left else f"{told}, about {figures.duration(left)} left"
+
+
+class Board:
+    """The marks of all groups; a retry takes the place of the attempt before it."""
+
+    def __init__(self, groups: Sequence[GroupId], group_size: int) -> None:
+        """All rollouts of `groups` are pending."""
+        self._marks: dict[GroupId, dict[int, Mark]] = {group: {} for group in groups}
+        self._places = {group: place for place, group in enumerate(groups)}
+        self._recent = dict.fromkeys(reversed(groups))
+        self._counts: Counter[Mark] = Counter()
+        self._running: set[tuple[GroupId, int]] = set()
+        self._measured: set[tuple[GroupId, int]] = set()
+        self._size = group_size
+
+    def started(self, rollout: RolloutId) -> None:
+        """A rollout, or a further attempt at it, is running."""
+        self._running.add((rollout.group, rollout.index))
+        self._measured.discard((rollout.group, rollout.index))
+        self._set(rollout, Mark.RUNNING)
+
+    def finished(self, rollout: Rollout) -> bool:
+        """A rollout has ended; False where it was not started here but comes from an earlier part of the run."""
+        key = (rollout.id.group, rollout.id.index)
+        begun = key in self._running
+        if begun:
+            self._running.remove(key)
+            self._measured.add(key)
+        self._set(rollout.id, mark_of(rollout.outcome))
+        return begun
+
+    def standing(self) -> Standing:
+        """How far it has come by now."""
+        done = sum(count for mark, count in self._counts.items() if mark.over)
+        return Standing(done, len(self._marks) * self._size, len(self._measured), Counter(self._counts))
+
+    def draw(self, width: int, height: int, elapsed: float) -> Table:
+        """The table for a terminal of that many cells; where the groups are more than the lines, the latest active."""
+        room = max(1, height - FRAME)
+        shown = sorted(list(self._recent)[-room:], key=self._places.__getitem__)
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.add_column(no_wrap=True, overflow="ellipsis", max_width=min(NAME, max(BESIDE_MARKS, width // 2)))
+        table.add_column(no_wrap=True, overflow="ellipsis")
+        table.add_column(no_wrap=True, justify="right")
+        marks_width = width - min(NAME, width // 2) - BESIDE_MARKS
+        for group in shown:
+            table.add_row(Text(plain(str(group))), self._row(group, marks_width), self._rate(group))
+        return self._framed(table, len(shown), elapsed)
+
+    def _framed(self, table: Table, shown: int, elapsed: float) -> Table:
+        frame = Table.grid()
+        frame.add_row(table)
+        hidden = len(self._marks) - shown
+        if hidden:
+            frame.add_row(Text(f"… and {figures.many(hidden, 'more group')}, less lately active", style="dim"))
+        standing = self.standing()
+        frame.add_row(Text(f"{standing}; {standing.times(elapsed)}", style="bold"))
+        legend = (part for mark in Mark for part in ((mark.sign, mark.style), (f" {mark.name.lower()}  ", "dim")))
+        frame.add_row(Text.assemble(*legend))
+        return frame
+
+    def _row(self, group: GroupId, width: int) -> Text:
+        """A mark for each rollout or, where they do not fit, how many of each."""
+        marks = self._marks[group]
+        if self._size <= width:
+            every = (marks.get(index, Mark.PENDING) for index in range(self._size))
+            return Text.assemble(*((mark.sign, mark.style) for mark in every))
+        counts = Counter(marks.values())
+        return Text(" ").join(Text(f"{counts[mark]}{mark.sign}", style=mark.style) for mark in Mark if counts[mark])
+
+    def _rate(self, group: GroupId) -> Text:
+        counts = Counter(self._marks[group].values())
+        graded = counts[Mark.PASSED] + counts[Mark.PARTIAL] + counts[Mark.FAILED]
+        return Text(f"{counts[Mark.PASSED]}/{graded} passed" if graded else "", style="dim")
+
+    def _set(self, rollout: RolloutId, mark: Mark) -> None:
+        marks = self._marks[rollout.group]
+        before = marks.get(rollout.index)
+        if before is not None:
+            self._counts[before] -= 1
+        marks[rollout.index] = mark
+        self._counts[mark] += 1
+        self._recent.pop(rollout.group, None)
+        self._recent[rollout.group] = None
