@@ -132,7 +132,7 @@ class Board:
         table = Table.grid(padding=(0, 2, 0, 0))
         table.add_column(no_wrap=True, overflow="ellipsis", max_width=min(NAME, max(BESIDE_MARKS, width // 2)))
         table.add_column(no_wrap=True, overflow="ellipsis")
-        table.add_column(no_wrap=True, justify="right")
+        table.add_column(no_wrap=True)
         marks_width = width - min(NAME, width // 2) - BESIDE_MARKS
         for group in shown:
             table.add_row(Text(plain(str(group))), self._row(group, marks_width), self._rate(group))
@@ -147,7 +147,7 @@ class Board:
         standing = self.standing()
         frame.add_row(Text(f"{standing}; {standing.times(elapsed)}", style="bold"))
         legend = (part for mark in Mark for part in ((mark.sign, mark.style), (f" {mark.name.lower()}  ", "dim")))
-        frame.add_row(Text.assemble(*legend))
+        frame.add_row(Text.assemble(*legend, no_wrap=True, overflow="crop"))
         return frame
 
     def _row(self, group: GroupId, width: int) -> Text:

@@ -36,9 +36,9 @@ LOST_ADVICE = MappingProxyType(
     {
         Boundary.ENGINE: "see what `taskcal doctor` says of the container engine, then resume the run",
         Boundary.IMAGE: "build or pull the image that the reason names; `taskcal doctor` knows how",
-        Boundary.SETUP: "see to what the reason names: the environment's setup, start or ready, or what this run allows",
+        Boundary.SETUP: "see to what the reason names: a script of the environment, or what this run allows",
         Boundary.SERVICE: "mend the service that the reason names: its command, its ready script or its memory",
-        Boundary.SANDBOX: "the container died: raise the environment's memory or lower --concurrency",
+        Boundary.SANDBOX: "raise the environment's memory, or lower --concurrency where the machine was short of it",
         Boundary.AGENT_INSTALL: "mend the agent's install script, or bring its program into the image",
         Boundary.PROVIDER: "check the model's endpoint, key and rate limit, or lower --concurrency, then resume",
         Boundary.GRADER: "mend the grader: its grader.log in the run's folder shows what it printed",

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 ROWS = 50
 DETAILS = 20
 SENTENCE = 600
-NAME = 48
+LEAST_NAME = 12
+FIRST_RANKS = 2
 GAP = 2
 UNBOUNDED = 10**6
 
@@ -47,11 +48,11 @@ STYLES = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of the table. Where room is short, those of the highest rank go first and rank 0 stays."""
+    """One column of the table. Where room is short, those of the highest rank go first."""
 
     title: str
     cell: Callable[[Calibration], str]
-    rank: int = 0
+    rank: int
     right: bool = True
 
 
@@ -64,7 +65,7 @@ def final_lines(run: RunRecord, calibrations: Sequence[Calibration]) -> list[str
     """The same as lines without colour or wrapping, for logs and pipes."""
     tasks, left = _first(order.by_task(calibrations), ROWS)
     shown = [row for rows in tasks for row in rows]
-    columns = _columns(shown, UNBOUNDED)
+    columns = _columns(shown, [], UNBOUNDED)
     head = ["task", *(column.title for column in columns)]
     cells = [[plain(str(row.group.id)), *(column.cell(row) for column in columns)] for row in shown]
     widths = [max(len(line[place]) for line in [head, *cells]) for place in range(len(head))]
@@ -122,26 +123,30 @@ def lowest(calibration: Calibration) -> str:
 
 
 COLUMNS = (
-    Column("n", figures.sample),
-    Column("success rate", figures.rate),
-    Column("reward", lambda c: figures.decimal(c.mean_reward), 2),
-    Column("contrast", lambda c: figures.decimal(c.contrast, 3), 3),
-    Column("signal", lambda c: figures.percent(c.signal), 1),
-    Column("verdict", figures.verdict, right=False),
-    Column("sure", figures.sure, 4),
-    Column("time", lambda c: figures.duration(c.seconds), 5),
-    Column("cost", lambda c: figures.money(c.cost_usd), 6),
-    Column("lowest check", lowest, 7, right=False),
+    Column("n", figures.sample, 2),
+    Column("success rate", figures.rate, 1),
+    Column("reward", lambda c: figures.decimal(c.mean_reward), 4),
+    Column("contrast", lambda c: figures.decimal(c.contrast, 3), 5),
+    Column("signal", lambda c: figures.percent(c.signal), 3),
+    Column("verdict", figures.verdict, 0, right=False),
+    Column("sure", figures.sure, 6),
+    Column("time", lambda c: figures.duration(c.seconds), 7),
+    Column("cost", lambda c: figures.money(c.cost_usd), 8),
+    Column("lowest check", lowest, 9, right=False),
 )
 
 
-def _columns(rows: Sequence[Calibration], width: int) -> list[Column]:
-    """Those that say something (no cost where no agent reports one) and fit into `width` characters, by rank."""
+def _columns(rows: Sequence[Calibration], names: Sequence[str], width: int) -> list[Column]:
+    """Those that say something (no cost where no agent reports one) and fit, by rank.
+
+    The names keep a quarter of the width if they need it; before the first columns are dropped, names are folded.
+    """
     paid = any(row.cost_usd is not None for row in rows)
-    kept = []
+    name = min(max(map(cell_len, names), default=0), max(LEAST_NAME, width // 4))
+    room, kept = width - GAP - name, []
     for column in sorted((c for c in COLUMNS if paid or c.title != "cost"), key=lambda column: column.rank):
-        width -= GAP + max(cell_len(text) for text in (column.title, *map(column.cell, rows)))
-        if width < 0 and column.rank:
+        room -= GAP + max(cell_len(text) for text in (column.title, *map(column.cell, rows)))
+        if room + (name - LEAST_NAME if column.rank <= FIRST_RANKS else 0) < 0:
             break
         kept.append(column)
     return [column for column in COLUMNS if column in kept]
@@ -156,11 +161,9 @@ def _names(tasks: Sequence[Sequence[Calibration]]) -> Iterator[str]:
 
 def _table(tasks: Sequence[Sequence[Calibration]], width: int) -> Table:
     names = list(_names(tasks))
-    columns = _columns(
-        [row for rows in tasks for row in rows], width - GAP - min(NAME, max(map(cell_len, names), default=0))
-    )
+    columns = _columns([row for rows in tasks for row in rows], names, width)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, header_style="dim")
-    table.add_column("task", overflow="fold", min_width=12)
+    table.add_column("task", overflow="fold", min_width=LEAST_NAME)
     for column in columns:
         table.add_column(column.title, justify="right" if column.right else "left", no_wrap=True)
     left = iter(names)

@@ -28,7 +28,7 @@ def graded(*scores: float, stop: Stop = Stop.FINISHED, checks: Sequence[tuple[st
     """One score for each check; passed when all are full."""
     pairs = zip(checks, scores, strict=True)
     results = tuple(CheckResult(name, weight, score) for (name, weight), score in pairs)
-    reward = sum(check.weight * check.score for check in results)
+    reward = sum(check.weight * check.score for check in results) / sum(check.weight for check in results)
     return Graded(stop, reward, reward > 0.999, results)
 
 
