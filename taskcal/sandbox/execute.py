@@ -43,7 +43,7 @@ def execute(
         user=script.user,
         workdir=script.workdir,
         env=script.env,
-        stdin=script.source.encode() if script.hidden else None,
+        stdin=f"{script.source}\nexit\n".encode() if script.hidden else None,  # no end of file comes
         sink=sink,
     )
     argv = ("sh",) if script.hidden else ("sh", "-c", script.source)
