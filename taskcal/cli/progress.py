@@ -70,6 +70,7 @@ class LiveProgress(Progress):
         self._lock = threading.Lock()
         self._clock = clock
         self._begun = clock()
+        self._console = console
         self._board: Board | None = None
         self._live = Live(
             console=console,
@@ -92,7 +93,7 @@ class LiveProgress(Progress):
 
     def log(self, message: str) -> None:
         """Print above the table."""
-        self._live.console.print(Text(plain(message, MESSAGE), style="dim"))
+        self._console.print(Text(plain(message, MESSAGE), style="dim"))
 
     def begin(self, groups: Sequence[GroupId], group_size: int) -> None:
         """Show every group's row, all pending."""
@@ -112,7 +113,7 @@ class LiveProgress(Progress):
                 self._board.finished(rollout)
 
     def _draw(self) -> RenderableType:
-        size = self._live.console.size
+        size = self._console.size
         with self._lock:
             if self._board is None:
                 return Text(f"preparing, {figures.duration(self._clock() - self._begun)}", style="dim")
