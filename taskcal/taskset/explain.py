@@ -58,6 +58,9 @@ def validate(model: type[M], raw: Map, file: str, folder: Folder, problems: Prob
     try:
         return model.model_validate(raw, context=folder)
     except ValidationError as error:
+        if problems.full:
+            problems.drop(error.error_count())
+            return None
         details = error.errors(include_url=False, include_input=True)[: 2 * MAX_KEPT]
         problems.extend(_problem(model, raw, file, detail) for detail in details)
         return None

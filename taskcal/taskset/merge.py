@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskcal.taskset.nodes import Map
-from taskcal.taskset.problems import suggest
 
 if TYPE_CHECKING:
     from taskcal.taskset.scope import Scope
 
 TOO_MUCH = "inherits too much; the maps that tasks inherit may hold 2,000,000 values in all"
-MAX_CHAIN = 20
+MAX_CHAIN = 8
 
 
 def merge(base: Map, over: Map, scope: Scope) -> Map:
@@ -57,15 +56,15 @@ def _base(raw: Map, named: Map, scope: Scope) -> Map | None:
     found = named.get(name) if isinstance(name, str) else None
     if isinstance(found, Map):
         return found
-    scope.report(raw.at("extends"), unknown_name(name, named))
+    scope.report(raw.at("extends"), unknown_name(name, named, scope))
     return None
 
 
-def unknown_name(name: object, named: Map) -> str:
+def unknown_name(name: object, named: Map, scope: Scope) -> str:
     """Say that nothing has this name, and what is near."""
     if not isinstance(name, str):
         return "must be one name"
-    return f'nothing is named "{name[:60]}"{suggest(name, named)}'
+    return f'nothing is named "{name[:60]}"{scope.hint(name, named)}'
 
 
 def _without_extends(merged: Map) -> Map:

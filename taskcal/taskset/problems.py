@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from taskcal.errors import InputError, Problem
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 MAX_KEPT = 1_000
 MAX_SHOWN = 100
+MAX_COMPARED = 200
 
 
 class Problems:
@@ -25,10 +27,19 @@ class Problems:
 
     def add(self, problem: Problem) -> None:
         """Keep `problem`, unless it is known or there are a thousand already."""
-        if len(self._kept) < MAX_KEPT:
+        if not self.full:
             self._kept[problem] = None
         elif problem not in self._kept:
             self._dropped += 1
+
+    @property
+    def full(self) -> bool:
+        """Tell whether more problems would only be counted, so that none needs to be worded."""
+        return len(self._kept) >= MAX_KEPT
+
+    def drop(self, number: int) -> None:
+        """Count problems that nobody will read."""
+        self._dropped += number
 
     def at(self, file: str, place: Place, message: str) -> None:
         """Keep a problem at a place of a file."""
@@ -62,5 +73,5 @@ def _order(problem: Problem) -> tuple[str, int, str]:
 
 def suggest(word: str, known: Iterable[str]) -> str:
     """Give `, did you mean X?` for the known word that is nearest to `word`, or nothing where none is near."""
-    near = difflib.get_close_matches(word[:60], list(known), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word[:60], [*islice(known, MAX_COMPARED)], n=1, cutoff=0.6)
     return f", did you mean {near[0]}?" if near else ""

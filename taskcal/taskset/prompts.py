@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from taskcal.core.task import Variant
 from taskcal.taskset.nodes import Map, Place
-from taskcal.taskset.problems import suggest
 from taskcal.taskset.template import Prompt, TemplateMistake
 from taskcal.taskset.variants import TOO_MANY, Draft, name_variants, read_variants
 
@@ -31,12 +30,10 @@ def read_prompts(raw: Map, model: TaskModel | None, scope: Scope) -> tuple[Varia
         names = name_variants(drafts, scope)
     if prompt is None:
         return ()
-    _report_undefined(raw, prompt, drafts, names, scope)
-    if model is None:
+    if _report_undefined(raw, prompt, drafts, names, scope) or model is None:
         return ()
     params = [_params(model, draft, scope) for draft in drafts]
-    rendered = (_rendered(raw, prompt, values, scope) for values in params)
-    return tuple(map(Variant, names, params, rendered))
+    return tuple(map(Variant, names, params, _rendered(raw, prompt, params, scope)))
 
 
 def _params(model: TaskModel, draft: Draft, scope: Scope) -> Mapping[str, Scalar]:
@@ -59,27 +56,32 @@ def _compiled(raw: Map, scope: Scope) -> Prompt | None:
         return None
 
 
-def _report_undefined(raw: Map, prompt: Prompt, drafts: list[Draft], names: list[str], scope: Scope) -> None:
+def _report_undefined(raw: Map, prompt: Prompt, drafts: list[Draft], names: list[str], scope: Scope) -> bool:
+    """Report names that some variant lacks; True where there were any."""
     constants = raw.get("params")
     common: Collection[str] = constants if isinstance(constants, Map) else ()
+    found = False
     for name, line in prompt.names.items():
         lacking = [index for index, draft in enumerate(drafts) if name not in common and name not in draft.own]
         if lacking:
-            first = lacking[0]
+            found, first = True, lacking[0]
             where = f" in the variant {names[first]}" if len(lacking) < len(drafts) else ""
-            hint = suggest(name, (*common, *drafts[first].own)) or "; add it to params or variants"
+            hint = scope.hint(name, (*common, *drafts[first].own)) or "; add it to params or variants"
             scope.report(_place(raw, line), f"undefined name {name[:60]}{where}{hint}")
+    return found
 
 
-def _rendered(raw: Map, prompt: Prompt, params: Mapping[str, Scalar], scope: Scope) -> str:
-    """Render, where nothing is missing; the characters count, unless the text is the same for all."""
-    if not prompt.names.keys() <= params.keys():
-        return ""
-    try:
-        text = prompt.render(params)
-    except ValueError as error:
-        scope.report(_place(raw, 1), f"cannot be rendered: {error}")
-        return ""
-    if prompt.template is not None and not scope.budget.take(0, len(text)):
-        scope.report(raw.at("prompt"), TOO_MANY)
-    return text
+def _rendered(raw: Map, prompt: Prompt, params: list[Mapping[str, Scalar]], scope: Scope) -> list[str]:
+    """Render for each variant, up to the first that cannot be; the characters count, unless the text is one for all."""
+    texts: list[str] = []
+    for values in params:
+        try:
+            text = prompt.render(values)
+        except ValueError as error:
+            scope.report(_place(raw, 1), f"cannot be rendered: {error}")
+            break
+        if prompt.template is not None and not scope.budget.take(0, len(text)):
+            scope.report(raw.at("prompt"), TOO_MANY)
+            break
+        texts.append(text)
+    return texts

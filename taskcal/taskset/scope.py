@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from taskcal.taskset.problems import suggest
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from taskcal.taskset.nodes import Place
     from taskcal.taskset.paths import Folder
     from taskcal.taskset.problems import Problems
@@ -41,6 +45,10 @@ class Scope:
     budget: Budget
     prompts: Prompts
     ids: dict[str, str]  # of all tasks so far, of earlier files too, with the place of each
+
+    def hint(self, word: str, known: Iterable[str]) -> str:
+        """Give `, did you mean X?` where a name is near, as long as somebody may read it."""
+        return "" if self.problems.full else suggest(word, known)
 
     def report(self, place: Place, message: str) -> None:
         """Keep a problem of this file."""

@@ -51,7 +51,7 @@ class Shared(Generic[T]):
         if isinstance(value, str) and value in self._named:
             named = self._named[value]
             return self._read(named) if isinstance(named, Map) else None
-        wanted = unknown_name(value, self._named) if isinstance(value, str) else f"not {describe(value)}"
+        wanted = unknown_name(value, self._named, self._scope) if isinstance(value, str) else f"not {describe(value)}"
         self._scope.report(place, wanted if isinstance(value, str) else f"must be a name or a map, {wanted}")
         return None
 

@@ -11,7 +11,6 @@ from taskcal.taskset.explain import validate
 from taskcal.taskset.merge import merge
 from taskcal.taskset.models import TaskModel
 from taskcal.taskset.nodes import Map, locate
-from taskcal.taskset.problems import suggest
 from taskcal.taskset.prompts import read_prompts
 
 if TYPE_CHECKING:
@@ -98,7 +97,7 @@ def _check_services(environment: Located[Environment], grader: Located[Grader], 
     known = [service.name for service in environment.value.services]
     for steps, name in _service_names(grader.value):
         if name and name not in known:
-            message = f'the environment has no service "{name[:60]}"{suggest(name, known)}'
+            message = f'the environment has no service "{name[:60]}"{scope.hint(name, known)}'
             scope.report(locate(grader.raw, steps), message)
 
 

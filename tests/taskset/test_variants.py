@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -161,3 +162,15 @@ def test_rows_are_read_one_by_one_and_their_number_is_bounded(tmp_path: Path) ->
     assert scope.problems.count() > 0
     stream = rows.read_rows(tmp_path / "r.jsonl")
     assert next(stream).values == {"a": 0}
+
+
+def test_what_all_prompts_hold_together_is_bounded(yaml: Yaml) -> None:
+    """A thousand variants of a prompt of half a megabyte are refused before they fill the memory."""
+    numbers = ", ".join(map(str, range(1_000)))
+    tracemalloc.start()
+    try:
+        found = yaml.task_problems(f"prompt: '{{{{ a }}}}{'x' * 500_000}'\nvariants: {{a: [{numbers}]}}")
+        assert any("too many variants" in line for line in found)
+        assert tracemalloc.get_traced_memory()[1] < 200 * 1024**2
+    finally:
+        tracemalloc.stop()
