@@ -26,8 +26,8 @@ def plain(text: str, limit: int = 300) -> str:
     White space of any kind becomes one space. A sequence that never ends loses its start alone, so that it cannot hide
     the text behind it.
     """
-    bare = _SEQUENCES.sub("", text)
-    line = " ".join("".join(map(_shown, bare)).split())
+    visible = text if text.isprintable() else "".join(map(_shown, _SEQUENCES.sub("", text)))
+    line = " ".join(visible.split())
     return line if len(line) <= limit else line[: max(0, limit - 1)].rstrip() + ELLIPSIS
 
 
