@@ -141,8 +141,7 @@ def reach(connect: Connect) -> Engine | MissingError:
 
 def examine(engine: Engine, leftovers: Leftovers, machine: Machine) -> Diagnosis:
     """Look at an engine that answers; changes nothing."""
-    product = "Docker" if engine.product == "Engine" else engine.product  # Docker's name for its main component
-    found = Sign("engine", Mark.OK, f"{product} {engine.version} at {engine.endpoint}")
+    found = Sign("engine", Mark.OK, f"{engine.product} {engine.version} at {engine.endpoint}")
     return Diagnosis(
         (found, _disk(engine, machine), _base_image(engine, machine.facts()), _leftovers(leftovers)),
     )

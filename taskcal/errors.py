@@ -16,7 +16,7 @@
         ├── GraderLost                 the grader could not run or printed nonsense
         └── CancelledLost              the run was stopped while this rollout was in flight
 
-The subclasses of `LostError` are the boundaries of DESIGN section 1, one each, so that an exception can only become a
+The subclasses of `LostError` are the boundaries of a lost rollout, one each, so that an exception can only become a
 lost rollout by naming whose fault it was. Anything else that escapes a rollout is lost at the boundary `unknown`.
 """
 

@@ -22,6 +22,6 @@ def clean(
     typer.echo(f"removed {found}" if found else "nothing was left behind")
     if images:
         baked = engine.images_labelled(BAKE)
-        for image, _ in baked:
-            engine.remove_image(image)
+        for image in baked:
+            engine.remove_image(image.id)
         typer.echo(f"removed {len(baked)} baked images")

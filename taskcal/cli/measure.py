@@ -98,6 +98,7 @@ def make_record(request: Request, engine: DockerEngine) -> RunRecord:
         taskset_files=request.taskset.files,
         taskset_digest=_digest(request.taskset.tasks),
         agent=request.agent.name,
+        agent_source=request.agent_source,
         agent_digest=_digest(request.agent),
         group_size=request.group_size,
         band=request.band,

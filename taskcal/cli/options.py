@@ -62,6 +62,7 @@ class Request:
 
     taskset: Taskset
     agent: Agent
+    agent_source: str
     group_size: int
     band: Band
     gate: Gate
@@ -89,6 +90,7 @@ def resolve(given: RunOptions, configured: Configuration) -> Request:
     return Request(
         taskset=taskset,
         agent=agent,
+        agent_source=given.agent or "",
         group_size=_first(given.group_size, configured.group_size, GROUP_SIZE),
         band=band(_first(given.band, configured.band, "0.05,0.75")),
         gate=Gate(_fail_on(_first(given.fail_on, configured.fail_on, "never")), _max_lost(given, configured)),

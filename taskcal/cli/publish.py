@@ -31,7 +31,7 @@ def publish(folder: RunFolder, *, as_json: bool, band: Band | None = None) -> tu
     folder.write("calibration.json", text)
     report = folder.write("report.md", render_markdown(record, calibrations))
     if as_json:
-        typer.echo(text)
+        typer.echo(text, nl=False)
     else:
         show(record, calibrations)
         typer.echo(f"report: {report}")

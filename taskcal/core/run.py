@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """One invocation. Digests are SHA-256 in hex; times are ISO 8601 in UTC; `images` maps groups to image ids.
+    """One invocation.
+
+    Digests are SHA-256 in hex, times are ISO 8601 in UTC. `agent_source` is what stood behind --agent, `images` maps
+    groups to image ids.
 
     `notes` are sentences that every report must carry, such as that the agent is no model, or that the base image was
     built on this machine. `seconds` and `interrupted` are known when the run has ended.
@@ -34,6 +37,7 @@ class RunRecord:
     version: str
     engine: str
     host: str
+    agent_source: str = ""
     images: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     seconds: float | None = None

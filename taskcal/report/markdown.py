@@ -126,7 +126,7 @@ def _method(run: RunRecord) -> list[str]:
 
 def _command(run: RunRecord) -> str:
     """One line without a backtick, whatever the names are: it stands in a fenced block."""
-    words = ["taskcal", "run", *run.taskset_files, "--agent", run.agent]
+    words = ["taskcal", "run", *run.taskset_files, "--agent", run.agent_source or run.agent]
     words += ["--group-size", str(run.group_size), "--seed", str(run.seed)]
     if run.band != Band():
         words += ["--band", f"{run.band.low:g},{run.band.high:g}"]

@@ -18,7 +18,7 @@ import requests.exceptions
 import urllib3.exceptions
 
 from taskcal.errors import EngineLost, ImageLost, LostError, MissingError, SandboxLost
-from taskcal.sandbox.facts import ContainerInfo, ExecResult, ImageInfo
+from taskcal.sandbox.facts import ExecResult, ImageInfo, Labelled
 from taskcal.sandbox.stream import Line, pump
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ class DockerEngine:
         self.version = str(facts.get("Version", "unknown"))
         self.api_version = str(facts.get("ApiVersion", "unknown"))
         self.architecture = str(facts.get("Arch", "unknown"))
-        self.product = str((facts.get("Components") or [{}])[0].get("Name", "Docker")).split()[0]
+        named = str((facts.get("Components") or [{}])[0].get("Name", "Engine"))
+        self.product = "Docker" if named == "Engine" else named.split(maxsplit=1)[0]
 
     @classmethod
     def connect(cls, *, connections: int = 16) -> Self:
@@ -95,24 +96,13 @@ class DockerEngine:
         """Give the sockets back."""
         self._client.close()
 
-    # Images
-
     def image(self, name: str) -> ImageInfo | None:
         """The image of that name or id, or None where the engine has none."""
         try:
             with translated(f"inspecting image {name}", ImageLost):
-                facts = self._client.inspect_image(name)
+                return ImageInfo.of(self._client.inspect_image(name))
         except ImageLost:
             return None
-        config = facts.get("Config") or {}
-        return ImageInfo(
-            id=facts["Id"],
-            labels=config.get("Labels") or {},
-            volumes=tuple(config.get("Volumes") or ()),
-            entrypoint=tuple(config.get("Entrypoint") or ()),
-            command=tuple(config.get("Cmd") or ()),
-            size=int(facts.get("Size", 0)),
-        )
 
     def pull(self, name: str, timeout: int) -> None:
         """Pull an image, at most `timeout` seconds of silence long. Raises ImageLost."""
@@ -162,18 +152,15 @@ class DockerEngine:
         with translated(f"committing {tag}"):
             return str(self._client.commit(container, repository=repository, tag=name, changes=changes)["Id"])
 
-    def images_labelled(self, label: str) -> tuple[tuple[str, Mapping[str, str]], ...]:
-        """Id and labels of every image that carries a label."""
-        with translated("listing images", ImageLost):
-            rows = self._client.images(filters={"label": label})
-        return tuple((row["Id"], row.get("Labels") or {}) for row in rows)
+    def images_labelled(self, label: str) -> tuple[Labelled, ...]:
+        """Every image that carries a label."""
+        with translated("listing images"):
+            return tuple(map(Labelled.of, self._client.images(filters={"label": label})))
 
     def remove_image(self, name: str) -> None:
         """Remove an image; one that is gone or in use is left as it is."""
         with contextlib.suppress(LostError), translated(f"removing image {name}", ImageLost):
             self._client.remove_image(name)
-
-    # Containers
 
     def create(self, image: str, host_config: Mapping[str, Any], **config: Any) -> str:
         """Create a container and give its id. Raises ImageLost where the image is gone, EngineLost otherwise."""
@@ -216,20 +203,15 @@ class DockerEngine:
                 if error.status_code not in {404, 409}:
                     raise
 
-    def containers_labelled(self, label: str) -> tuple[ContainerInfo, ...]:
+    def containers_labelled(self, label: str) -> tuple[Labelled, ...]:
         """Every container, running or not, that carries a label (`name` or `name=value`)."""
         with translated("listing containers"):
-            rows = self._client.containers(all=True, filters={"label": label})
-        return tuple(
-            ContainerInfo(row["Id"], row.get("Labels") or {}, (row.get("Names") or [""])[0].lstrip("/")) for row in rows
-        )
+            return tuple(map(Labelled.of, self._client.containers(all=True, filters={"label": label})))
 
     def rename(self, container: str, name: str) -> None:
         """Give a container another name."""
         with translated("renaming a container"):
             self._client.rename(container, name)
-
-    # Networks
 
     def create_network(self, name: str, labels: Mapping[str, str]) -> str:
         """A bridge of its own on which containers cannot reach each other; gives its id."""
@@ -237,18 +219,15 @@ class DockerEngine:
         with translated(f"creating network {name}", EngineLost):
             return str(self._client.create_network(name, driver="bridge", options=options, labels=dict(labels))["Id"])
 
-    def networks_labelled(self, label: str) -> tuple[ContainerInfo, ...]:
+    def networks_labelled(self, label: str) -> tuple[Labelled, ...]:
         """Every network that carries a label."""
-        with translated("listing networks", EngineLost):
-            rows = self._client.networks(filters={"label": label})
-        return tuple(ContainerInfo(row["Id"], row.get("Labels") or {}) for row in rows)
+        with translated("listing networks"):
+            return tuple(map(Labelled.of, self._client.networks(filters={"label": label})))
 
     def remove_network(self, network: str) -> None:
         """Remove a network; one that is gone is a success."""
         with translated("removing a network", EngineLost), contextlib.suppress(docker.errors.NotFound):
             self._client.remove_network(network)
-
-    # Execs
 
     def exec(self, container: str, argv: Sequence[str], call: ExecCall) -> ExecResult:
         """Run a command in a running container until it ends or the deadline passes; the process itself is not killed.

@@ -21,6 +21,7 @@ from taskcal.sandbox.execute import execute
 from taskcal.sandbox.labels import BAKE, BASE, BLANK
 from taskcal.sandbox.once import Once
 from taskcal.sandbox.scope import FIRST_PROCESS, RunScope, host_config
+from taskcal.taskset.scalars import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -184,14 +185,8 @@ def named_params(script: str, params: Mapping[str, Scalar]) -> dict[str, str]:
 
 
 def as_variables(params: Mapping[str, Scalar]) -> dict[str, str]:
-    """Params as scripts see them: text as it is, true and false in YAML's spelling, null as the empty string."""
-    return {name: _as_text(value) for name, value in params.items()}
-
-
-def _as_text(value: Scalar) -> str:
-    if value is None:
-        return ""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    """Params as scripts see them, written as in a prompt: true and false in YAML's spelling, null as nothing."""
+    return {name: as_text(value) for name, value in params.items()}
 
 
 def bake_key(base: str, archive: bytes, recipe: Recipe) -> str:

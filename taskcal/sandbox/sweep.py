@@ -9,7 +9,7 @@ from taskcal.sandbox.labels import KEPT_PREFIX, RUN, Owner
 
 if TYPE_CHECKING:
     from taskcal.sandbox.docker import DockerEngine
-    from taskcal.sandbox.facts import ContainerInfo
+    from taskcal.sandbox.facts import Labelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,6 @@ def sweep_run(engine: DockerEngine, run: str) -> None:
         engine.remove_network(network.id)
 
 
-def is_kept(container: ContainerInfo) -> bool:
+def is_kept(container: Labelled) -> bool:
     """Whether a person asked to keep this container."""
     return container.name.startswith(KEPT_PREFIX)

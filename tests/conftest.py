@@ -1,0 +1,79 @@
+"""What the tests share: a real engine that is there or fails them, and the command line as a person calls it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from taskcal.sandbox.docker import DockerEngine
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        """What it printed, as JSON."""
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """`taskcal` as a process of its own, in a folder of its own."""
+
+    folder: Path
+
+    def command(self, *arguments: str) -> list[str]:
+        """The argument vector of a call."""
+        return [sys.executable, "-m", "taskcal", *arguments]
+
+    def __call__(self, *arguments: str, stdin: str = "", seconds: float = 240) -> Ended:
+        """Run it to its end."""
+        done = subprocess.run(
+            self.command(*arguments),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+            env=environment(),
+            timeout=seconds,
+            check=False,
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def environment() -> dict[str, str]:
+    """The host's environment without what would change output or choose an agent."""
+    return {name: value for name, value in os.environ.items() if name not in {"TASKCAL_AGENT", "FORCE_COLOR", "CI"}}
+
+
+@pytest.fixture
+def taskcal(tmp_path: Path) -> CommandLine:
+    """The command line, in an empty folder."""
+    return CommandLine(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[DockerEngine]:
+    """The machine's engine. No engine is an error, never a skip: `taskcal doctor --fix` brings one."""
+    from taskcal.sandbox.docker import DockerEngine
+
+    found = DockerEngine.connect()
+    yield found
+    found.close()
