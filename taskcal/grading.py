@@ -41,6 +41,7 @@ from taskcal.grading_driver import (
     drive,
     output_bound,
     parse,
+    read_answer,
     read_file,
 )
 from taskcal.host import search_within
@@ -102,7 +103,7 @@ def grade(sandbox: Sandbox, group: Group, stop: Stop) -> Judgement:
 
 def batches(grader: Grader, timeout: float) -> tuple[Batch, ...]:
     """The execs of a grading: the sandbox's shared one first, then one for each service, then the checks alone."""
-    shared = [(ANSWER_JOB, Job(read_file(ANSWER_FILE), READ_SECONDS, whole=True))]
+    shared = [(ANSWER_JOB, Job(read_answer(ANSWER_FILE), READ_SECONDS, whole=True))]
     if grader.run:
         shared.append((SCRIPT_JOB, Job(grader.run, timeout)))
     services: dict[str, list[tuple[str, Job]]] = {}

@@ -103,6 +103,11 @@ elif [ -e {place} ] || [ -L {place} ]; then exit {NOT_A_FILE}; else exit {ABSENT
 """
 
 
+def read_answer(path: str) -> str:
+    """As `read_file`, but a link is no answer: it could name a file that only the grader may read."""
+    return f"[ ! -L {shlex.quote(path)} ] || exit {ABSENT}\n{read_file(path)}"
+
+
 def drive(jobs: tuple[Job, ...], nonce: str, before: str) -> str:
     """The driver's text. `before` runs first: what stops the agent, where these are the sandbox's own checks."""
     room = f"/run/taskcal-{nonce}"
