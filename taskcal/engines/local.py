@@ -42,9 +42,9 @@ class LocalThreads(Generic[Job, Result]):
         return self._in_flight < self._size
 
     def submit(self, planned: Job) -> None:
-        """Start a job."""
+        """Start a job, or keep it until a thread is free."""
         self._in_flight += 1
-        if self._in_flight > len(self._threads):
+        if len(self._threads) < min(self._in_flight, self._size):
             self._threads.append(threading.Thread(target=self._loop, daemon=True))
             self._threads[-1].start()
         self._jobs.put((planned, time.monotonic()))
