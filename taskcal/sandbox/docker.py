@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 FOREIGN_ERRORS = (
     docker.errors.DockerException,
+    docker.errors.StreamParseError,
     requests.exceptions.RequestException,
     urllib3.exceptions.HTTPError,
     OSError,
