@@ -6,9 +6,8 @@ a later version may add some. A lost row has no `reward` at all.
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from taskcal.core.calibrate import Band, GroupRecord
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
@@ -16,11 +15,15 @@ from taskcal.core.run import RunRecord
 from taskcal.errors import Boundary
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from taskcal.core.task import Group
 
 Row = dict[str, Any]
+Value = TypeVar("Value")
+
+LARGEST = 1e300
+"""Beyond it a number is a mistake; JSON can write whole numbers that no float holds."""
 
 
 class RowError(ValueError):
@@ -50,15 +53,19 @@ def _outcome_row(rollout: Rollout) -> Row:
 def rollout_of(row: Row) -> Rollout:
     """A line of `rollouts.jsonl` as a rollout. Raises RowError."""
     group = GroupId(_text(row, "task"), _text(row, "variant"))
-    usage = row.get("usage") or {}
-    timing = row.get("timing_s") or {}
+    usage, timing = _part(row, "usage"), _part(row, "timing_s")
     return Rollout(
         id=RolloutId(group, _count(row, "index"), _count(row, "attempt")),
         outcome=_outcome_of(row),
-        answer=row.get("answer"),
-        turns=row.get("turns"),
-        usage=Usage(**{name: usage.get(name) for name in Usage.__dataclass_fields__}),
-        timing=Timing(**{part: float(timing.get(part) or 0.0) for part in Timing.__dataclass_fields__}),
+        answer=_or_none(_text, row, "answer"),
+        turns=_or_none(_count, row, "turns"),
+        usage=Usage(
+            input_tokens=_or_none(_count, usage, "input_tokens"),
+            cached_tokens=_or_none(_count, usage, "cached_tokens"),
+            output_tokens=_or_none(_count, usage, "output_tokens"),
+            cost_usd=_or_none(_number, usage, "cost_usd"),
+        ),
+        timing=Timing(**{part: _or_none(_number, timing, part) or 0.0 for part in Timing.__dataclass_fields__}),
         started_at=str(row.get("started_at") or ""),
     )
 
@@ -72,11 +79,18 @@ def _outcome_of(row: Row) -> Graded | Lost:
     passed = row.get("passed")
     if not isinstance(passed, bool):
         raise RowError("passed: must be true or false")
-    checks = tuple(
-        CheckResult(_text(check, "name"), _number(check, "weight"), _share(check, "score"), check.get("note") or "")
-        for check in row.get("checks") or ()
-    )
+    checks = tuple(_check_of(check) for check in row.get("checks") or ())
     return Graded(_member(Stop, row, "stop"), _share(row, "reward"), passed, checks)
+
+
+def _check_of(row: Row) -> CheckResult:
+    return CheckResult(
+        name=_text(row, "name"),
+        weight=_number(row, "weight"),
+        score=_share(row, "score"),
+        note=_or_none(_text, row, "note") or "",
+        required=row.get("required") is True,
+    )
 
 
 def run_row(record: RunRecord) -> Row:
@@ -139,6 +153,17 @@ def group_of(row: Row) -> GroupRecord:
     )
 
 
+def _part(row: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = row.get(key) or {}
+    if not isinstance(value, dict):
+        raise RowError(f"{key}: must be an object")
+    return value
+
+
+def _or_none(read: Callable[[Mapping[str, Any], str], Value], row: Mapping[str, Any], key: str) -> Value | None:
+    return None if row.get(key) is None else read(row, key)
+
+
 def _text(row: Mapping[str, Any], key: str) -> str:
     value = row.get(key)
     if not isinstance(value, str):
@@ -155,7 +180,7 @@ def _count(row: Mapping[str, Any], key: str) -> int:
 
 def _number(row: Mapping[str, Any], key: str) -> float:
     value = row.get(key)
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+    if not isinstance(value, int | float) or isinstance(value, bool) or not -LARGEST <= value <= LARGEST:
         raise RowError(f"{key}: must be a number")
     return float(value)
 
