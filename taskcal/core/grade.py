@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-9
 NOTE_LENGTH = 300
+_INDEX = re.compile("0|[1-9][0-9]{0,17}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +139,14 @@ def _judge_match(matches: bool | None, what: str, pattern: str) -> Score:
 def _judge_pointer(probe: FileProbe, text: str) -> Score:
     pointer = probe.pointer or ""
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        return failed(f"{probe.path} is not JSON")
-    try:
-        found = resolve_pointer(document, pointer)
+        return _judge_found(probe, pointer, resolve_pointer(json.loads(text), pointer))
     except LookupError:
         return failed(f"{probe.path} has nothing at {pointer}")
+    except (ValueError, RecursionError):  # also where it can be read but is too deep to be written into a note
+        return failed(f"{probe.path} is not JSON")
+
+
+def _judge_found(probe: FileProbe, pointer: str, found: object) -> Score:
     if probe.contains is not None:
         return met(probe.contains in _as_text(found), f"{pointer} is {_short(_as_text(found))}")
     if not probe.has_equals:
@@ -159,7 +162,7 @@ def resolve_pointer(document: object, pointer: str) -> object:
         name = part.replace("~1", "/").replace("~0", "~")
         if isinstance(document, dict):
             document = document[name]
-        elif isinstance(document, list) and name.isdecimal():
+        elif isinstance(document, list) and _INDEX.fullmatch(name):
             document = document[int(name)]
         else:
             raise LookupError(name)
@@ -170,6 +173,10 @@ def _same(found: object, wanted: object) -> bool:
     """Equal as JSON: 3 is 3.0, but true is not 1."""
     if isinstance(found, bool) or isinstance(wanted, bool):
         return found is wanted
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        return found.keys() == wanted.keys() and all(_same(found[key], wanted[key]) for key in found)
+    if isinstance(found, list) and isinstance(wanted, list):
+        return len(found) == len(wanted) and all(map(_same, found, wanted))
     return found == wanted
 
 
@@ -183,7 +190,7 @@ def _number_in(text: str) -> float | None:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _as_text(value: object) -> str:
