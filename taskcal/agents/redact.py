@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,29 +15,31 @@ class Redactor:
     """A sink before a sink: what looks like a secret leaves it as `[NAME]`."""
 
     def __init__(self, secrets: Mapping[str, str], sink: Sink) -> None:
-        """`secrets` maps names to values; longer values are replaced first, since one may contain another."""
-        by_length = sorted(secrets.items(), key=lambda item: len(item[1]), reverse=True)
-        self._pairs = [(value.encode(), f"[{name}]".encode()) for name, value in by_length]
-        self._hold = max((len(value) - 1 for value, _ in self._pairs), default=0)
+        """`secrets` maps names to values, none of them empty; where one begins like another, the longer one wins."""
+        self._names = {value.encode(): f"[{name}]".encode() for name, value in secrets.items()}
+        values = sorted(self._names, key=len, reverse=True)
+        self._pattern = re.compile(b"|".join(map(re.escape, values)) or b"(?!)")
+        self._hold = len(values[0]) - 1 if values else 0
         self._held = b""
         self._sink = sink
 
     def write(self, chunk: bytes) -> None:
-        """Pass on what cannot be the beginning of a secret."""
-        self._held = self.clean(self._held + chunk)
+        """Pass on what cannot be the beginning of a secret; what is kept back is kept as it came."""
+        self._held += chunk
         ready = len(self._held) - self._hold
+        for found in self._pattern.finditer(self._held):
+            if found.start() < ready < found.end():
+                ready = found.end()
         if ready > 0:
-            self._sink(self._held[:ready])
+            self._sink(self.clean(self._held[:ready]))
             self._held = self._held[ready:]
 
     def close(self) -> None:
         """Pass on the rest."""
         if self._held:
-            self._sink(self._held)
+            self._sink(self.clean(self._held))
             self._held = b""
 
     def clean(self, data: bytes) -> bytes:
         """Whole data with every secret replaced."""
-        for value, name in self._pairs:
-            data = data.replace(value, name)
-        return data
+        return self._pattern.sub(lambda found: self._names[found[0]], data)
