@@ -39,6 +39,10 @@ KINDS: dict[str, type | tuple[type, ...]] = {
 }
 
 
+LEAST = {"group_size": 1, "concurrency": 1, "retries": 0, "max_lost": 0}
+"""The bounds that the options of the same names have."""
+
+
 def find_configuration(start: Path) -> Configuration:
     """The nearest configuration at or above a folder. Raises InputError where it is wrong."""
     for path, found in _candidates(start):
@@ -91,6 +95,10 @@ def _check(path: Path, key: str, value: object) -> None:
         )
     if not isinstance(value, KINDS[key]) or isinstance(value, bool):
         raise _problem(path, key, f"{value!r} does not fit here")
+    if isinstance(value, int | float) and not value >= LEAST[key]:
+        raise _problem(path, key, f"must be at least {LEAST[key]}")
+    if key == "max_lost" and isinstance(value, int | float) and value > 1:
+        raise _problem(path, key, "must be at most 1")
 
 
 def _relative(path: Path) -> str:
