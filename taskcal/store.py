@@ -62,11 +62,16 @@ class RunFolder:
 
     def lock(self) -> None:
         """Become the only process that appends. Raises RunFolderError where another one is."""
-        self._lines = os.open(self.path / "rollouts.jsonl", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
-            fcntl.flock(self._lines, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lines = os.open(self.path / "rollouts.jsonl", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as error:
+            raise RunFolderError(f"{self.path}: {error.strerror}") from error
+        try:
+            fcntl.flock(lines, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(lines)
             raise RunFolderError(f"{self.path}: another process is writing this run") from error
+        self._lines = lines
         self._cut_torn_line()
 
     def append(self, rollout: Rollout) -> None:
@@ -104,7 +109,7 @@ class RunFolder:
     def rollouts(self) -> Iterator[Rollout]:
         """Every rollout on disk, in the order of writing. Raises RunFolderError for a damaged file."""
         path = self.path / "rollouts.jsonl"
-        with path.open("rb") as lines:
+        with self._reading(path.name), path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
                 if not line.endswith(b"\n"):
                     return
@@ -114,11 +119,14 @@ class RunFolder:
                     raise RunFolderError(f"{path}:{number}: damaged line: {error}") from error
 
     def write(self, name: str, text: str) -> Path:
-        """Replace a derived file in one step, so that a reader sees the old one or the new one."""
+        """Replace a derived file in one step, so that a reader sees the old one or the new one. Raises RunFolderError."""
         path = self.path / name
         draft = path.with_name(f".{name}.{os.getpid()}")
-        draft.write_text(text)
-        draft.replace(path)
+        try:
+            draft.write_text(text, encoding="utf-8")
+            draft.replace(path)
+        except OSError as error:
+            raise RunFolderError(f"{path}: {error.strerror or error}") from error
         return path
 
     def log_path(self, rollout: RolloutId, name: str) -> Path:
