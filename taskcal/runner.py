@@ -122,7 +122,7 @@ def _attempt(planned: PlannedRollout, context: Context, draft: _Draft) -> Graded
         with draft.timed("grade"):
             judgement = grade(sandbox, planned.group, draft.acted.stop)
         draft.answer = judgement.answer
-        context.log_path(planned.id, "grader.log").write_text(judgement.log)
+        context.log_path(planned.id, "grader.log").write_text(judgement.log, encoding="utf-8")
         if context.keep(planned.id, judgement.graded):
             context.kept.append(sandbox.keep())
         return judgement.graded
