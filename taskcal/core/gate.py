@@ -48,7 +48,7 @@ def exit_code(calibrations: Sequence[Calibration], gate: Gate, *, interrupted: b
     if interrupted:
         return Exit.INTERRUPTED
     graded = sum(calibration.n for calibration in calibrations)
-    lost = sum(calibration.lost for calibration in calibrations)
+    lost = sum(calibration.lost for calibration in calibrations if not is_unmeasurable(calibration))
     if graded == 0:
         images = all(set(calibration.lost_by) == {Boundary.IMAGE} for calibration in calibrations)
         return Exit.NOTHING_CAN_RUN if images else Exit.TOO_MUCH_LOST
@@ -60,5 +60,10 @@ def exit_code(calibrations: Sequence[Calibration], gate: Gate, *, interrupted: b
 
 def is_failing(calibration: Calibration) -> bool:
     """Whether a gate on flagged tasks fails on this one."""
+    return calibration.verdict.flagged or is_unmeasurable(calibration)
+
+
+def is_unmeasurable(calibration: Calibration) -> bool:
+    """Whether a task is unmeasured for a reason of its own; its losses say nothing of our side's health."""
     own_reason = bool(calibration.lost_by) and set(calibration.lost_by) <= OF_THE_TASK
-    return calibration.verdict.flagged or (calibration.verdict is Verdict.UNMEASURED and own_reason)
+    return calibration.verdict is Verdict.UNMEASURED and own_reason

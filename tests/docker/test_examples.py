@@ -1,0 +1,117 @@
+"""The examples keep their promises: solutions pass, wrong answers stay under their bounds, doing nothing earns 0."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from taskcal.agents import Acted
+from taskcal.agents.play import Noop, play
+from taskcal.core.plan import Bounds, PlannedRollout
+from taskcal.core.rollout import Graded, Lost, Rollout, RolloutId, Stop
+from taskcal.engines.local import LocalThreads
+from taskcal.prepare import prepare_group
+from taskcal.runner import Context, run_plan, run_rollout
+from taskcal.sandbox.images import Images
+from taskcal.taskset.load import load
+
+if TYPE_CHECKING:
+    from taskcal.agents import Attempt
+    from taskcal.agents.play import Play
+    from taskcal.core.task import Group, Task
+    from taskcal.sandbox import Sandbox
+    from taskcal.sandbox.scope import RunScope
+
+pytestmark = pytest.mark.docker
+
+EXAMPLES = Path(__file__).parent.parent.parent / "tasksets"
+CONCURRENCY = 3
+
+
+def moves(task: Task) -> list[Play | None]:
+    """All that is declared: nothing (None), each solution, each wrong answer."""
+    return [None, *task.solutions, *task.wrong]
+
+
+@dataclass(frozen=True)
+class EachMove(Noop):
+    """Plays the move whose number is the rollout's index, which its seed is made to be."""
+
+    def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:
+        """Play it."""
+        move = moves(attempt.group.task)[attempt.seed]
+        return Acted(Stop.FINISHED) if move is None else play(sandbox, attempt, move)
+
+
+@pytest.mark.parametrize("name", ["shop", "repo", "machine", "webshop"])
+def test_example(scope: RunScope, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every solution passes, every wrong answer stays at or under its bound, and noop gets exactly 0."""
+    monkeypatch.setattr("taskcal.runner.rollout_seed", lambda _, rollout: rollout.index)
+    groups = first_variants(load([EXAMPLES / f"{name}.yaml"]).groups())
+    images = Images(scope, network=True, log=lambda _: None)
+    prepared = {group.id: prepare_group(group, images, Noop(), Bounds()) for group in groups}
+    lost = [made for made in prepared.values() if isinstance(made, Lost)]
+    assert not lost
+    context = Context(
+        scope=scope,
+        agent=EachMove(),
+        images={group: made for group, made in prepared.items() if not isinstance(made, Lost)},
+        seed=0,
+        log_path=lambda rollout, log: tmp_path / f"{rollout.key.replace('/', '-')}-{log}",
+        cancelled=threading.Event(),
+    )
+
+    def work(planned: PlannedRollout, queued: float) -> Rollout:
+        return run_rollout(planned, context, queued)
+
+    threads = LocalThreads(work, CONCURRENCY)
+    plan = [
+        PlannedRollout(RolloutId(group.id, index, 0), group)
+        for group in groups
+        for index in range(len(moves(group.task)))
+    ]
+    results: list[Rollout] = []
+    run_plan(plan, threads, 1, results.append)
+    threads.close(1.0)
+    tasks = {group.task.id: group.task for group in groups}
+    broken = [text for result in results if (text := verdict(tasks[result.id.group.task], result))]
+    assert broken == []
+    assert len(results) == len(plan)
+
+
+def first_variants(groups: object) -> list[Group]:
+    """One variant of each task: the examples' variants differ in the prompt alone."""
+    found: dict[str, Group] = {}
+    for group in groups:  # type: ignore[attr-defined]  # an iterator of groups
+        found.setdefault(group.task.id, group)
+    return list(found.values())
+
+
+def verdict(task: Task, result: Rollout) -> str:
+    """What is wrong with a result; '' where it is as declared."""
+    move, outcome = moves(task)[result.id.index], result.outcome
+    name = f"{task.id}: {move.name if move is not None else 'noop'}"  # type: ignore[attr-defined]  # moves are named
+    if not isinstance(outcome, Graded):
+        return f"{name}: lost: {outcome.reason}"
+    if move is None:
+        return "" if outcome.reward == 0.0 else f"{name}: reward {outcome.reward}"
+    bound = getattr(move, "reward_at_most", None)
+    kept = outcome.passed if bound is None else outcome.reward <= bound + 1e-9
+    notes = "; ".join(check.note for check in outcome.checks if check.note)
+    return "" if kept else f"{name}: reward {outcome.reward}: {notes}"
+
+
+@pytest.mark.parametrize("name", ["shop", "repo", "machine", "webshop"])
+def test_example_is_complete(name: str) -> None:
+    """At least six tasks, each with a solution, two wrong answers, two to four weighted checks and two prompts."""
+    tasks = load([EXAMPLES / f"{name}.yaml"]).tasks
+    assert len(tasks) >= 6
+    for task in tasks:
+        assert len(task.solutions) >= 1
+        assert len(task.wrong) >= 2
+        assert 2 <= sum(check.weight > 0 for check in task.grader.checks) <= 4
+        assert len({variant.prompt for variant in task.variants}) >= 2
