@@ -119,7 +119,7 @@ class RunFolder:
                     raise RunFolderError(f"{path}:{number}: damaged line: {error}") from error
 
     def write(self, name: str, text: str) -> Path:
-        """Replace a derived file in one step, so that a reader sees the old one or the new one. Raises RunFolderError."""
+        """Replace a derived file in one step: a reader sees the old one or the new one. Raises RunFolderError."""
         path = self.path / name
         draft = path.with_name(f".{name}.{os.getpid()}")
         try:
