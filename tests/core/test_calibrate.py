@@ -1,0 +1,178 @@
+"""What is known of a group after its rollouts, and how sure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskcal.core.calibrate import Band, Posterior, Question, Strength, Verdict, calibrate, summarise
+from taskcal.core.rollout import CheckResult, Rollout, RolloutId, Stop, Timing, Usage
+from taskcal.errors import Boundary
+from tests.core.core_case import GROUP, calibrated, counts, graded, lost, record, rollouts
+
+if TYPE_CHECKING:
+    from taskcal.core.rollout import Outcome
+
+ASK = Question(8, Band())
+OUTCOMES = st.lists(st.sampled_from([graded(1.0), graded(0.5), graded(0.0)]), min_size=1, max_size=12)
+MIXED: tuple[Outcome, ...] = (graded(1.0), graded(0.5), lost(), graded(0.0), lost(Boundary.ENGINE, "no answer"))
+LOSSES = st.lists(st.builds(lost, st.sampled_from(Boundary)), max_size=12)
+
+
+@pytest.mark.parametrize("passed", range(9))
+def test_verdicts_agree_with_the_band(passed: int) -> None:
+    """At 8 rollouts, none is too hard, one to six are in the band of 5 to 75 %, seven and eight are too easy."""
+    expected = [Verdict.TOO_HARD, *[Verdict.IN_BAND] * 6, *[Verdict.TOO_EASY] * 2]
+    found = counts(passed, 8 - passed)
+    assert found.verdict is expected[passed]
+    assert found.verdict is Band().verdict(passed / 8)
+    assert found.success_rate == passed / 8
+
+
+def test_both_ends_of_a_band_are_inside() -> None:
+    """5 % and 75 % are worth training on; what lies beyond by any amount is not."""
+    band = Band(0.05, 0.75)
+    assert [band.verdict(rate) for rate in (0.05, 0.75)] == [Verdict.IN_BAND] * 2
+    assert (band.verdict(0.0499999), band.verdict(0.7500001)) == (Verdict.TOO_HARD, Verdict.TOO_EASY)
+    assert [verdict for verdict in Verdict if verdict.flagged] == [Verdict.TOO_HARD, Verdict.TOO_EASY, Verdict.BROKEN]
+
+
+@pytest.mark.parametrize(
+    ("passed", "graded", "strength"),
+    [
+        # Posterior of the verdict's class, computed with scipy:
+        (0, 8, Strength.LEANING),  # .856025
+        (0, 16, Strength.LEANING),  # .938923
+        (0, 24, Strength.LIKELY),  # .968947
+        (1, 8, Strength.LEANING),  # .742691
+        (2, 8, Strength.LIKELY),  # .975106
+        (4, 8, Strength.LIKELY),  # .950685
+        (5, 8, Strength.LEANING),  # .831187
+        (7, 8, Strength.LEANING),  # .763928
+        (8, 8, Strength.LIKELY),  # .974458
+        (15, 16, Strength.LIKELY),  # .972044
+    ],
+)
+def test_likely_is_a_posterior_of_95_percent(passed: int, graded: int, strength: Strength) -> None:
+    """A verdict is likely where its class has at least 95 %, and leaning below; certified takes another method."""
+    found = counts(passed, graded - passed)
+    sure = found.posterior.of(found.verdict) if found.posterior else None
+    assert sure is not None
+    assert found.strength is strength
+    assert (sure >= 0.95) == (strength is Strength.LIKELY)
+
+
+@pytest.mark.parametrize(
+    ("passed", "failed", "losses", "strength"),
+    [
+        (0, 24, 1, Strength.LIKELY),  # 1 of 25 is still under 5 %
+        (0, 24, 2, Strength.LEANING),  # 2 of 26 would be in the band
+        (8, 0, 2, Strength.LIKELY),  # 8 of 10 are still over 75 %
+        (8, 0, 3, Strength.LEANING),  # 8 of 11 would be in the band
+        (3, 5, 8, Strength.LIKELY),  # 3 and 11 of 16 both are in the band
+        (3, 5, 16, Strength.LEANING),  # 19 of 24 would be too easy
+    ],
+)
+def test_what_was_lost_may_not_decide(passed: int, failed: int, losses: int, strength: Strength) -> None:
+    """Where the lost rollouts, all failed or all passed, would change the verdict, it is at most leaning."""
+    assert counts(passed, failed, *[lost()] * losses).strength is strength
+
+
+@given(outcomes=OUTCOMES, losses=LOSSES)
+def test_lost_rollouts_count_nowhere(outcomes: list[Outcome], losses: list[Outcome]) -> None:
+    """Beside their own two counts and the strength, no number changes with what was lost, however much it was."""
+    kept = ("n", "passed", "success_rate", "interval", "mean_reward", "contrast", "contrast_unbiased", "signal",
+            "signal_unbiased", "posterior", "verdict", "rewards", "stops", "reason", "seconds")  # fmt: skip
+    without, found = calibrated(outcomes), calibrated([*outcomes, *losses])
+    assert [getattr(found, name) for name in kept] == [getattr(without, name) for name in kept]
+    assert (without.lost, found.lost, sum(found.lost_by.values())) == (0, len(losses), len(losses))
+
+
+def test_the_last_attempt_counts() -> None:
+    """A retry replaces what it repeats, in whatever order the rows stand; each retry is counted once."""
+    rows = [
+        Rollout(RolloutId(GROUP, 0, 2), graded(1.0)),
+        Rollout(RolloutId(GROUP, 1, 0), graded(0.0)),
+        Rollout(RolloutId(GROUP, 0, 0), lost(Boundary.ENGINE)),
+        Rollout(RolloutId(GROUP, 2, 0), lost(Boundary.PROVIDER)),
+        Rollout(RolloutId(GROUP, 0, 1), lost(Boundary.ENGINE)),
+        Rollout(RolloutId(GROUP, 2, 1), lost(Boundary.GRADER)),
+    ]
+    found = calibrate(record(), rows, ASK)
+    assert (found.n, found.passed, found.lost, found.retried) == (2, 1, 1, 3)
+    assert found.lost_by == {"grader": 1}
+    assert found.rewards == (1.0, 0.0)
+
+
+@given(order=st.permutations(rollouts(MIXED)))
+def test_the_order_of_rows_does_not_matter(order: list[Rollout]) -> None:
+    """Rollouts finish in any order: a calibration is a function of what came of them, by index."""
+    assert calibrate(record(), order, ASK) == calibrated(MIXED)
+
+
+def test_nothing_graded_is_unmeasured_with_its_reason() -> None:
+    """All undefined numbers are None, and the first loss says why; a group without rows was not run."""
+    found = calibrated([lost(Boundary.IMAGE, "no such image"), lost()])
+    undefined = (found.success_rate, found.interval, found.mean_reward, found.contrast, found.contrast_unbiased,
+                 found.signal, found.signal_unbiased, found.posterior, found.strength, found.seconds,
+                 found.cost_usd)  # fmt: skip
+    assert undefined == (None,) * 11
+    assert (found.verdict, found.reason, found.rewards) == (Verdict.UNMEASURED, "image: no such image", ())
+    assert calibrated([]).reason == "not run"
+    assert calibrated([graded(0.0), lost()]).reason == ""
+
+
+def test_checks_have_their_means() -> None:
+    """In the record's order, over the graded rollouts only; a check that none has is None."""
+    outcomes = [
+        graded(0.7, CheckResult("a", 0.7, 1.0), CheckResult("b", 0.3, 0.0)),
+        graded(0.0, CheckResult("b", 0.3, 0.5), CheckResult("a", 0.7, 0.0)),
+        lost(),
+    ]
+    found = calibrate(record(("b", 0.3), ("a", 0.7), ("c", 1.0)), rollouts(outcomes), ASK)
+    assert [(check.name, check.weight, check.mean_score) for check in found.checks] == [
+        ("b", 0.3, 0.25),
+        ("a", 0.7, 0.5),
+        ("c", 1.0, None),
+    ]
+
+
+def test_stops_seconds_and_cost_are_of_the_graded() -> None:
+    """Time and money of a lost rollout are no property of the task; a cost that nobody reports is None."""
+    ended = [(Stop.TIMEOUT, 10.0, 0.5), (Stop.CRASHED, 20.0, None), (Stop.OUT_OF_MEMORY, 30.0, 0.25)]
+    rows = [
+        Rollout(RolloutId(GROUP, i, 0), graded(0.0, stop=stop), usage=Usage(cost_usd=cost), timing=Timing(total=time))
+        for i, (stop, time, cost) in enumerate(ended)
+    ]
+    rows.append(Rollout(RolloutId(GROUP, 3, 0), lost(), usage=Usage(cost_usd=9.0), timing=Timing(total=99.0)))
+    found = calibrate(record(), rows, ASK)
+    assert (found.timed_out, found.crashed, found.seconds, found.cost_usd) == (1, 2, 20.0, 0.75)
+    assert calibrated([graded(1.0)]).cost_usd is None
+
+
+def test_only_classes_have_a_probability() -> None:
+    """Unmeasured and broken are no classes of a success rate."""
+    posterior = Posterior(0.2, 0.5, 0.3)
+    assert [posterior.of(verdict) for verdict in Verdict] == [0.5, 0.2, 0.3, None, None]
+
+
+def test_a_group_size_above_n_has_a_signal_all_the_same() -> None:
+    """The posterior's expectation needs no G rollouts, the counting estimate does."""
+    found = calibrated([graded(1.0), graded(0.0)], group_size=8)
+    assert found.signal is not None
+    assert found.signal_unbiased is None
+
+
+def test_a_summary_counts_each_group_once() -> None:
+    """Means are over the measured groups, and the flat share is what the mean signal leaves."""
+    found = summarise([counts(8, 0), counts(2, 6), counts(0, 8, lost()), calibrated([lost()])])
+    assert found.verdicts == {Verdict.TOO_EASY: 1, Verdict.IN_BAND: 1, Verdict.TOO_HARD: 1, Verdict.UNMEASURED: 1}
+    assert (found.tasks, found.graded, found.lost, found.leaning) == (4, 24, 2, 1)
+    assert found.mean_success_rate == pytest.approx((1 + 0.25 + 0) / 3)
+    assert found.mean_signal == pytest.approx((0.240047 + 0.863156 + 0.158760) / 3, abs=1e-6)
+    assert found.flat_share == pytest.approx(1 - (0.240047 + 0.863156 + 0.158760) / 3, abs=1e-6)
+    nothing = summarise([])
+    assert (nothing.tasks, nothing.mean_success_rate, nothing.mean_signal, nothing.flat_share) == (0, None, None, None)

@@ -1,0 +1,181 @@
+"""The run folder's JSON: what is written is what is read, and what was damaged is named."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskcal.core.calibrate import Band, GroupRecord
+from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
+from taskcal.core.rows import RowError, group_of, group_record, group_row, rollout_of, rollout_row, run_of, run_row
+from taskcal.core.run import RunRecord
+from taskcal.core.task import Group
+from taskcal.errors import Boundary
+from tests.core.core_case import rollouts, task
+
+SHARES = st.floats(0, 1)
+COUNTS = st.integers(0, 10**9)
+SECONDS = st.integers(0, 10**8).map(lambda ticks: round(ticks / 10**4, 4))  # stored with four digits
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e300, max_value=1e300)
+IDS = st.builds(RolloutId, st.builds(GroupId, st.text(), st.text()), COUNTS, COUNTS)
+CHECK_RESULTS = st.builds(CheckResult, st.text(), NUMBERS, SHARES, st.text(), st.booleans())
+GRADED = st.builds(Graded, st.sampled_from(Stop), SHARES, st.booleans(), st.lists(CHECK_RESULTS).map(tuple))
+LOST = st.builds(Lost, st.sampled_from(Boundary), st.text())
+USAGE = st.builds(Usage, *[st.none() | COUNTS] * 3, st.none() | st.floats(0, 1e6))
+TIMING = st.builds(Timing, *[SECONDS] * len(Timing.__dataclass_fields__))
+ROLLOUTS = st.builds(
+    Rollout, IDS, GRADED | LOST, st.none() | st.text(), st.none() | COUNTS, USAGE, TIMING, st.text(max_size=30)
+)
+SCALARS = st.none() | st.booleans() | st.integers() | NUMBERS | st.text()
+GROUPS = st.builds(
+    GroupRecord,
+    id=st.builds(GroupId, st.text(), st.text()),
+    params=st.dictionaries(st.text(), SCALARS),
+    prompt=st.text(),
+    tags=st.lists(st.text()).map(tuple),
+    passing=SHARES,
+    checks=st.lists(st.tuples(st.text(), NUMBERS)).map(tuple),
+    file=st.text(),
+    line=COUNTS,
+)
+RUN = RunRecord(
+    id="20250102-030405-shop-ab12",
+    taskset="shop",
+    taskset_files=("shop.yaml", "more.yaml"),
+    taskset_digest="aa" * 32,
+    agent="simulated",
+    agent_digest="bb" * 32,
+    group_size=8,
+    band=Band(0.1, 0.9),
+    seed=7,
+    concurrency=4,
+    retries=2,
+    started_at="2025-01-02T03:04:05Z",
+    version="0.1.0",
+    engine="Docker 20.10",
+    host="Linux",
+    images={"a/b": "sha256:1"},
+    notes=("no model",),
+    seconds=93.5,
+    interrupted=True,
+)
+REWARDED = Graded(Stop.FINISHED, 0.7, passed=False, checks=(CheckResult("a", 0.7, 1.0), CheckResult("b", 0.3, 0.0)))
+
+
+def through_json(row: Any) -> Any:
+    """As a line of a file would bring it back; NaN is no JSON."""
+    return json.loads(json.dumps(row, allow_nan=False))
+
+
+def row_with(**changed: Any) -> dict[str, Any]:
+    """A graded row with some keys replaced."""
+    return {**through_json(rollout_row(rollouts([REWARDED])[0])), **changed}
+
+
+@given(rollout=ROLLOUTS)
+def test_rollouts_come_back_as_they_were(rollout: Rollout) -> None:
+    """Any rollout, graded or lost, with any text in it."""
+    assert rollout_of(through_json(rollout_row(rollout))) == rollout
+
+
+@given(group=GROUPS)
+def test_groups_come_back_as_they_were(group: GroupRecord) -> None:
+    """Any group, with params of every kind."""
+    assert group_of(through_json(group_row(group))) == group
+
+
+@pytest.mark.parametrize("run", [RUN, replace(RUN, notes=(), images={}, seconds=None, interrupted=False)])
+def test_runs_come_back_as_they_were(run: RunRecord) -> None:
+    """Finished or under way."""
+    assert run_of(through_json(run_row(run))) == run
+    assert run.question.band == run.band
+
+
+def test_a_graded_row_has_the_promised_keys() -> None:
+    """Other programs read these lines: the names and the kinds of the values are a promise."""
+    row = row_with()
+    assert list(row) == [
+        "key", "task", "variant", "index", "attempt", "outcome", "stop", "reward", "passed", "checks", "answer",
+        "turns", "usage", "timing_s", "started_at",
+    ]  # fmt: skip
+    assert (row["key"], row["outcome"], row["stop"], row["reward"]) == ("task#0", "graded", "finished", 0.7)
+    assert list(row["usage"]) == ["input_tokens", "cached_tokens", "output_tokens", "cost_usd"]
+    assert list(row["timing_s"]) == ["queue", "start", "setup", "agent", "grade", "close", "total"]
+    assert row["checks"][0] == {"name": "a", "weight": 0.7, "score": 1.0, "note": "", "required": False}
+
+
+@given(outcome=LOST)
+def test_a_lost_row_has_no_reward(outcome: Lost) -> None:
+    """Not 0, not null: no key at all that an average could pick up."""
+    row = rollout_row(rollouts([outcome])[0])
+    assert {"reward", "passed", "stop", "checks"} & set(row) == set()
+    assert (row["outcome"], row["boundary"], row["reason"]) == ("lost", outcome.boundary, outcome.reason)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"task": None}, "task: must be text"),
+        ({"variant": 3}, "variant: must be text"),
+        ({"index": -1}, "index: must be a whole number from 0"),
+        ({"attempt": True}, "attempt: must be a whole number from 0"),
+        ({"index": "0"}, "index: must be"),
+        ({"outcome": "failed"}, "outcome: 'failed' is neither graded nor lost"),
+        ({"outcome": None}, "outcome: must be text"),
+        ({"outcome": "lost"}, "boundary: must be text"),
+        ({"outcome": "lost", "boundary": "engin", "reason": ""}, "boundary: 'engin' is not a valid Boundary"),
+        ({"stop": "done"}, "stop: 'done' is not a valid Stop"),
+        ({"reward": None}, "reward: must be a number"),
+        ({"reward": True}, "reward: must be a number"),
+        ({"reward": float("nan")}, "reward: must be a number"),
+        ({"reward": 10**400}, "reward: must be a number"),
+        ({"reward": 1.5}, r"reward: must be in \[0, 1\]"),
+        ({"passed": 1}, "passed: must be true or false"),
+        ({"checks": [{"name": "a", "weight": 1, "score": -1}]}, r"score: must be in \[0, 1\]"),
+        ({"checks": [{"name": "a", "score": 1}]}, "weight: must be a number"),
+        ({"answer": 42}, "answer: must be text"),
+        ({"turns": -1}, "turns: must be a whole number"),
+        ({"usage": [1]}, "usage: must be an object"),
+        ({"usage": {"cost_usd": "0.5"}}, "cost_usd: must be a number"),
+        ({"usage": {"input_tokens": 1.5}}, "input_tokens: must be a whole number"),
+        ({"timing_s": {"total": "12 s"}}, "total: must be a number"),
+    ],
+    ids=str,
+)
+def test_a_damaged_row_names_its_key(changed: dict[str, Any], message: str) -> None:
+    """What would change a number is refused with the name of the key, never read as something else."""
+    with pytest.raises(RowError, match=message):
+        rollout_of(row_with(**changed))
+
+
+def test_later_keys_and_missing_details_are_no_damage() -> None:
+    """A later version may add keys; an importer may leave out what it does not know."""
+    row = row_with(colour="blue")
+    for name in ("answer", "turns", "usage", "timing_s", "started_at", "checks", "key"):
+        del row[name]
+    expected = replace(REWARDED, checks=())
+    assert rollout_of(row) == replace(rollouts([expected])[0], started_at="")
+    assert run_of({**run_row(RUN), "colour": "blue"}) == RUN
+
+
+@pytest.mark.parametrize("name", ["id", "band", "seed"])
+def test_a_run_without_what_it_needs_is_refused(name: str) -> None:
+    """The missing key is named."""
+    row = through_json(run_row(RUN))
+    del row[name]
+    with pytest.raises(RowError, match=f"not a run: .*{name}"):
+        run_of(row)
+
+
+def test_a_group_is_remembered_without_its_taskset() -> None:
+    """Its id, params, prompt, passing and weights are what a later report needs."""
+    shop = task("ship", "easy:order=12", tags=["sql"])
+    found = group_record(Group(shop, shop.variants[0]))
+    assert found.id == GroupId("ship", "easy")
+    assert (found.params, found.prompt, found.tags) == ({"order": "12"}, "Do it.", ("sql",))
+    assert (found.passing, found.checks) == (1.0, (("a", 1.0),))
