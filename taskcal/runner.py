@@ -226,7 +226,9 @@ def run_plan(plan: Iterable[PlannedRollout], engine: Engine, retries: int, recor
 
     Retries wait 1, 2, 4, … seconds, so that an engine that is restarting is not hammered. Raises what `record` raises.
     """
-    queue = Queue(plan)
+    everything = tuple(plan)
+    queue = Queue(everything)
+    first = {planned.id.key: planned.id.attempt for planned in everything}
     running: dict[RolloutId, PlannedRollout] = {}
     while queue or running:
         while engine.free and (planned := queue.take(time.monotonic())) is not None:
@@ -236,6 +238,7 @@ def run_plan(plan: Iterable[PlannedRollout], engine: Engine, retries: int, recor
         if rollout is None:
             continue
         record(rollout)
-        again = isinstance(rollout.outcome, Lost) and rollout.id.attempt < retries
-        retry_at = time.monotonic() + 2.0**rollout.id.attempt if again else None
+        tried = rollout.id.attempt - first[rollout.id.key]
+        again = isinstance(rollout.outcome, Lost) and tried < retries
+        retry_at = time.monotonic() + 2.0**tried if again else None
         queue.done(running.pop(rollout.id), retry_at=retry_at)

@@ -13,6 +13,7 @@ import threading
 import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -20,6 +21,7 @@ import typer
 from taskcal import __version__
 from taskcal.cli.progress import Progress, make_progress
 from taskcal.cli.publish import publish
+from taskcal.cli.resume import command_to_resume, refuse_differences, remaining
 from taskcal.core.gate import exit_code
 from taskcal.core.plan import plan
 from taskcal.core.rollout import Graded, Lost, Rollout, RolloutId
@@ -28,6 +30,7 @@ from taskcal.core.run import RunRecord
 from taskcal.engines.local import LocalThreads
 from taskcal.prepare import prepare_group
 from taskcal.runner import Context, run_plan, run_rollout
+from taskcal.sandbox.archive import digest, pack
 from taskcal.sandbox.docker import DockerEngine
 from taskcal.sandbox.images import Images, PreparedImages
 from taskcal.sandbox.scope import RunScope
@@ -40,7 +43,7 @@ if TYPE_CHECKING:
     from taskcal.cli.options import Request
     from taskcal.core.plan import PlannedRollout
     from taskcal.core.rollout import GroupId
-    from taskcal.core.task import Group
+    from taskcal.core.task import FileCopy, Group, Task
 
 PREPARERS = 4
 END_SECONDS = 5.0
@@ -63,22 +66,37 @@ class Run:
 def measure(request: Request) -> int:
     """Carry out a request and give the exit code. Raises TaskcalError where nothing could be started."""
     engine = connect(request.concurrency)
-    record = make_record(request, engine)
-    folder = RunFolder.create(request.runs, record, [group_record(group) for group in request.groups])
+    folder, record = open_folder(request, make_record(request, engine))
     progress = make_progress(quiet=request.quiet, as_json=request.as_json, stream=sys.stderr)
     run = Run(request, RunScope(engine, record.id), folder, record, progress)
     begun = time.monotonic()
     try:
         with terminate_as_interrupt():
             interrupted = _carry_out(run)
-        final = replace(run.record, seconds=round(time.monotonic() - begun, 3), interrupted=interrupted)
+        final = replace(
+            run.record,
+            seconds=round((run.record.seconds or 0.0) + time.monotonic() - begun, 3),
+            interrupted=interrupted,
+        )
         folder.write_record(final)
         calibrations = publish(folder, as_json=request.as_json)
-        _say_kept(run)
+        _say_how_to_go_on(run, interrupted=interrupted)
         return int(exit_code(calibrations, request.gate, interrupted=interrupted))
     finally:
         folder.close()
         engine.close()
+
+
+def open_folder(request: Request, record: RunRecord) -> tuple[RunFolder, RunRecord]:
+    """A new run's folder, or the one to go on with; locked. Raises RunFolderError, or UsageError where it differs."""
+    if request.resume is None:
+        return RunFolder.create(request.runs, record, [group_record(group) for group in request.groups]), record
+    folder = RunFolder.open(Path(request.resume))
+    before = folder.record()
+    refuse_differences(before, record, extend=request.extend)
+    folder.lock()
+    seconds, images = before.seconds, before.images
+    return folder, replace(record, id=before.id, started_at=before.started_at, seconds=seconds, images=images)
 
 
 def connect(concurrency: int) -> DockerEngine:
@@ -96,10 +114,10 @@ def make_record(request: Request, engine: DockerEngine) -> RunRecord:
         id=f"{now:%Y%m%d-%H%M%S}-{name}-{secrets.token_hex(2)}",
         taskset=request.taskset.name,
         taskset_files=request.taskset.files,
-        taskset_digest=_digest(request.taskset.tasks),
+        taskset_digest=_digest(request),
         agent=request.agent.name,
         agent_source=request.agent_source,
-        agent_digest=_digest(request.agent),
+        agent_digest=hashlib.sha256(repr(request.agent).encode()).hexdigest(),
         group_size=request.group_size,
         band=request.band,
         seed=request.seed,
@@ -152,16 +170,26 @@ def _prepare(run: Run) -> dict[GroupId, PreparedImages]:
     threads: LocalThreads[Group, tuple[Group, PreparedImages | Lost]] = LocalThreads(
         lambda group, _: (group, prepare_group(group, images, run.request.agent, run.request.bounds)), PREPARERS
     )
-    for group, result in _all(threads, run.request.groups):
+    for group, result in _all(threads, _unfinished(run)):
         if isinstance(result, Lost):
-            run.folder.append(Rollout(RolloutId(group.id, 0, 0), result, started_at=run.record.started_at))
+            owed = remaining(plan([group], 1), run.folder.rollouts())[0]
+            run.folder.append(Rollout(owed.id, result, started_at=run.record.started_at))
             run.progress.log(f"{group.id} cannot be measured: {result.boundary.value}: {result.reason}")
         else:
             made[group.id] = result
     notes = (*run.record.notes, LOCAL_BASE) if images.local_base else run.record.notes
-    run.record = replace(run.record, notes=notes, images={str(group): made[group].sandbox for group in made})
+    run.record = replace(
+        run.record, notes=notes, images={**run.record.images, **{str(group): made[group].sandbox for group in made}}
+    )
     run.folder.write_record(run.record)
     return made
+
+
+def _unfinished(run: Run) -> tuple[Group, ...]:
+    """The groups that still have a rollout to run."""
+    owed = remaining(plan(run.request.groups, run.request.group_size), run.folder.rollouts())
+    groups = {planned.id.group for planned in owed}
+    return tuple(group for group in run.request.groups if group.id in groups)
 
 
 def _all(
@@ -200,8 +228,12 @@ def _roll_out(
         run.progress.finished(rollout)
 
     workers.append(LocalThreads(work, run.request.concurrency))
-    run.progress.begin([group.id for group in groups], run.request.group_size)
-    run_plan(plan(groups, run.request.group_size), workers[0], run.request.retries, record)
+    run.progress.begin([group.id for group in run.request.groups], run.request.group_size)
+    recorded = tuple(run.folder.rollouts())
+    for rollout in recorded:
+        run.progress.finished(rollout)
+    owed = remaining(plan(groups, run.request.group_size), recorded)
+    run_plan(owed, workers[0], run.request.retries, record)
 
 
 class _first_failures:  # noqa: N801 - reads as the function that it is
@@ -219,10 +251,27 @@ class _first_failures:  # noqa: N801 - reads as the function that it is
         return first
 
 
-def _say_kept(run: Run) -> None:
+def _say_how_to_go_on(run: Run, *, interrupted: bool) -> None:
     for name in run.kept:
         typer.echo(f"kept: docker exec -it {name} sh   (remove with `taskcal clean --kept`)", err=True)
+    if interrupted:
+        typer.echo(f"interrupted; go on with: {command_to_resume(run.record.id)}", err=True)
 
 
-def _digest(value: object) -> str:
-    return hashlib.sha256(repr(value).encode()).hexdigest()
+def _digest(request: Request) -> str:
+    """SHA-256 over what the tasks say and over every file that they bring."""
+    tasks = request.taskset.tasks
+    copies = {copy for task in tasks for copy in _copies(task)}
+    contents = sorted((copy.destination, digest(pack([copy]))) for copy in copies)
+    return hashlib.sha256(repr((tasks, contents)).encode()).hexdigest()
+
+
+def _copies(task: Task) -> Iterator[FileCopy]:
+    yield from task.environment.files
+    yield from task.grader.files
+    for service in task.environment.services:
+        yield from service.files
+    for solution in task.solutions:
+        yield from solution.files
+    for wrong in task.wrong:
+        yield from wrong.files

@@ -54,6 +54,8 @@ class RunOptions:
     as_json: bool
     quiet: bool
     out: str | None
+    resume: str | None = None
+    extend: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ class Request:
     keep_failed: bool
     as_json: bool
     quiet: bool
+    resume: str | None = None
+    extend: bool = False
 
     @property
     def groups(self) -> tuple[Group, ...]:
@@ -83,6 +87,8 @@ class Request:
 
 def resolve(given: RunOptions, configured: Configuration) -> Request:
     """The request, with flags before configuration before defaults. Raises UsageError or InputError."""
+    if not given.files:
+        raise UsageError("name a taskset, such as `taskcal run tasks.yaml`, or --resume a run")
     agent = choose_agent(given.agent, dict(pairs("--set", list(given.overrides))))
     selection = replace(given.selection, params=pairs("--param", list(given.params)))
     taskset = choose_tasks(load(given.files), selection)
@@ -102,6 +108,8 @@ def resolve(given: RunOptions, configured: Configuration) -> Request:
         keep_failed=given.keep_failed,
         as_json=given.as_json,
         quiet=given.quiet,
+        resume=given.resume,
+        extend=given.extend,
     )
 
 

@@ -12,7 +12,9 @@ OUTPUT = "Output"
 
 
 def run(
-    files: Annotated[list[str], typer.Argument(help="Tasksets: files, folders or globs.", show_default=False)],
+    files: Annotated[
+        list[str] | None, typer.Argument(help="Tasksets: files, folders or globs.", show_default=False)
+    ] = None,
     group_size: Annotated[
         int | None, typer.Option("--group-size", "-G", help="Rollouts of each task variant. [default: 8]", min=1)
     ] = None,
@@ -58,6 +60,12 @@ def run(
     ] = "bridge",
     max_memory: Annotated[str | None, typer.Option("--max-memory", help="Such as 4g.", rich_help_panel=HARD)] = None,
     max_cpus: Annotated[float | None, typer.Option("--max-cpus", help="Such as 2.", rich_help_panel=HARD)] = None,
+    resume: Annotated[
+        str | None, typer.Option("--resume", help="Go on with a run (a folder, an id, or last).", metavar="RUN")
+    ] = None,
+    extend: Annotated[
+        bool, typer.Option("--extend", help="With --resume: allow a larger --group-size than the run had.")
+    ] = False,
     keep_failed: Annotated[
         bool, typer.Option("--keep-failed", help="Leave one failed container per task variant, to look into.")
     ] = False,
@@ -81,11 +89,12 @@ def run(
 
     from taskcal.cli.configuration import find_configuration
     from taskcal.cli.options import RunOptions, resolve
+    from taskcal.cli.resume import continued
     from taskcal.core.plan import Selection
 
     configured = find_configuration(Path.cwd())
     given = RunOptions(
-        files=tuple(files),
+        files=tuple(files or ()),
         agent=agent or configured.agent,
         overrides=tuple(set_),
         selection=Selection(tuple(task), (), tuple(tag), limit),
@@ -104,8 +113,10 @@ def run(
         as_json=as_json,
         quiet=quiet,
         out=out,
+        resume=resume,
+        extend=extend,
     )
-    request = resolve(given, configured)
+    request = resolve(continued(given, configured), configured)
     if dry_run:
         from taskcal.cli.dry_run import describe
 

@@ -303,3 +303,42 @@ def test_dry_run_needs_no_engine(taskcal: CommandLine, write: Write) -> None:
     assert "8 (2 groups x 4)" in dry.out
     assert (wet.code, wet.err.count("\n")) == (3, 1)
     assert "doctor" in wet.err
+
+
+def test_interrupted_run_is_resumed(taskcal: CommandLine, write: Write) -> None:
+    """A run cut short goes on where it was: each rollout once, and the calibration of an uninterrupted run."""
+    write("tasks.yaml", TASKSET)
+    arguments = ("run", "tasks.yaml", "-G", "5", "--agent", "simulated", "--seed", "3", "-c", "2", "-q", "-o")
+    whole = taskcal(*arguments, "whole", "--json")
+    process = subprocess.Popen(
+        taskcal.command(*arguments, "cut"), cwd=taskcal.folder, env=environment(), stderr=subprocess.PIPE, text=True
+    )
+    try:
+        while process.poll() is None and not any(p.stat().st_size for p in taskcal.folder.glob("cut/*/rollouts.jsonl")):
+            pass
+        process.kill()
+        process.communicate(timeout=30)
+    finally:
+        process.kill()
+    resumed = taskcal("run", "--resume", "last", "-o", "cut", "-q", "--json")
+    assert resumed.code == 0, resumed.err
+    keys = [
+        json.loads(line)["key"] for line in next(taskcal.folder.glob("cut/*/rollouts.jsonl")).read_text().splitlines()
+    ]
+    assert len(keys) == len(set(keys)) == 10
+    assert [task["rewards"] for task in resumed.json()["tasks"]] == [task["rewards"] for task in whole.json()["tasks"]]
+
+
+def test_resume_refuses_another_question(taskcal: CommandLine, write: Write) -> None:
+    """Another agent, group size or task is refused by name; --extend allows more rollouts."""
+    write("tasks.yaml", TASKSET)
+    assert taskcal("run", "tasks.yaml", "-G", "1", "--agent", "oracle", "-q").code == 0
+    other = taskcal("run", "--resume", "last", "--agent", "noop")
+    assert (other.code, "the agent" in other.err) == (2, True)
+    larger = taskcal("run", "--resume", "last", "-G", "2")
+    assert (larger.code, "--extend" in larger.err) == (2, True)
+    extended = taskcal("run", "--resume", "last", "-G", "2", "--extend", "--json", "-q")
+    assert [task["n"] for task in extended.json()["tasks"]] == [2, 2]
+    write("tasks.yaml", TASKSET.replace("Make the file /tmp/easy.", "Make another file."))
+    changed = taskcal("run", "--resume", "last")
+    assert (changed.code, "the tasks" in changed.err) == (2, True)
