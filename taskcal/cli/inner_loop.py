@@ -118,10 +118,7 @@ def _act(sandbox: DockerSandbox, group: Group, move: Play | None) -> None:
     script = Script(START, 60.0, user=user, env=variables)
     sandbox.run(script)
     if sys.stdin.isatty():
-        typer.echo(
-            f"{plain(group.variant.prompt, 2000)}\n-- a shell as the agent gets it; leave it (exit) to grade --",
-            err=True,
-        )
+        _echo(f"{group.variant.prompt}\n-- a shell as the agent gets it; leave it (exit) to grade --".encode())
         with sandbox.terminal(variables) as line:
             join(line)
     elif move is None:
