@@ -127,7 +127,7 @@ def test_nothing_graded_is_unmeasured_with_its_reason() -> None:
 
 def test_checks_have_their_means() -> None:
     """In the record's order, over the graded rollouts only; a check that none has is None."""
-    outcomes = [
+    outcomes: list[Outcome] = [
         graded(0.7, CheckResult("a", 0.7, 1.0), CheckResult("b", 0.3, 0.0)),
         graded(0.0, CheckResult("b", 0.3, 0.5), CheckResult("a", 0.7, 0.0)),
         lost(),
