@@ -136,7 +136,7 @@ def test_what_is_allowed_is_not_refused() -> None:
     [
         (replace(BOX, network=HOSTS), Bounds(), "cannot be enforced"),
         (replace(BOX, network=BRIDGE), Bounds(NetworkMode.NONE), "--allow-network is none"),
-        (replace(BOX, limits=Limits(memory=4096)), Bounds(memory=4095), "asks for 4096 bytes .* allows 4095"),
+        (replace(BOX, limits=Limits(memory=4096)), Bounds(memory=4095), "of memory, and --max-memory allows"),
         (replace(BOX, limits=Limits(cpus=2)), Bounds(cpus=1.5), "asks for 2 CPUs, and --max-cpus allows 1.5"),
         (
             replace(BOX, services=(Service("db", ImageSource(image="x"), limits=Limits(cpus=9)),)),
@@ -146,7 +146,7 @@ def test_what_is_allowed_is_not_refused() -> None:
     ],
 )
 def test_what_exceeds_the_bounds_is_refused(environment: Environment, bounds: Bounds, reason: str) -> None:
-    """More than the operator allows, in the sandbox or in a service, is said with both numbers."""
+    """More than the operator allows, in the sandbox or in a service, names the option that forbids it."""
     found = refusal(replace(task("a"), environment=environment), bounds)
     assert found is not None
     assert re.search(reason, found)
