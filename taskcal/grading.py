@@ -193,7 +193,7 @@ def judge_run(probe: RunProbe, record: Record) -> Score:
         raise GraderLost(
             f"a check with `score: stdout` must end with a number in [0, 1], not: {record.tail or 'nothing'}"
         )
-    return FULL if value >= 1.0 else Score(value, record.tail)
+    return FULL if value >= 1.0 else Score(value, f"scored {value:g}: {record.tail}")
 
 
 def file_state(record: Record) -> FileState:

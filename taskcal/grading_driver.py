@@ -52,7 +52,7 @@ sweep() {{
   done
 }} 2>/dev/null
 check() {{
-  setsid sh "$room/$1.sh" >"$room/$1.out" 2>"$room/$1.err" </dev/null & pid=$!
+  ( umask 022; exec setsid sh "$room/$1.sh" ) >"$room/$1.out" 2>"$room/$1.err" </dev/null & pid=$!
   ( sleep "$2"; : >"$room/$1.late"; kill -9 -"$pid"; kill -9 "$pid" ) >/dev/null 2>&1 & watch=$!
   wait "$pid"; echo $? >"$room/$1.status"
   kill -9 "$watch"; wait "$watch"; sweep

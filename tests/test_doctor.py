@@ -33,7 +33,7 @@ class _FakeEngine:
 
     def __init__(self, *images: str, registry: bool = False) -> None:
         """Start with these images, all pulled."""
-        self.product, self.version, self.architecture = "Engine", "20.10", "amd64"
+        self.product, self.version, self.architecture = "Docker", "20.10", "amd64"
         self.endpoint = "unix:///var/run/docker.sock"
         self.data_root: str | None = "/var/lib/docker"
         self.images = dict.fromkeys(images, PULLED)

@@ -40,6 +40,7 @@ from taskcal.store import RunFolder
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from taskcal.agents import Agent
     from taskcal.cli.options import Request
     from taskcal.core.plan import PlannedRollout
     from taskcal.core.rollout import GroupId
@@ -127,8 +128,15 @@ def make_record(request: Request, engine: DockerEngine) -> RunRecord:
         version=__version__,
         engine=f"{engine.product} {engine.version}",
         host=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        notes=(f"the agent {request.agent.name}: {request.agent.about}",) if request.agent.about else (),
+        notes=tuple(_notes(request.agent)),
     )
+
+
+def _notes(agent: Agent) -> Iterator[str]:
+    if agent.about:
+        yield f"the agent {agent.name}: {agent.about}"
+    if agent.network is not None:
+        yield f"the agent's file gives every sandbox network: {agent.network.mode.value}, whatever the task says"
 
 
 @contextlib.contextmanager
@@ -167,6 +175,7 @@ def _prepare(run: Run) -> dict[GroupId, PreparedImages]:
     """The images of every group that has them; the other groups are recorded as lost, once each."""
     images = Images(run.scope, network=run.request.bounds.network != "none", log=run.progress.log)
     made: dict[GroupId, PreparedImages] = {}
+    unmeasurable: dict[Lost, list[str]] = {}
     threads: LocalThreads[Group, tuple[Group, PreparedImages | Lost]] = LocalThreads(
         lambda group, _: (group, prepare_group(group, images, run.request.agent, run.request.bounds)), PREPARERS
     )
@@ -174,9 +183,12 @@ def _prepare(run: Run) -> dict[GroupId, PreparedImages]:
         if isinstance(result, Lost):
             owed = remaining(plan([group], 1), run.folder.rollouts())[0]
             run.folder.append(Rollout(owed.id, result, started_at=run.record.started_at))
-            run.progress.log(f"{group.id} cannot be measured: {result.boundary.value}: {result.reason}")
+            unmeasurable.setdefault(result, []).append(str(group.id))
         else:
             made[group.id] = result
+    for lost, names in unmeasurable.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        run.progress.log(f"{names[0]}{more} cannot be measured: {lost.boundary.value}: {lost.reason}")
     notes = (*run.record.notes, LOCAL_BASE) if images.local_base else run.record.notes
     run.record = replace(
         run.record, notes=notes, images={**run.record.images, **{str(group): made[group].sandbox for group in made}}

@@ -117,8 +117,8 @@ def choose_tasks(taskset: Taskset, selection: Selection) -> Taskset:
     """The chosen tasks. Raises UsageError where a part of the selection, or all of it, matches nothing."""
     chosen, unmatched = select(taskset, selection)
     if unmatched:
-        known = ", ".join(task.id for task in taskset.tasks[:8])
-        raise UsageError(f"{unmatched[0]} matches nothing; there are {len(taskset.tasks)} tasks: {known}, …"[:400])
+        known = ", ".join(task.id for task in taskset.tasks[:8]) + (", …" if len(taskset.tasks) > 8 else "")
+        raise UsageError(f"{unmatched[0]} matches nothing; the tasks are {known}"[:400])
     if not chosen.tasks:
         raise UsageError("the selection matches no task; each part of it matches some, but not the same ones")
     return chosen

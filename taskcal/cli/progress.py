@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from taskcal.core.rollout import GroupId, Rollout, RolloutId
 
 FRAMES_PER_SECOND = 4
-LINE_EACH = 200
+LINE_EACH = 64
 STEPS = 20
 MESSAGE = 500
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from collections import defaultdict
 from typing import TYPE_CHECKING
@@ -14,6 +16,8 @@ from taskcal.report.markdown import render_markdown
 from taskcal.report.table import final_lines, final_table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from taskcal.core.calibrate import Band
     from taskcal.core.rollout import GroupId, Rollout
     from taskcal.core.run import RunRecord
@@ -21,21 +25,33 @@ if TYPE_CHECKING:
 
 
 def publish(folder: RunFolder, *, as_json: bool, band: Band | None = None) -> tuple[Calibration, ...]:
-    """Calibrate, write the derived files, and print the result. Raises RunFolderError."""
+    """Calibrate, write the derived files, and print the result; another band is only printed. Raises RunFolderError."""
     from dataclasses import replace
 
     record = folder.record()
     record = record if band is None else replace(record, band=band)
     calibrations = calibrations_of(folder, record)
     text = render_json(calibration_document(record, calibrations))
-    folder.write("calibration.json", text)
-    report = folder.write("report.md", render_markdown(record, calibrations))
-    if as_json:
-        typer.echo(text, nl=False)
-    else:
-        show(record, calibrations)
-        typer.echo(f"report: {report}")
+    if band is None:
+        folder.write("calibration.json", text)
+        folder.write("report.md", render_markdown(record, calibrations))
+    with patient_output():
+        if as_json:
+            typer.echo(text, nl=False)
+        else:
+            show(record, calibrations)
+            typer.echo(f"report: {folder.path / 'report.md'}" if band is None else "the run's own report is unchanged")
     return calibrations
+
+
+@contextlib.contextmanager
+def patient_output() -> Iterator[None]:
+    """A reader that has gone (`| head`) changes nothing of what the command ends with."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def calibrations_of(folder: RunFolder, record: RunRecord) -> tuple[Calibration, ...]:

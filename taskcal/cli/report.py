@@ -9,19 +9,21 @@ import typer
 
 def report(
     run: Annotated[
-        str | None, typer.Argument(help="A run's folder or id. [default: the newest]", show_default=False)
+        str | None, typer.Argument(help="A run's folder or id. (default: the newest)", show_default=False)
     ] = None,
     band: Annotated[
-        str | None, typer.Option("--band", help="Judge against another band. [default: the run's]", metavar="LOW,HIGH")
+        str | None, typer.Option("--band", help="Judge against another band. (default: the run's)", metavar="LOW,HIGH")
     ] = None,
-    runs: Annotated[str, typer.Option("--runs", help="Folder that holds runs.")] = "runs",
+    runs: Annotated[str | None, typer.Option("--runs", help="Folder that holds runs. (default: runs)")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the calibration as JSON and nothing else.")] = False,
 ) -> None:
-    """Print a run's calibration, and write its report files again."""
+    """Print a run's calibration, and write its report files again; with --band only print."""
     from pathlib import Path
 
+    from taskcal.cli.configuration import find_configuration
     from taskcal.cli.parse import band as parse_band
     from taskcal.cli.publish import publish
     from taskcal.store import find
 
-    publish(find(run, Path(runs)), as_json=as_json, band=parse_band(band) if band else None)
+    root = Path(runs or find_configuration(Path.cwd()).runs or "runs")
+    publish(find(run, root), as_json=as_json, band=parse_band(band) if band else None)

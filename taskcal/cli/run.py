@@ -13,10 +13,11 @@ OUTPUT = "Output"
 
 def run(
     files: Annotated[
-        list[str] | None, typer.Argument(help="Tasksets: files, folders or globs.", show_default=False)
+        list[str] | None,
+        typer.Argument(help="Tasksets: files, folders or globs.", show_default=False, metavar="FILES..."),
     ] = None,
     group_size: Annotated[
-        int | None, typer.Option("--group-size", "-G", help="Rollouts of each task variant. [default: 8]", min=1)
+        int | None, typer.Option("--group-size", "-G", help="Rollouts of each task variant. (default: 8)", min=1)
     ] = None,
     agent: Annotated[
         str | None,
@@ -36,24 +37,24 @@ def run(
         int | None, typer.Option("--limit", help="The first N of the chosen tasks.", min=1, rich_help_panel=CHOICE)
     ] = None,
     concurrency: Annotated[
-        int | None, typer.Option("--concurrency", "-c", help="Rollouts at a time. [default: from the machine]", min=1)
+        int | None, typer.Option("--concurrency", "-c", help="Rollouts at a time. (default: from the machine)", min=1)
     ] = None,
     retries: Annotated[
-        int | None, typer.Option("--retries", help="Further attempts at a lost rollout. [default: 2]", min=0)
+        int | None, typer.Option("--retries", help="Further attempts at a lost rollout. (default: 2)", min=0)
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", help="Seed of the run. [default: random, recorded]", min=0)
+        int | None, typer.Option("--seed", help="Seed of the run. (default: random, recorded)", min=0)
     ] = None,
     band: Annotated[
         str | None,
-        typer.Option("--band", help="Success rates worth training on. [default: 0.05,0.75]", metavar="LOW,HIGH"),
+        typer.Option("--band", help="Success rates worth training on. (default: 0.05,0.75)", metavar="LOW,HIGH"),
     ] = None,
     fail_on: Annotated[
-        str | None, typer.Option("--fail-on", help="never, or flagged: exit 1 then. [default: never]", metavar="WHAT")
+        str | None, typer.Option("--fail-on", help="never, or flagged: exit 1 then. (default: never)", metavar="WHAT")
     ] = None,
     max_lost: Annotated[
         float | None,
-        typer.Option("--max-lost", help="Share of lost rollouts beyond which to exit 4. [default: 0.2]", min=0, max=1),
+        typer.Option("--max-lost", help="Share of lost rollouts beyond which to exit 4. (default: 0.2)", min=0, max=1),
     ] = None,
     allow_network: Annotated[
         str, typer.Option("--allow-network", help="none, or bridge; also for builds and setup.", rich_help_panel=HARD)
@@ -77,7 +78,7 @@ def run(
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=OUTPUT)] = False,
     out: Annotated[
-        str | None, typer.Option("--out", "-o", help="Folder that holds runs. [default: runs]", rich_help_panel=OUTPUT)
+        str | None, typer.Option("--out", "-o", help="Folder that holds runs. (default: runs)", rich_help_panel=OUTPUT)
     ] = None,
 ) -> None:
     """Measure tasksets: every task GROUP-SIZE times, each in a container of its own, graded by its checks.

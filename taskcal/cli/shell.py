@@ -10,7 +10,7 @@ import typer
 def shell(
     file: Annotated[str, typer.Argument(help="A taskset.", show_default=False)],
     task: Annotated[str, typer.Argument(help="A task, or task/variant.", show_default=False)],
-    variant: Annotated[str | None, typer.Option("--variant", help="Which variant. [default: the first]")] = None,
+    variant: Annotated[str | None, typer.Option("--variant", help="Which variant. (default: the first)")] = None,
     solution: Annotated[
         str | None, typer.Option("--solution", help="Play this solution or wrong answer first, then grade.")
     ] = None,

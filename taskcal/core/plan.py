@@ -94,10 +94,14 @@ def refusal(task: Task, bounds: Bounds, agent_network: Network | None = None) ->
 
 def _excess(limits: Limits, bounds: Bounds) -> str | None:
     if bounds.memory is not None and limits.memory > bounds.memory:
-        return f"it asks for {limits.memory} bytes of memory, and --max-memory allows {bounds.memory}"
+        return f"it asks for {_size(limits.memory)} of memory, and --max-memory allows {_size(bounds.memory)}"
     if bounds.cpus is not None and limits.cpus > bounds.cpus:
         return f"it asks for {limits.cpus:g} CPUs, and --max-cpus allows {bounds.cpus:g}"
     return None
+
+
+def _size(count: int) -> str:
+    return f"{count / 1024**3:.3g} GiB" if count >= 1024**3 else f"{count / 1024**2:.4g} MiB"
 
 
 def _pairs(taskset: Taskset) -> Iterator[tuple[Task, Variant]]:

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 Scalar = str | int | float | bool | None
 
 
+def as_text(value: Scalar) -> str:
+    """Write a param as prompts show it and scripts receive it: true and false in lower case, null as nothing."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
+
+
 @dataclass(frozen=True, slots=True)
 class FileCopy:
     """A file or folder of the taskset (`source`, on the host) that is copied to `destination` (in the container)."""

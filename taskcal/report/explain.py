@@ -115,7 +115,8 @@ def _rate(calibration: Calibration) -> str:
     if passed == 0:
         return f"passed 0 of {n}; a true rate up to {high} would still look like this"
     if passed == n:
-        return f"all {n} passed: such a group is flat; a true rate down to {low} would still look like this"
+        named = f"all {n} passed" if n > 1 else "the only one passed"
+        return f"{named}: such a group is flat; a true rate down to {low} would still look like this"
     place = "below" if calibration.verdict is Verdict.TOO_HARD else "above"
     return f"passed {passed} of {n}, {place} the band; the true rate may lie between {low} and {high}"
 

@@ -11,9 +11,10 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taskcal.core.task import Limits, NetworkMode
+from taskcal.core.task import Limits, NetworkMode, as_text
 from taskcal.errors import AgentInstallLost, ImageLost, LostError, SetupLost
 from taskcal.sandbox import ROOT_USER, Script
 from taskcal.sandbox.archive import digest, pack
@@ -21,7 +22,6 @@ from taskcal.sandbox.execute import execute
 from taskcal.sandbox.labels import BAKE, BASE, BLANK
 from taskcal.sandbox.once import Once
 from taskcal.sandbox.scope import FIRST_PROCESS, RunScope, host_config
-from taskcal.taskset.scalars import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from taskcal.sandbox.facts import ImageInfo
 
 PULL_SECONDS = 30
+BASE_IMAGE = "debian:bookworm-slim"
+DOCTOR = "run `taskcal doctor --fix`, which pulls or builds it"
 LOST_PLACES = "/dev/shm"  # noqa: S108 - named because a commit leaves it out, not used as a scratch folder
 
 
@@ -125,25 +127,39 @@ class Images:
         found = self._scope.engine.image(name)
         if found is None:
             self._log(f"pulling {name}")
-            self._scope.engine.pull(name, PULL_SECONDS)
+            self._fetch(name)
             found = self._scope.engine.image(name)
         if found is None:
             raise ImageLost(f"image {name} is not there after pulling it")
         return found
 
+    def _fetch(self, name: str) -> None:
+        try:
+            self._scope.engine.pull(name, PULL_SECONDS)
+        except ImageLost as error:
+            how = DOCTOR if name == BASE_IMAGE else "build it, or pull it where a registry answers"
+            raise ImageLost(f"image {name} is not here and cannot be pulled; {how} ({error})") from error
+
     def _build(self, source: ImageSource) -> ImageInfo:
-        self._log(f"building {source.build}")
+        self._log(f"building {_here(source.build or '')}")
         lines: list[str] = []
         try:
             name = self._scope.engine.build(
                 source.build or "", network=self._network, labels={BAKE: "build"}, log=lines.append
             )
         except LostError as error:
+            if any(line.endswith(f"FROM {BASE_IMAGE}\n") for line in lines) and not self._has(BASE_IMAGE):
+                raise ImageLost(
+                    f"{_here(source.build or '')} builds on {BASE_IMAGE}, which is not here; {DOCTOR}"
+                ) from error
             raise type(error)(f"{error}{_last_words(lines)}") from error
         found = self._scope.engine.image(name)
         if found is None:
             raise ImageLost(f"building {source.build}: the image is gone")
         return found
+
+    def _has(self, name: str) -> bool:
+        return self._scope.engine.image(name) is not None
 
     def _bake(self, base: ImageInfo, recipe: Recipe, archive: bytes, key: str) -> str:
         tag = f"taskcal/baked:{key}"
@@ -212,6 +228,12 @@ for place in {quoted}; do
 done
 rm -f $mark; exit 0
 """
+
+
+def _here(folder: str) -> str:
+    """A folder as a person in this folder would name it."""
+    path = Path(folder)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else folder
 
 
 def _last_words(lines: list[str]) -> str:

@@ -75,7 +75,7 @@ def pid_namespace() -> str:
 
 def start_time(pid: str) -> str:
     """When a process started, in clock ticks since boot; '' where there is no such process."""
-    after_name = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    after_name = _read(f"/proc/{pid}/stat").rpartition(")")[2].split() if pid.isdecimal() else []
     return after_name[19] if len(after_name) > 19 else ""
 
 

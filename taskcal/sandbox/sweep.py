@@ -26,7 +26,9 @@ class Leftovers:
 
     def __str__(self) -> str:
         """As a person reads it."""
-        return f"{len(self.containers)} containers and {len(self.networks)} networks of {len(self.runs)} dead runs"
+        counts = (("container", self.containers), ("network", self.networks), ("dead run", self.runs))
+        containers, networks, runs = (f"{len(some)} {noun}{'s' * (len(some) != 1)}" for noun, some in counts)
+        return f"{containers} and {networks} of {runs}"
 
 
 def leftovers(engine: DockerEngine, *, kept: bool = False) -> Leftovers:

@@ -19,10 +19,10 @@ from pydantic import (
     model_validator,
 )
 
-from taskcal.core.task import Network, NetworkMode, Scalar
+from taskcal.core.task import Network, NetworkMode, Scalar, as_text
 from taskcal.taskset.paths import Folder, check_destination
 from taskcal.taskset.quantities import parse_duration, parse_memory
-from taskcal.taskset.scalars import as_text, check_writable
+from taskcal.taskset.scalars import check_writable
 
 IDENTIFIER = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")

@@ -63,10 +63,3 @@ def check_writable(text: str) -> None:
         text.encode()
     except UnicodeEncodeError as error:
         raise ValueError("half of a surrogate pair, which is no character") from error
-
-
-def as_text(value: Scalar) -> str:
-    """Write a param as prompts show it and scripts receive it: true and false in lower case, null as nothing."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "" if value is None else str(value)

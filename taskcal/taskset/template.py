@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from taskcal.taskset.scalars import as_text
+from taskcal.core.task import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from taskcal.core.task import as_text
 from taskcal.taskset.fields import IDENTIFIER, check_param_name, check_scalar
 from taskcal.taskset.nodes import Map, Place, Seq
 from taskcal.taskset.rows import RowMistake, read_rows
-from taskcal.taskset.scalars import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -30,14 +30,14 @@ def bare_app() -> str:
 
 def seconds(command: list[str]) -> float:
     started = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True, env=ENVIRONMENT)  # noqa: S603 - our own two programs
+    subprocess.run(command, check=True, capture_output=True, env=ENVIRONMENT)
     return time.perf_counter() - started
 
 
 def loaded(command: list[str]) -> set[str]:
     """The top-level packages that a Python program imports, as its own `-X importtime` lists them."""
     timed = [command[0], "-X", "importtime", *command[1:]]
-    done = subprocess.run(timed, check=True, capture_output=True, text=True, env=ENVIRONMENT)  # noqa: S603 - as above
+    done = subprocess.run(timed, check=True, capture_output=True, text=True, env=ENVIRONMENT)
     lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
     return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
 
@@ -58,10 +58,10 @@ def main() -> int:
         for _ in range(ROUNDS):
             for name, command in programs.items():
                 times[name].append(seconds(command))
-    print("\n".join(line(name, measured) for name, measured in times.items()))  # noqa: T201 - a script's output
+    print("\n".join(line(name, measured) for name, measured in times.items()))
     heavy = sorted(loaded(TASKCAL) & set(HEAVY))
     verdict = "met" if min(times["taskcal --help"]) < LIMIT else "missed"
-    print(f"target {LIMIT} s: {verdict}; heavy packages loaded: {', '.join(heavy) or 'none'}")  # noqa: T201 - likewise
+    print(f"target {LIMIT} s: {verdict}; heavy packages loaded: {', '.join(heavy) or 'none'}")
     return 1 if heavy else 0
 
 

@@ -84,7 +84,9 @@ def main() -> None:
             bare, ours = bare_seconds(), taskcal_seconds(folder)
             ratios.append(ours / bare)
             print(f"round {number + 1}: bare {bare:.1f} s, taskcal {ours:.1f} s, ratio {ratios[-1]:.2f}")
-    print(f"{ROLLOUTS} rollouts at concurrency {CONCURRENCY}: median ratio {statistics.median(ratios):.2f} (target 1.15)")
+    print(
+        f"{ROLLOUTS} rollouts at concurrency {CONCURRENCY}: median ratio {statistics.median(ratios):.2f} (target 1.15)"
+    )
     sys.exit(statistics.median(ratios) > 1.15)
 
 

@@ -49,7 +49,7 @@ def main() -> None:
             started = time.perf_counter()
             loaded = load([path])
             seconds = time.perf_counter() - started
-            print(f"{kind}: {len(loaded.tasks)} tasks in {seconds:.2f} s")  # noqa: T201  # a script for people
+            print(f"{kind}: {len(loaded.tasks)} tasks in {seconds:.2f} s")  # a script for people
 
 
 if __name__ == "__main__":

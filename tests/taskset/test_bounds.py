@@ -91,7 +91,7 @@ def test_any_structure_is_loaded_or_refused(
     tmp_path: Path, environment: object, grader: object, variants: object, extra: dict[str, object]
 ) -> None:
     """Nothing but InputError comes out, whatever stands where."""
-    import yaml as pyyaml  # noqa: PLC0415  # the fixture of this name is another thing
+    import yaml as pyyaml  # the fixture of this name is another thing
 
     task = {"id": "a", "prompt": "{{ a }}", "environment": environment, "grader": grader, "variants": variants}
     data = {"taskset": "t", "version": 1, "environments": {"e": environment}, "tasks": [task | extra], **extra}

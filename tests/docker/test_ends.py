@@ -1,0 +1,119 @@
+"""However a run ends, nothing of it is left; and the ways to go on: resume, keep, shell."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import environment
+from tests.docker.conftest import left_on
+from tests.docker.samples import TASKSET, run_id
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from taskcal.sandbox.docker import DockerEngine
+    from tests.conftest import CommandLine
+    from tests.docker.samples import Write
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_run_leaves_nothing(
+    taskcal: CommandLine, write: Write, engine: DockerEngine, number: signal.Signals
+) -> None:
+    """Ctrl-C and SIGTERM: nothing on the engine, a report of what was measured, exit 130."""
+    write("tasks.yaml", TASKSET)
+    write("agent.yaml", "agent: a\nkind: command\nrun: echo up; sleep 100\n")
+    command = taskcal.command("run", "tasks.yaml", "-G", "4", "--agent", "agent.yaml", "-c", "3")
+    process = subprocess.Popen(
+        command, cwd=taskcal.folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        wait_for_output(taskcal.folder, process)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 130, err
+    assert left_on(engine, run_id(taskcal.folder)) == 0
+    assert "not run" in out
+    assert (taskcal.folder / "runs" / run_id(taskcal.folder) / "calibration.json").exists()
+
+
+def wait_for_output(folder: Path, process: subprocess.Popen[str]) -> None:
+    """Until an agent has said something: its container is then in the middle of its life."""
+    while process.poll() is None:
+        if any(path.stat().st_size for path in folder.glob("runs/*/rollouts/*/*/*/agent.log")):
+            return
+    raise AssertionError(process.communicate())
+
+
+def test_kept_container_can_be_entered_and_cleaned(taskcal: CommandLine, write: Write, engine: DockerEngine) -> None:
+    """--keep-failed leaves one failed container per group, names it, and `clean --kept` removes it."""
+    write("tasks.yaml", TASKSET)
+    ended = taskcal("run", "tasks.yaml", "-G", "2", "--agent", "noop", "--keep-failed", "--task", "easy")
+    names = [line.split()[4] for line in ended.err.splitlines() if line.startswith("kept: docker exec -it")]
+    assert len(names) == 1
+    assert engine.is_running(names[0])
+    taskcal("clean")
+    assert engine.is_running(names[0])
+    taskcal("clean", "--kept")
+    assert not engine.is_running(names[0])
+
+
+def test_shell_grades_what_was_done(taskcal: CommandLine, write: Write) -> None:
+    """The inner loop: commands piped in, or a named solution, then every check with its note."""
+    write("tasks.yaml", TASKSET)
+    good = taskcal("shell", "tasks.yaml", "easy", stdin="touch /tmp/easy\n")
+    assert (good.code, good.out.splitlines()[-1]) == (0, "reward 1, passed")
+    bad = taskcal("shell", "tasks.yaml", "easy", stdin="true\n")
+    assert "exit 1" in bad.out
+    played = taskcal("shell", "tasks.yaml", "easy", "--solution", "touch")
+    assert played.out.splitlines()[-1] == "reward 1, passed"
+    assert taskcal("shell", "tasks.yaml", "easy", "--solution", "nope").code == 2
+    assert taskcal("shell", "tasks.yaml", "nope").code == 2
+
+
+def test_interrupted_run_is_resumed(taskcal: CommandLine, write: Write) -> None:
+    """A run cut short goes on where it was: each rollout once, and the calibration of an uninterrupted run."""
+    write("tasks.yaml", TASKSET)
+    arguments = ("run", "tasks.yaml", "-G", "5", "--agent", "simulated", "--seed", "3", "-c", "2", "-q", "-o")
+    whole = taskcal(*arguments, "whole", "--json")
+    process = subprocess.Popen(
+        taskcal.command(*arguments, "cut"), cwd=taskcal.folder, env=environment(), stderr=subprocess.PIPE, text=True
+    )
+    try:
+        while process.poll() is None and not any(p.stat().st_size for p in taskcal.folder.glob("cut/*/rollouts.jsonl")):
+            pass
+        process.kill()
+        process.communicate(timeout=30)
+    finally:
+        process.kill()
+    resumed = taskcal("run", "--resume", "last", "-o", "cut", "-q", "--json")
+    assert resumed.code == 0, resumed.err
+    keys = [
+        json.loads(line)["key"] for line in next(taskcal.folder.glob("cut/*/rollouts.jsonl")).read_text().splitlines()
+    ]
+    assert len(keys) == len(set(keys)) == 10
+    assert [task["rewards"] for task in resumed.json()["tasks"]] == [task["rewards"] for task in whole.json()["tasks"]]
+
+
+def test_resume_refuses_another_question(taskcal: CommandLine, write: Write) -> None:
+    """Another agent, group size or task is refused by name; --extend allows more rollouts."""
+    write("tasks.yaml", TASKSET)
+    assert taskcal("run", "tasks.yaml", "-G", "1", "--agent", "oracle", "-q").code == 0
+    other = taskcal("run", "--resume", "last", "--agent", "noop")
+    assert (other.code, "the agent" in other.err) == (2, True)
+    larger = taskcal("run", "--resume", "last", "-G", "2")
+    assert (larger.code, "--extend" in larger.err) == (2, True)
+    extended = taskcal("run", "--resume", "last", "-G", "2", "--extend", "--json", "-q")
+    assert [task["n"] for task in extended.json()["tasks"]] == [2, 2]
+    write("tasks.yaml", TASKSET.replace("Make the file /tmp/easy.", "Make another file."))
+    changed = taskcal("run", "--resume", "last")
+    assert (changed.code, "the tasks" in changed.err) == (2, True)
