@@ -1,0 +1,77 @@
+"""A sandbox without a container: keeps what it is given, prints what it is told to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from taskcal.agents import Attempt
+from taskcal.core.task import Check, Environment, FileProbe, Grader, Group, ImageSource, Solution, Task, Variant
+from taskcal.sandbox import Ending, Script, ScriptResult
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from taskcal.core.task import FileCopy, WrongAnswer
+    from taskcal.sandbox import Sandbox, Sink
+
+SOLVED = Solution("sql", run="solve")
+
+
+@dataclass
+class FakeSandbox:
+    """Obeys `taskcal.sandbox.Sandbox`: every script ends as `result` says, its output sent in small pieces."""
+
+    result: ScriptResult = field(default_factory=lambda: ScriptResult(Ending.EXITED, 0, b"", b""))
+    scripts: list[Script] = field(default_factory=list)
+    files: list[FileCopy] = field(default_factory=list)
+    piece: int = 3
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """What the task's scripts see."""
+        return {"order": "12", "TASKCAL_ROLLOUT": "run-1"}
+
+    def run(self, script: Script, *, sink: Sink | None = None, limit: int = 65536) -> ScriptResult:
+        """Keep the script, send the output, give the result."""
+        assert limit > 0
+        self.scripts.append(script)
+        said = self.result.stdout + self.result.stderr
+        if sink is not None:
+            for start in range(0, len(said), self.piece):
+                sink(said[start : start + self.piece])
+        return self.result
+
+    def put(self, files: Sequence[FileCopy]) -> None:
+        """Keep the files."""
+        self.files += files
+
+    def close(self) -> None:
+        """Forget nothing."""
+
+
+def ending(code: int | None, stdout: bytes = b"", stderr: bytes = b"") -> FakeSandbox:
+    """A sandbox in which everything ends with this status; None is a timeout."""
+    kind = Ending.TIMED_OUT if code is None else Ending.EXITED
+    return FakeSandbox(ScriptResult(kind, code, stdout, stderr))
+
+
+def as_sandbox(fake: FakeSandbox) -> Sandbox:
+    """The fake as what it obeys, for the type checker to see that it does."""
+    return fake
+
+
+def task(
+    name: str = "ship",
+    solutions: Sequence[Solution] = (SOLVED,),
+    wrong: Sequence[WrongAnswer] = (),
+    user: str | None = "agent",
+) -> Task:
+    box = Environment("box", ImageSource(image="debian:bookworm-slim"), user=user)
+    grader = Grader((Check("a", FileProbe("/a", exists=True)),))
+    return Task(name, (Variant("", {}, "Ship it."),), box, grader, solutions=tuple(solutions), wrong=tuple(wrong))
+
+
+def attempt(one: Task, log: list[bytes] | None = None, seed: int = 7, prompt: str = "Ship it.") -> Attempt:
+    group = Group(one, Variant("", {"order": 12}, prompt))
+    return Attempt(group, seed, timeout=60.0, log=([] if log is None else log).append)

@@ -1,0 +1,158 @@
+"""The agent that is a shell command: what it is given, what is kept of what it says, and whose fault its end is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskcal import host
+from taskcal.agents.command import LONGEST_VARIABLE, CommandAgent, give_prompt, pieces, read_secrets
+from taskcal.agents.spec import CommandSpec
+from taskcal.core.rollout import Stop
+from taskcal.errors import AgentInstallLost, ProviderLost, UsageError
+from taskcal.sandbox import ANSWER_FILE, PROMPT_FILE, USAGE_FILE, Ending, Script, ScriptResult
+from tests.agents.fake_sandbox import FakeSandbox, attempt, ending, task
+
+SPEC = CommandSpec("mine", run="solve it")
+PATHS = {"TASKCAL_PROMPT_FILE": PROMPT_FILE, "TASKCAL_ANSWER_FILE": ANSWER_FILE, "TASKCAL_USAGE_FILE": USAGE_FILE}
+
+
+def act(sandbox: FakeSandbox, spec: CommandSpec = SPEC, log: list[bytes] | None = None, prompt: str = "Ship.") -> Stop:
+    return CommandAgent(spec).act(sandbox, attempt(task(), log, prompt=prompt)).stop
+
+
+def script(spec: CommandSpec = SPEC, prompt: str = "Ship it.") -> Script:
+    """The last script that a rollout of this agent runs."""
+    sandbox = FakeSandbox()
+    act(sandbox, spec, prompt=prompt)
+    return sandbox.scripts[-1]
+
+
+def test_the_command_runs_once_as_the_environments_user() -> None:
+    """As a plain script with the attempt's time; the file may name another user and folder."""
+    found = script()
+    assert found.source.endswith("\nsolve it")
+    assert (found.user, found.timeout, found.hidden, found.workdir) == ("agent", 60.0, False, None)
+    found = script(replace(SPEC, user="root", workdir="/work"))
+    assert (found.user, found.workdir) == ("root", "/work")
+
+
+def test_an_agent_is_told_where_things_are() -> None:
+    """The prompt as it is, and the files for prompt, answer and usage; the file's own variables beside them."""
+    assert script(replace(SPEC, env={"LEVEL": "3"})).env == {**PATHS, "TASKCAL_PROMPT": "Ship it.", "LEVEL": "3"}
+
+
+def test_an_agent_never_sees_the_params() -> None:
+    """They hold the grader's expected values."""
+    assert not {"order", "TASKCAL_ROLLOUT"} & set(script().env)
+
+
+def test_secrets_come_from_the_host_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only those that the agent file names; one that is not set is said before anything runs."""
+    monkeypatch.setenv("MY_KEY", "sk-123")
+    monkeypatch.setenv("OTHER_KEY", "sk-456")
+    assert script(replace(SPEC, secrets=("MY_KEY",))).env["MY_KEY"] == "sk-123"
+    assert "OTHER_KEY" not in script(replace(SPEC, secrets=("MY_KEY",))).env
+    for value in ({}, {"MY_KEY": ""}):
+        with pytest.raises(UsageError, match="needs the secret MY_KEY, which is not set; run `export MY_KEY="):
+            read_secrets(("MY_KEY",), value)
+
+
+def test_secrets_are_in_no_log_and_no_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An agent that prints its key: the log and the reason of a lost rollout hold its name instead."""
+    monkeypatch.setenv("MY_KEY", "sk-123456")
+    spec = replace(SPEC, secrets=("MY_KEY",))
+    log: list[bytes] = []
+    with pytest.raises(ProviderLost) as caught:
+        act(ending(75, b"using sk-123456\n", b"bad key sk-123456"), spec, log)
+    assert b"".join(log) == b"using [MY_KEY]\nbad key [MY_KEY]"
+    assert "using [MY_KEY] | bad key [MY_KEY]" in str(caught.value)
+
+
+def test_the_log_is_whole_also_when_the_sandbox_dies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was held back for a secret's sake is written when the run ends, however it does."""
+    monkeypatch.setenv("MY_KEY", "sk-123456")
+    log: list[bytes] = []
+
+    class Dying(FakeSandbox):
+        def run(self, script: Script, **options: object) -> ScriptResult:
+            super().run(script, **options)  # type: ignore[arg-type]  # passed on as they came
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        act(Dying(ScriptResult(Ending.EXITED, 0, b"sk-12", b"")), replace(SPEC, secrets=("MY_KEY",)), log)
+    assert b"".join(log) == b"sk-12"
+
+
+@pytest.mark.parametrize(
+    ("code", "stop"), [(0, Stop.FINISHED), (1, Stop.CRASHED), (137, Stop.CRASHED), (None, Stop.TIMEOUT)]
+)
+def test_an_agents_own_end_is_a_stop(code: int | None, stop: Stop) -> None:
+    """Failing, crashing and taking too long are graded."""
+    assert act(ending(code)) is stop
+
+
+@pytest.mark.parametrize("code", [126, 127])
+def test_a_program_that_is_not_there_is_lost(code: int) -> None:
+    """An agent that could not begin has not failed at the task."""
+    with pytest.raises(AgentInstallLost, match=rf"not found or cannot run \(exit {code}\): sh: solve: not found"):
+        act(ending(code, stderr=b"sh: solve: not found\n"))
+
+
+def test_a_temporary_failure_is_lost() -> None:
+    """Exit 75, EX_TEMPFAIL, is how a program says that it is not its fault."""
+    with pytest.raises(ProviderLost, match="exit 75"):
+        act(ending(75))
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_pattern_tells_the_providers_failures(stream: str) -> None:
+    """Where the agent file says how its program speaks of a provider's failure; other words are the agent's."""
+    spec = replace(SPEC, lost_pattern=r"rate limit|HTTP 5\d\d")
+    said = {stream: b"error: HTTP 503\n"}
+    with pytest.raises(ProviderLost, match="error: HTTP 503"):
+        act(ending(1, **said), spec)
+    assert act(ending(1, b"HTTP 404"), spec) is Stop.CRASHED
+    assert act(ending(1, b"HTTP 503"), SPEC) is Stop.CRASHED
+
+
+def test_a_long_prompt_goes_into_its_file() -> None:
+    """Beyond 100 KiB no variable can hold it: it is written in pieces before the command, and none is too large."""
+    prompt = "ä\N{SNOWMAN}x" * 60_000
+    sandbox = FakeSandbox()
+    assert give_prompt(sandbox, prompt, "agent") == PATHS
+    written = [one.env["PIECE"] for one in sandbox.scripts]
+    assert "".join(written) == prompt
+    assert all(len(piece.encode()) <= LONGEST_VARIABLE for piece in written)
+    assert {one.user for one in sandbox.scripts} == {"agent"}
+
+
+@pytest.mark.parametrize("characters", [LONGEST_VARIABLE, LONGEST_VARIABLE + 1])
+def test_the_bound_is_in_bytes(characters: int) -> None:
+    """At 100 KiB it is a variable, one byte more and it is not."""
+    found = give_prompt(FakeSandbox(), "x" * characters, None)
+    assert ("TASKCAL_PROMPT" in found) == (characters == LONGEST_VARIABLE)
+    assert "TASKCAL_PROMPT" not in give_prompt(FakeSandbox(), "ä" * (LONGEST_VARIABLE // 2 + 1), None)
+
+
+@given(text=st.text(), length=st.integers(1, 9))
+def test_pieces_are_the_text(text: str, length: int) -> None:
+    """Together they are it, and none is longer than asked."""
+    found = list(pieces(text, length))
+    assert "".join(found) == text
+    assert all(0 < len(piece) <= length for piece in found)
+
+
+def test_the_beginning_is_a_script_that_a_shell_reads() -> None:
+    """What is put before the command is valid for `sh`, whatever the command is."""
+    assert host.run(["sh", "-n"], seconds=30, stdin=script().source).output == ""
+
+
+def test_what_the_file_says_is_what_the_agent_says() -> None:
+    """Name, install step, cap and network; a command can attempt every task."""
+    agent = CommandAgent(replace(SPEC, install="pip install it", timeout=5.0))
+    assert (agent.name, agent.install, agent.timeout, agent.network) == ("mine", "pip install it", 5.0, None)
+    assert agent.refusal(task(solutions=())) is None
