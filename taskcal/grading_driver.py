@@ -33,7 +33,7 @@ done 2>/dev/null
 
 PRELUDE = """umask 077
 room={room}
-mkdir -p /run && mkdir "$room" || exit 97
+mkdir "$room" 2>/dev/null || {{ mkdir -p /run && mkdir "$room"; }} || exit 97
 keep=" $$ "
 for p in /proc/[0-9]*; do keep="$keep${{p#/proc/}} "; done
 sweep() {{
@@ -57,25 +57,51 @@ check() {{
   wait "$pid"; echo $? >"$room/$1.status"
   kill -9 "$watch"; wait "$watch"; sweep
 }} 2>/dev/null
-size() {{ set -- $(wc -c <"$1"); n=$1; [ "$n" -le "$limit" ] || n=$limit; }} 2>/dev/null
+measure() {{ size=0; [ ! -s "$1" ] || size=$(wc -c <"$1"); n=$size; [ "$n" -le "$2" ] || n=$2; }} 2>/dev/null
 record() {{
   status=; late=0; [ -e "$room/$1.late" ] && late=1
   read -r status <"$room/$1.status"
-  limit=$2; size "$room/$1.out"; out=$n; set -- "$1" "$2" "$3" $(wc -c <"$room/$1.out")
-  limit={output_limit}; size "$room/$1.err"; err=$n
-  printf '{mark} %s %s %s %s %s %s\\n' "$1" "${{status:-255}}" "$late" "$4" "$out" "$err"
-  $3 -c "$out" "$room/$1.out"; tail -c "$err" "$room/$1.err"; printf '\\n'
+  measure "$room/$1.err" {output_limit}; err=$n
+  measure "$room/$1.out" {output_limit}; out=$n
+  printf '{mark} %s %s %s %s %s %s\\n' "$1" "${{status:-255}}" "$late" "$size" "$out" "$err"
+  [ "$out" = 0 ] || tail -c "$out" "$room/$1.out"
+  [ "$err" = 0 ] || tail -c "$err" "$room/$1.err"
+  printf '\\n'
+}}
+file() {{
+  status=0; n=0; size=0
+  if [ -L "$2" ] && [ "$3" = nolink ]; then status={absent}
+  elif [ -f "$2" ]; then measure "$2" {file_limit}
+  elif [ -e "$2" ] || [ -L "$2" ]; then status={not_a_file}
+  else status={absent}; fi
+  printf '{mark} %s %s 0 %s %s 0\\n' "$1" "$status" "$size" "$n"
+  [ "$n" = 0 ] || head -c "$n" "$2"
+  printf '\\n'
 }}
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """One script for the driver to run; `whole` asks for the head of its output, up to 1 MiB, instead of the tail."""
+class ScriptJob:
+    """A script to run, for at most `timeout` seconds."""
 
     source: str
     timeout: float
-    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileJob:
+    """A regular file to read, up to 1 MiB, before any script runs; anything else at its path is never opened.
+
+    A link is followed, unless `links` is False: a link that the agent made could name a file that only the grader may
+    read.
+    """
+
+    path: str
+    links: bool = True
+
+
+Job = ScriptJob | FileJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,52 +121,51 @@ class Record:
         return " | ".join(line.strip() for line in text.splitlines() if line.strip())[-200:]
 
 
-def read_file(path: str) -> str:
-    """A job that prints a regular file, or ends with NOT_A_FILE or ABSENT; a link is followed, a pipe never opened."""
-    place = shlex.quote(path)
-    return f"""if [ -f {place} ]; then cat {place}
-elif [ -e {place} ] || [ -L {place} ]; then exit {NOT_A_FILE}; else exit {ABSENT}; fi
-"""
-
-
-def read_answer(path: str) -> str:
-    """As `read_file`, but a link is no answer: it could name a file that only the grader may read."""
-    return f"[ ! -L {shlex.quote(path)} ] || exit {ABSENT}\n{read_file(path)}"
-
-
 def drive(jobs: tuple[Job, ...], nonce: str, before: str) -> str:
     """The driver's text. `before` runs first: what stops the agent, where these are the sandbox's own checks."""
-    room = f"/run/taskcal-{nonce}"
-    parts = [before, PRELUDE.format(room=room, output_limit=OUTPUT_LIMIT, mark=MARK)]
-    for index, job in enumerate(jobs):
-        end = f"TASKCAL_{nonce}_{index}"
-        parts.append(f"cat >\"$room/{index}.sh\" <<'{end}'\n{job.source}\n{end}\n")
-    parts += [f"check {index} {math.ceil(job.timeout)}\n" for index, job in enumerate(jobs)]
-    parts += [f"record {index} {_limit(job)} {'head' if job.whole else 'tail'}\n" for index, job in enumerate(jobs)]
-    return "".join((*parts, 'rm -rf "$room"\nexit 0\n'))
+    prelude = PRELUDE.format(
+        room=f"/run/taskcal-{nonce}",
+        mark=MARK,
+        output_limit=OUTPUT_LIMIT,
+        file_limit=FILE_LIMIT,
+        absent=ABSENT,
+        not_a_file=NOT_A_FILE,
+    )
+    scripts = [(index, job) for index, job in enumerate(jobs) if isinstance(job, ScriptJob)]
+    files = [(index, job) for index, job in enumerate(jobs) if isinstance(job, FileJob)]
+    lines = [
+        *(f"file {index} {shlex.quote(job.path)} {'any' if job.links else 'nolink'}" for index, job in files),
+        *(f'printf %s {shlex.quote(job.source)} >"$room/{index}.sh"' for index, job in scripts),
+        *(f"check {index} {math.ceil(job.timeout)}" for index, job in scripts),
+        *(f"record {index}" for index, _ in scripts),
+        'rm -rf "$room"',
+        "exit 0",
+    ]
+    return before + prelude + "\n".join(lines) + "\n"
+
+
+def seconds(jobs: tuple[Job, ...]) -> float:
+    """How long the scripts of these jobs may take together."""
+    return sum(job.timeout for job in jobs if isinstance(job, ScriptJob))
 
 
 def output_bound(jobs: tuple[Job, ...]) -> int:
     """Bytes that the driver can print for these jobs at most."""
-    return sum(_limit(job) + OUTPUT_LIMIT + 200 for job in jobs)
+    return sum((FILE_LIMIT if isinstance(job, FileJob) else 2 * OUTPUT_LIMIT) + 200 for job in jobs)
 
 
 def parse(output: bytes, count: int) -> tuple[Record, ...] | None:
-    """The records of a driver's output, or None where they are not `count` whole ones."""
-    records: list[Record] = []
+    """The records of a driver's output by job, or None where they are not `count` whole ones, each job's once."""
+    records: dict[int, Record] = {}
     rest = output
-    while rest and len(records) < count:
+    while rest:
         line, _, rest = rest.partition(b"\n")
         fields = line.split()
-        if len(fields) != 7 or fields[0] != MARK.encode() or not all(f.isdigit() for f in fields[1:]):
+        if len(fields) != 7 or fields[0] != MARK.encode() or not all(field.isdigit() for field in fields[1:]):
             return None
-        index, status, late, size, out, err = (int(f) for f in fields[1:])
-        if index != len(records) or len(rest) < out + err + 1:
+        index, status, late, size, out, err = (int(field) for field in fields[1:])
+        if index in records or len(rest) < out + err + 1:
             return None
-        records.append(Record(status, bool(late), size, rest[:out], rest[out : out + err]))
+        records[index] = Record(status, bool(late), size, rest[:out], rest[out : out + err])
         rest = rest[out + err + 1 :]
-    return tuple(records) if len(records) == count else None
-
-
-def _limit(job: Job) -> int:
-    return FILE_LIMIT if job.whole else OUTPUT_LIMIT
+    return tuple(records[index] for index in range(count)) if set(records) == set(range(count)) else None
