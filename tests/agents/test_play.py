@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,7 @@ def moves(one: Task, success: float) -> list[Play | None]:
 
 def is_about(count: int, share: float) -> bool:
     """Within four standard errors of a share of the rollouts."""
-    return abs(count / ROLLOUTS - share) < 4 * (share * (1 - share) / ROLLOUTS) ** 0.5
+    return abs(count / ROLLOUTS - share) < 4 * math.sqrt(share * (1 - share) / ROLLOUTS)
 
 
 def test_noop_does_nothing() -> None:
