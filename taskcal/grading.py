@@ -36,13 +36,14 @@ from taskcal.grading_driver import (
     ABSENT,
     NOT_A_FILE,
     STOP_EVERYTHING,
+    FileJob,
     Job,
     Record,
+    ScriptJob,
     drive,
     output_bound,
     parse,
-    read_answer,
-    read_file,
+    seconds,
 )
 from taskcal.host import search_within
 from taskcal.sandbox import ANSWER_FILE, ROOT_USER, Ending, Script
@@ -56,7 +57,6 @@ if TYPE_CHECKING:
 
 REGEX_SECONDS = 2.0
 REGEX_TEXT = 1024 * 1024
-READ_SECONDS = 30.0
 SLACK_SECONDS = 60.0
 READY_TRIES = 300
 
@@ -103,16 +103,16 @@ def grade(sandbox: Sandbox, group: Group, stop: Stop) -> Judgement:
 
 def batches(grader: Grader, timeout: float) -> tuple[Batch, ...]:
     """The execs of a grading: the sandbox's shared one first, then one for each service, then the checks alone."""
-    shared = [(ANSWER_JOB, Job(read_answer(ANSWER_FILE), READ_SECONDS, whole=True))]
+    shared: list[tuple[str, Job]] = [(ANSWER_JOB, FileJob(ANSWER_FILE, links=False))]
     if grader.run:
-        shared.append((SCRIPT_JOB, Job(grader.run, timeout)))
+        shared.append((SCRIPT_JOB, ScriptJob(grader.run, timeout)))
     services: dict[str, list[tuple[str, Job]]] = {}
     alone: list[tuple[str, Job]] = []
     for check in grader.checks:
         if isinstance(check.probe, FileProbe):
-            shared.append((check.name, Job(read_file(check.probe.path), READ_SECONDS, whole=True)))
+            shared.append((check.name, FileJob(check.probe.path)))
         elif isinstance(check.probe, RunProbe):
-            job = (check.name, Job(check.probe.script, check.probe.timeout or timeout))
+            job = (check.name, ScriptJob(check.probe.script, check.probe.timeout or timeout))
             if check.probe.service:
                 services.setdefault(check.probe.service, []).append(job)
             else:
@@ -144,7 +144,7 @@ def _batch(service: str, jobs: Sequence[tuple[str, Job]], *, first: bool = False
 def _run(sandbox: Sandbox, batch: Batch, before: str, env: Mapping[str, str]) -> dict[str, Record]:
     script = Script(
         drive(batch.jobs, secrets.token_hex(8), before),
-        timeout=sum(job.timeout for job in batch.jobs) + SLACK_SECONDS,
+        timeout=seconds(batch.jobs) + SLACK_SECONDS,
         user=ROOT_USER,
         env={**sandbox.variables, **env, "TASKCAL_ANSWER_FILE": ANSWER_FILE},
         hidden=True,
