@@ -1,0 +1,156 @@
+"""A project's own defaults: where they are looked for, and what is refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from taskcal.cli.configuration import Configuration, find_configuration
+from taskcal.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EVERYTHING = Configuration("oracle", 4, 3, 0, "flagged", 0.5, "0.1,0.9", "results")
+YAML = """\
+agent: oracle
+group_size: 4
+concurrency: 3
+retries: 0
+fail_on: flagged
+max_lost: 0.5
+band: 0.1,0.9
+runs: results
+"""
+TOML = """\
+[project]
+name = "shop"
+[tool.taskcal]
+agent = "oracle"
+group_size = 4
+concurrency = 3
+retries = 0
+fail_on = "flagged"
+max_lost = 0.5
+band = "0.1,0.9"
+runs = "results"
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the current folder, two levels below a project's root."""
+    here = tmp_path / "project" / "deep" / "er"
+    here.mkdir(parents=True)
+    monkeypatch.chdir(here)
+    return tmp_path / "project"
+
+
+def refused(folder: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        find_configuration(folder)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "text"), [("taskcal.yaml", YAML), ("pyproject.toml", TOML)])
+def test_either_file_says_the_same(project: Path, name: str, text: str) -> None:
+    """Every setting, found from any folder below."""
+    (project / name).write_text(text)
+    assert find_configuration(project / "deep" / "er") == EVERYTHING
+
+
+def test_nothing_configured_is_nothing_set(project: Path) -> None:
+    """No file, a file of others, or an empty one: taskcal's own defaults."""
+    assert find_configuration(project) == Configuration()
+    (project / "pyproject.toml").write_text("[project]\nname = 'x'\n")
+    assert find_configuration(project) == Configuration()
+    (project / "taskcal.yaml").write_text("# nothing yet\n")
+    assert find_configuration(project) == Configuration()
+
+
+def test_the_nearest_file_counts(project: Path) -> None:
+    """Alone: settings of a folder above are not mixed in. A pyproject.toml without a table for taskcal is none."""
+    (project / "taskcal.yaml").write_text("group_size: 2\nretries: 5\n")
+    (project / "deep" / "pyproject.toml").write_text("[tool.other]\nx = 1\n")
+    assert find_configuration(project / "deep" / "er").group_size == 2
+    (project / "deep" / "pyproject.toml").write_text("[tool.taskcal]\ngroup_size = 3\n")
+    assert find_configuration(project / "deep" / "er") == Configuration(group_size=3)
+
+
+def test_taskcals_own_file_comes_first(project: Path) -> None:
+    """In one folder taskcal.yaml wins over pyproject.toml."""
+    (project / "taskcal.yaml").write_text("group_size: 2\n")
+    (project / "pyproject.toml").write_text("[tool.taskcal]\ngroup_size = 3\n")
+    assert find_configuration(project).group_size == 2
+
+
+def test_an_agent_file_is_found_beside_the_configuration(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its path is relative to the file that names it, wherever the command runs; a name that is no file stays."""
+    (project / "agents").mkdir()
+    (project / "agents" / "mine.yaml").touch()
+    (project / "taskcal.yaml").write_text("agent: agents/mine.yaml\n")
+    assert find_configuration(project / "deep" / "er").agent == str(project / "agents" / "mine.yaml")
+    monkeypatch.chdir(project)
+    assert find_configuration(project).agent == "agents/mine.yaml"
+    (project / "taskcal.yaml").write_text("agent: simulated\n")
+    assert find_configuration(project).agent == "simulated"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("groupsize: 4\n", "groupsize: unknown setting; did you mean group_size?"),
+        ("colour: red\n", "colour: unknown setting; known: agent, group_size, concurrency, retries, fail_on"),
+        ("group_size: four\n", "group_size: 'four' does not fit here"),
+        ("group_size: 4.5\n", "group_size: 4.5 does not fit here"),
+        ("group_size: true\n", "group_size: True does not fit here"),
+        ("agent:\n", "agent: None does not fit here"),
+        ("agent: [a]\n", "agent: ['a'] does not fit here"),
+        ("group_size: 0\n", "group_size: must be at least 1"),
+        ("concurrency: 0\n", "concurrency: must be at least 1"),
+        ("concurrency: -4\n", "concurrency: must be at least 1"),
+        ("retries: -1\n", "retries: must be at least 0"),
+        ("max_lost: -0.1\n", "max_lost: must be at least 0"),
+        ("max_lost: .nan\n", "max_lost: must be at least 0"),
+        ("max_lost: 20\n", "max_lost: must be at most 1"),
+        ("3: x\n", "3: unknown setting"),
+        ("- agent: x\n", "must be a map of settings"),
+        ("just text\n", "must be a map of settings"),
+        ("agent: [\n", "while parsing a flow node"),
+        ("a: !!python/object:os.system x\n", "could not determine a constructor"),
+    ],
+)
+def test_a_mistake_is_one_line_with_its_place(
+    project: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
+) -> None:
+    """File, key and what is wrong; a value that would hang or mean nothing never gets through."""
+    monkeypatch.chdir(project)
+    (project / "taskcal.yaml").write_text(text)
+    error = refused(project)
+    assert error.startswith("taskcal.yaml: ")
+    assert message in error
+    assert "\n" not in error
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[tool.taskcal\n", "pyproject.toml: Expected"),
+        ("[tool]\ntaskcal = 5\n", "pyproject.toml: must be a map of settings"),
+        ("[tool.taskcal]\nband = 0.5\n", "pyproject.toml: band: 0.5 does not fit here"),
+    ],
+)
+def test_a_mistake_in_toml_is_named_too(
+    project: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
+) -> None:
+    """The same errors from the other file."""
+    monkeypatch.chdir(project)
+    (project / "pyproject.toml").write_text(text)
+    assert message in refused(project)
+
+
+def test_files_that_are_no_text_are_named(project: Path) -> None:
+    """Bytes that are no UTF-8."""
+    (project / "taskcal.yaml").write_bytes(b"agent: \xff\xfe\n")
+    assert "taskcal.yaml" in refused(project)
