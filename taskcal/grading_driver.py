@@ -11,12 +11,14 @@ output of a check can be taken for a record.
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from dataclasses import dataclass
 
 OUTPUT_LIMIT = 8192
 FILE_LIMIT = 1024 * 1024
 MARK = "taskcal-check"
+HEAD = re.compile(rb"%s( [0-9]{1,18}){6}" % MARK.encode())
 NOT_A_FILE = 3
 ABSENT = 4
 
@@ -160,10 +162,9 @@ def parse(output: bytes, count: int) -> tuple[Record, ...] | None:
     rest = output
     while rest:
         line, _, rest = rest.partition(b"\n")
-        fields = line.split()
-        if len(fields) != 7 or fields[0] != MARK.encode() or not all(field.isdigit() for field in fields[1:]):
+        if not HEAD.fullmatch(line):
             return None
-        index, status, late, size, out, err = (int(field) for field in fields[1:])
+        index, status, late, size, out, err = (int(field) for field in line.split()[1:])
         if index in records or len(rest) < out + err + 1:
             return None
         records[index] = Record(status, bool(late), size, rest[:out], rest[out : out + err])
