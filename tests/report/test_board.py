@@ -7,10 +7,10 @@ import io
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
-from sample_run import graded, lost
 
 from taskcal.core.rollout import GroupId, Outcome, Rollout, RolloutId
 from taskcal.report.board import Board, Mark, mark_of, time_left
+from tests.report.sample_run import graded, lost
 
 SHIP, REFUND = GroupId("ship", "easy"), GroupId("refund", "")
 

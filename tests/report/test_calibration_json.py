@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sample_run import calibration, graded, lost, record, run_record, shop
 
 from taskcal.errors import Boundary
 from taskcal.report.calibration_json import calibration_document, render_json
+from tests.report.sample_run import calibration, graded, lost, record, run_record, shop
 
 
 def read(*calibrations: Any) -> Any:

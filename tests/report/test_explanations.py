@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from sample_run import calibration, graded, lost, record, run_record, shop
 
 from taskcal.core.calibrate import Strength, Verdict, summarise
 from taskcal.core.rollout import Outcome, Stop
 from taskcal.errors import Boundary
 from taskcal.report import explain
+from tests.report.sample_run import calibration, graded, lost, record, run_record, shop
 
 FULL, HALF, NONE = graded(1, 1), graded(1, 0), graded(0, 0)
 

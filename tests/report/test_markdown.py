@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from markdown_it import MarkdownIt
-from sample_run import calibration, graded, lost, record, run_record, shop
 
 from taskcal.core.calibrate import Band
 from taskcal.report.markdown import render_markdown
+from tests.report.sample_run import calibration, graded, lost, record, run_record, shop
 
 if TYPE_CHECKING:
     from markdown_it.token import Token

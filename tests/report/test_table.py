@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
-from sample_run import CHECKS, calibration, graded, lost, record, run_record, shop
 
 from taskcal.report.table import DETAILS, ROWS, final_lines, final_table
+from tests.report.sample_run import CHECKS, calibration, graded, lost, record, run_record, shop
 
 if TYPE_CHECKING:
     from taskcal.core.calibrate import Calibration

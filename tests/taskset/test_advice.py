@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from taskset_case import Yaml
 
 from taskcal.core.task import Taskset
 from taskcal.taskset.advice import warnings
+from tests.taskset.taskset_case import Yaml
 
 if TYPE_CHECKING:
     from pathlib import Path

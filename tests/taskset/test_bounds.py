@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from taskset_case import Yaml
 
 from taskcal.errors import InputError, Problem
 from taskcal.taskset.load import load
@@ -20,6 +19,7 @@ from taskcal.taskset.problems import Problems
 from taskcal.taskset.scope import Budget, Scope
 from taskcal.taskset.source import parse
 from taskcal.taskset.template import Prompts
+from tests.taskset.taskset_case import Yaml
 
 if TYPE_CHECKING:
     from pathlib import Path

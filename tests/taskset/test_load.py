@@ -6,7 +6,6 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from taskset_case import Yaml
 
 from taskcal.core.task import (
     AnswerProbe,
@@ -21,6 +20,7 @@ from taskcal.core.task import (
 )
 from taskcal.errors import InputError, UsageError
 from taskcal.taskset.load import load
+from tests.taskset.taskset_case import Yaml
 
 if TYPE_CHECKING:
     from pathlib import Path

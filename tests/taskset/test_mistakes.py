@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from taskset_case import Yaml
+
+from tests.taskset.taskset_case import Yaml
 
 if TYPE_CHECKING:
     from pathlib import Path

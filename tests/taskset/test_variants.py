@@ -6,7 +6,6 @@ import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
-from taskset_case import Yaml
 
 from taskcal.taskset import rows
 from taskcal.taskset.nodes import Place
@@ -17,6 +16,7 @@ from taskcal.taskset.scope import Budget, Scope
 from taskcal.taskset.source import parse
 from taskcal.taskset.template import Prompts
 from taskcal.taskset.variants import read_variants
+from tests.taskset.taskset_case import Yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
