@@ -1,0 +1,296 @@
+"""What the checks saw becomes a reward, or nobody's reward: which batch runs where, and whose failure is what."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from taskcal import host
+from taskcal.core.grade import FULL, FileState, Score
+from taskcal.core.rollout import Graded, Stop
+from taskcal.core.task import (
+    AnswerProbe,
+    Check,
+    Environment,
+    FileCopy,
+    FileProbe,
+    Grader,
+    Group,
+    ImageSource,
+    RunProbe,
+    ScoreBy,
+    ScriptedProbe,
+    Task,
+    Variant,
+)
+from taskcal.errors import GraderLost, SandboxLost
+from taskcal.grading import ANSWER_JOB, SCRIPT_JOB, batches, file_state, grade, judge_run, start_again
+from taskcal.grading_driver import ABSENT, NOT_A_FILE, STOP_EVERYTHING, FileJob, Record, ScriptJob
+from taskcal.sandbox import ANSWER_FILE, Ending, Script, ScriptResult
+from tests.fake_engine import JOB, record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from taskcal.sandbox import Sink
+
+BY_EXIT, BY_NUMBER = RunProbe("x"), RunProbe("x", score=ScoreBy.STDOUT)
+ANSWER = record(0, 0, b"42\n")
+NO_ANSWER = record(0, ABSENT)
+
+
+@dataclass
+class Told:
+    """A sandbox whose gradings print what it was told, one after the other."""
+
+    outputs: list[bytes | ScriptResult | BaseException]
+    scripts: list[Script] = field(default_factory=list)
+    files: list[FileCopy] = field(default_factory=list)
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """The params."""
+        return {"order": "12"}
+
+    def run(self, script: Script, *, sink: Sink | None = None, limit: int = 65536) -> ScriptResult:
+        """The next output; what only stops the agent prints nothing."""
+        assert (sink, script.hidden, script.user) == (None, True, "0")
+        self.scripts.append(script)
+        if not JOB.search(script.source.encode()):
+            return ScriptResult(Ending.EXITED, 0, b"", b"")
+        output = self.outputs.pop(0)
+        if isinstance(output, BaseException):
+            raise output
+        if isinstance(output, ScriptResult):
+            return output
+        assert len(output) <= limit
+        return ScriptResult(Ending.EXITED, 0, output, b"")
+
+    def put(self, files: Sequence[FileCopy]) -> None:
+        """Keep them, and when they came."""
+        assert self.scripts, "the agent was not stopped first"
+        self.files += files
+
+    def close(self) -> None:
+        """Nothing to remove."""
+
+
+def grader(*probes: RunProbe | FileProbe | AnswerProbe | ScriptedProbe, run: str = "") -> Grader:
+    """A check for each probe, named c0, c1 and so on."""
+    return Grader(tuple(Check(f"c{i}", probe) for i, probe in enumerate(probes)), run=run)
+
+
+def group(one: Grader, start: str = "", ready: str = "") -> Group:
+    box = Environment("box", ImageSource(image="debian:bookworm-slim"), start=start, ready=ready)
+    return Group(Task("ship", (Variant("", {}, "Ship it."),), box, one), Variant("", {}, "Ship it."))
+
+
+def graded(one: Grader, *outputs: bytes) -> Graded:
+    return grade(Told(list(outputs)), group(one), Stop.FINISHED).graded
+
+
+def scores(one: Grader, *outputs: bytes) -> list[float]:
+    return [check.score for check in graded(one, *outputs).checks]
+
+
+def found(
+    status: int = 0, out: bytes = b"", err: bytes = b"", *, late: bool = False, size: int | None = None
+) -> Record:
+    return Record(status, late, len(out) if size is None else size, out, err)
+
+
+def test_what_can_share_an_exec_does() -> None:
+    """The answer, the one script, files and plain checks together; then services; then what must be alone, last."""
+    one = grader(
+        RunProbe("a"),
+        RunProbe("b", alone=True, timeout=5.0),
+        RunProbe("c", service="db", timeout=7.0),
+        FileProbe("/r.json"),
+        AnswerProbe(equals="42"),
+        ScriptedProbe(),
+        RunProbe("d", service="db"),
+        RunProbe("e", service="web"),
+        run="score all",
+    )
+    shared, db, web, alone = batches(one, 30.0)
+    assert (shared.service, shared.first) == ("", True)
+    assert shared.names == (ANSWER_JOB, SCRIPT_JOB, "c0", "c3")
+    assert shared.jobs == (
+        FileJob(ANSWER_FILE, links=False),
+        ScriptJob("score all", 30.0),
+        ScriptJob("a", 30.0),
+        FileJob("/r.json"),
+    )
+    assert (db.service, db.jobs, db.first) == ("db", (ScriptJob("c", 7.0), ScriptJob("d", 30.0)), False)
+    assert (web.service, web.names) == ("web", ("c7",))
+    assert (alone.service, alone.jobs, alone.first) == ("", (ScriptJob("b", 5.0),), False)
+
+
+def test_the_agent_is_stopped_in_the_first_exec_only() -> None:
+    """Services have no agent in them, and what `start` brought up again must not be killed a second time."""
+    one = grader(RunProbe("a"), RunProbe("c", service="db"), RunProbe("b", alone=True))
+    sandbox = Told([ANSWER + record(1), record(0), record(0)])
+    grade(sandbox, group(one, start="serve"), Stop.FINISHED)
+    assert [STOP_EVERYTHING in script.source for script in sandbox.scripts] == [True, False, False]
+    assert ["serve" in script.source for script in sandbox.scripts] == [True, False, False]
+    assert [script.service for script in sandbox.scripts] == ["", "db", ""]
+
+
+def test_the_graders_files_arrive_when_the_agent_is_gone() -> None:
+    """It never sees them, not even for a moment."""
+    copies = (FileCopy("/grader/others.txt", "/t/others.txt"),)
+    sandbox = Told([ANSWER])
+    one = Grader((Check("a", AnswerProbe(equals="42")),), files=copies, env={"LEVEL": "3"})
+    assert grade(sandbox, group(one), Stop.FINISHED).graded.passed
+    assert sandbox.files == list(copies)
+    assert sandbox.scripts[0].source == STOP_EVERYTHING
+    assert sandbox.scripts[1].env == {"order": "12", "LEVEL": "3", "TASKCAL_ANSWER_FILE": ANSWER_FILE}
+
+
+def test_every_kind_of_check_is_scored() -> None:
+    """By status, by number, by file, by answer and by the grader's script, each in its place."""
+    one = grader(
+        BY_EXIT, FileProbe("/a", absent=True), AnswerProbe(number=42), BY_NUMBER, ScriptedProbe(), run="score all"
+    )
+    output = ANSWER + record(1, 0, b'{"c4": 0.25}\n') + record(2, 1) + record(3, ABSENT) + record(4, 0, b"0.5\n")
+    result = grade(Told([output]), group(one), Stop.TIMEOUT)
+    assert [check.score for check in result.graded.checks] == [0.0, 1.0, 1.0, 0.5, 0.25]
+    assert result.graded.reward == pytest.approx(0.55)
+    assert (result.graded.stop, result.graded.passed, result.answer) == (Stop.TIMEOUT, False, "42\n")
+    assert [check.note for check in result.graded.checks if check.score < 1] == [
+        "exit 1",
+        "scored 0.5: 0.5",
+        "the grader's script says so",
+    ]
+
+
+def test_patterns_are_searched() -> None:
+    """In files and in the answer, with Python's regular expressions."""
+    one = grader(FileProbe("/a", matches=r"total: \d+"), AnswerProbe(matches="^4.$"), FileProbe("/b", matches="x"))
+    output = ANSWER + record(1, 0, b"the total: 12") + record(2, 0, b"y")
+    assert scores(one, output) == [1.0, 1.0, 0.0]
+
+
+def test_no_answer_is_none() -> None:
+    """Not an empty one; and one that is no text is read as far as it is."""
+    one = grader(AnswerProbe(equals=""))
+    result = grade(Told([NO_ANSWER]), group(one), Stop.FINISHED)
+    assert (result.answer, result.graded.checks[0].note) == (None, "the agent gave no answer")
+    assert grade(Told([record(0, 0, b"\xff")]), group(one), Stop.FINISHED).answer == "\N{REPLACEMENT CHARACTER}"
+    assert grade(Told([record(0, 0)]), group(one), Stop.FINISHED).graded.passed
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (b"", r"the checks could not run in the sandbox \(exit 0\)"),
+        (ANSWER, "could not run in the sandbox"),
+        (ANSWER + record(1) + b"more", "could not run in the sandbox"),
+        (ScriptResult(Ending.EXITED, 97, b"", b"no room"), r"could not run in the sandbox \(exit 97\): no room"),
+        (ScriptResult(Ending.TIMED_OUT, None, b"", b"slow"), r"grading did not finish \(timed-out\): slow"),
+        (ScriptResult(Ending.OUT_OF_MEMORY, None, b"", b""), r"grading did not finish \(out-of-memory\)"),
+    ],
+    ids=str,
+)
+def test_a_driver_that_fails_is_lost(output: bytes | ScriptResult, message: str) -> None:
+    """Our side did not grade: there is no score, not even 0."""
+    with pytest.raises(GraderLost, match=message):
+        grade(Told([output]), group(grader(BY_EXIT)), Stop.FINISHED)
+
+
+def test_a_service_that_cannot_grade_is_named() -> None:
+    """So that one knows where to look; and a sandbox that dies keeps its own boundary."""
+    one = group(grader(RunProbe("x", service="db")))
+    with pytest.raises(GraderLost, match="could not run in service db"):
+        grade(Told([ANSWER, b""]), one, Stop.FINISHED)
+    with pytest.raises(SandboxLost, match="gone"):
+        grade(Told([ANSWER, SandboxLost("gone")]), one, Stop.FINISHED)
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        (record(1, 0, b"done\n"), "printed no scores"),
+        (record(1, 1, b"", b"Traceback"), r"printed no scores \(exit 1\): Traceback"),
+        (record(1, 0, b'{"c0": 1}\n', late=True), "printed no scores"),
+        (record(1, 0, b'{"c0": 2}\n'), "printed no scores"),
+        (record(1, 0, b'{"c1": 1}\n'), "gave no score for 'c0'"),
+    ],
+)
+def test_a_script_without_scores_is_lost(script: bytes, message: str) -> None:
+    """It did not say what it is there to say, so nobody's work was judged."""
+    with pytest.raises(GraderLost, match=message):
+        graded(grader(ScriptedProbe(), run="score all"), ANSWER + script)
+
+
+@pytest.mark.parametrize(
+    ("probe", "seen", "score"),
+    [
+        (BY_EXIT, found(0, b"anything"), FULL),
+        (BY_EXIT, found(1, b"", b"not shipped"), Score(0.0, "exit 1: not shipped")),
+        (BY_EXIT, found(127), Score(0.0, "exit 127")),
+        (BY_EXIT, found(137, late=True), Score(0.0, "still running at its timeout")),
+        (BY_EXIT, found(0, b"almost", late=True), Score(0.0, "still running at its timeout: almost")),
+        (BY_NUMBER, found(0, b"log\n1\n"), FULL),
+        (BY_NUMBER, found(0, b"0.5\n"), Score(0.5, "scored 0.5: 0.5")),
+        (BY_NUMBER, found(0, b"0\n"), Score(0.0, "scored 0: 0")),
+        (BY_NUMBER, found(3, b"1\n"), Score(0.0, "exit 3: 1")),
+        (BY_NUMBER, found(0, b"1\n", late=True), Score(0.0, "still running at its timeout: 1")),
+    ],
+)
+def test_a_script_is_judged_by_how_it_ended(probe: RunProbe, seen: Record, score: Score) -> None:
+    """Another status than 0, and not ending in time, are a score of 0 with the last words, whatever was printed."""
+    assert judge_run(probe, seen) == score
+
+
+@pytest.mark.parametrize("out", [b"", b"good\n", b"nan\n", b"inf\n", b"-1\n", b"2\n", b"\xff"])
+def test_a_number_that_is_none_is_lost(out: bytes) -> None:
+    """A check that ended well and should have printed its score has not judged."""
+    with pytest.raises(GraderLost, match=r"must end with a number in \[0, 1\], not: "):
+        judge_run(BY_NUMBER, found(0, out))
+
+
+@pytest.mark.parametrize(
+    ("seen", "state"),
+    [
+        (found(ABSENT), FileState(exists=False)),
+        (found(NOT_A_FILE), FileState(exists=True)),
+        (found(0, b"text"), FileState(exists=True, content=b"text")),
+        (found(0, b""), FileState(exists=True, content=b"")),
+        (found(0, b"te", size=4), FileState(exists=True, content=b"te", truncated=True)),
+        (found(1, b"te"), FileState(exists=True)),
+        (found(0, b"te", late=True), FileState(exists=True)),
+    ],
+)
+def test_a_file_is_what_the_driver_read(seen: Record, state: FileState) -> None:
+    """Absent, there but no regular file, there whole, there cut off; what could not be read is no content."""
+    assert file_state(seen) == state
+
+
+def test_a_required_check_guards() -> None:
+    """The guard's failure takes the reward of everything else."""
+    one = Grader((Check("a", BY_EXIT), Check("guard", BY_EXIT, weight=0.0, required=True)))
+    assert graded(one, ANSWER + record(1) + record(2, 1)).reward == 0.0
+    assert graded(one, ANSWER + record(1) + record(2)).passed
+
+
+def test_the_log_says_what_each_check_said() -> None:
+    """Scores with their names, then the last words of those that spoke; never the answer, which is kept elsewhere."""
+    one = grader(BY_EXIT, BY_EXIT)
+    log = grade(Told([ANSWER + record(1, 1, b"", b"no row\n") + record(2)]), group(one), Stop.FINISHED).log
+    assert log == "0  c0  exit 1: no row\n1  c1\n--- c0\nno row\n"
+
+
+@pytest.mark.parametrize(
+    ("start", "ready"), [("serve &", "curl x"), ("serve", ""), ("", "true"), ("a 'b'\n# c", "d # e")]
+)
+def test_what_start_started_is_started_again(start: str, ready: str) -> None:
+    """Valid for a shell also where the task's text ends with a comment, and silent: nothing of it is a record."""
+    text = start_again(start, ready)
+    assert host.run(["sh", "-n"], seconds=30, stdin=text).output == ""
+    assert all(part in text for part in (start, ready))
+    assert len(re.findall(r">/dev/null 2>&1 </dev/null", text)) == bool(start) + bool(ready)
+    assert start_again("", " \n") == ""
