@@ -63,6 +63,7 @@ def test_half_an_output_is_none(records: list[tuple[int, bool, bytes, bytes]], c
         b"nonsense",
         record(0),
         record(0) + record(0),
+        record(0) + FORGED + record(1),
         record(0) + record(2),
         record(1) + record(2),
         record(0) + record(1) + record(2),

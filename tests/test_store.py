@@ -87,6 +87,15 @@ def test_append_is_on_disk_when_it_returns(run: RunFolder) -> None:
     assert read(run) == [FIRST, SECOND]
 
 
+def test_append_waits_for_the_disk(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole line is written, and then the disk is waited for: a crash of the machine loses nothing."""
+    synced: list[bytes] = []
+    monkeypatch.setattr(os, "fsync", lambda _: synced.append(lines(run).read_bytes()))
+    run.append(FIRST)
+    assert synced == [lines(run).read_bytes()]
+    assert synced != [b""]
+
+
 @pytest.mark.parametrize("cut", [1, 40, -1])
 def test_a_torn_last_line_is_no_rollout(run: RunFolder, cut: int) -> None:
     """A kill in the middle of a write costs that one rollout: not read, and cut off before the next is appended."""
