@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,37 +13,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from taskcal import host
-from taskcal.core.calibrate import Band, GroupRecord
-from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop
-from taskcal.core.run import RunRecord
-from taskcal.errors import Boundary, RunFolderError
-from taskcal.store import RunFolder, find, newest
+from taskcal.core.rollout import GroupId, Rollout, RolloutId
+from taskcal.errors import RunFolderError
+from taskcal.store import RunFolder
+from tests.store_case import FIRST, GROUP, RECORD, SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NOBODY = 65534
-GROUP = GroupRecord(GroupId("ship", "easy"), {"order": 12}, "Ship it.", ("sql",), 1.0, (("a", 1.0),), "t.yaml", 3)
-GRADED = Graded(Stop.FINISHED, 0.7, passed=False, checks=(CheckResult("a", 1.0, 0.7, "why"),))
-FIRST = Rollout(RolloutId(GROUP.id, 0, 0), GRADED, answer="\ud800 \x00 ä\n", started_at="2025-01-02T03:04:05Z")
-SECOND = Rollout(RolloutId(GROUP.id, 1, 0), Lost(Boundary.ENGINE, "it did not answer"))
-RECORD = RunRecord(
-    id="run-1",
-    taskset="shop",
-    taskset_files=("t.yaml",),
-    taskset_digest="aa",
-    agent="noop",
-    agent_digest="bb",
-    group_size=8,
-    band=Band(),
-    seed=7,
-    concurrency=2,
-    retries=2,
-    started_at="2025-01-02T03:04:05Z",
-    version="0.1.0",
-    engine="Docker 20.10",
-    host="Linux",
-)
 APPEND = """
 import sys
 from pathlib import Path
@@ -269,34 +246,6 @@ def test_every_attempt_has_its_own_log(run: RunFolder) -> None:
     assert len({run.log_path(name, "agent.log") for name in names}) == len(names)
     assert run.log_path(names[0], "x").parent.name == "0"
     assert run.log_path(names[1], "x").parent.name == "0-retry1"
-
-
-def made(root: Path, name: str, started_at: str) -> RunFolder:
-    folder = RunFolder.create(root, replace(RECORD, id=name, started_at=started_at), [])
-    folder.close()
-    return folder
-
-
-def test_the_newest_run_is_the_one_started_last(tmp_path: Path) -> None:
-    """By when it was started, not by its name or the time of its files."""
-    made(tmp_path, "b", "2025-01-02T03:04:05Z")
-    last = made(tmp_path, "a", "2025-01-03T03:04:05Z")
-    made(tmp_path, "c", "2024-12-31T03:04:05Z")
-    (tmp_path / "other").mkdir()
-    assert newest(tmp_path).path == last.path
-    assert find(None, tmp_path).path == find("last", tmp_path).path == last.path
-
-
-def test_a_run_is_found_by_id_and_by_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An id below the runs, or any folder; what is neither is an error, and so is a root without runs."""
-    made(tmp_path / "runs", "a", "2025-01-02T03:04:05Z")
-    monkeypatch.chdir(tmp_path)
-    assert find("a", Path("runs")).record().id == "a"
-    assert find("runs/a", Path("elsewhere")).record().id == "a"
-    with pytest.raises(RunFolderError, match="not a run's folder"):
-        find("b", Path("runs"))
-    with pytest.raises(RunFolderError, match=r"no run below elsewhere/"):
-        find(None, Path("elsewhere"))
 
 
 def test_lines_are_plain_json(run: RunFolder) -> None:
