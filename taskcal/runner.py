@@ -82,7 +82,10 @@ class _Draft:
 
 
 def run_rollout(planned: PlannedRollout, context: Context, queued: float = 0.0) -> Rollout:
-    """Attempt one task once in a sandbox of its own; `queued` is the seconds that it waited. Never raises."""
+    """Attempt one task once in a sandbox of its own; `queued` is the seconds that it waited.
+
+    Raises UsageError alone, which a person has to mend; everything else becomes an outcome.
+    """
     draft = _Draft()
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
     begun = time.monotonic()

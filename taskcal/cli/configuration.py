@@ -72,9 +72,10 @@ def _read_toml(path: Path) -> object:
     import tomllib
 
     try:
-        return tomllib.loads(path.read_text()).get("tool", {}).get("taskcal")
+        tool = tomllib.loads(path.read_text()).get("tool")
     except (OSError, ValueError) as error:
         raise _problem(path, "", str(error)) from error
+    return tool.get("taskcal") if isinstance(tool, dict) else None
 
 
 def _checked(path: Path, found: object) -> Configuration:

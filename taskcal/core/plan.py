@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from taskcal.core.rollout import RolloutId
-from taskcal.core.task import GraderSandbox, Network, NetworkMode
+from taskcal.core.task import GraderSandbox, Network, NetworkMode, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -127,6 +127,5 @@ def _matches(pattern: str, values: Collection[str]) -> bool:
 def _holds(name: str, value: str, variant: Variant) -> bool:
     if name not in variant.params:
         return False
-    found = variant.params[name]
-    text = str(found).lower() if isinstance(found, bool) else str(found)
+    text = as_text(variant.params[name])
     return text == value or fnmatch.fnmatchcase(text, value)

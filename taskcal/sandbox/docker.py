@@ -44,13 +44,16 @@ def translated(what: str, missing: type[LostError] = SandboxLost) -> Iterator[No
     """Turn any foreign error into ours; `missing` is what a 404 means in this place."""
     try:
         yield
-    except (docker.errors.NotFound, docker.errors.ImageNotFound) as error:
-        raise missing(f"{what}: {_explanation(error)}") from error
     except docker.errors.APIError as error:
-        gone = error.status_code == 409 and "is not running" in _explanation(error)
-        raise (missing if gone else EngineLost)(f"{what}: {_explanation(error)}") from error
+        raise (missing if is_gone(error) else EngineLost)(f"{what}: {_explanation(error)}") from error
     except FOREIGN_ERRORS as error:
         raise EngineLost(f"{what}: {error}") from error
+
+
+def is_gone(error: docker.errors.APIError) -> bool:
+    """Whether the engine says that the thing asked for is not there any more; its status codes for that vary."""
+    words = ("is not running", "removal in progress", "marked for removal", "no such container", "no such exec")
+    return error.status_code == 404 or any(word in _explanation(error).lower() for word in words)
 
 
 def _explanation(error: docker.errors.APIError) -> str:
@@ -67,6 +70,7 @@ class DockerEngine:
         self.version = str(facts.get("Version", "unknown"))
         self.api_version = str(facts.get("ApiVersion", "unknown"))
         self.architecture = str(facts.get("Arch", "unknown"))
+        self.endpoint = docker.utils.kwargs_from_env().get("base_url") or "unix:///var/run/docker.sock"
         named = str((facts.get("Components") or [{}])[0].get("Name", "Engine"))
         self.product = "Docker" if named == "Engine" else named.split(maxsplit=1)[0]
 
@@ -80,11 +84,6 @@ class DockerEngine:
             return cls(docker.APIClient(version="auto", timeout=120, max_pool_size=connections, **settings))
         except FOREIGN_ERRORS as error:
             raise MissingError(NO_ENGINE.format(endpoint=endpoint, error=_shortest(error))) from error
-
-    @property
-    def endpoint(self) -> str:
-        """Where the engine answers."""
-        return docker.utils.kwargs_from_env().get("base_url") or "unix:///var/run/docker.sock"
 
     @property
     def data_root(self) -> str | None:
@@ -279,11 +278,13 @@ class DockerEngine:
 
 
 def _follow(events: Iterable[Mapping[str, Any]], step: Callable[[Mapping[str, Any]], None]) -> None:
-    """Read a progress stream to its end. Raises ImageLost with the engine's own words where it reports an error."""
+    """Read a progress stream to its end. Raises ImageLost with the engine's own words where it reported an error."""
+    errors: list[str] = []
     for event in events:
-        if "error" in event:
-            raise ImageLost(" ".join(str(event["error"]).split()))
+        errors += [str(event["error"])] if "error" in event else []
         step(event)
+    if errors:
+        raise ImageLost(" ".join(errors[0].split()))
 
 
 def _label_changes(labels: Mapping[str, str]) -> list[str]:
