@@ -24,14 +24,18 @@ ABSENT = 4
 
 STOP_EVERYTHING = """{ kill -9 -1; kill -9 -1; } 2>/dev/null
 tries=0
-while [ $tries -lt 2000 ]; do
-  tries=$((tries + 1))
+while [ $tries -lt 5000 ]; do
+  tries=$((tries + 1)); child=0; dead=0
   for p in /proc/[0-9]*; do
-    read -r line <"$p/stat" && line=${line##*) } && line=${line#? } && [ "${line%% *}" = 1 ] && break 2
+    read -r line <"$p/stat" || continue
+    line=${line##*) }; state=${line%% *}; line=${line#? }
+    if [ "$state" = Z ]; then dead=1; elif [ "${line%% *}" = 1 ]; then child=1; fi
   done
+  [ $child$dead = 10 ] && break
 done 2>/dev/null
 """
-"""Kills all but the first process, then waits until that one has its own child again, or the sweeps would hunt it."""
+"""Kills all but the first process; then waits until that one has reaped the dead, which still count against the pids
+limit, and has its own child again, or the sweeps would hunt it."""
 
 PRELUDE = """umask 077
 room={room}

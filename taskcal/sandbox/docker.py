@@ -53,7 +53,7 @@ def translated(what: str, missing: type[LostError] = SandboxLost) -> Iterator[No
 def is_gone(error: docker.errors.APIError) -> bool:
     """Whether the engine says that the thing asked for is not there any more; its status codes for that vary."""
     words = ("is not running", "removal in progress", "marked for removal", "no such container", "no such exec")
-    return error.status_code == 404 or any(word in _explanation(error).lower() for word in words)
+    return isinstance(error, docker.errors.NotFound) or any(word in _explanation(error).lower() for word in words)
 
 
 def _explanation(error: docker.errors.APIError) -> str:

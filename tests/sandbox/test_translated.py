@@ -94,7 +94,7 @@ def test_the_sockets_errors_are_the_engines(kind: type[OSError]) -> None:
         (404, "no such image", ImageLost, ImageLost),
         (409, NOT_RUNNING, SandboxLost, SandboxLost),
         (409, "name is already in use", SandboxLost, EngineLost),
-        (500, NOT_RUNNING, SandboxLost, EngineLost),
+        (500, f"{NOT_RUNNING}: Removal In Progress", SandboxLost, SandboxLost),
         (500, "no space left on device", ImageLost, EngineLost),
         (400, "bad parameter", SandboxLost, EngineLost),
     ],
@@ -102,7 +102,7 @@ def test_the_sockets_errors_are_the_engines(kind: type[OSError]) -> None:
 def test_a_status_says_who_is_missing(
     status: int, words: str, missing: type[LostError], expected: type[LostError]
 ) -> None:
-    """404, and 409 for a container that is not running, are what the caller says; anything else is the engine's."""
+    """404, and any status for a container that no longer runs, are what the caller says; the rest is the engine's."""
     found = translation(refused(status, words), missing)
     assert (type(found), str(found)) == (expected, f"doing it: {words}")
 
