@@ -77,7 +77,7 @@ class Operating:
 
 @dataclass(frozen=True, slots=True)
 class Foresight:
-    """What a rule is expected to do to one task: its rollouts, the chance that it decides, and that it does so wrongly."""
+    """What a rule is expected to do to one task: its rollouts, and the chances that it decides, and decides wrongly."""
 
     rollouts: float
     decided: float
