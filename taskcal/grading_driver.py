@@ -24,18 +24,19 @@ ABSENT = 4
 
 STOP_EVERYTHING = """{ kill -9 -1; kill -9 -1; } 2>/dev/null
 tries=0
-while [ $tries -lt 5000 ]; do
-  tries=$((tries + 1)); child=0; dead=0
+while [ $tries -lt 20000 ]; do
+  tries=$((tries + 1)); count=0; newborn=0
   for p in /proc/[0-9]*; do
-    read -r line <"$p/stat" || continue
-    line=${line##*) }; state=${line%% *}; line=${line#? }
-    if [ "$state" = Z ]; then dead=1; elif [ "${line%% *}" = 1 ]; then child=1; fi
+    count=$((count + 1)); [ "${p#/proc/}" -gt $$ ] && newborn=1
   done
-  [ $child$dead = 10 ] && break
-done 2>/dev/null
+  [ $count$newborn = 31 ] && break
+done
 """
-"""Kills all but the first process; then waits until that one has reaped the dead, which still count against the pids
-limit, and has its own child again, or the sweeps would hunt it."""
+"""Kills all but the first process, then waits until only that one, its new child and this shell are there.
+
+The killed count against the pids limit until the first process has reaped them, and without its child it would start
+one in the middle of the checks, where the sweeps would hunt it.
+"""
 
 PRELUDE = """umask 077
 room={room}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from taskcal.errors import LostError, SandboxLost, ServiceLost, SetupLost
 from taskcal.sandbox import ROOM, ROOT_USER, Script, ScriptResult
 from taskcal.sandbox.archive import pack
-from taskcal.sandbox.execute import execute
+from taskcal.sandbox.execute import could_not_start, execute
 from taskcal.sandbox.images import as_variables
 from taskcal.sandbox.labels import KEPT_PREFIX
 from taskcal.sandbox.scope import FIRST_PROCESS, RunScope, host_config
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 READY_SECONDS = 60.0
 ROOM_OPTIONS = "rw,exec,nosuid,nodev,mode=1777,size=16m"
+SPARE_PIDS = 128
 DROPPED = ["NET_RAW", "MKNOD"]
 
 
@@ -84,8 +85,19 @@ class DockerSandbox:
             raise SetupLost(f"start or ready did not succeed within {READY_SECONDS:.0f} s: {result.tail}")
 
     def run(self, script: Script, *, sink: Sink | None = None, limit: int = 65536) -> ScriptResult:
-        """Run a script in the sandbox, or in the service that it names."""
+        """Run a script in the sandbox, or in the service that it names.
+
+        Where the agent has taken every pid, even the engine cannot start a process: a script of root gets room then.
+        """
         container = self._services[script.service] if script.service else self._container
+        try:
+            result = execute(self._engine, container, script, sink=sink, limit=limit)
+            if script.user != ROOT_USER or not could_not_start(result):
+                return result
+        except SandboxLost:
+            if script.user != ROOT_USER or not self._engine.is_running(container):
+                raise
+        self._engine.allow_pids(container, self._order.environment.limits.pids + SPARE_PIDS)
         return execute(self._engine, container, script, sink=sink, limit=limit)
 
     def terminal(self, env: Mapping[str, str]) -> AbstractContextManager[Line]:

@@ -208,6 +208,12 @@ class DockerEngine:
         with translated("listing containers"):
             return tuple(map(Labelled.of, self._client.containers(all=True, filters={"label": label})))
 
+    def allow_pids(self, container: str, count: int) -> None:
+        """Change how many processes a running container may have; the SDK's `update_container` cannot say this."""
+        with translated("raising a pids limit"):
+            url = self._client._url("/containers/{0}/update", container)  # noqa: SLF001 - see above
+            self._client._raise_for_status(self._client._post_json(url, data={"PidsLimit": count}))  # noqa: SLF001
+
     def rename(self, container: str, name: str) -> None:
         """Give a container another name."""
         with translated("renaming a container"):

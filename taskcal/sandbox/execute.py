@@ -68,6 +68,11 @@ def classify(done: ExecResult, out_of_memory_kills: int) -> ScriptResult:
     return ScriptResult(ending, code, done.stdout, done.stderr)
 
 
+def could_not_start(result: ScriptResult) -> bool:
+    """Whether the engine itself could not start the shell, by its words, since the status alone may be a script's."""
+    return result.exit_code == NOT_STARTED and result.stdout.startswith(b"OCI runtime exec failed")
+
+
 def _out_of_memory_kills(engine: DockerEngine, container: str) -> int:
     """Ask the container itself. Raises SandboxLost where it does not answer as a living one does."""
     call = ExecCall(deadline=time.monotonic() + PROBE_SECONDS, stdout=Tail(4096), stderr=Tail(4096), user="0")
