@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
 from taskcal.core.task import Network
-from taskcal.taskset.fields import Destination, Env, Files, HostPath, Image, Memory, Model, NetworkField, User
+from taskcal.taskset.fields import Cpus, Destination, Env, Files, HostPath, Image, Memory, Model, NetworkField, User
 
 
 def _service_name(name: str) -> str:
@@ -41,7 +41,7 @@ class ContainerModel(Model):
     files: Files = Field(default_factory=dict)
     setup: str = ""
     ready: str = ""
-    cpus: Annotated[float, Field(gt=0, le=1024, allow_inf_nan=False)] = 1.0
+    cpus: Cpus = 1.0
     memory: Memory = 2 * 1024**3
     pids: Annotated[int, Field(ge=16, le=4_194_304)] = 512
 

@@ -90,9 +90,9 @@ def _fill(sentence: str, context: Mapping[str, object]) -> str:
 
 
 def _plainly(value: object) -> object:
-    """Write what pydantic writes as Python (0.0, True, 'a' or 'b') as YAML has it."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
+    """Write what pydantic writes as Python (0.0, 1e-06, True, 'a' or 'b') as YAML has it."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else f"{value:.9f}".rstrip("0")
     return value.replace("'", "").replace("True", "true") if isinstance(value, str) else value
 
 

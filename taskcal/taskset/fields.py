@@ -28,6 +28,11 @@ IDENTIFIER = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 LONGEST_VALUE = 100_000
 LONGEST_PATTERN = 10_000
+SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-6, 1e6
+SMALLEST_REWARD = 1e-6
+"""The least that can be asked for; a reward of 0 would meet less, since rewards are compared with a tolerance."""
+FEWEST_CPUS = 0.01
+"""The least that Docker accepts; what rounds to 0 would mean no limit at all."""
 TAKEN = re.compile(
     "PATH|HOME|IFS|SHELL|ENV|BASH_ENV|PWD|OLDPWD|CDPATH|USER|LOGNAME|TERM|TMPDIR|SHELLOPTS|BASHOPTS|GLOBIGNORE|PS[0-9]"
     "|PROMPT_COMMAND|PYTHON(PATH|HOME|STARTUP)|PERL5(LIB|OPT)|RUBY(OPT|LIB)|NODE_(OPTIONS|PATH)"
@@ -152,6 +157,12 @@ def _host_path(source: str, info: ValidationInfo) -> str:
     return info.context.inside(source)
 
 
+def _weight(weight: float) -> float:
+    if 0 < weight < SMALLEST_WEIGHT:
+        raise ValueError(f"must be 0, or from {SMALLEST_WEIGHT:f} to {LARGEST_WEIGHT:.0f}")
+    return weight
+
+
 def _answer(text: str) -> str:
     if len(text) > 1024**2:
         raise ValueError("longer than 1 MiB")
@@ -188,4 +199,7 @@ Destination = Annotated[str, AfterValidator(check_destination)]
 HostPath = Annotated[str, AfterValidator(_host_path)]
 Files = dict[Destination, HostPath]
 Answer = Annotated[str, AfterValidator(_answer)]
+Passing = Annotated[float, Field(ge=SMALLEST_REWARD, le=1, allow_inf_nan=False)]
+Weight = Annotated[float, Field(ge=0, le=LARGEST_WEIGHT, allow_inf_nan=False), AfterValidator(_weight)]
+Cpus = Annotated[float, Field(ge=FEWEST_CPUS, le=1024, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]

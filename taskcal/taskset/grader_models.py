@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from taskcal.taskset.fields import Answer, Destination, Env, Files, Line, Model, Pattern, Seconds
+from taskcal.taskset.fields import Answer, Destination, Env, Files, Line, Model, Pattern, Seconds, Weight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ class CheckModel(Model):
     nullable: ClassVar[frozenset[str]] = frozenset({"equals"})
 
     name: Line
-    weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    weight: Weight = 1.0
     required: bool = False
     run: Annotated[str, Field(min_length=1)] | None = None
     score: Literal["exit", "stdout"] = "exit"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, WithJsonSchema, model_validator
 
-from taskcal.taskset.fields import Answer, Files, Id, Line, Model, ParamName, ParamValue, Seconds, Share, Tag
+from taskcal.taskset.fields import Answer, Files, Id, Line, Model, ParamName, ParamValue, Passing, Seconds, Share, Tag
 
 Raw = Annotated[object, WithJsonSchema({})]
 Params = dict[ParamName, ParamValue]
@@ -68,7 +68,7 @@ class TaskModel(Model):
     tools: list[ToolModel] = Field(default_factory=list)
     max_parallel: Annotated[int, Field(ge=1)] | None = None
     timeouts: TimeoutsModel = Field(default_factory=TimeoutsModel)
-    passing: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 1.0
+    passing: Passing = 1.0
     external: Literal["stateful", "stateless"] | None = None
     solutions: list[SolutionModel] = Field(default_factory=list)
     wrong: list[WrongModel] = Field(default_factory=list)

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from taskcal.core.grade import combine
+from taskcal.core.rollout import CheckResult, Stop
 from taskcal.errors import InputError, Problem
 from taskcal.taskset.load import load
 from taskcal.taskset.merge import merge
@@ -101,3 +103,14 @@ def test_any_structure_is_loaded_or_refused(
         load([path])
     except InputError as error:
         assert error.problems  # noqa: PT017  # either way is fine, but no other exception
+
+
+@pytest.mark.parametrize("weights", [(1e-6, 1e6), (1e-6, 1e-6), (1e6, 1e6), (0, 1e-6)], ids=str)
+def test_whatever_loads_can_be_graded(yaml: Yaml, weights: tuple[float, float]) -> None:
+    """At the ends of what weights and `passing` may be, all met is 1 and passed, nothing met is 0 and not."""
+    checks = "".join(f"  - {{name: a{w}{n}, run: x, required: true, weight: {w:f}}}\n" for n, w in enumerate(weights))
+    task = yaml.task(f"prompt: p\npassing: 0.000001\ngrader:\n  checks:\n{checks.replace('  - ', '    - ')}")
+    for score in (0.0, 1.0):
+        results = [CheckResult(check.name, check.weight, score) for check in task.grader.checks]
+        outcome = combine(results, Stop.FINISHED, task.passing)
+        assert (outcome.reward, outcome.passed) == (score, score == 1.0)
