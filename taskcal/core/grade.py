@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-9
 NOTE_LENGTH = 300
 _INDEX = re.compile("0|[1-9][0-9]{0,17}")
+_NUMBER = re.compile(r"[$€£]?\s*([-+]?(?:[1-9]\d{0,2}(?:[,_]\d{3})+|\d*)(?:\.\d*)?(?:[eE][-+]?\d+)?)\.?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +182,13 @@ def _same(found: object, wanted: object) -> bool:
 
 
 def _number_in(text: str) -> float | None:
-    """The number that a text is, with thousands separators or a leading currency sign as people write them."""
+    """The number that a text is, with thousands separators, a leading currency sign or a final dot.
+
+    What could mean another number is none: a comma before anything but three digits, or a percent sign.
+    """
+    match = _NUMBER.fullmatch(text)
     try:
-        value = float(text.replace(",", "").replace("_", "").lstrip("$€£").rstrip("%.").strip())
+        value = float(match[1].replace(",", "").replace("_", "")) if match else math.nan
     except ValueError:
         return None
     return value if math.isfinite(value) else None

@@ -240,7 +240,21 @@ def test_a_pattern_out_of_time_is_a_score_of_zero(matches: bool | None, value: f
         (AnswerProbe(number=42), "42", True),
         (AnswerProbe(number=1234.5), "$1,234.50", True),
         (AnswerProbe(number=1_000_000), "1_000_000", True),
-        (AnswerProbe(number=12), "12 %", True),
+        (AnswerProbe(number=1_234_567), "-1,234,567", False),
+        (AnswerProbe(number=-1_234_567), "-1,234,567", True),
+        (AnswerProbe(number=1000), "€ 1,000.", True),
+        (AnswerProbe(number=15), "1,5", False),
+        (AnswerProbe(number=1.5), "1,5", False),
+        (AnswerProbe(number=1500), "1,50,0", False),
+        (AnswerProbe(number=125), "0,125", False),
+        (AnswerProbe(number=1234567), "1234,567", False),
+        (AnswerProbe(number=1.234567), "1.234,567", False),
+        (AnswerProbe(number=15), "1_5", False),
+        (AnswerProbe(number=15), "15%", False),
+        (AnswerProbe(number=0.15), "15 %", False),
+        (AnswerProbe(number=0.5), ".5", True),
+        (AnswerProbe(number=0), ".", False),
+        (AnswerProbe(number=1500), "1.5e3", True),
         (AnswerProbe(number=12), "12.", True),
         (AnswerProbe(number=-3), "-3", True),
         (AnswerProbe(number=42, tolerance=0.5), "42.5", True),
@@ -254,7 +268,7 @@ def test_a_pattern_out_of_time_is_a_score_of_zero(matches: bool | None, value: f
     ],
 )
 def test_an_answer_is_judged_as_people_write(probe: AnswerProbe, answer: str | None, *, full: bool) -> None:
-    """Separators, currency and a final dot are no difference; NaN, infinity and no answer at all are never right."""
+    """Thousands separators, currency and a final dot are no difference; what may mean another number is never right."""
     score = judge_answer(probe, answer)
     assert score.value == float(full)
     assert bool(score.note) != full
