@@ -14,11 +14,14 @@ DASH = "\N{EN DASH}"
 
 def percent(value: float | None) -> str:
     """`38 %`; what is nearly none or nearly all never rounds to it."""
-    if value is None:
-        return DASH
-    if 0 < value < 0.005:
-        return "<1 %"
-    return ">99 %" if 0.995 < value < 1 else f"{100 * value:.0f} %"
+    return DASH if value is None else f"{_hundredths(value)} %"
+
+
+def _hundredths(value: float) -> str:
+    rounded = round(100 * value)
+    if rounded <= 0 < value:
+        return "<1"
+    return ">99" if rounded >= 100 and value < 1 else str(rounded)
 
 
 def decimal(value: float | None, digits: int = 2) -> str:
@@ -61,7 +64,7 @@ def rate(calibration: Calibration) -> str:
     interval = calibration.interval
     if interval is None:
         return DASH
-    return f"{percent(calibration.success_rate)} [{100 * interval.low:.0f}{DASH}{100 * interval.high:.0f}]"
+    return f"{percent(calibration.success_rate)} [{_hundredths(interval.low)}{DASH}{_hundredths(interval.high)}]"
 
 
 def verdict(calibration: Calibration) -> str:
