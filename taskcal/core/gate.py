@@ -43,12 +43,17 @@ class Gate:
     max_lost: float = 0.2
 
 
-def exit_code(calibrations: Sequence[Calibration], gate: Gate, *, interrupted: bool = False) -> Exit:
-    """The exit code that the results earn; a broken engine comes before a flagged task, so that no task is blamed."""
+def exit_code(
+    calibrations: Sequence[Calibration], gate: Gate, *, interrupted: bool = False, group_size: int = 1
+) -> Exit:
+    """The exit code that the results earn; a broken engine comes before a flagged task, so that no task is blamed.
+
+    `group_size` is the rollouts that each group owed: one that our side lost before its first rollout lost them all.
+    """
     if interrupted:
         return Exit.INTERRUPTED
     graded = sum(calibration.n for calibration in calibrations)
-    lost = sum(calibration.lost for calibration in calibrations if not is_unmeasurable(calibration))
+    lost = sum(_lost_by_us(calibration, group_size) for calibration in calibrations)
     if graded == 0:
         images = all(set(calibration.lost_by) == {Boundary.IMAGE} for calibration in calibrations)
         return Exit.NOTHING_CAN_RUN if images else Exit.TOO_MUCH_LOST
@@ -56,6 +61,12 @@ def exit_code(calibrations: Sequence[Calibration], gate: Gate, *, interrupted: b
         return Exit.TOO_MUCH_LOST
     failing = gate.fail_on is FailOn.FLAGGED and any(map(is_failing, calibrations))
     return Exit.FLAGGED if failing else Exit.DONE
+
+
+def _lost_by_us(calibration: Calibration, group_size: int) -> int:
+    if is_unmeasurable(calibration):
+        return 0
+    return calibration.lost if calibration.n else max(calibration.lost, group_size)
 
 
 def is_failing(calibration: Calibration) -> bool:

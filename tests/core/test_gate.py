@@ -53,12 +53,34 @@ def test_a_broken_engine_blames_no_task(counted: list[tuple[int, int, int]], sha
     """However the rest looks: with more lost by us than allowed, or nothing graded, the exit code is never 1 or 0."""
     found = [counts(passed, failed, *[lost()] * losses) for passed, failed, losses in counted]
     graded = sum(passed + failed for passed, failed, _ in counted)
-    losses = sum(losses for *_, losses in counted)
+    losses = sum(losses if passed + failed else max(losses, 1) for passed, failed, losses in counted)
     code = exit_code(found, Gate(FailOn.FLAGGED, share))
     if graded == 0 or losses > share * (graded + losses):
         assert code is Exit.TOO_MUCH_LOST
     else:
         assert code in {Exit.DONE, Exit.FLAGGED}
+
+
+@pytest.mark.parametrize("boundary", [*OURS, Boundary.UNKNOWN])
+def test_a_group_that_we_lost_as_a_whole_lost_all_its_rollouts(boundary: Boundary) -> None:
+    """One row says that the group could not even be prepared, but as many rollouts as the group has were owed."""
+    gone = calibrated([lost(boundary)])
+    assert exit_code([gone, gone, GOOD], Gate(), group_size=8) is Exit.TOO_MUCH_LOST
+    assert exit_code([gone, *[GOOD] * 3], STRICT, group_size=8) is Exit.TOO_MUCH_LOST
+    assert exit_code([gone, *[GOOD] * 4], Gate(), group_size=8) is Exit.DONE
+    assert exit_code([calibrated([lost(boundary)] * 9), *[GOOD] * 4], Gate(), group_size=8) is Exit.TOO_MUCH_LOST
+
+
+def test_a_group_that_was_never_run_is_owed() -> None:
+    """A run that ended by itself and yet left a group out is not to be believed."""
+    assert exit_code([calibrated([]), *[GOOD] * 3], Gate(), group_size=8) is Exit.TOO_MUCH_LOST
+
+
+@pytest.mark.parametrize("boundary", ITS_OWN)
+def test_a_group_that_broke_itself_owes_nothing(boundary: Boundary) -> None:
+    """Its own definition kept it from being run, which says nothing of our side's health."""
+    broken = calibrated([lost(boundary)])
+    assert exit_code([broken, broken, GOOD], Gate(), group_size=8) is Exit.DONE
 
 
 def test_nothing_can_run_without_any_image() -> None:
