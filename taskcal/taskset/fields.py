@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from taskcal.core.task import Network, NetworkMode, Scalar, as_text
-from taskcal.taskset.paths import Folder, check_destination
+from taskcal.taskset.paths import Folder, check_delivery, check_destination
 from taskcal.taskset.quantities import parse_duration, parse_memory
 from taskcal.taskset.scalars import check_writable
 
@@ -197,7 +197,8 @@ User = Annotated[str, Field(pattern=USER)]
 NetworkField = Annotated[Network, PlainValidator(_network), WithJsonSchema(NETWORK_SCHEMA)]
 Destination = Annotated[str, AfterValidator(check_destination)]
 HostPath = Annotated[str, AfterValidator(_host_path)]
-Files = dict[Destination, HostPath]
+Delivery = Annotated[str, AfterValidator(check_delivery)]
+Files = dict[Delivery, HostPath]
 Answer = Annotated[str, AfterValidator(_answer)]
 Passing = Annotated[float, Field(ge=SMALLEST_REWARD, le=1, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, le=LARGEST_WEIGHT, allow_inf_nan=False), AfterValidator(_weight)]

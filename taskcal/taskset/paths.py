@@ -60,6 +60,13 @@ def _refuse_escaping_links(top: Path, root: Path, source: str) -> None:
 
 
 DESTINATION = re.compile(r"/[^\0\n]*")
+RESERVED = {
+    "/proc": "which is the kernel's",
+    "/sys": "which is the kernel's",
+    "/dev": "which is made anew for each container",
+    "/run/taskcal": "which is taskcal's own",
+}
+"""Folders of a container where a file would silently vanish, and why."""
 
 
 def check_destination(path: str) -> str:
@@ -68,4 +75,14 @@ def check_destination(path: str) -> str:
         raise ValueError(f'must be an absolute path in the container, not "{path[:60]}"')
     if ".." in PurePosixPath(path).parts:
         raise ValueError(f'must not contain "..": "{path[:60]}"')
+    return path
+
+
+def check_delivery(path: str) -> str:
+    """Give `path` back where a file can be put; raises ValueError also where it would vanish or meet taskcal's own."""
+    check_destination(path)
+    plain = "/" + "/".join(part for part in path.split("/") if part not in ("", "."))
+    for folder, reason in RESERVED.items():
+        if plain == folder or plain.startswith(f"{folder}/"):
+            raise ValueError(f'nothing can be put below {folder}, {reason}: "{path[:60]}"; choose another place')
     return path
