@@ -26,7 +26,7 @@ from taskcal.taskset.scalars import check_writable
 
 IDENTIFIER = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
-LONGEST_VALUE = 100_000
+LONGEST_VALUE = 64 * 1024  # bytes; the kernel bears 128 KiB in one variable
 LONGEST_PATTERN = 10_000
 SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-6, 1e6
 SMALLEST_REWARD = 1e-6
@@ -101,12 +101,17 @@ def _env_name(name: str) -> str:
     return name
 
 
+def byte_length(text: str) -> int:
+    """Give the length in UTF-8; at once for ASCII, which may be counted very often."""
+    return len(text) if text.isascii() else len(text.encode())
+
+
 def check_scalar(value: object) -> Scalar:
     """Give `value` back where it can be a param; raises ValueError for lists, maps, NaN and what no variable holds."""
     if isinstance(value, str):
         check_writable(value)
-        if len(value) > LONGEST_VALUE:
-            raise ValueError(f"longer than {LONGEST_VALUE:,} characters; put it in a file (files: …)")
+        if byte_length(value) > LONGEST_VALUE:
+            raise ValueError("longer than 64 KiB, more than a variable may hold; put it in a file (files: …)")
         return value
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("must be a finite number")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskcal.core.task import Variant
+from taskcal.core.task import Variant, as_text
+from taskcal.taskset.fields import byte_length
 from taskcal.taskset.nodes import Map, Place
 from taskcal.taskset.template import Prompt, TemplateMistake
 from taskcal.taskset.variants import TOO_MANY, Draft, name_variants, read_variants
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from taskcal.core.task import Scalar
     from taskcal.taskset.models import TaskModel
     from taskcal.taskset.scope import Scope
+
+
+MOST_PARAMS = 96 * 1024
+"""Bytes that the params of one variant may have together: they reach scripts as a process's environment."""
 
 
 def read_prompts(raw: Map, model: TaskModel | None, scope: Scope) -> tuple[Variant, ...]:
@@ -33,6 +38,7 @@ def read_prompts(raw: Map, model: TaskModel | None, scope: Scope) -> tuple[Varia
     if _report_undefined(raw, prompt, drafts, names, scope) or model is None:
         return ()
     params = [_params(model, draft, scope) for draft in drafts]
+    _report_large(params, drafts, scope)
     return tuple(map(Variant, names, params, _rendered(raw, prompt, params, scope)))
 
 
@@ -41,6 +47,21 @@ def _params(model: TaskModel, draft: Draft, scope: Scope) -> Mapping[str, Scalar
         scope.problems.at(draft.file, draft.place, TOO_MANY)
         return draft.own
     return {**model.params, **draft.own}
+
+
+def _report_large(params: list[Mapping[str, Scalar]], drafts: list[Draft], scope: Scope) -> None:
+    """Report variants whose params are too large together; a text that many share is measured once."""
+    known: dict[str, int] = {}
+    for draft, values in zip(drafts, params, strict=True):
+        size = 0
+        for name, value in values.items():
+            text = as_text(value)
+            if text not in known:
+                known[text] = byte_length(text)
+            size += len(name) + known[text]
+        if size > MOST_PARAMS:
+            message = "the params of a variant are longer than 96 KiB together; put large ones in files (files: …)"
+            scope.problems.at(draft.file, draft.place, message)
 
 
 def _place(raw: Map, line: int) -> Place:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from taskcal import host
 from taskcal.core.grade import combine
 from taskcal.core.rollout import CheckResult, Stop
 from taskcal.errors import InputError, Problem
@@ -114,3 +115,44 @@ def test_whatever_loads_can_be_graded(yaml: Yaml, weights: tuple[float, float]) 
         results = [CheckResult(check.name, check.weight, score) for check in task.grader.checks]
         outcome = combine(results, Stop.FINISHED, task.passing)
         assert (outcome.reward, outcome.passed) == (score, score == 1.0)
+
+
+KIB = 1024
+
+
+@pytest.mark.parametrize("letter", ["a", "ä"], ids=["one byte", "two bytes"])
+def test_one_param_is_bounded_in_bytes(yaml: Yaml, letter: str) -> None:
+    """64 KiB fit, in whatever alphabet; one byte more is refused with the way out."""
+    whole = letter * (64 * KIB // len(letter.encode()))
+    assert yaml.task(f"prompt: p\nparams: {{x: {whole}}}").variants[0].params == {"x": whole}
+    (message,) = yaml.task_problems(f"prompt: p\nparams: {{x: {whole}b}}")
+    assert "params.x: longer than 64 KiB" in message
+    assert "put it in a file" in message
+    (message,) = yaml.task_problems(f"prompt: p\nvariants: {{x: [{whole}b]}}")
+    assert "variants.x[0]: longer than 64 KiB" in message
+
+
+@pytest.mark.parametrize("letter", ["a", "ä"], ids=["one byte", "two bytes"])
+def test_all_params_of_a_variant_are_bounded_together(yaml: Yaml, letter: str) -> None:
+    """Names and values, constants and the variant's own: 96 KiB fit, one byte more does not."""
+    constant = letter * (48 * KIB // len(letter.encode()))
+    own = constant[: (48 * KIB - len("nm")) // len(letter.encode())]
+    text = "prompt: p\nparams: {n: %s}\nvariants:\n- {id: big, m: %s}\n- {id: small, m: 1}"
+    assert len(yaml.task(text % (constant, own)).variants) == 2
+    (message,) = yaml.task_problems(text % (constant, f"{own}b"))
+    assert message.startswith("13: tasks[0].variants[0]: the params of a variant are longer than 96 KiB together")
+
+
+def test_a_process_can_start_with_the_largest_params(yaml: Yaml) -> None:
+    """What loads is what a script's environment holds."""
+    texts = {"a": "x" * 64 * KIB, "b": "y" * (32 * KIB - 2)}
+    params = yaml.task(f"prompt: p\nparams: {{a: {texts['a']}, b: {texts['b']}}}").variants[0].params
+    done = host.run(["env", *(f"{name}={value}" for name, value in params.items()), "sh", "-c", "echo $b"], seconds=60)
+    assert done.last_line == texts["b"]
+
+
+def test_a_product_that_is_too_large_is_one_problem(yaml: Yaml) -> None:
+    """All its variants stand in one place, which is named once."""
+    large = "ä" * (30 * KIB)
+    (message,) = yaml.task_problems(f"prompt: p\nvariants: {{x: [{large}], y: [{large}], a: [1, 2], b: [1, 2]}}")
+    assert "longer than 96 KiB together" in message
