@@ -17,13 +17,15 @@ from taskcal.errors import Boundary
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from taskcal.core.task import Group
+    from taskcal.core.task import Group, Scalar
 
 Row = dict[str, Any]
 Value = TypeVar("Value")
 
 LARGEST = 1e300
 """Beyond it a number is a mistake; JSON can write whole numbers that no float holds."""
+MOST = 2**53
+"""Beyond it a count is a mistake: not every reader of JSON has larger whole numbers."""
 
 
 class RowError(ValueError):
@@ -66,7 +68,7 @@ def rollout_of(row: Row) -> Rollout:
             cost_usd=_or_none(_number, usage, "cost_usd"),
         ),
         timing=Timing(**{part: _or_none(_number, timing, part) or 0.0 for part in Timing.__dataclass_fields__}),
-        started_at=str(row.get("started_at") or ""),
+        started_at=_or_none(_text, row, "started_at") or "",
     )
 
 
@@ -76,14 +78,11 @@ def _outcome_of(row: Row) -> Graded | Lost:
         return Lost(_member(Boundary, row, "boundary"), _text(row, "reason"))
     if kind != "graded":
         raise RowError(f"outcome: {kind!r} is neither graded nor lost")
-    passed = row.get("passed")
-    if not isinstance(passed, bool):
-        raise RowError("passed: must be true or false")
-    checks = tuple(_check_of(check) for check in row.get("checks") or ())
-    return Graded(_member(Stop, row, "stop"), _share(row, "reward"), passed, checks)
+    checks = tuple(_check_of(check) for check in _objects(row, "checks"))
+    return Graded(_member(Stop, row, "stop"), _share(row, "reward"), _truth(row, "passed"), checks)
 
 
-def _check_of(row: Row) -> CheckResult:
+def _check_of(row: Mapping[str, Any]) -> CheckResult:
     return CheckResult(
         name=_text(row, "name"),
         weight=_number(row, "weight"),
@@ -100,13 +99,39 @@ def run_row(record: RunRecord) -> Row:
 
 def run_of(row: Row) -> RunRecord:
     """`run.json` as a run. Raises RowError."""
-    known = {name: row[name] for name in RunRecord.__dataclass_fields__ if name in row}
-    try:
-        low, high = known.pop("band")
-        known |= {name: tuple(known.get(name) or ()) for name in ("taskset_files", "notes")}
-        return RunRecord(band=Band(float(low), float(high)), **known)
-    except (KeyError, TypeError, ValueError) as error:
-        raise RowError(f"not a run: {error}") from error
+    (low, high), images = _band(row), _part(row, "images")
+    return RunRecord(
+        id=_text(row, "id"),
+        taskset=_text(row, "taskset"),
+        taskset_files=_texts(row, "taskset_files"),
+        taskset_digest=_text(row, "taskset_digest"),
+        agent=_text(row, "agent"),
+        agent_digest=_text(row, "agent_digest"),
+        group_size=_positive(row, "group_size"),
+        band=Band(low, high),
+        seed=_whole(row, "seed"),
+        concurrency=_count(row, "concurrency"),
+        retries=_count(row, "retries"),
+        started_at=_text(row, "started_at"),
+        version=_text(row, "version"),
+        engine=_text(row, "engine"),
+        host=_text(row, "host"),
+        agent_source=_or_none(_text, row, "agent_source") or "",
+        images={name: _text(images, name) for name in images},
+        notes=_texts(row, "notes"),
+        seconds=_or_none(_number, row, "seconds"),
+        interrupted=_or_none(_truth, row, "interrupted") or False,
+    )
+
+
+def _band(row: Row) -> tuple[float, float]:
+    value = _list(row, "band")
+    if len(value) != 2:
+        raise RowError("band: must be two numbers")
+    low, high = (_share({"band": end}, "band") for end in value)
+    if low > high:
+        raise RowError("band: the lower end comes first")
+    return low, high
 
 
 def group_record(group: Group) -> GroupRecord:
@@ -141,23 +166,39 @@ def group_row(group: GroupRecord) -> Row:
 
 def group_of(row: Row) -> GroupRecord:
     """An entry of `taskset.json` as a group. Raises RowError."""
+    params = _part(row, "params")
     return GroupRecord(
         id=GroupId(_text(row, "task"), _text(row, "variant")),
-        params=row.get("params") or {},
-        prompt=str(row.get("prompt") or ""),
-        tags=tuple(row.get("tags") or ()),
-        passing=_number(row, "passing"),
-        checks=tuple((_text(check, "name"), _number(check, "weight")) for check in row.get("checks") or ()),
-        file=str(row.get("file") or ""),
-        line=int(row.get("line") or 0),
+        params={name: _scalar(params, name) for name in params},
+        prompt=_or_none(_text, row, "prompt") or "",
+        tags=_texts(row, "tags"),
+        passing=_share(row, "passing"),
+        checks=tuple((_text(check, "name"), _number(check, "weight")) for check in _objects(row, "checks")),
+        file=_or_none(_text, row, "file") or "",
+        line=_or_none(_count, row, "line") or 0,
     )
 
 
 def _part(row: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = row.get(key) or {}
-    if not isinstance(value, dict):
+    value = row.get(key)
+    if value is not None and not isinstance(value, dict):
         raise RowError(f"{key}: must be an object")
-    return value
+    return value or {}
+
+
+def _list(row: Mapping[str, Any], key: str) -> list[Any]:
+    value = row.get(key)
+    if value is not None and not isinstance(value, list):
+        raise RowError(f"{key}: must be a list")
+    return value or []
+
+
+def _texts(row: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    return tuple(_text({key: value}, key) for value in _list(row, key))
+
+
+def _objects(row: Mapping[str, Any], key: str) -> tuple[Mapping[str, Any], ...]:
+    return tuple(_part({key: value}, key) for value in _list(row, key))
 
 
 def _or_none(read: Callable[[Mapping[str, Any], str], Value], row: Mapping[str, Any], key: str) -> Value | None:
@@ -171,11 +212,40 @@ def _text(row: Mapping[str, Any], key: str) -> str:
     return value
 
 
+def _whole(row: Mapping[str, Any], key: str) -> int:
+    value = row.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > LARGEST:
+        raise RowError(f"{key}: must be a whole number")
+    return value
+
+
 def _count(row: Mapping[str, Any], key: str) -> int:
     value = row.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST:
         raise RowError(f"{key}: must be a whole number from 0")
     return value
+
+
+def _positive(row: Mapping[str, Any], key: str) -> int:
+    if _count(row, key) == 0:
+        raise RowError(f"{key}: must be at least 1")
+    return _count(row, key)
+
+
+def _truth(row: Mapping[str, Any], key: str) -> bool:
+    value = row.get(key)
+    if not isinstance(value, bool):
+        raise RowError(f"{key}: must be true or false")
+    return value
+
+
+def _scalar(row: Mapping[str, Any], key: str) -> Scalar:
+    value = row.get(key)
+    if isinstance(value, float):
+        return _number(row, key)
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    raise RowError(f"{key}: must be one value")
 
 
 def _number(row: Mapping[str, Any], key: str) -> float:

@@ -160,16 +160,85 @@ def test_later_keys_and_missing_details_are_no_damage() -> None:
         del row[name]
     expected = replace(REWARDED, checks=())
     assert rollout_of(row) == replace(rollouts([expected])[0], started_at="")
-    assert run_of({**run_row(RUN), "colour": "blue"}) == RUN
+    assert run_of({**through_json(run_row(RUN)), "colour": "blue"}) == RUN
+    older: dict[str, Any] = {"agent_source": "", "images": {}, "notes": (), "seconds": None, "interrupted": False}
+    row = {name: value for name, value in through_json(run_row(RUN)).items() if name not in older}
+    assert run_of(row) == replace(RUN, **older)
+    assert group_of({"task": "a", "variant": "", "passing": 1}).checks == ()
 
 
-@pytest.mark.parametrize("name", ["id", "band", "seed"])
+@pytest.mark.parametrize("name", ["id", "band", "seed", "group_size", "started_at", "host"])
 def test_a_run_without_what_it_needs_is_refused(name: str) -> None:
     """The missing key is named."""
     row = through_json(run_row(RUN))
     del row[name]
-    with pytest.raises(RowError, match=f"not a run: .*{name}"):
+    with pytest.raises(RowError, match=f"^{name}: must be"):
         run_of(row)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"id": None}, "id: must be text"),
+        ({"taskset": 3}, "taskset: must be text"),
+        ({"taskset_files": [1]}, "taskset_files: must be text"),
+        ({"taskset_files": "a.yaml"}, "taskset_files: must be a list"),
+        ({"group_size": "8"}, "group_size: must be a whole number from 0"),
+        ({"group_size": 10**400}, "group_size: must be a whole number from 0"),
+        ({"group_size": 0}, "group_size: must be at least 1"),
+        ({"group_size": True}, "group_size: must be a whole number"),
+        ({"concurrency": 1.5}, "concurrency: must be a whole number"),
+        ({"retries": -1}, "retries: must be a whole number from 0"),
+        ({"seed": "7"}, "seed: must be a whole number"),
+        ({"seed": 10**400}, "seed: must be a whole number"),
+        ({"images": [1]}, "images: must be an object"),
+        ({"images": {"a": 1}}, "a: must be text"),
+        ({"notes": [1]}, "notes: must be text"),
+        ({"notes": "one"}, "notes: must be a list"),
+        ({"seconds": "x"}, "seconds: must be a number"),
+        ({"seconds": float("inf")}, "seconds: must be a number"),
+        ({"interrupted": 1}, "interrupted: must be true or false"),
+        ({"agent_source": 1}, "agent_source: must be text"),
+        ({"band": [0.9, 0.1]}, "band: the lower end comes first"),
+        ({"band": [0.1, float("nan")]}, "band: must be a number"),
+        ({"band": [0.1, 2]}, r"band: must be in \[0, 1\]"),
+        ({"band": [0.1]}, "band: must be two numbers"),
+        ({"band": ["0.1", "0.9"]}, "band: must be a number"),
+        ({"band": "09"}, "band: must be a list"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_damaged_run_names_its_key(changed: dict[str, Any], message: str) -> None:
+    """No value of another kind gets into a run's record, to break a report or a resumed run later."""
+    with pytest.raises(RowError, match=f"^{message}"):
+        run_of({**through_json(run_row(RUN)), **changed})
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"task": 1}, "task: must be text"),
+        ({"params": [1]}, "params: must be an object"),
+        ({"params": {"a": [1]}}, "a: must be one value"),
+        ({"params": {"a": float("nan")}}, "a: must be a number"),
+        ({"prompt": 3}, "prompt: must be text"),
+        ({"tags": "sql"}, "tags: must be a list"),
+        ({"tags": [None]}, "tags: must be text"),
+        ({"passing": "1"}, "passing: must be a number"),
+        ({"passing": 2}, r"passing: must be in \[0, 1\]"),
+        ({"checks": {"a": 1}}, "checks: must be a list"),
+        ({"checks": [5]}, "checks: must be an object"),
+        ({"checks": [{"name": "a", "weight": float("inf")}]}, "weight: must be a number"),
+        ({"file": 3}, "file: must be text"),
+        ({"line": "3"}, "line: must be a whole number"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_damaged_group_names_its_key(changed: dict[str, Any], message: str) -> None:
+    """No value of another kind gets into a remembered group."""
+    row = {"task": "a", "variant": "", "passing": 1, "checks": []}
+    with pytest.raises(RowError, match=f"^{message}"):
+        group_of({**row, **changed})
 
 
 def test_a_group_is_remembered_without_its_taskset() -> None:
