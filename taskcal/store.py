@@ -152,16 +152,34 @@ class RunFolder:
             yield
         except OSError as error:
             raise RunFolderError(f"{self.path}/{name}: {error.strerror}") from error
-        except (RowError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (RowError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise RunFolderError(f"{self.path}/{name}: damaged: {error}") from error
 
 
 def newest(root: Path) -> RunFolder:
-    """The run that was started last below a folder. Raises RunFolderError where there is none."""
-    runs = [path.parent for path in root.glob("*/run.json")]
-    if not runs:
-        raise RunFolderError(f"no run below {root}/; name a run's folder, or make one with `taskcal run`")
-    return max((RunFolder.open(path) for path in runs), key=lambda run: run.record().started_at)
+    """The run that was started last below a folder, among those that can be read.
+
+    Raises RunFolderError where there is none, with what is wrong where none of them can be read.
+    """
+    found: list[tuple[tuple[str, int, str], Path]] = []
+    damage: list[RunFolderError] = []
+    for path in sorted(file.parent for file in root.glob("*/run.json")):
+        try:
+            found.append((_age(path), path))
+        except RunFolderError as error:
+            damage.append(error)
+    if found:
+        return RunFolder.open(max(found)[1])
+    if damage:
+        raise damage[-1]
+    raise RunFolderError(f"no run below {root}/; name a run's folder, or make one with `taskcal run`")
+
+
+def _age(path: Path) -> tuple[str, int, str]:
+    """What is larger for a newer run; `taskset.json`, written once, tells runs of one second apart."""
+    started_at = RunFolder.open(path).record().started_at
+    groups = path / "taskset.json"
+    return started_at, groups.stat().st_mtime_ns if groups.exists() else 0, path.name
 
 
 def find(run: str | None, root: Path) -> RunFolder:

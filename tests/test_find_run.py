@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,3 +39,26 @@ def test_a_run_is_found_by_id_and_by_folder(tmp_path: Path, monkeypatch: pytest.
         find("b", Path("runs"))
     with pytest.raises(RunFolderError, match=r"no run below elsewhere/"):
         find(None, Path("elsewhere"))
+
+
+@pytest.mark.parametrize("damage", ["{", "{}", "[" * 100_000], ids=["torn", "empty", "deep"])
+def test_a_damaged_run_does_not_hide_the_others(tmp_path: Path, damage: str) -> None:
+    """The newest that can be read is found, wherever a broken one stands; where none can be, the damage is said."""
+    good = made(tmp_path, "m", "2025-01-02T03:04:05Z")
+    for name in ("a", "z"):
+        (made(tmp_path, name, "2025-01-03T03:04:05Z").path / "run.json").write_text(damage)
+    assert newest(tmp_path).path == good.path
+    (good.path / "run.json").write_text(damage)
+    with pytest.raises(RunFolderError, match=r"run\.json: damaged"):
+        newest(tmp_path)
+
+
+def test_runs_of_one_second_are_told_apart(tmp_path: Path) -> None:
+    """The one whose folder was made last, whatever the names are and whichever has been written to since."""
+    first, last = (made(tmp_path, name, "2025-01-02T03:04:05Z") for name in ("b", "a"))
+    for seconds, run in ((100, first), (200, last)):
+        os.utime(run.path / "taskset.json", (seconds, seconds))
+    first.write_record(first.record())
+    assert newest(tmp_path).path == last.path
+    os.utime(first.path / "taskset.json", (200, 200))
+    assert newest(tmp_path).path == first.path
