@@ -51,6 +51,13 @@ def options(
     """Calibrate tasksets for reinforcement learning: which tasks succeed sometimes but not always."""
 
 
+def _shown(error: Exception) -> str:
+    """An error's lines for a terminal, on which the texts of strangers in them do nothing."""
+    from taskcal.report.clean import LONGEST_LINE, plain
+
+    return "\n".join(plain(line, LONGEST_LINE) for line in str(error).split("\n"))
+
+
 def main() -> None:
     """Run the command line; known errors end with their exit code and without a traceback."""
     try:
@@ -63,5 +70,5 @@ def main() -> None:
 
         if not isinstance(error, TaskcalError):
             raise
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{_shown(error)}\n")
         sys.exit(error.exit_code)

@@ -16,15 +16,16 @@ def validate(
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if there are warnings.")] = False,
 ) -> None:
     """Check that tasksets are well written; needs no container engine."""
+    from taskcal.report.clean import LONGEST_LINE, plain
     from taskcal.taskset.advice import warnings
     from taskcal.taskset.load import load
 
     taskset = load(files)
     found = warnings(taskset)
     for problem in found:
-        typer.echo(f"warning: {problem}")
+        typer.echo(plain(f"warning: {problem}", LONGEST_LINE))
     for line in _lines(taskset):
-        typer.echo(line)
+        typer.echo(plain(line, LONGEST_LINE))
     if strict and found:
         raise typer.Exit(1)
 

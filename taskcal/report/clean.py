@@ -6,6 +6,8 @@ import re
 import unicodedata
 
 ELLIPSIS = "…"
+LONGEST_LINE = 2_000
+"""Characters of a message that must be read whole: a line beyond it is no message any more."""
 
 _SEQUENCES = re.compile(
     r"""
