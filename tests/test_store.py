@@ -197,6 +197,7 @@ def test_a_file_in_the_way_is_one_line(tmp_path: Path, run: RunFolder) -> None:
         ("run.json", None, r"run\.json: No such file"),
         ("rollouts.jsonl", None, r"rollouts\.jsonl: No such file"),
     ],
+    ids=lambda text: str(text)[:40],
 )
 def test_a_damaged_file_is_named(run: RunFolder, name: str, text: str | None, message: str) -> None:
     """Whatever of the folder is broken or gone, the error says which file, in one line."""

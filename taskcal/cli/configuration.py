@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taskcal.errors import InputError, Problem
+from taskcal.errors import InputError, Problem, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +39,7 @@ KINDS: dict[str, type | tuple[type, ...]] = {
 }
 
 
+TOO_DEEP = "nested too deep"
 LEAST = {"group_size": 1, "concurrency": 1, "retries": 0, "max_lost": 0}
 """The bounds that the options of the same names have."""
 
@@ -64,6 +65,8 @@ def _read_yaml(path: Path) -> object:
 
     try:
         return yaml.safe_load(path.read_text()) or {}
+    except RecursionError as error:
+        raise _problem(path, "", TOO_DEEP) from error
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise _problem(path, "", " ".join(str(error).split())) from error
 
@@ -72,10 +75,14 @@ def _read_toml(path: Path) -> object:
     import tomllib
 
     try:
-        tool = tomllib.loads(path.read_text()).get("tool")
+        tool = tomllib.loads(path.read_text()).get("tool", {})
+    except RecursionError as error:
+        raise _problem(path, "", TOO_DEEP) from error
     except (OSError, ValueError) as error:
         raise _problem(path, "", str(error)) from error
-    return tool.get("taskcal") if isinstance(tool, dict) else None
+    if not isinstance(tool, dict):
+        raise _problem(path, "tool", "must be a table")
+    return tool.get("taskcal")
 
 
 def _checked(path: Path, found: object) -> Configuration:
@@ -100,6 +107,22 @@ def _check(path: Path, key: str, value: object) -> None:
         raise _problem(path, key, f"must be at least {LEAST[key]}")
     if key == "max_lost" and isinstance(value, int | float) and value > 1:
         raise _problem(path, key, "must be at most 1")
+    if isinstance(value, str):
+        _check_text(path, key, value)
+
+
+def _check_text(path: Path, key: str, value: str) -> None:
+    """Refuse here what the option of the same name would refuse, so that the file is named, not an option."""
+    from taskcal.cli.parse import band
+    from taskcal.core.gate import FailOn
+
+    if key == "fail_on" and value not in set(FailOn):
+        raise _problem(path, key, f"{value!r} must be one of {', '.join(FailOn)}")
+    if key == "band":
+        try:
+            band(value)
+        except UsageError as error:
+            raise _problem(path, key, str(error).removeprefix("--band ")) from error
 
 
 def _relative(path: Path) -> str:

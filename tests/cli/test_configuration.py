@@ -115,11 +115,17 @@ def test_an_agent_file_is_found_beside_the_configuration(project: Path, monkeypa
         ("max_lost: .nan\n", "max_lost: must be at least 0"),
         ("max_lost: 20\n", "max_lost: must be at most 1"),
         ("3: x\n", "3: unknown setting"),
+        ("fail_on: sometimes\n", "fail_on: 'sometimes' must be one of never, flagged"),
+        ("band: wide\n", "band: wide: two numbers with a comma between them, such as 0.05,0.75"),
+        ("band: 0.9,0.1\n", "band: 0.9,0.1: both ends lie in [0, 1], the lower one first"),
+        ("band: 0.1,.nan\n", "band: 0.1,.nan: two numbers"),
+        ("agent: " + "[" * 100_000, "nested too deep"),
         ("- agent: x\n", "must be a map of settings"),
         ("just text\n", "must be a map of settings"),
         ("agent: [\n", "while parsing a flow node"),
         ("a: !!python/object:os.system x\n", "could not determine a constructor"),
     ],
+    ids=lambda text: text[:40],
 )
 def test_a_mistake_is_one_line_with_its_place(
     project: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
@@ -137,9 +143,14 @@ def test_a_mistake_is_one_line_with_its_place(
     ("text", "message"),
     [
         ("[tool.taskcal\n", "pyproject.toml: Expected"),
+        ("tool = 3\n", "pyproject.toml: tool: must be a table"),
+        ("[tool.taskcal]\nagent = " + "[" * 100_000, "pyproject.toml: nested too deep"),
+        ("[tool.taskcal]\nfail_on = 'all'\n", "pyproject.toml: fail_on: 'all' must be one of never, flagged"),
+        ("[tool.taskcal]\nband = '1'\n", "pyproject.toml: band: 1: two numbers"),
         ("[tool]\ntaskcal = 5\n", "pyproject.toml: must be a map of settings"),
         ("[tool.taskcal]\nband = 0.5\n", "pyproject.toml: band: 0.5 does not fit here"),
     ],
+    ids=lambda text: text[:40],
 )
 def test_a_mistake_in_toml_is_named_too(
     project: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
