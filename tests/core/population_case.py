@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,6 @@ from taskcal.core.calibrate import Band, Verdict
 from taskcal.core.prior import Grid
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Callable, Sequence
 
 BAND = Band()
@@ -57,11 +57,16 @@ def density(name: str, rate: float) -> float:
     )
 
 
-def draw(name: str, count: int, random: random.Random) -> list[float]:
+def seeded(seed: object) -> random.Random:
+    """The same chance every time."""
+    return random.Random(str(seed))  # noqa: S311 - a simulation, no secret
+
+
+def draw(name: str, count: int, seed: int) -> list[float]:
     """The true rates of so many tasks."""
-    parts = POPULATIONS[name]
-    chosen = random.choices(parts, [part[0] for part in parts], k=count)
-    return [low + (high - low) * random.betavariate(a, b) for _, a, b, low, high in chosen]
+    parts, chance = POPULATIONS[name], seeded(f"{name}/{seed}")
+    chosen = chance.choices(parts, [part[0] for part in parts], k=count)
+    return [low + (high - low) * chance.betavariate(a, b) for _, a, b, low, high in chosen]
 
 
 def average(grid: Grid, value: Callable[[float], float]) -> float:

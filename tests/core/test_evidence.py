@@ -1,4 +1,4 @@
-"""What any verdict must cost: distances between rates, the fewest rollouts, and the shortest runs that say something."""
+"""What any verdict must cost: distances between rates, the fewest rollouts, and the shortest runs that tell."""
 
 from __future__ import annotations
 
