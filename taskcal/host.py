@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import json
+import math
 import os
 import platform
 import shlex
@@ -30,8 +31,11 @@ if TYPE_CHECKING:
 _SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 _DOCKER_SOCKET = Path("/var/run/docker.sock")
 _SEARCH_MEMORY = 2 * 1024**3
+_SEARCH_WAIT = 60.0
 _SEARCH = f"""
 import json, re, resource, sys
+cpu = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
 resource.setrlimit(resource.RLIMIT_AS, ({_SEARCH_MEMORY}, {_SEARCH_MEMORY}))
 pattern, text = json.load(sys.stdin)
 try:
@@ -220,12 +224,13 @@ def start_dockerd(log: Path) -> Daemon:
 def search_within(pattern: str, text: str, seconds: float) -> bool | None:
     """Whether `pattern` (Python's `re`, unanchored) occurs in `text`; None where the answer took too long or too much.
 
-    A separate process, because `re` cannot be stopped and patterns come from strangers. The caller cuts `text` to
-    1 MiB. Raises ValueError where `pattern` is no regular expression.
+    A separate process, because `re` cannot be stopped and patterns come from strangers. `seconds`, rounded up, are of
+    its own CPU, so that a busy machine changes no answer; only beyond 30 times that, or a minute, is it given up. The
+    caller cuts `text` to 1 MiB. Raises ValueError where `pattern` is no regular expression.
     """
-    command = [sys.executable, "-I", "-S", "-c", _SEARCH]
+    command = [sys.executable, "-I", "-S", "-c", _SEARCH, str(math.ceil(seconds))]
     try:
-        done = run(command, seconds=seconds, stdin=json.dumps([pattern, text]))
+        done = run(command, seconds=max(seconds, min(30 * seconds, _SEARCH_WAIT)), stdin=json.dumps([pattern, text]))
     except TimeoutError:
         return None
     if done.status == 2:

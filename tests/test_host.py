@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -134,6 +136,24 @@ def test_search_reads_a_whole_mebibyte() -> None:
 def test_a_catastrophic_pattern_is_stopped() -> None:
     """A pattern that would run for years has no answer instead of a wrong one."""
     assert host.search_within(r"(a+)+$", "a" * 64 + "b", 0.5) is None
+
+
+def test_a_slow_start_is_not_a_slow_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine the search waits for its turn; only its own work counts, so a match stays a match."""
+    program = tmp_path / "python"
+    program.write_text(f'#!/bin/sh\nsleep 1\nexec {shlex.quote(sys.executable)} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    assert host.search_within("a", "a", 0.5) is True
+
+
+def test_a_search_that_never_ends_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that does not get any CPU: the wait has an end of its own."""
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\nexec tail -f /dev/null\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    assert host.search_within("a", "a", 0.02) is None
 
 
 def test_a_broken_pattern_is_the_callers_mistake() -> None:
