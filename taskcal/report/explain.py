@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 NAME_LENGTH = 60
 NAMED = 3
+RESUME = "resume the run (`taskcal run --resume RUN`)"
+"""Runs again what was lost or not yet run; not after a change of the taskset or the agent, which is a new run."""
 
 STOP_ADVICE = MappingProxyType(
     {
@@ -34,16 +36,16 @@ STOP_ADVICE = MappingProxyType(
 
 LOST_ADVICE = MappingProxyType(
     {
-        Boundary.ENGINE: "see what `taskcal doctor` says of the container engine, then resume the run",
-        Boundary.IMAGE: "build or pull the image that the reason names; `taskcal doctor` knows how",
+        Boundary.ENGINE: f"see what `taskcal doctor` says of the container engine, then {RESUME}",
+        Boundary.IMAGE: f"build or pull the image that the reason names (`taskcal doctor` knows how), then {RESUME}",
         Boundary.SETUP: "see to what the reason names: a script of the environment, or what this run allows",
         Boundary.SERVICE: "mend the service that the reason names: its command, its ready script or its memory",
         Boundary.SANDBOX: "raise the environment's memory, or lower --concurrency where the machine was short of it",
         Boundary.AGENT_INSTALL: "mend the agent's install script, or bring its program into the image",
-        Boundary.PROVIDER: "check the model's endpoint, key and rate limit, or lower --concurrency, then resume",
+        Boundary.PROVIDER: f"check the model's endpoint, key and rate limit, or lower --concurrency, then {RESUME}",
         Boundary.GRADER: "mend the grader: its grader.log in the run's folder shows what it printed",
-        Boundary.CANCELLED: "resume the run: it was stopped before this task was measured",
-        Boundary.UNKNOWN: "run it once more; if it is lost again, the reason is worth a bug report",
+        Boundary.CANCELLED: f"{RESUME}: it was stopped before this task was measured",
+        Boundary.UNKNOWN: f"{RESUME}; if it is lost again, the reason is worth a bug report",
     }
 )
 
@@ -167,7 +169,7 @@ def _from_checks(calibration: Calibration) -> str:
 
 def _from_losses(calibration: Calibration) -> str:
     if not calibration.lost_by:
-        return "change what the reason names, or resume the run if it was cut short"
+        return f"{RESUME} if it was cut short, else change what the reason names"
     boundary = max(calibration.lost_by, key=lambda name: calibration.lost_by[name])
     return LOST_ADVICE[Boundary(boundary)]
 
@@ -176,7 +178,7 @@ def _from_strength(calibration: Calibration) -> str:
     if calibration.strength is not Strength.LEANING:
         return ""
     if _shaken(calibration):
-        return "run the lost rollouts again before acting on this"
+        return f"{RESUME} for the lost rollouts before acting on this"
     return "measure it with a larger --group-size before acting on this"
 
 

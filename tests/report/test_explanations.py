@@ -67,7 +67,7 @@ def test_lost_rollouts_that_could_change_a_verdict_are_said() -> None:
     found = calibration(record("a"), [NONE] * 60 + [lost()] * 20)
     assert found.strength is Strength.LEANING
     assert "the 20 lost rollouts could change the verdict" in explain.why(found)
-    assert explain.advice(found).startswith("run the lost rollouts again")
+    assert explain.advice(found).startswith("resume the run (`taskcal run --resume RUN`) for the lost rollouts before")
 
 
 @pytest.mark.parametrize(
@@ -94,6 +94,13 @@ def test_every_boundary_has_its_advice(boundary: Boundary) -> None:
     why, advice = told(lost(boundary, "it broke"), lost(boundary, "it broke"))
     assert why == f"{boundary.value}: it broke"
     assert advice == explain.LOST_ADVICE[boundary]
+
+
+def test_resuming_is_advised_where_it_can_help() -> None:
+    """It runs again what our side lost; what only a change of the taskset or the agent mends is a new run."""
+    helps = {boundary for boundary in Boundary if explain.RESUME in explain.LOST_ADVICE[boundary]}
+    ours = {Boundary.ENGINE, Boundary.PROVIDER, Boundary.CANCELLED, Boundary.UNKNOWN}
+    assert helps == {*ours, Boundary.IMAGE}
 
 
 def test_a_task_that_was_not_run() -> None:
