@@ -4,8 +4,10 @@ Whose failure is what:
 
     a `run` check ends with another status than 0      score 0, with status and last words as the note
     a check is still running at its timeout            score 0, noted; what it left is killed
+    a check `alone` kills everything, itself included   score 0, noted: it is there for the agent's code
+    a service has ended by the time it is asked        score 0 for its checks, with its last words
     `score: stdout`, status 0, last line no number     lost at the grader: it did not say what it is there to say
-    the grader's one script prints no scores           lost at the grader, likewise
+    the grader's one script prints no scores           lost at the grader, likewise; 0 where it ran out of time
     a regular expression takes too long                score 0, noted
     the driver itself cannot run or does not finish    lost at the grader
 
@@ -15,7 +17,7 @@ A status of 126 or 127 is a score of 0 as well: it is as often the agent's missi
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from taskcal.core.grade import (
@@ -31,7 +33,7 @@ from taskcal.core.grade import (
 )
 from taskcal.core.rollout import CheckResult
 from taskcal.core.task import AnswerProbe, FileProbe, RunProbe, ScoreBy
-from taskcal.errors import GraderLost
+from taskcal.errors import GraderLost, SandboxLost
 from taskcal.grading_driver import (
     ABSENT,
     NOT_A_FILE,
@@ -47,6 +49,7 @@ from taskcal.grading_driver import (
 )
 from taskcal.host import search_within
 from taskcal.sandbox import ANSWER_FILE, ROOT_USER, Ending, Script
+from taskcal.sandbox.scripts import make_way, start_again
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,8 +60,9 @@ if TYPE_CHECKING:
 
 REGEX_SECONDS = 2.0
 REGEX_TEXT = 1024 * 1024
-SLACK_SECONDS = 60.0
-READY_TRIES = 300
+SCORES_LIMIT = 1024 * 1024
+KILLED = 137
+SLACK_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ class Batch:
     names: tuple[str, ...]
     jobs: tuple[Job, ...]
     first: bool = False
+    alone: bool = False
 
 
 ANSWER_JOB = "\0answer"
@@ -88,7 +93,8 @@ def grade(sandbox: Sandbox, group: Group, stop: Stop) -> Judgement:
     """Stop the agent, run every check, and combine. Raises GraderLost, or what the sandbox raises when it dies."""
     task = group.task
     if task.grader.files:
-        sandbox.run(Script(STOP_EVERYTHING, SLACK_SECONDS, user=ROOT_USER, hidden=True))
+        way = make_way(tuple(copy.destination for copy in task.grader.files))
+        sandbox.run(Script(STOP_EVERYTHING + way, SLACK_SECONDS, user=ROOT_USER, hidden=True))
         sandbox.put(task.grader.files)
     records: dict[str, Record] = {}
     for batch in batches(task.grader, task.timeouts.grader):
@@ -105,7 +111,7 @@ def batches(grader: Grader, timeout: float) -> tuple[Batch, ...]:
     """The execs of a grading: the sandbox's shared one first, then one for each service, then the checks alone."""
     shared: list[tuple[str, Job]] = [(ANSWER_JOB, FileJob(ANSWER_FILE, links=False))]
     if grader.run:
-        shared.append((SCRIPT_JOB, ScriptJob(grader.run, timeout)))
+        shared.append((SCRIPT_JOB, ScriptJob(grader.run, timeout, limit=SCORES_LIMIT)))
     services: dict[str, list[tuple[str, Job]]] = {}
     alone: list[tuple[str, Job]] = []
     for check in grader.checks:
@@ -120,21 +126,8 @@ def batches(grader: Grader, timeout: float) -> tuple[Batch, ...]:
     return (
         _batch("", shared, first=True),
         *(_batch(service, jobs) for service, jobs in services.items()),
-        *(_batch("", [job]) for job in alone),
+        *(replace(_batch("", [job]), alone=True) for job in alone),
     )
-
-
-def start_again(start: str, ready: str) -> str:
-    """What `start` had started died with the agent's processes: run it again, without judging how that goes.
-
-    Where the agent broke what `start` needs, the checks will find it broken; that is the agent's doing, not a lost
-    rollout.
-    """
-    text = f"( {start}\n) >/dev/null 2>&1 </dev/null\n" if start.strip() else ""
-    if ready.strip():
-        text += f"tries=0; until ( {ready}\n) >/dev/null 2>&1 </dev/null || [ $tries -ge {READY_TRIES} ]\n"
-        text += "do tries=$((tries + 1)); sleep 0.2; done\n"
-    return text
 
 
 def _batch(service: str, jobs: Sequence[tuple[str, Job]], *, first: bool = False) -> Batch:
@@ -150,7 +143,15 @@ def _run(sandbox: Sandbox, batch: Batch, before: str, env: Mapping[str, str]) ->
         hidden=True,
         service=batch.service,
     )
-    result = sandbox.run(script, limit=output_bound(batch.jobs))
+    try:
+        result = sandbox.run(script, limit=output_bound(batch.jobs))
+    except SandboxLost:
+        words = sandbox.service_ended(batch.service) if batch.service else None
+        if words is None:
+            raise
+        return _all_failed(batch, f"service {batch.service} had ended: {words}")
+    if batch.alone and result.exit_code == KILLED:
+        return _all_failed(batch, "killed, with everything around it")
     if result.ending is not Ending.EXITED:
         raise GraderLost(f"grading did not finish ({result.ending.value}): {result.tail}")
     records = parse(result.stdout, len(batch.jobs)) if result.ok else None
@@ -158,6 +159,10 @@ def _run(sandbox: Sandbox, batch: Batch, before: str, env: Mapping[str, str]) ->
         where = f"service {batch.service}" if batch.service else "the sandbox"
         raise GraderLost(f"the checks could not run in {where} (exit {result.exit_code}): {result.tail}")
     return dict(zip(batch.names, records, strict=True))
+
+
+def _all_failed(batch: Batch, note: str) -> dict[str, Record]:
+    return dict.fromkeys(batch.names, Record(KILLED, late=False, size=0, stdout=b"", stderr=note.encode()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +220,10 @@ def _answer(record: Record) -> str | None:
 
 
 def _scripted(record: Record, grader: Grader) -> dict[str, float]:
+    if record.late:
+        return {check.name: 0.0 for check in grader.checks}
     scores = scores_on_last_line(record.stdout.decode(errors="replace"))
-    if scores is None or record.late:
+    if scores is None:
         raise GraderLost(f"the grader's script printed no scores (exit {record.status}): {record.tail}")
     missing = [check.name for check in grader.checks if _is_scripted(check) and check.name not in scores]
     if missing:

@@ -22,16 +22,19 @@ HEAD = re.compile(rb"%s( [0-9]{1,18}){6}" % MARK.encode())
 NOT_A_FILE = 3
 ABSENT = 4
 
+OWN = "TASKCAL_"
+"""What `@` stands for below: a prefix that no param can have, so that no variable here replaces a param in a check."""
+
 STOP_EVERYTHING = """{ kill -9 -1; kill -9 -1; } 2>/dev/null
-tries=0
-while [ $tries -lt 20000 ]; do
-  tries=$((tries + 1)); count=0; newborn=0
-  for p in /proc/[0-9]*; do
-    count=$((count + 1)); [ "${p#/proc/}" -gt $$ ] && newborn=1
+@tries=0
+while [ $@tries -lt 20000 ]; do
+  @tries=$((@tries + 1)); @count=0; @newborn=0
+  for @p in /proc/[0-9]*; do
+    @count=$((@count + 1)); [ "${@p#/proc/}" -gt $$ ] && @newborn=1
   done
-  [ $count$newborn = 31 ] && break
+  [ $@count$@newborn = 31 ] && break
 done
-"""
+""".replace("@", OWN)
 """Kills all but the first process, then waits until only that one, its new child and this shell are there.
 
 The killed count against the pids limit until the first process has reaped them, and without its child it would start
@@ -39,69 +42,80 @@ one in the middle of the checks, where the sweeps would hunt it.
 """
 
 PRELUDE = """umask 077
-room={room}
-mkdir "$room" 2>/dev/null || {{ mkdir -p /run && mkdir "$room"; }} || exit 97
-keep=" $$ "
-for p in /proc/[0-9]*; do keep="$keep${{p#/proc/}} "; done
+@room={room}
+mkdir "$@room" 2>/dev/null || {{ mkdir -p /run && mkdir "$@room"; }} || exit 97
+@keep=" $$ "
+for @p in /proc/[0-9]*; do @keep="$@keep${{@p#/proc/}} "; done
 sweep() {{
-  tries=0; again=1
-  while [ $again = 1 ] && [ $tries -lt 50 ]; do
-    again=0; tries=$((tries + 1))
-    for p in /proc/[0-9]*; do
-      p=${{p#/proc/}}
-      case "$keep" in *" $p "*) continue ;; esac
-      read -r line <"/proc/$p/stat" || continue
-      line=${{line##*) }}; state=${{line%% *}}; line=${{line#? }}; up=${{line%% *}}
-      [ "$state" = Z ] && continue
-      case "$up" in 0|1|$$) ;; *) case "$keep" in *" $up "*) keep="$keep$p "; continue ;; esac ;; esac
-      kill -9 "$p" && again=1
+  @tries=0; @again=1
+  while [ $@again = 1 ] && [ $@tries -lt 50 ]; do
+    @again=0; @tries=$((@tries + 1))
+    for @p in /proc/[0-9]*; do
+      @p=${{@p#/proc/}}
+      case "$@keep" in *" $@p "*) continue ;; esac
+      read -r @line <"/proc/$@p/stat" || continue
+      @line=${{@line##*) }}; @state=${{@line%% *}}; @line=${{@line#? }}; @up=${{@line%% *}}
+      [ "$@state" = Z ] && continue
+      case "$@up" in 0|1|$$) ;; *) case "$@keep" in *" $@up "*) @keep="$@keep$@p "; continue ;; esac ;; esac
+      kill -9 "$@p" && @again=1
     done
   done
 }} 2>/dev/null
 check() {{
-  ( umask 022; exec setsid sh "$room/$1.sh" ) >"$room/$1.out" 2>"$room/$1.err" </dev/null & pid=$!
-  ( sleep "$2"; : >"$room/$1.late"; kill -9 -"$pid"; kill -9 "$pid" ) >/dev/null 2>&1 & watch=$!
-  wait "$pid"; echo $? >"$room/$1.status"
-  kill -9 "$watch"; wait "$watch"; sweep
+  ( umask 022; exec setsid sh "$@room/$1.sh" ) >"$@room/$1.out" 2>"$@room/$1.err" </dev/null & @pid=$!
+  ( sleep "$2"; : >"$@room/$1.late"; kill -9 -"$@pid"; kill -9 "$@pid" ) >/dev/null 2>&1 & @watch=$!
+  wait "$@pid"; echo $? >"$@room/$1.status"
+  kill -9 "$@watch"; wait "$@watch"; sweep
 }} 2>/dev/null
-measure() {{ size=0; [ ! -s "$1" ] || size=$(wc -c <"$1"); n=$size; [ "$n" -le "$2" ] || n=$2; }} 2>/dev/null
+measure() {{ @size=0; [ ! -s "$1" ] || @size=$(wc -c <"$1"); @n=$@size; [ "$@n" -le "$2" ] || @n=$2; }} 2>/dev/null
 record() {{
-  status=; late=0; [ -e "$room/$1.late" ] && late=1
-  read -r status <"$room/$1.status"
-  measure "$room/$1.err" {output_limit}; err=$n
-  measure "$room/$1.out" {output_limit}; out=$n
-  printf '{mark} %s %s %s %s %s %s\\n' "$1" "${{status:-255}}" "$late" "$size" "$out" "$err"
-  [ "$out" = 0 ] || tail -c "$out" "$room/$1.out"
-  [ "$err" = 0 ] || tail -c "$err" "$room/$1.err"
+  @status=; @late=0; [ -e "$@room/$1.late" ] && @late=1
+  read -r @status <"$@room/$1.status"
+  measure "$@room/$1.err" {output_limit}; @err=$@n
+  measure "$@room/$1.out" "$2"; @out=$@n
+  printf '{mark} %s %s %s %s %s %s\\n' "$1" "${{@status:-255}}" "$@late" "$@size" "$@out" "$@err"
+  [ "$@out" = 0 ] || tail -c "$@out" "$@room/$1.out"
+  [ "$@err" = 0 ] || tail -c "$@err" "$@room/$1.err"
   printf '\\n'
+}}
+foreign_link() {{
+  @rest=${{1#/}}; @path=
+  while [ -n "$@rest" ]; do
+    @path=$@path/${{@rest%%/*}}
+    case "$@rest" in */*) @rest=${{@rest#*/}} ;; *) @rest= ;; esac
+    [ -L "$@path" ] && [ -z "$(find "$@path" -maxdepth 0 -user 0 2>/dev/null)" ] && return 0
+  done
+  return 1
 }}
 file() {{
-  status=0; n=0; size=0
-  if [ -L "$2" ] && [ "$3" = nolink ]; then status={absent}
+  @status=0; @n=0; @size=0
+  if [ -L "$2" ] && [ "$3" = nolink ]; then @status={absent}
+  elif foreign_link "$2"; then @status={not_a_file}
   elif [ -f "$2" ]; then measure "$2" {file_limit}
-  elif [ -e "$2" ] || [ -L "$2" ]; then status={not_a_file}
-  else status={absent}; fi
-  printf '{mark} %s %s 0 %s %s 0\\n' "$1" "$status" "$size" "$n"
-  [ "$n" = 0 ] || head -c "$n" "$2"
+  elif [ -e "$2" ] || [ -L "$2" ]; then @status={not_a_file}
+  else @status={absent}; fi
+  printf '{mark} %s %s 0 %s %s 0\\n' "$1" "$@status" "$@size" "$@n"
+  [ "$@n" = 0 ] || head -c "$@n" "$2"
   printf '\\n'
 }}
-"""
+""".replace("@", OWN)
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptJob:
-    """A script to run, for at most `timeout` seconds."""
+    """A script to run, for at most `timeout` seconds; the last `limit` bytes of its output come back."""
 
     source: str
     timeout: float
+    limit: int = OUTPUT_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
 class FileJob:
     """A regular file to read, up to 1 MiB, before any script runs; anything else at its path is never opened.
 
-    A link is followed, unless `links` is False: a link that the agent made could name a file that only the grader may
-    read.
+    A link is followed only where root made it, and not at all where `links` is False: one of the agent's could name a
+    file that only the grader may read.
     """
 
     path: str
@@ -142,10 +156,10 @@ def drive(jobs: tuple[Job, ...], nonce: str, before: str) -> str:
     files = [(index, job) for index, job in enumerate(jobs) if isinstance(job, FileJob)]
     lines = [
         *(f"file {index} {shlex.quote(job.path)} {'any' if job.links else 'nolink'}" for index, job in files),
-        *(f'printf %s {shlex.quote(job.source)} >"$room/{index}.sh"' for index, job in scripts),
+        *(f'printf %s {shlex.quote(job.source)} >"${OWN}room/{index}.sh"' for index, job in scripts),
         *(f"check {index} {math.ceil(job.timeout)}" for index, job in scripts),
-        *(f"record {index}" for index, _ in scripts),
-        'rm -rf "$room"',
+        *(f"record {index} {job.limit}" for index, job in scripts),
+        f'rm -rf "${OWN}room"',
         "exit 0",
     ]
     return before + prelude + "\n".join(lines) + "\n"
@@ -158,7 +172,7 @@ def seconds(jobs: tuple[Job, ...]) -> float:
 
 def output_bound(jobs: tuple[Job, ...]) -> int:
     """Bytes that the driver can print for these jobs at most."""
-    return sum((FILE_LIMIT if isinstance(job, FileJob) else 2 * OUTPUT_LIMIT) + 200 for job in jobs)
+    return sum((FILE_LIMIT if isinstance(job, FileJob) else job.limit + OUTPUT_LIMIT) + 200 for job in jobs)
 
 
 def parse(output: bytes, count: int) -> tuple[Record, ...] | None:

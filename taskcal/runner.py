@@ -13,7 +13,7 @@ from taskcal.agents import Attempt
 from taskcal.core.plan import rollout_seed
 from taskcal.core.rollout import Graded, Lost, Rollout, Timing, Usage
 from taskcal.errors import Boundary, CancelledLost, LostError, UsageError
-from taskcal.grading import grade
+from taskcal.grading import Judgement, grade
 from taskcal.sandbox.container import Order, open_sandbox
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ def _attempt(planned: PlannedRollout, context: Context, draft: _Draft) -> Graded
             draft.acted = _act(sandbox, planned, context)
         with draft.timed("grade"):
             judgement = grade(sandbox, planned.group, draft.acted.stop)
+        judgement = redacted(judgement, context.agent)
         draft.answer = judgement.answer
         context.log_path(planned.id, "grader.log").write_text(judgement.log, encoding="utf-8")
         if context.keep(planned.id, judgement.graded):
@@ -133,6 +134,14 @@ def _attempt(planned: PlannedRollout, context: Context, draft: _Draft) -> Graded
         with draft.timed("close"):
             sandbox.finish()
             sandbox.close()
+
+
+def redacted(judgement: Judgement, agent: Agent) -> Judgement:
+    """A judgement without the agent's secrets, which it may have written into its answer or into a file."""
+    graded = judgement.graded
+    checks = tuple(replace(check, note=agent.redact(check.note)) for check in graded.checks)
+    answer = None if judgement.answer is None else agent.redact(judgement.answer)
+    return Judgement(replace(graded, checks=checks), answer, agent.redact(judgement.log))
 
 
 def _order(planned: PlannedRollout, context: Context) -> Order:

@@ -49,6 +49,10 @@ class FakeEngine:
         self.containers.add(f"{image}-{len(self.calls)}")
         return f"{image}-{len(self.calls)}"
 
+    def is_running(self, container: str) -> bool | None:  # noqa: ARG002 - the protocol's
+        """Gone: what raises here raises for good."""
+        return None
+
     def start(self, container: str) -> None:
         """Start it."""
         assert container in self.containers

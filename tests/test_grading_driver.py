@@ -24,6 +24,7 @@ from taskcal.grading_driver import (
     parse,
     seconds,
 )
+from taskcal.sandbox.scripts import setup_script, start_again, started
 from tests.fake_engine import record
 
 if TYPE_CHECKING:
@@ -131,9 +132,9 @@ def test_the_driver_runs_each_job_once() -> None:
     lines = drive(jobs, "abc123", "BEFORE\n").splitlines()
     assert lines[0] == "BEFORE"
     told = [line for line in lines if re.match(r"(file|check|record) \d", line)]
-    assert told == ["file 0 /a nolink", "file 2 /b any", "check 1 2", "check 3 30", "record 1", "record 3"]
-    assert lines[-2:] == ['rm -rf "$room"', "exit 0"]
-    assert "room=/run/taskcal-abc123" in lines
+    assert told == ["file 0 /a nolink", "file 2 /b any", "check 1 2", "check 3 30", "record 1 8192", "record 3 8192"]
+    assert lines[-2:] == ['rm -rf "$TASKCAL_room"', "exit 0"]
+    assert "TASKCAL_room=/run/taskcal-abc123" in lines
 
 
 def test_time_and_output_are_bounded() -> None:
@@ -158,3 +159,18 @@ def test_time_and_output_are_bounded() -> None:
 def test_a_tail_is_one_line(stdout: bytes, stderr: bytes, tail: str) -> None:
     """Standard error first, since it holds the reason; at most 200 characters."""
     assert Record(1, late=False, size=0, stdout=stdout, stderr=stderr).tail == tail
+
+
+def test_no_variable_of_ours_replaces_a_param() -> None:
+    """Every variable that the surrounding shell texts assign begins with a prefix that no param can have."""
+    texts = (
+        drive((ScriptJob("true", 1.0), FileJob("/a")), "abc123", STOP_EVERYTHING),
+        start_again("true", "true"),
+        started("true", "true"),
+        setup_script("true", ("/data",)),
+    )
+    for text in texts:
+        assigned = re.findall(r"(?:^|[\s;{&|(])([A-Za-z_]\w*)=", text)
+        assigned += re.findall(r"(?:\bfor|read -r) (\w+)", text)
+        assert assigned
+        assert {name for name in assigned if not name.startswith("TASKCAL_")} == set()

@@ -59,6 +59,10 @@ class Typist:
     network: Network | None = None
     attempts: list[Attempt] = field(default_factory=list)
 
+    def redact(self, text: str) -> str:
+        """It has one secret."""
+        return text.replace("hunter2", "[KEY]")
+
     def refusal(self, task: Task) -> str | None:
         """Nothing: it attempts everything."""
         return None if task.id else "no task"

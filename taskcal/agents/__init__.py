@@ -64,6 +64,10 @@ class Agent(Protocol):
         """Why this agent cannot attempt a task at all, or None."""
         ...
 
+    def redact(self, text: str) -> str:
+        """A text without the agent's secrets."""
+        ...
+
     def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:
         """Attempt the task. Raises a LostError where our side broke; the agent's own failures are stops."""
         ...

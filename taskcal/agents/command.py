@@ -66,6 +66,11 @@ class CommandAgent:
         """A command can attempt every task."""
         return None
 
+    def redact(self, text: str) -> str:
+        """A text with each of the file's secrets replaced by its name."""
+        held = {name: os.environ[name] for name in self.spec.secrets if os.environ.get(name)}
+        return Redactor(held, lambda _: None).clean(text.encode()).decode(errors="replace")
+
     def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:
         """Run the command once, its output streamed to the log with every secret replaced."""
         spec, environment = self.spec, attempt.group.task.environment

@@ -63,15 +63,35 @@ def stop_of(result: ScriptResult) -> Stop:
     return Stop.FINISHED if result.ok else Stop.CRASHED
 
 
+class Player:
+    """What the agents here share: nothing to install, no timeout or network of their own, no secrets."""
+
+    @property
+    def install(self) -> str:
+        """Nothing."""
+        return ""
+
+    @property
+    def timeout(self) -> float | None:
+        """The task's own."""
+        return None
+
+    @property
+    def network(self) -> Network | None:
+        """The task's own."""
+        return None
+
+    def redact(self, text: str) -> str:
+        """There is nothing to hide."""
+        return text
+
+
 @dataclass(frozen=True)
-class Noop:
+class Noop(Player):
     """Ends at once: what a task gives to nobody."""
 
     name: str = "noop"
     about: str = "does nothing: every reward is the unchanged state's"
-    install: str = ""
-    timeout: float | None = None
-    network: Network | None = None
 
     def refusal(self, task: Task) -> str | None:  # noqa: ARG002 - the protocol's
         """Nothing can be done to every task."""
@@ -83,14 +103,11 @@ class Noop:
 
 
 @dataclass(frozen=True)
-class Oracle:
+class Oracle(Player):
     """Plays the first solution: what a task gives to somebody who knows."""
 
     name: str = "oracle"
     about: str = "plays each task's first solution: every task should pass"
-    install: str = ""
-    timeout: float | None = None
-    network: Network | None = None
 
     def refusal(self, task: Task) -> str | None:
         """A task without a solution cannot be played."""
@@ -102,12 +119,10 @@ class Oracle:
 
 
 @dataclass(frozen=True)
-class Simulated:
+class Simulated(Player):
     """Plays a solution with a known probability per task, else a wrong answer or nothing; seeded."""
 
     spec: SimulatedSpec
-    install: str = ""
-    network: Network | None = None
     about: str = "no model: plays declared solutions with set probabilities, to try out taskcal"
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import platform
 import secrets
@@ -14,11 +13,12 @@ import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from taskcal import __version__
+from taskcal.cli.digests import agent_digest, taskset_digest
 from taskcal.cli.progress import Progress, make_progress
 from taskcal.cli.publish import publish
 from taskcal.cli.resume import command_to_resume, refuse_differences, remaining
@@ -28,9 +28,9 @@ from taskcal.core.rollout import Graded, Lost, Rollout, RolloutId
 from taskcal.core.rows import group_record
 from taskcal.core.run import RunRecord
 from taskcal.engines.local import LocalThreads
+from taskcal.errors import Boundary, LostError
 from taskcal.prepare import prepare_group
 from taskcal.runner import Context, run_plan, run_rollout
-from taskcal.sandbox.archive import digest, pack
 from taskcal.sandbox.docker import DockerEngine
 from taskcal.sandbox.images import Images, PreparedImages
 from taskcal.sandbox.scope import RunScope
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from taskcal.cli.options import Request
     from taskcal.core.plan import PlannedRollout
     from taskcal.core.rollout import GroupId
-    from taskcal.core.task import FileCopy, Group, Task
+    from taskcal.core.task import Group
 
 PREPARERS = 4
 END_SECONDS = 5.0
@@ -82,7 +82,7 @@ def measure(request: Request) -> int:
         folder.write_record(final)
         calibrations = publish(folder, as_json=request.as_json)
         _say_how_to_go_on(run, interrupted=interrupted)
-        return int(exit_code(calibrations, request.gate, interrupted=interrupted))
+        return int(exit_code(calibrations, request.gate, interrupted=interrupted, group_size=request.group_size))
     finally:
         folder.close()
         engine.close()
@@ -115,10 +115,10 @@ def make_record(request: Request, engine: DockerEngine) -> RunRecord:
         id=f"{now:%Y%m%d-%H%M%S}-{name}-{secrets.token_hex(2)}",
         taskset=request.taskset.name,
         taskset_files=request.taskset.files,
-        taskset_digest=_digest(request),
+        taskset_digest=taskset_digest(request.taskset),
         agent=request.agent.name,
         agent_source=request.agent_source,
-        agent_digest=hashlib.sha256(repr(request.agent).encode()).hexdigest(),
+        agent_digest=agent_digest(request.agent),
         group_size=request.group_size,
         band=request.band,
         seed=request.seed,
@@ -141,47 +141,63 @@ def _notes(agent: Agent) -> Iterator[str]:
 
 @contextlib.contextmanager
 def terminate_as_interrupt() -> Iterator[None]:
-    """SIGTERM ends a run like Ctrl-C."""
+    """SIGTERM, and a terminal that is closed, end a run like Ctrl-C."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _carry_out(run: Run) -> bool:
     """Prepare and roll out; True where it was interrupted. Nothing of the run is left on the engine afterwards."""
-    workers: list[LocalThreads[PlannedRollout, Rollout]] = []
+    pools: list[LocalThreads[Any, Any]] = []
     try:
         with run.progress:
-            images = _prepare(run)
-            _roll_out(run, images, workers)
+            images = _prepare(run, pools)
+            _roll_out(run, images, pools)
     except KeyboardInterrupt:
         run.cancelled.set()
         return True
     finally:
-        run.scope.close()
-        for threads in workers:
+        run.cancelled.set()
+        _clean_up(run)
+        for threads in pools:
             threads.close(END_SECONDS)
-        run.scope.close()
+        _clean_up(run)
     return False
 
 
-def _prepare(run: Run) -> dict[GroupId, PreparedImages]:
+def _clean_up(run: Run) -> None:
+    """Remove what the run has on the engine; an engine that does not answer must not hide the results."""
+    try:
+        run.scope.close()
+    except LostError as error:
+        typer.echo(f"not everything could be removed ({error}); `taskcal clean` does it later", err=True)
+
+
+def _prepare(run: Run, pools: list[LocalThreads[Any, Any]]) -> dict[GroupId, PreparedImages]:
     """The images of every group that has them; the other groups are recorded as lost, once each."""
     images = Images(run.scope, network=run.request.bounds.network != "none", log=run.progress.log)
     made: dict[GroupId, PreparedImages] = {}
     unmeasurable: dict[Lost, list[str]] = {}
-    threads: LocalThreads[Group, tuple[Group, PreparedImages | Lost]] = LocalThreads(
-        lambda group, _: (group, prepare_group(group, images, run.request.agent, run.request.bounds)), PREPARERS
-    )
-    for group, result in _all(threads, _unfinished(run)):
+
+    def work(group: Group, _: float) -> tuple[Group, PreparedImages | Lost]:
+        if run.cancelled.is_set():
+            return group, Lost(Boundary.CANCELLED, "the run was stopped")
+        return group, prepare_group(group, images, run.request.agent, run.request.bounds)
+
+    threads: LocalThreads[Group, tuple[Group, PreparedImages | Lost]] = LocalThreads(work, PREPARERS)
+    pools.append(threads)
+    recorded = tuple(run.folder.rollouts())
+    for group, result in _all(threads, _unfinished(run, recorded)):
         if isinstance(result, Lost):
-            owed = remaining(plan([group], 1), run.folder.rollouts())[0]
+            owed = remaining(plan([group], run.request.group_size), recorded)[0]
             run.folder.append(Rollout(owed.id, result, started_at=run.record.started_at))
             unmeasurable.setdefault(result, []).append(str(group.id))
         else:
@@ -190,16 +206,15 @@ def _prepare(run: Run) -> dict[GroupId, PreparedImages]:
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         run.progress.log(f"{names[0]}{more} cannot be measured: {lost.boundary.value}: {lost.reason}")
     notes = (*run.record.notes, LOCAL_BASE) if images.local_base else run.record.notes
-    run.record = replace(
-        run.record, notes=notes, images={**run.record.images, **{str(group): made[group].sandbox for group in made}}
-    )
+    named = {**run.record.images, **{str(group): made[group].sandbox for group in made}}
+    run.record = replace(run.record, notes=notes, images=named)
     run.folder.write_record(run.record)
     return made
 
 
-def _unfinished(run: Run) -> tuple[Group, ...]:
+def _unfinished(run: Run, recorded: tuple[Rollout, ...]) -> tuple[Group, ...]:
     """The groups that still have a rollout to run."""
-    owed = remaining(plan(run.request.groups, run.request.group_size), run.folder.rollouts())
+    owed = remaining(plan(run.request.groups, run.request.group_size), recorded)
     groups = {planned.id.group for planned in owed}
     return tuple(group for group in run.request.groups if group.id in groups)
 
@@ -213,12 +228,9 @@ def _all(
         while (result := threads.next(1.0)) is None:
             pass
         yield result
-    threads.close(0.0)
 
 
-def _roll_out(
-    run: Run, images: dict[GroupId, PreparedImages], workers: list[LocalThreads[PlannedRollout, Rollout]]
-) -> None:
+def _roll_out(run: Run, images: dict[GroupId, PreparedImages], pools: list[LocalThreads[Any, Any]]) -> None:
     groups = [group for group in run.request.groups if group.id in images]
     context = Context(
         scope=run.scope,
@@ -239,13 +251,14 @@ def _roll_out(
         run.folder.append(rollout)
         run.progress.finished(rollout)
 
-    workers.append(LocalThreads(work, run.request.concurrency))
+    threads: LocalThreads[PlannedRollout, Rollout] = LocalThreads(work, run.request.concurrency)
+    pools.append(threads)
     run.progress.begin([group.id for group in run.request.groups], run.request.group_size)
     recorded = tuple(run.folder.rollouts())
     for rollout in recorded:
         run.progress.finished(rollout)
     owed = remaining(plan(groups, run.request.group_size), recorded)
-    run_plan(owed, workers[0], run.request.retries, record)
+    run_plan(owed, threads, run.request.retries, record)
 
 
 class _first_failures:  # noqa: N801 - reads as the function that it is
@@ -268,22 +281,3 @@ def _say_how_to_go_on(run: Run, *, interrupted: bool) -> None:
         typer.echo(f"kept: docker exec -it {name} sh   (remove with `taskcal clean --kept`)", err=True)
     if interrupted:
         typer.echo(f"interrupted; go on with: {command_to_resume(run.record.id)}", err=True)
-
-
-def _digest(request: Request) -> str:
-    """SHA-256 over what the tasks say and over every file that they bring."""
-    tasks = request.taskset.tasks
-    copies = {copy for task in tasks for copy in _copies(task)}
-    contents = sorted((copy.destination, digest(pack([copy]))) for copy in copies)
-    return hashlib.sha256(repr((tasks, contents)).encode()).hexdigest()
-
-
-def _copies(task: Task) -> Iterator[FileCopy]:
-    yield from task.environment.files
-    yield from task.grader.files
-    for service in task.environment.services:
-        yield from service.files
-    for solution in task.solutions:
-        yield from solution.files
-    for wrong in task.wrong:
-        yield from wrong.files

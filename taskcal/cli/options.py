@@ -12,6 +12,7 @@ from taskcal.agents.choose import choose_agent
 from taskcal.cli.parse import band, pairs
 from taskcal.core.gate import FailOn, Gate
 from taskcal.core.plan import Bounds, Selection, select
+from taskcal.core.rollout import GroupId
 from taskcal.core.task import NetworkMode, Taskset
 from taskcal.errors import UsageError
 from taskcal.taskset.load import load
@@ -56,6 +57,12 @@ class RunOptions:
     out: str | None
     resume: str | None = None
     extend: bool = False
+    only: frozenset[GroupId] | None = None
+
+    @property
+    def chooses_nothing(self) -> bool:
+        """Whether no part of the taskset was chosen."""
+        return self.selection == Selection() and not self.params
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +96,17 @@ def resolve(given: RunOptions, configured: Configuration) -> Request:
     """The request, with flags before configuration before defaults. Raises UsageError or InputError."""
     if not given.files:
         raise UsageError("name a taskset, such as `taskcal run tasks.yaml`, or --resume a run")
-    agent = choose_agent(given.agent, dict(pairs("--set", list(given.overrides))))
+    named = given.agent or os.environ.get("TASKCAL_AGENT") or configured.agent
+    agent = choose_agent(named, dict(pairs("--set", list(given.overrides))))
     selection = replace(given.selection, params=pairs("--param", list(given.params)))
     taskset = choose_tasks(load(given.files), selection)
+    if given.only is not None:
+        taskset = keep_groups(taskset, given.only)
     concurrency = _first(given.concurrency, configured.concurrency, default_concurrency(taskset))
     return Request(
         taskset=taskset,
         agent=agent,
-        agent_source=given.agent or "",
+        agent_source=named or "",
         group_size=_first(given.group_size, configured.group_size, GROUP_SIZE),
         band=band(_first(given.band, configured.band, "0.05,0.75")),
         gate=Gate(_fail_on(_first(given.fail_on, configured.fail_on, "never")), _max_lost(given, configured)),
@@ -122,6 +132,15 @@ def choose_tasks(taskset: Taskset, selection: Selection) -> Taskset:
     if not chosen.tasks:
         raise UsageError("the selection matches no task; each part of it matches some, but not the same ones")
     return chosen
+
+
+def keep_groups(taskset: Taskset, groups: frozenset[GroupId]) -> Taskset:
+    """Those groups of a taskset, as a run that is resumed had chosen them."""
+    kept = (
+        replace(task, variants=tuple(v for v in task.variants if GroupId(task.id, v.id) in groups))
+        for task in taskset.tasks
+    )
+    return replace(taskset, tasks=tuple(task for task in kept if task.variants))
 
 
 def default_concurrency(taskset: Taskset) -> int:

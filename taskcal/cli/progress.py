@@ -6,6 +6,7 @@ a fast run is not slowed by being watched.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING, Self, TextIO
@@ -167,8 +168,9 @@ class PlainProgress(Progress):
         return ahead
 
     def _say(self, message: str) -> None:
-        self._stream.write(f"{plain(message, MESSAGE)}\n")
-        self._stream.flush()
+        with contextlib.suppress(OSError, ValueError):  # whoever read this has gone; the run goes on
+            self._stream.write(f"{plain(message, MESSAGE)}\n")
+            self._stream.flush()
 
 
 def describe(rollout: Rollout) -> str:

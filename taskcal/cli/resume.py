@@ -36,6 +36,7 @@ def continued(given: RunOptions, configured: Configuration) -> RunOptions:
         resume=str(folder.path),
         files=given.files or asked.taskset_files,
         agent=given.agent or asked.agent_source,
+        only=frozenset(group.id for group in folder.groups()) if given.chooses_nothing else None,
         group_size=given.group_size or asked.group_size,
         seed=asked.seed if given.seed is None else given.seed,
         band=given.band or f"{asked.band.low},{asked.band.high}",

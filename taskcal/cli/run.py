@@ -21,7 +21,7 @@ def run(
     ] = None,
     agent: Annotated[
         str | None,
-        typer.Option("--agent", "-a", help="noop, oracle, simulated, or an agent file.", envvar="TASKCAL_AGENT"),
+        typer.Option("--agent", "-a", help="noop, oracle, simulated, or a file. (default: $TASKCAL_AGENT)"),
     ] = None,
     set_: Annotated[
         list[str], typer.Option("--set", help="Override a key of the agent file: key=value.", metavar="KEY=VALUE")
@@ -96,7 +96,7 @@ def run(
     configured = find_configuration(Path.cwd())
     given = RunOptions(
         files=tuple(files or ()),
-        agent=agent or configured.agent,
+        agent=agent,
         overrides=tuple(set_),
         selection=Selection(tuple(task), (), tuple(tag), limit),
         params=tuple(param),

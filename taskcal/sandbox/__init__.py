@@ -86,6 +86,10 @@ class Sandbox(Protocol):
         """Run a script and wait for it. Raises SandboxLost or EngineLost where our side broke, never for its status."""
         ...
 
+    def service_ended(self, name: str) -> str | None:
+        """The last words of a service that has ended by itself; None for one that runs or was removed."""
+        ...
+
     def put(self, files: Sequence[FileCopy]) -> None:
         """Copy files of the taskset into the sandbox, owned by root, modes kept."""
         ...

@@ -13,6 +13,7 @@ from taskcal.sandbox.execute import could_not_start, execute
 from taskcal.sandbox.images import as_variables
 from taskcal.sandbox.labels import KEPT_PREFIX
 from taskcal.sandbox.scope import FIRST_PROCESS, RunScope, host_config
+from taskcal.sandbox.scripts import READY_SECONDS, started, until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from taskcal.sandbox.images import PreparedImages
     from taskcal.sandbox.stream import Line
 
-READY_SECONDS = 60.0
 ROOM_OPTIONS = "rw,exec,nosuid,nodev,mode=1777,size=16m"
 SPARE_PIDS = 128
 DROPPED = ["NET_RAW", "MKNOD"]
@@ -79,10 +79,10 @@ class DockerSandbox:
         environment = self._order.environment
         if not environment.start.strip() and not environment.ready.strip():
             return
-        source = _started(environment.start) + _until(environment.ready)
+        source = started(environment.start, environment.ready)
         result = self.run(Script(source, READY_SECONDS, user=ROOT_USER, env=self.variables))
         if not result.ok:
-            raise SetupLost(f"start or ready did not succeed within {READY_SECONDS:.0f} s: {result.tail}")
+            raise SetupLost(f"start or ready did not succeed within {READY_SECONDS} s: {result.tail}")
 
     def run(self, script: Script, *, sink: Sink | None = None, limit: int = 65536) -> ScriptResult:
         """Run a script in the sandbox, or in the service that it names.
@@ -99,6 +99,11 @@ class DockerSandbox:
                 raise
         self._engine.allow_pids(container, self._order.environment.limits.pids + SPARE_PIDS)
         return execute(self._engine, container, script, sink=sink, limit=limit)
+
+    def service_ended(self, name: str) -> str | None:
+        """The last words of a service that has ended by itself; None for one that runs or was removed."""
+        container = self._services[name]
+        return self._engine.logs(container) if self._engine.is_running(container) is False else None
 
     def terminal(self, env: Mapping[str, str]) -> AbstractContextManager[Line]:
         """A shell on a terminal, as the agent's user."""
@@ -167,14 +172,14 @@ class DockerSandbox:
         if not service.ready.strip():
             return
         container = self._services[service.name]
-        script = Script(_until(service.ready), READY_SECONDS, user=ROOT_USER, env=self.variables)
+        script = Script(until(service.ready), READY_SECONDS, user=ROOT_USER, env=self.variables)
         try:
             result = execute(self._engine, container, script)
         except SandboxLost as error:
             raise ServiceLost(f"service {service.name} died: {self._engine.logs(container) or error}") from error
         if not result.ok:
             said = self._engine.logs(container) or result.tail
-            raise ServiceLost(f"service {service.name} was not ready within {READY_SECONDS:.0f} s: {said[-500:]}")
+            raise ServiceLost(f"service {service.name} was not ready within {READY_SECONDS} s: {said[-500:]}")
 
 
 def open_sandbox(scope: RunScope, order: Order) -> DockerSandbox:
@@ -186,19 +191,6 @@ def open_sandbox(scope: RunScope, order: Order) -> DockerSandbox:
         sandbox.close()
         raise
     return sandbox
-
-
-def _started(start: str) -> str:
-    """Run a command whose processes stay, with their output in a file, or the exec would wait for them to close it."""
-    return f"""log=$(mktemp 2>/dev/null || echo /dev/null)
-( {start or ":"}
-) >"$log" 2>&1 </dev/null || {{ cat "$log"; exit 1; }}
-"""
-
-
-def _until(ready: str) -> str:
-    """Poll a command until it succeeds; the script's own timeout ends a wait that never does."""
-    return f"while :; do ( {ready}\n) && exit 0; sleep 0.1; done" if ready.strip() else "exit 0"
 
 
 def _argv(command: tuple[str, ...] | str) -> list[str]:

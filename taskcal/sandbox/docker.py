@@ -18,12 +18,12 @@ import requests.exceptions
 import urllib3.exceptions
 
 from taskcal.errors import EngineLost, ImageLost, LostError, MissingError, SandboxLost
-from taskcal.sandbox.facts import ExecResult, ImageInfo, Labelled
+from taskcal.sandbox.facts import ExecResult, ImageInfo, Labelled, follow, label_changes
 from taskcal.sandbox.stream import Line, pump
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from taskcal.sandbox.stream import ExecCall
 
@@ -110,7 +110,7 @@ class DockerEngine:
         client = docker.APIClient(version=self._client.api_version, timeout=timeout, **docker.utils.kwargs_from_env())
         try:
             with translated(f"pulling {name}", ImageLost):
-                _follow(client.pull(repository, tag=tag or "latest", stream=True, decode=True), lambda _: None)
+                follow(client.pull(repository, tag=tag or "latest", stream=True, decode=True), lambda _: None)
         except EngineLost as error:
             raise ImageLost(str(error)) from error
         finally:
@@ -128,25 +128,25 @@ class DockerEngine:
         with translated(f"building {folder}", ImageLost):
             mode = "default" if network else "none"
             options = {"rm": True, "forcerm": True, "decode": True, "labels": dict(labels), "network_mode": mode}
-            _follow(self._client.build(path=folder, **options), step)
+            follow(self._client.build(path=folder, **options), step)
         if not ids:
             raise ImageLost(f"building {folder}: the engine named no image")
         return ids[-1]
 
     def import_image(self, tar: BinaryIO, tag: str, *, labels: Mapping[str, str], command: Sequence[str]) -> None:
         """Make a one-layer image of a root file system. Raises EngineLost."""
-        changes = [f"CMD {json.dumps(list(command))}", *_label_changes(labels)]
+        changes = [f"CMD {json.dumps(list(command))}", *label_changes(labels)]
         repository, name = docker.utils.parse_repository_tag(tag)
         with translated(f"importing {tag}", ImageLost):
             answer = self._client.import_image_from_data(tar, repository=repository, tag=name, changes=changes)
-            _follow((json.loads(line) for line in str(answer).splitlines() if line), lambda _: None)
+            follow((json.loads(line) for line in str(answer).splitlines() if line), lambda _: None)
 
     def commit(self, container: str, tag: str, info: ImageInfo, labels: Mapping[str, str]) -> str:
         """Freeze a container as an image with the entrypoint and command of `info`, and give its id."""
         changes = [
             f"ENTRYPOINT {json.dumps(list(info.entrypoint))}",
             f"CMD {json.dumps(list(info.command))}",
-            *_label_changes(labels),
+            *label_changes(labels),
         ]
         repository, name = docker.utils.parse_repository_tag(tag)
         with translated(f"committing {tag}"):
@@ -178,13 +178,13 @@ class DockerEngine:
         with translated("copying files into a container"):
             self._client.put_archive(container, "/", archive)
 
-    def is_running(self, container: str) -> bool:
-        """Whether the engine believes that the container runs; False for one that is gone."""
+    def is_running(self, container: str) -> bool | None:
+        """Whether the engine believes that the container runs; None for one that is gone."""
         try:
             with translated("inspecting a container"):
                 return bool(self._client.inspect_container(container)["State"]["Running"])
         except SandboxLost:
-            return False
+            return None
 
     def logs(self, container: str, lines: int = 20) -> str:
         """The last lines of what a container's first process printed; empty where there is nothing to read."""
@@ -231,9 +231,13 @@ class DockerEngine:
             return tuple(map(Labelled.of, self._client.networks(filters={"label": label})))
 
     def remove_network(self, network: str) -> None:
-        """Remove a network; one that is gone is a success."""
-        with translated("removing a network", EngineLost), contextlib.suppress(docker.errors.NotFound):
-            self._client.remove_network(network)
+        """Remove a network; one that is gone is a success, one that is in use stays for a later sweep."""
+        with translated("removing a network", EngineLost):
+            try:
+                self._client.remove_network(network)
+            except docker.errors.APIError as error:
+                if error.status_code != 404 and "active endpoints" not in _explanation(error):
+                    raise
 
     def exec(self, container: str, argv: Sequence[str], call: ExecCall) -> ExecResult:
         """Run a command in a running container until it ends or the deadline passes; the process itself is not killed.
@@ -281,20 +285,6 @@ class DockerEngine:
             yield sock, reader.peek()  # what is there, without waiting
         finally:
             answer.close()
-
-
-def _follow(events: Iterable[Mapping[str, Any]], step: Callable[[Mapping[str, Any]], None]) -> None:
-    """Read a progress stream to its end. Raises ImageLost with the engine's own words where it reported an error."""
-    errors: list[str] = []
-    for event in events:
-        errors += [str(event["error"])] if "error" in event else []
-        step(event)
-    if errors:
-        raise ImageLost(" ".join(errors[0].split()))
-
-
-def _label_changes(labels: Mapping[str, str]) -> list[str]:
-    return [f"LABEL {name}={json.dumps(value)}" for name, value in labels.items()]
 
 
 def _shortest(error: BaseException) -> str:

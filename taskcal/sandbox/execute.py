@@ -29,6 +29,7 @@ exit 0
 """
 
 KILLED = 137
+LONGEST_ARGUMENT = 100 * 1024
 NOT_STARTED = 126
 
 
@@ -36,6 +37,7 @@ def execute(
     engine: DockerEngine, container: str, script: Script, *, sink: Sink | None = None, limit: int = 65536
 ) -> ScriptResult:
     """Run a script with `sh` and classify its ending. Raises SandboxLost where the container died under it."""
+    stdin = through_stdin(script)
     call = ExecCall(
         deadline=time.monotonic() + script.timeout,
         stdout=Tail(limit),
@@ -43,13 +45,26 @@ def execute(
         user=script.user,
         workdir=script.workdir,
         env=script.env,
-        stdin=f"{script.source}\nexit\n".encode() if script.hidden else None,  # no end of file comes
+        stdin=stdin,
         sink=sink,
     )
-    argv = ("sh",) if script.hidden else ("sh", "-c", script.source)
+    argv = ("sh",) if stdin is not None else ("sh", "-c", script.source)
     done = engine.exec(container, argv, call)
     kills = _out_of_memory_kills(engine, container) if done.exit_code in {KILLED, NOT_STARTED} else 0
     return classify(done, kills)
+
+
+def through_stdin(script: Script) -> bytes | None:
+    """A script as standard input for `sh`, with an exit behind it, since no end of file comes; None for an argument.
+
+    One that is too long for an argument becomes a group, which the shell reads whole before its commands can read what
+    is left of standard input.
+    """
+    if script.hidden:
+        return f"{script.source}\nexit\n".encode()
+    if len(script.source.encode()) <= LONGEST_ARGUMENT:
+        return None
+    return f"{{ :\n{script.source}\n}} </dev/null\nexit\n".encode()
 
 
 def classify(done: ExecResult, out_of_memory_kills: int) -> ScriptResult:

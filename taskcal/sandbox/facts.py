@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from taskcal.errors import ImageLost
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +59,18 @@ class ExecResult:
     exit_code: int | None
     stdout: bytes
     stderr: bytes
+
+
+def follow(events: Iterable[Mapping[str, Any]], step: Callable[[Mapping[str, Any]], None]) -> None:
+    """Read a progress stream to its end. Raises ImageLost with the engine's own words where it reported an error."""
+    errors: list[str] = []
+    for event in events:
+        errors += [str(event["error"])] if "error" in event else []
+        step(event)
+    if errors:
+        raise ImageLost(" ".join(errors[0].split()))
+
+
+def label_changes(labels: Mapping[str, str]) -> list[str]:
+    """Labels as instructions of a Dockerfile."""
+    return [f"LABEL {name}={json.dumps(value)}" for name, value in labels.items()]

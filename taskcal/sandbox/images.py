@@ -22,6 +22,7 @@ from taskcal.sandbox.execute import execute
 from taskcal.sandbox.labels import BAKE, BASE, BLANK
 from taskcal.sandbox.once import Once
 from taskcal.sandbox.scope import FIRST_PROCESS, RunScope, host_config
+from taskcal.sandbox.scripts import setup_script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -210,24 +211,6 @@ def bake_key(base: str, archive: bytes, recipe: Recipe) -> str:
     parts = [base, digest(archive), recipe.setup, recipe.workdir, sorted(recipe.env.items())]
     text = json.dumps([*parts, sorted(recipe.params.items())])
     return hashlib.sha256(text.encode()).hexdigest()[:24]
-
-
-def setup_script(setup: str, places: tuple[str, ...]) -> str:
-    """The setup, and then a look for files newer than its beginning in the places that a commit leaves out."""
-    quoted = " ".join("'" + place.replace("'", "'\\''") + "'" for place in places)
-    return f"""mark=/.taskcal-mark; : >$mark
-cat >/.taskcal-setup <<'TASKCAL_END_OF_SETUP'
-{setup}
-TASKCAL_END_OF_SETUP
-sh /.taskcal-setup </dev/null; status=$?; rm -f /.taskcal-setup
-[ $status = 0 ] || exit $status
-for place in {quoted}; do
-  [ -d "$place" ] || continue
-  found=$(find "$place" -newer $mark ! -type d 2>/dev/null | head -n 1)
-  [ -z "$found" ] || {{ echo "setup wrote $found, which lies under $place and cannot be baked"; exit 1; }}
-done
-rm -f $mark; exit 0
-"""
 
 
 def _here(folder: str) -> str:

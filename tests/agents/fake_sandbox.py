@@ -42,6 +42,10 @@ class FakeSandbox:
                 sink(said[start : start + self.piece])
         return self.result
 
+    def service_ended(self, name: str) -> str | None:
+        """It has no services."""
+        raise LookupError(name)
+
     def put(self, files: Sequence[FileCopy]) -> None:
         """Keep the files."""
         self.files += files

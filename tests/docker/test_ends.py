@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import secrets
+import shlex
 import signal
 import subprocess
 from typing import TYPE_CHECKING
@@ -117,3 +119,52 @@ def test_resume_refuses_another_question(taskcal: CommandLine, write: Write) -> 
     write("tasks.yaml", TASKSET.replace("Make the file /tmp/easy.", "Make another file."))
     changed = taskcal("run", "--resume", "last")
     assert (changed.code, "the tasks" in changed.err) == (2, True)
+
+
+def test_kept_container_with_network_spoils_nothing(taskcal: CommandLine, write: Write) -> None:
+    """A kept container keeps its network too, and neither this run nor the next command fails for it."""
+    write("tasks.yaml", TASKSET.replace('bookworm-slim"', 'bookworm-slim", network: bridge'))
+    run = ("run", "tasks.yaml", "-G", "1", "--agent", "noop", "--task", "easy", "-q")
+    assert taskcal(*run, "--keep-failed").code == 0
+    assert taskcal(*run).code == 0
+    assert taskcal("clean", "--kept").code == 0
+
+
+def test_reader_that_leaves_spoils_nothing(taskcal: CommandLine, write: Write) -> None:
+    """`2>&1 | head -1` ends neither the run nor its report."""
+    write("tasks.yaml", TASKSET)
+    command = shlex.join(taskcal.command("run", "tasks.yaml", "-G", "3", "--agent", "noop", "-c", "3"))
+    piped = ["sh", "-c", f"{command} 2>&1 | head -n 1"]
+    subprocess.run(piped, cwd=taskcal.folder, env=environment(), check=True, stdout=subprocess.DEVNULL)
+    run = taskcal.folder / "runs" / run_id(taskcal.folder)
+    assert len((run / "rollouts.jsonl").read_text().splitlines()) == 6
+    assert (run / "report.md").exists()
+
+
+def test_interrupt_while_baking(taskcal: CommandLine, write: Write, engine: DockerEngine) -> None:
+    """Ctrl-C in the middle of a setup: 130, and nothing left that was being baked."""
+    token = secrets.token_hex(8)
+    write("tasks.yaml", TASKSET.replace('bookworm-slim"', f'bookworm-slim", setup: "sleep 60; : {token} $name"'))
+    command = taskcal.command("run", "tasks.yaml", "-G", "1", "--agent", "noop")
+    process = subprocess.Popen(command, cwd=taskcal.folder, env=environment(), stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        while "baking" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert left_on(engine, run_id(taskcal.folder)) == 0
+
+
+def test_resume_needs_nothing_typed_again(taskcal: CommandLine, write: Write) -> None:
+    """Agent, selection and group size come from the run, also where the project configures another agent."""
+    write("tasks.yaml", TASKSET)
+    write("taskcal.yaml", "agent: noop\n")
+    assert taskcal("run", "tasks.yaml", "-G", "1", "--agent", "oracle", "--task", "easy", "-q").code == 0
+    again = taskcal("run", "--resume", "last", "-G", "2", "--extend", "--json", "-q")
+    assert [(task["id"], task["passed"]) for task in again.json()["tasks"]] == [("easy", 2)]
+    refused = taskcal("run", "--resume", "last", "-G", "3", "--extend", "--max-memory", "16m", "-q")
+    assert (refused.code, "Traceback" in refused.err) == (4, False)

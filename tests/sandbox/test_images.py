@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,9 @@ import pytest
 from taskcal import host
 from taskcal.core.task import FileCopy, Limits, NetworkMode
 from taskcal.sandbox.archive import pack
-from taskcal.sandbox.images import Recipe, as_variables, bake_key, named_params, setup_script
+from taskcal.sandbox.images import Recipe, as_variables, bake_key, named_params
 from taskcal.sandbox.scope import host_config
+from taskcal.sandbox.scripts import setup_script
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,8 +96,8 @@ def test_a_setup_cannot_break_its_frame(setup: str) -> None:
     """Whatever quotes it holds, the whole is a script that a shell can read, with the setup in it as written."""
     script = setup_script(setup, ("/data", "/it's"))
     assert host.run(["sh", "-n"], seconds=30, stdin=script).output == ""
-    assert f"<<'TASKCAL_END_OF_SETUP'\n{setup}\nTASKCAL_END_OF_SETUP\n" in script
-    assert "for place in '/data' '/it'\\''s'; do" in script
+    assert shlex.quote(setup) in script
+    assert shlex.join(["/data", "/it's"]) in script
 
 
 def test_every_container_is_bounded() -> None:

@@ -1,0 +1,86 @@
+"""The shell texts that surround a task's own scripts in the sandbox: setup, start, ready, and their second start.
+
+Every variable here begins with TASKCAL_, a prefix that no param can have: what these texts assign would otherwise
+replace a param of the same name in the task's scripts, which inherit it.
+"""
+
+from __future__ import annotations
+
+import shlex
+
+READY_SECONDS = 60
+LINKS_OF_IMAGES = ("/var/run", "/var/lock")
+"""Links to folders that distributions ship below the top level, where all links are left alone."""
+
+
+def started(start: str, ready: str) -> str:
+    """Run `start`, whose processes stay, and poll `ready`; the script's own timeout ends a wait that never does.
+
+    The output goes to a file, or the exec would wait until the last process that stays has closed it.
+    """
+    return f"""TASKCAL_LOG=$(mktemp 2>/dev/null || echo /dev/null)
+( :
+{start}
+) >"$TASKCAL_LOG" 2>&1 </dev/null || {{ cat "$TASKCAL_LOG"; exit 1; }}
+{until(ready)}"""
+
+
+def until(ready: str) -> str:
+    """Poll a command until it succeeds."""
+    return f"while :; do ( :\n{ready}\n) && exit 0; sleep 0.1; done" if ready.strip() else "exit 0"
+
+
+def start_again(start: str, ready: str) -> str:
+    """What `start` had started died with the agent's processes: run it again, at most 60 s, and do not judge it.
+
+    Where the agent broke what `start` needs, the checks will find it broken; that is the agent's doing, not a lost
+    rollout.
+    """
+    if not start.strip() and not ready.strip():
+        return ""
+    return f"""( ( :
+{start}
+) >/dev/null 2>&1 </dev/null
+until ( :
+{ready}
+) >/dev/null 2>&1 </dev/null; do sleep 0.2; done ) >/dev/null 2>&1 &
+TASKCAL_STARTED=$!
+( sleep {READY_SECONDS}; kill -9 $TASKCAL_STARTED ) >/dev/null 2>&1 &
+TASKCAL_WATCH=$!
+{{ wait $TASKCAL_STARTED; kill -9 $TASKCAL_WATCH; wait $TASKCAL_WATCH; }} 2>/dev/null
+"""
+
+
+def make_way(destinations: tuple[str, ...]) -> str:
+    """Remove what the agent left where files are to arrive: a folder or link in the way would stop or divert them."""
+    lines = []
+    for destination in destinations:
+        parts = destination.strip("/").split("/")
+        parents = ["/" + "/".join(parts[:depth]) for depth in range(2, len(parts))]
+        lines += [_only_a_folder(parent) for parent in parents if parent not in LINKS_OF_IMAGES]
+        lines.append(f"rm -rf -- {shlex.quote('/' + '/'.join(parts))}")
+    return "\n".join(lines) + "\n"
+
+
+def _only_a_folder(path: str) -> str:
+    place = shlex.quote(path)
+    return (
+        f"[ -e {place} ] || [ -L {place} ] && {{ [ -d {place} ] && [ ! -L {place} ]; }} || rm -f -- {place} 2>/dev/null"
+    )
+
+
+def setup_script(setup: str, places: tuple[str, ...]) -> str:
+    """The setup, and then a look for files newer than its beginning in the places that a commit leaves out."""
+    quoted = " ".join(shlex.quote(place) for place in places)
+    return f"""TASKCAL_MARK=/.taskcal-mark; : >$TASKCAL_MARK
+printf %s {shlex.quote(setup)} >/.taskcal-setup
+sh /.taskcal-setup </dev/null; TASKCAL_STATUS=$?; rm -f /.taskcal-setup
+[ $TASKCAL_STATUS = 0 ] || exit $TASKCAL_STATUS
+for TASKCAL_PLACE in {quoted}; do
+  [ -d "$TASKCAL_PLACE" ] || continue
+  TASKCAL_FOUND=$(find "$TASKCAL_PLACE" -newer $TASKCAL_MARK ! -type d 2>/dev/null | head -n 1)
+  [ -z "$TASKCAL_FOUND" ] || {{
+    echo "setup wrote $TASKCAL_FOUND, which lies under $TASKCAL_PLACE and cannot be baked"; exit 1; }}
+done
+rm -f $TASKCAL_MARK; exit 0
+"""

@@ -1,0 +1,88 @@
+"""Ways to an unearned reward, or out of an earned failure, that are closed; and params that keep their names."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from taskcal.core.task import Check, FileCopy, FileProbe, Grader, Group, ImageSource, RunProbe, Service
+from tests.docker.rooms import IMAGE, PLAIN, act, judge, opened, scores, task
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from taskcal.sandbox.scope import RunScope
+
+pytestmark = pytest.mark.docker
+
+NAMES = ["state", "room", "line", "p", "n", "pid", "keep", "again", "up", "tries", "size", "status", "log", "mark"]
+
+
+def test_params_keep_their_values_in_checks(scope: RunScope) -> None:
+    """No variable of the grading itself replaces a param, in the first check or behind others."""
+    sees = " && ".join(f'test "${name}" = "mine {name}"' for name in NAMES)
+    group = task(sees, "true", sees, params={name: f"mine {name}" for name in NAMES})
+    assert scores(scope, group) == [1, 1, 1]
+
+
+def test_link_to_a_hidden_file_is_no_result(scope: RunScope, tmp_path: Path) -> None:
+    """A file check does not follow a link that the agent made, at the end of the path or within it."""
+    (tmp_path / "expected").write_text("root: the answer\n")
+    files = (FileCopy("/grader/expected", str(tmp_path / "expected")),)
+    (tmp_path / "expected").chmod(0o600)
+    probes = (FileProbe("/work/a", contains="root:"), FileProbe("/work/b/shadow", contains="root:"))
+    grader = Grader(tuple(Check(f"c{i}", probe) for i, probe in enumerate(probes)), files=files)
+    base = task(environment=replace(PLAIN, setup="mkdir -m 777 /work"))
+    group = Group(replace(base.task, grader=grader), base.variant)
+    links = "ln -s /grader/expected /work/a; ln -s /etc /work/b"
+    assert scores(scope, group, links, user="nobody") == [0, 0]
+
+
+@pytest.mark.parametrize(
+    "blocked", ["echo hi >/work/tests", "ln -s nowhere /work/tests", "mkdir -p /work/tests/check.sh/x"]
+)
+def test_graders_files_arrive_whatever_is_in_their_way(scope: RunScope, tmp_path: Path, blocked: str) -> None:
+    """A file, a link or a folder of the agent's at their place is removed; grading is not lost."""
+    (tmp_path / "check.sh").write_text("exit 0\n")
+    files = (FileCopy("/work/tests/check.sh", str(tmp_path / "check.sh")),)
+    base = task(environment=replace(PLAIN, setup="mkdir -m 777 /work"))
+    grader = Grader((Check("c", RunProbe("sh /work/tests/check.sh")),), files=files)
+    group = Group(replace(base.task, grader=grader), base.variant)
+    assert scores(scope, group, blocked, user="nobody") == [1]
+
+
+@pytest.mark.long  # it waits the whole minute that `ready` has
+def test_broken_ready_is_not_waited_for_for_ever(scope: RunScope) -> None:
+    """Where the agent broke what `ready` asks for, the checks find it broken within a bounded time."""
+    environment = replace(PLAIN, start="true", ready="test ! -e /broken")
+    group = task("test ! -e /broken", environment=environment)
+    assert scores(scope, group, "touch /broken") == [0]
+
+
+def test_crashed_service_fails_its_checks(scope: RunScope) -> None:
+    """An agent that crashes a service is graded, with the service's last words."""
+    serve = "$s=IO::Socket::INET->new(Listen=>5,LocalPort=>7001) or die; $s->accept; die q(crashed)"
+    listen = f"perl -MIO::Socket::INET -e '{serve}'"
+    shop = Service("shop", ImageSource(image=IMAGE), command=listen)
+    group = task(RunProbe("true", service="shop"), "true", environment=replace(PLAIN, services=(shop,)))
+    poke = "perl -MIO::Socket::INET -e 'IO::Socket::INET->new(PeerAddr=>\"shop:7001\") or exit 1'"
+    with opened(scope, group) as sandbox:
+        assert act(sandbox, f"i=0; until {poke} || [ $i -gt 50 ]; do i=$((i+1)); sleep 0.1; done; sleep 1").ok
+        checks = judge(sandbox, group).graded.checks
+    assert [check.score for check in checks] == [0, 1]
+    assert "crashed" in checks[0].note
+
+
+def test_agents_code_that_kills_its_judge(scope: RunScope) -> None:
+    """`alone` is for the agent's code: killing everything around it earns nothing, and loses nothing."""
+    alone = RunProbe("sh /tmp/program", alone=True)
+    assert scores(scope, task("true", alone), "echo 'kill -9 -1' >/tmp/program") == [1, 0]
+
+
+def test_long_solution_and_answer(scope: RunScope) -> None:
+    """A script past the kernel's limit for one argument still runs, and its commands find no input."""
+    with opened(scope, task()) as sandbox:
+        result = act(sandbox, f"cat; word='{'x' * 200_000}'; echo ${{#word}}; exit 7")
+    assert (result.exit_code, result.stdout) == (7, b"200000\n")
