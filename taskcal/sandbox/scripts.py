@@ -70,9 +70,13 @@ def _only_a_folder(path: str) -> str:
 
 
 def setup_script(setup: str, places: tuple[str, ...]) -> str:
-    """The setup, and then a look for files newer than its beginning in the places that a commit leaves out."""
+    """The setup, and then a look for files newer than its beginning in the places that a commit leaves out.
+
+    The kernel's clock of files ticks every few milliseconds: without the short sleep a quick setup's files would be as
+    old as the mark.
+    """
     quoted = " ".join(shlex.quote(place) for place in places)
-    return f"""TASKCAL_MARK=/.taskcal-mark; : >$TASKCAL_MARK
+    return f"""TASKCAL_MARK=/.taskcal-mark; : >$TASKCAL_MARK; sleep 0.05 || sleep 1
 printf %s {shlex.quote(setup)} >/.taskcal-setup
 sh /.taskcal-setup </dev/null; TASKCAL_STATUS=$?; rm -f /.taskcal-setup
 [ $TASKCAL_STATUS = 0 ] || exit $TASKCAL_STATUS
