@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 REASON_LENGTH = 1000
 POLL_SECONDS = 0.2
+RESTART_SECONDS = 120.0
 
 
 class Engine(Protocol):
@@ -233,23 +234,54 @@ class Queue:
         return limit is None or self._running[planned.id.group.task] < limit
 
 
-def run_plan(plan: Iterable[PlannedRollout], engine: Engine, retries: int, record: Callable[[Rollout], None]) -> None:
+class Patience:
+    """Holds back new rollouts while the container engine is away, for as long as it may take to be restarted."""
+
+    def __init__(self, is_back: Callable[[], bool]) -> None:
+        """`is_back` says whether the engine answers; it is asked only after a rollout was lost at the engine."""
+        self._is_back = is_back
+        self._until: float | None = None
+
+    def note(self, outcome: Outcome, now: float) -> None:
+        """Begin to wait where an outcome says that the engine is away."""
+        if isinstance(outcome, Lost) and outcome.boundary is Boundary.ENGINE and self._until is None:
+            self._until = now + RESTART_SECONDS
+
+    def is_over(self, now: float) -> bool:
+        """Whether rollouts may start: the engine answers, or has been away for too long to wait for it."""
+        if self._until is None or (now < self._until and not self._is_back()):
+            return self._until is None
+        self._until = None
+        return True
+
+
+def run_plan(
+    plan: Iterable[PlannedRollout],
+    engine: Engine,
+    retries: int,
+    record: Callable[[Rollout], None],
+    is_back: Callable[[], bool] = lambda: True,
+) -> None:
     """Run a plan to its end, `record` each result as it comes, and retry what was lost.
 
-    Retries wait 1, 2, 4, … seconds, so that an engine that is restarting is not hammered. Raises what `record` raises.
+    Retries wait 1, 2, 4, … seconds; after a loss at the container engine nothing starts until it `is_back`, so that a
+    restart costs what was in flight and no more. Raises what `record` raises.
     """
+    patience = Patience(is_back)
     everything = tuple(plan)
     queue = Queue(everything)
     first = {planned.id.key: planned.id.attempt for planned in everything}
     running: dict[RolloutId, PlannedRollout] = {}
     while queue or running:
-        while engine.free and (planned := queue.take(time.monotonic())) is not None:
+        ready = engine.free and patience.is_over(time.monotonic())
+        while ready and engine.free and (planned := queue.take(time.monotonic())) is not None:
             running[planned.id] = planned
             engine.submit(planned)
         rollout = engine.next(POLL_SECONDS)
         if rollout is None:
             continue
         record(rollout)
+        patience.note(rollout.outcome, time.monotonic())
         tried = rollout.id.attempt - first[rollout.id.key]
         again = isinstance(rollout.outcome, Lost) and tried < retries
         retry_at = time.monotonic() + 2.0**tried if again else None

@@ -258,7 +258,7 @@ def _roll_out(run: Run, images: dict[GroupId, PreparedImages], pools: list[Local
     for rollout in recorded:
         run.progress.finished(rollout)
     owed = remaining(plan(groups, run.request.group_size), recorded)
-    run_plan(owed, threads, run.request.retries, record)
+    run_plan(owed, threads, run.request.retries, record, run.scope.engine.answers)
 
 
 class _first_failures:  # noqa: N801 - reads as the function that it is

@@ -18,7 +18,7 @@ import requests.exceptions
 import urllib3.exceptions
 
 from taskcal.errors import EngineLost, ImageLost, LostError, MissingError, SandboxLost
-from taskcal.sandbox.facts import ExecResult, ImageInfo, Labelled, follow, label_changes
+from taskcal.sandbox.facts import ExecResult, ImageInfo, Labelled, follow, innermost, label_changes
 from taskcal.sandbox.stream import Line, pump
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class DockerEngine:
             endpoint = settings.get("base_url") or endpoint
             return cls(docker.APIClient(version="auto", timeout=120, max_pool_size=connections, **settings))
         except FOREIGN_ERRORS as error:
-            raise MissingError(NO_ENGINE.format(endpoint=endpoint, error=_shortest(error))) from error
+            raise MissingError(NO_ENGINE.format(endpoint=endpoint, error=innermost(error))) from error
 
     @property
     def data_root(self) -> str | None:
@@ -91,6 +91,14 @@ class DockerEngine:
         with translated("asking the engine about itself"):
             root = self._client.info().get("DockerRootDir")
         return str(root) if root else None
+
+    def answers(self) -> bool:
+        """Whether the engine is there now."""
+        try:
+            with translated("asking the engine"):
+                return bool(self._client.ping())
+        except LostError:
+            return False
 
     def close(self) -> None:
         """Give the sockets back."""
@@ -285,10 +293,3 @@ class DockerEngine:
             yield sock, reader.peek()  # what is there, without waiting
         finally:
             answer.close()
-
-
-def _shortest(error: BaseException) -> str:
-    """The innermost reason, since the SDK wraps a refused connection four times."""
-    while error.__context__ is not None:
-        error = error.__context__
-    return str(error)

@@ -74,3 +74,10 @@ def follow(events: Iterable[Mapping[str, Any]], step: Callable[[Mapping[str, Any
 def label_changes(labels: Mapping[str, str]) -> list[str]:
     """Labels as instructions of a Dockerfile."""
     return [f"LABEL {name}={json.dumps(value)}" for name, value in labels.items()]
+
+
+def innermost(error: BaseException) -> str:
+    """The innermost reason, since the SDK wraps a refused connection four times."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return str(error)

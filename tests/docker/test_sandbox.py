@@ -161,7 +161,7 @@ def test_baked_image_carries_no_label_of_a_run(scope: RunScope) -> None:
 def test_setup_that_cannot_be_baked(scope: RunScope, setup: str, says: str) -> None:
     """A failing setup, and one that writes where a commit does not look, is lost with the reason."""
     with pytest.raises(SetupLost, match=says):
-        Images(scope, network=False, log=lambda _: None).prepare(replace(PLAIN, setup=setup), {}, 60)
+        Images(scope, network=False, log=lambda _: None).prepare(replace(PLAIN, setup=f"{setup} # {scope.run}"), {}, 60)
 
 
 def test_missing_image(scope: RunScope) -> None:
