@@ -283,5 +283,7 @@ def test_an_earlier_calibration_warms_the_start() -> None:
     assert (cold.standings[0].closed, warm.standings[0].closed) == (None, Closed.CONFIDENT)
     assert warm.standings[0].prior is Source.WARM
     assert warm.standings[0].certificate is None
+    every = [task(str(number), P, earlier=Counts(16, 16)) for number in range(20)]
+    assert advance(every, 0, Design()).beliefs.population.source is Source.DEFAULT
     changed = advance([task("a", *[F] * 8, earlier=Counts(16, 16))], 0, Design())
     assert changed.standings[0].posterior[2] < 0.01
