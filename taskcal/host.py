@@ -48,6 +48,10 @@ print("found" if found else "absent")
 _ANSWERS = {"found": True, "absent": False}
 
 
+PID_FILES = (Path("/var/run/docker.pid"), Path("/var/run/docker/containerd/containerd.pid"))
+DAEMONS = {"dockerd", "containerd"}
+
+
 @dataclass(frozen=True, slots=True)
 class Completed:
     """How a program ended: its exit status (minus the signal's number where one killed it) and all that it printed."""
@@ -207,6 +211,19 @@ def apt_install(packages: Sequence[str]) -> None:
         raise MissingError(f"apt-get could not install {' '.join(packages)} ({done.last_line}); run: {wanted}")
 
 
+def is_stale(pid_file: Path) -> bool:
+    """Whether a daemon's pid file names a process that is gone, dead and unreaped, or somebody else's.
+
+    A daemon that was killed leaves its file, and the next one refuses to start while any process has that number.
+    """
+    try:
+        pid = int(pid_file.read_text())
+        name, _, after = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+    except (OSError, ValueError):
+        return pid_file.exists()
+    return after.split()[0] == "Z" or name.partition("(")[2] not in DAEMONS
+
+
 def start_dockerd(log: Path) -> Daemon:
     """Ask systemd for Docker where it runs, else start `dockerd` detached with its output in `log`; does not wait.
 
@@ -217,6 +234,9 @@ def start_dockerd(log: Path) -> Daemon:
         if done.status != 0:
             raise MissingError(f"systemctl could not start docker ({done.last_line}); see: journalctl -u docker -n 20")
         return Daemon(log)
+    for pid_file in PID_FILES:
+        if is_stale(pid_file):
+            pid_file.unlink(missing_ok=True)
     with log.open("wb") as output:
         return Daemon(log, _started(["dockerd"], output.fileno(), stdin=subprocess.DEVNULL))
 

@@ -168,3 +168,12 @@ def test_search_sees_nothing_of_the_callers_folder(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     assert host.search_within("a", "a", 30) is True
+
+
+def test_pid_file_of_a_dead_daemon(tmp_path: Path) -> None:
+    """One that names nobody, nothing, or another program is in the way of the next daemon; a missing one is not."""
+    pid_file = tmp_path / "docker.pid"
+    assert not host.is_stale(pid_file)
+    for text in ("", "nonsense", str(2**22 + 1), str(os.getpid())):
+        pid_file.write_text(text)
+        assert host.is_stale(pid_file), text
