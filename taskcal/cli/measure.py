@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from taskcal import __version__
+from taskcal.baseimage import BASE_IMAGE
 from taskcal.cli.digests import agent_digest, taskset_digest
 from taskcal.cli.progress import Progress, make_progress
 from taskcal.cli.publish import publish
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 
 PREPARERS = 4
 END_SECONDS = 5.0
-LOCAL_BASE = "the base image debian:bookworm-slim was built on this machine with debootstrap, not pulled"
+LOCAL_BASE = f"the base image {BASE_IMAGE} was built on this machine with debootstrap, not pulled"
 
 
 @dataclass

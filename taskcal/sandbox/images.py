@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taskcal.core.task import Limits, NetworkMode, as_text
+from taskcal.baseimage import BASE_IMAGE
+from taskcal.core.task import Environment, Limits, NetworkMode, as_text
 from taskcal.errors import AgentInstallLost, ImageLost, LostError, SetupLost
 from taskcal.sandbox import ROOT_USER, Script
 from taskcal.sandbox.archive import digest, pack
@@ -27,11 +28,10 @@ from taskcal.sandbox.scripts import setup_script
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from taskcal.core.task import Environment, FileCopy, ImageSource, Scalar, Service
+    from taskcal.core.task import FileCopy, ImageSource, Scalar, Service
     from taskcal.sandbox.facts import ImageInfo
 
 PULL_SECONDS = 30
-BASE_IMAGE = "debian:bookworm-slim"
 DOCTOR = "run `taskcal doctor --fix`, which pulls or builds it"
 LOST_PLACES = "/dev/shm"  # noqa: S108 - named because a commit leaves it out, not used as a scratch folder
 
@@ -66,22 +66,18 @@ class Images:
         self._network = network
         self._log = log
         self._sources: Once[ImageInfo] = Once()
+        self._archives: Once[bytes] = Once()
         self._baked: Once[str] = Once()
         self._local_base = False
 
     def prepare(self, environment: Environment, params: Mapping[str, Scalar], timeout: float) -> PreparedImages:
         """The images of an environment and its services. Raises ImageLost, SetupLost or EngineLost."""
-        recipe = Recipe(
-            setup=environment.setup,
-            files=environment.files,
-            env=environment.env,
-            params=named_params(environment.setup, params),
-            workdir=environment.workdir,
-            limits=environment.limits,
-            timeout=timeout,
-        )
-        services = {service.name: self._service(service, params, timeout) for service in environment.services}
-        return PreparedImages(self.bake(self.find(environment.source), recipe), services)
+
+        def made(part: Environment | Service) -> str:
+            return self.bake(self.find(part.source), recipe_for(part, params, timeout))
+
+        services = {service.name: made(service) for service in environment.services}
+        return PreparedImages(made(environment), services)
 
     def find(self, source: ImageSource) -> ImageInfo:
         """A base image: there already, or pulled, or built. Raises ImageLost."""
@@ -108,20 +104,9 @@ class Images:
         """The id of an image with a recipe applied; the base's own where the recipe is empty. Raises SetupLost."""
         if not recipe.setup.strip() and not recipe.files:
             return base.id
-        archive = pack(recipe.files)
+        archive = self._archives.get(recipe.files, lambda: pack(recipe.files))
         key = bake_key(base.id, archive, recipe)
         return self._baked.get(key, lambda: self._bake(base, recipe, archive, key))
-
-    def _service(self, service: Service, params: Mapping[str, Scalar], timeout: float) -> str:
-        recipe = Recipe(
-            setup=service.setup,
-            files=service.files,
-            env=service.env,
-            params=named_params(service.setup, params),
-            limits=service.limits,
-            timeout=timeout,
-        )
-        return self.bake(self.find(service.source), recipe)
 
     def _pull(self, source: ImageSource) -> ImageInfo:
         name = source.image or ""
@@ -193,6 +178,19 @@ class Images:
         if not result.ok:
             what = result.ending.value if result.exit_code is None else f"exit {result.exit_code}"
             raise SetupLost(f"setup failed ({what}): {result.tail}")
+
+
+def recipe_for(part: Environment | Service, params: Mapping[str, Scalar], timeout: float) -> Recipe:
+    """What is baked for an environment or for one of its services, which has no workdir of its own."""
+    return Recipe(
+        setup=part.setup,
+        files=part.files,
+        env=part.env,
+        params=named_params(part.setup, params),
+        workdir=part.workdir if isinstance(part, Environment) else None,
+        limits=part.limits,
+        timeout=timeout,
+    )
 
 
 def named_params(script: str, params: Mapping[str, Scalar]) -> dict[str, str]:
