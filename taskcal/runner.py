@@ -1,13 +1,12 @@
-"""One rollout from start to end, the one place where a failure becomes `Lost`; and the loop over a plan of them."""
+"""One rollout from start to end, and the one place where a failure becomes `Lost`."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from taskcal.agents import Attempt
 from taskcal.core.plan import rollout_seed
@@ -18,7 +17,7 @@ from taskcal.sandbox.container import Order, open_sandbox
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from taskcal.agents import Acted, Agent
@@ -30,25 +29,6 @@ if TYPE_CHECKING:
     from taskcal.sandbox.scope import RunScope
 
 REASON_LENGTH = 1000
-POLL_SECONDS = 0.2
-RESTART_SECONDS = 120.0
-
-
-class Engine(Protocol):
-    """Calls `run_rollout` somewhere: in threads here, or on other machines."""
-
-    @property
-    def free(self) -> bool:
-        """Whether another rollout can start at once."""
-        ...
-
-    def submit(self, planned: PlannedRollout) -> None:
-        """Start a rollout."""
-        ...
-
-    def next(self, timeout: float) -> Rollout | None:
-        """The next finished rollout, or None after `timeout` seconds without one."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,98 +171,3 @@ def _bounded(write: Callable[[bytes], object], limit: int = 16 * 1024 * 1024) ->
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())[:REASON_LENGTH]
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A rollout in the queue, not to be started before `ready` (`time.monotonic` seconds)."""
-
-    planned: PlannedRollout
-    ready: float = 0.0
-
-
-class Queue:
-    """What is still to run, in the order of the plan, retries behind it; honours each task's `max_parallel`."""
-
-    def __init__(self, planned: Iterable[PlannedRollout]) -> None:
-        """Start with a whole plan."""
-        self._waiting = deque(Waiting(one) for one in planned)
-        self._running: Counter[str] = Counter()
-
-    def __len__(self) -> int:
-        """How many wait."""
-        return len(self._waiting)
-
-    def take(self, now: float) -> PlannedRollout | None:
-        """The first one that may start now."""
-        for place, waiting in enumerate(self._waiting):
-            if waiting.ready <= now and self._has_room(waiting.planned):
-                del self._waiting[place]
-                self._running[waiting.planned.id.group.task] += 1
-                return waiting.planned
-        return None
-
-    def done(self, planned: PlannedRollout, *, retry_at: float | None) -> None:
-        """One has ended; with `retry_at` its next attempt waits until then."""
-        self._running[planned.id.group.task] -= 1
-        if retry_at is not None:
-            again = replace(planned, id=replace(planned.id, attempt=planned.id.attempt + 1))
-            self._waiting.append(Waiting(again, retry_at))
-
-    def _has_room(self, planned: PlannedRollout) -> bool:
-        limit = planned.group.task.max_parallel
-        return limit is None or self._running[planned.id.group.task] < limit
-
-
-class Patience:
-    """Holds back new rollouts while the container engine is away, for as long as it may take to be restarted."""
-
-    def __init__(self, is_back: Callable[[], bool]) -> None:
-        """`is_back` says whether the engine answers; it is asked only after a rollout was lost at the engine."""
-        self._is_back = is_back
-        self._until: float | None = None
-
-    def note(self, outcome: Outcome, now: float) -> None:
-        """Begin to wait where an outcome says that the engine is away."""
-        if isinstance(outcome, Lost) and outcome.boundary is Boundary.ENGINE and self._until is None:
-            self._until = now + RESTART_SECONDS
-
-    def is_over(self, now: float) -> bool:
-        """Whether rollouts may start: the engine answers, or has been away for too long to wait for it."""
-        if self._until is None or (now < self._until and not self._is_back()):
-            return self._until is None
-        self._until = None
-        return True
-
-
-def run_plan(
-    plan: Iterable[PlannedRollout],
-    engine: Engine,
-    retries: int,
-    record: Callable[[Rollout], None],
-    is_back: Callable[[], bool] = lambda: True,
-) -> None:
-    """Run a plan to its end, `record` each result as it comes, and retry what was lost.
-
-    Retries wait 1, 2, 4, … seconds; after a loss at the container engine nothing starts until it `is_back`, so that a
-    restart costs what was in flight and no more. Raises what `record` raises.
-    """
-    patience = Patience(is_back)
-    everything = tuple(plan)
-    queue = Queue(everything)
-    first = {planned.id.key: planned.id.attempt for planned in everything}
-    running: dict[RolloutId, PlannedRollout] = {}
-    while queue or running:
-        ready = engine.free and patience.is_over(time.monotonic())
-        while ready and engine.free and (planned := queue.take(time.monotonic())) is not None:
-            running[planned.id] = planned
-            engine.submit(planned)
-        rollout = engine.next(POLL_SECONDS)
-        if rollout is None:
-            continue
-        record(rollout)
-        patience.note(rollout.outcome, time.monotonic())
-        tried = rollout.id.attempt - first[rollout.id.key]
-        again = isinstance(rollout.outcome, Lost) and tried < retries
-        retry_at = time.monotonic() + 2.0**tried if again else None
-        queue.done(running.pop(rollout.id), retry_at=retry_at)

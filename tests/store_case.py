@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from taskcal.core.calibrate import Band, GroupRecord
+from taskcal.core.calibrate import GroupRecord
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop
 from taskcal.core.run import RunRecord
+from taskcal.core.verdict import Band
 from taskcal.errors import Boundary
 
 GROUP = GroupRecord(GroupId("ship", "easy"), {"order": 12}, "Ship it.", ("sql",), 1.0, (("a", 1.0),), "t.yaml", 3)

@@ -23,10 +23,11 @@ from typer.testing import CliRunner
 from taskcal import __version__, host
 from taskcal.agents.file import load_agent
 from taskcal.cli.main import app
-from taskcal.core.calibrate import Band, GroupRecord, Question, Verdict, calibrate
+from taskcal.core.calibrate import GroupRecord, Question, calibrate
 from taskcal.core.gate import Exit
 from taskcal.core.rollout import GroupId, Stop
 from taskcal.core.run import RunRecord
+from taskcal.core.verdict import Band, Verdict
 from taskcal.errors import Boundary, TaskcalError
 from taskcal.report.calibration_json import calibration_document
 from taskcal.taskset.advice import warnings

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from taskcal.core.rollout import Lost
 from taskcal.errors import Boundary
-from taskcal.runner import RESTART_SECONDS, Patience
+from taskcal.schedule import RESTART_SECONDS, Patience
 
 AWAY = Lost(Boundary.ENGINE, "gone")
 

@@ -26,7 +26,7 @@ ROOMS = (
     {"host", "baseimage"},
     {"sandbox", "taskset", "store"},
     {"agents", "grading", "grading_driver"},
-    {"prepare", "runner", "engines", "report", "quality", "interop", "doctor"},
+    {"prepare", "runner", "schedule", "engines", "report", "quality", "interop", "doctor"},
     {"cli"},
     {"__init__", "__main__"},
 )

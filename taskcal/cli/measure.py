@@ -31,11 +31,12 @@ from taskcal.core.run import RunRecord
 from taskcal.engines.local import LocalThreads
 from taskcal.errors import Boundary, LostError
 from taskcal.prepare import prepare_group
-from taskcal.runner import Context, run_plan, run_rollout
+from taskcal.runner import Context, run_rollout
 from taskcal.sandbox.docker import DockerEngine
 from taskcal.sandbox.images import Images, PreparedImages
 from taskcal.sandbox.scope import RunScope
 from taskcal.sandbox.sweep import leftovers, sweep
+from taskcal.schedule import FixedSchedule, run_schedule
 from taskcal.store import RunFolder
 
 if TYPE_CHECKING:
@@ -259,7 +260,7 @@ def _roll_out(run: Run, images: dict[GroupId, PreparedImages], pools: list[Local
     for rollout in recorded:
         run.progress.finished(rollout)
     owed = remaining(plan(groups, run.request.group_size), recorded)
-    run_plan(owed, threads, run.request.retries, record, run.scope.engine.answers)
+    run_schedule(FixedSchedule(owed, run.request.retries), threads, record, run.scope.engine.answers)
 
 
 class _first_failures:  # noqa: N801 - reads as the function that it is

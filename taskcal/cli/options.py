@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from taskcal.agents import Agent
     from taskcal.cli.configuration import Configuration
-    from taskcal.core.calibrate import Band
     from taskcal.core.task import Group
+    from taskcal.core.verdict import Band
 
 GROUP_SIZE = 8
 RETRIES = 2

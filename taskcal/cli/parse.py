@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskcal.core.calibrate import Band
+from taskcal.core.verdict import Band
 from taskcal.errors import UsageError
 
 

@@ -18,9 +18,9 @@ from taskcal.report.table import final_lines, final_table
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from taskcal.core.calibrate import Band
     from taskcal.core.rollout import GroupId, Rollout
     from taskcal.core.run import RunRecord
+    from taskcal.core.verdict import Band
     from taskcal.store import RunFolder
 
 

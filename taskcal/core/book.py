@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from taskcal.core.calibrate import Band
 from taskcal.core.certificate import Zone, bets, certificates
 from taskcal.core.fair_charge import PRICES, fair_charges
 from taskcal.core.lattice import StoppingTable, expected_left, lattice
 from taskcal.core.prior import DRIFT
+from taskcal.core.verdict import Band
 
 if TYPE_CHECKING:
-    from taskcal.core.calibrate import Verdict
     from taskcal.core.fair_charge import Charges
     from taskcal.core.lattice import Lattice
     from taskcal.core.prior import Prior
+    from taskcal.core.verdict import Verdict
 
 CAP, CERTIFIED_CAP = 64, 128
 

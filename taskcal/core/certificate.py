@@ -13,13 +13,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taskcal.core.calibrate import Verdict
 from taskcal.core.lattice import StoppingTable
+from taskcal.core.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from taskcal.core.calibrate import Band
+    from taskcal.core.verdict import Band
 
 NODES = 32
 """Points that stand for the uniform part of a bet; its closed form knows only 0 and 1, and underflows near n = 600."""

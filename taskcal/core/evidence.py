@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from taskcal.core.calibrate import Band
+    from taskcal.core.verdict import Band
 
 
 def divergence(rate: float, other: float) -> float:

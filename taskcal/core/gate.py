@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
-from taskcal.core.calibrate import Verdict
+from taskcal.core.verdict import Verdict
 from taskcal.errors import Boundary
 
 if TYPE_CHECKING:

@@ -12,15 +12,15 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from taskcal.core import stats
-from taskcal.core.calibrate import Verdict
 from taskcal.core.prior import Grid
+from taskcal.core.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from taskcal.core.calibrate import Band
     from taskcal.core.prior import Prior
     from taskcal.core.stats import BetaPart
+    from taskcal.core.verdict import Band
 
 CLASSES = (Verdict.TOO_HARD, Verdict.IN_BAND, Verdict.TOO_EASY)
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from taskcal.core.calibrate import Band, GroupRecord
+from taskcal.core.calibrate import GroupRecord
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.core.run import RunRecord
+from taskcal.core.verdict import Band
 from taskcal.errors import Boundary
 
 if TYPE_CHECKING:

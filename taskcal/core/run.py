@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from taskcal.core.calibrate import Band, Question
+from taskcal.core.calibrate import Question
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from taskcal.core.verdict import Band
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskcal.core.book import Book, Design
-    from taskcal.core.calibrate import Verdict
     from taskcal.core.lattice import StoppingTable, Triple
     from taskcal.core.rollout import GroupId
+    from taskcal.core.verdict import Verdict
 
 SLACK = 0.01
 """A refit opens a decided task only this far below the confidence that closed it; the last look of a run has none."""

@@ -9,15 +9,17 @@ import json
 import math
 from typing import TYPE_CHECKING
 
-from taskcal.core.calibrate import Verdict, summarise
+from taskcal.core.calibrate import summarise
+from taskcal.core.verdict import Verdict
 from taskcal.report import explain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from taskcal.core.calibrate import Calibration, Posterior
+    from taskcal.core.calibrate import Calibration
     from taskcal.core.run import RunRecord
     from taskcal.core.stats import Interval
+    from taskcal.core.verdict import Posterior
 
 SCHEMA = "taskcal/calibration@1"
 

@@ -6,8 +6,9 @@ from collections import Counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from taskcal.core.calibrate import SURE, Strength, Verdict
+from taskcal.core.calibrate import SURE
 from taskcal.core.rollout import Stop
+from taskcal.core.verdict import Strength, Verdict
 from taskcal.errors import Boundary
 from taskcal.report import figures
 from taskcal.report.clean import plain

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from taskcal.core.calibrate import Band, Calibration
+    from taskcal.core.calibrate import Calibration
+    from taskcal.core.verdict import Band
 
 DASH = "\N{EN DASH}"
 

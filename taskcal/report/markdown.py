@@ -9,7 +9,8 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from taskcal.core.calibrate import Band, Verdict, summarise
+from taskcal.core.calibrate import summarise
+from taskcal.core.verdict import Band, Verdict
 from taskcal.report import explain, figures, order
 from taskcal.report.clean import markdown_safe, plain
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskcal.core.calibrate import Verdict
+from taskcal.core.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

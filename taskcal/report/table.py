@@ -15,7 +15,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from taskcal.core.calibrate import Strength, Verdict, summarise
+from taskcal.core.calibrate import summarise
+from taskcal.core.verdict import Strength, Verdict
 from taskcal.report import explain, figures, order
 from taskcal.report.clean import plain
 

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 from taskcal.core import prior
 from taskcal.core.adaptive import advance
 from taskcal.core.book import Book, Design, Rule, Source, certified_table, make_book
-from taskcal.core.calibrate import Band
 from taskcal.core.lattice import foresee, lattice
 from taskcal.core.prior import Counts
 from taskcal.core.standing import Circumstances, Launch, Tables, TaskState, stand
 from taskcal.core.stats import DEFAULT_PRIOR
+from taskcal.core.verdict import Band
 from tests.core.population_case import POPULATIONS, draw, fixed_error, population, seeded
 from tests.core.runner_case import World, errors, rounds, run, wrong_labels
 from tests.core.test_fair_charge import cheapest, rows

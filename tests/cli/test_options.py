@@ -13,7 +13,6 @@ from taskcal.cli import options
 from taskcal.cli.configuration import Configuration
 from taskcal.cli.options import Request, RunOptions, default_concurrency, images_of, resolve
 from taskcal.cli.parse import band, pairs
-from taskcal.core.calibrate import Band
 from taskcal.core.gate import FailOn, Gate
 from taskcal.core.plan import Bounds, Selection
 from taskcal.core.task import (
@@ -30,6 +29,7 @@ from taskcal.core.task import (
     Taskset,
     Variant,
 )
+from taskcal.core.verdict import Band
 from taskcal.errors import InputError, UsageError
 
 TASKSET = """\

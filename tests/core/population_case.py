@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from numpy.polynomial.legendre import leggauss
 from scipy.stats import beta
 
-from taskcal.core.calibrate import Band, Verdict
 from taskcal.core.prior import Grid
+from taskcal.core.verdict import Band, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

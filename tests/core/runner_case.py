@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from taskcal.core.adaptive import Outlook, advance
-from taskcal.core.calibrate import Band
 from taskcal.core.lattice import CLASSES
 from taskcal.core.rollout import GroupId
 from taskcal.core.standing import Launch, TaskState
+from taskcal.core.verdict import Band
 from tests.core.population_case import seeded
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from taskcal.core.adaptive import NextLaunch, advance
 from taskcal.core.book import Book, Design, Rule, Source, certified_table, make_book
-from taskcal.core.calibrate import Band, Verdict
 from taskcal.core.prior import Counts
 from taskcal.core.rollout import GroupId
 from taskcal.core.standing import Closed, Launch, Standing, TaskState, prefix
 from taskcal.core.stats import DEFAULT_PRIOR
+from taskcal.core.verdict import Band, Verdict
 from tests.core.population_case import draw
 from tests.core.runner_case import World, best, errors, minutes, rounds, run, slow_failures, wrong_labels
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.core.calibrate import Band, Posterior, Question, Strength, Verdict, calibrate, summarise
+from taskcal.core.calibrate import Question, calibrate, summarise
 from taskcal.core.rollout import CheckResult, Rollout, RolloutId, Stop, Timing, Usage
+from taskcal.core.verdict import Band, Posterior, Strength, Verdict
 from taskcal.errors import Boundary
 from tests.core.core_case import GROUP, calibrated, counts, graded, lost, record, rollouts
 

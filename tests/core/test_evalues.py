@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.core.calibrate import Band, Verdict
 from taskcal.core.certificate import (
     Bet,
     Bets,
@@ -25,6 +24,7 @@ from taskcal.core.certificate import (
 )
 from taskcal.core.evidence import least_rollouts
 from taskcal.core.lattice import foresee, lattice, operating
+from taskcal.core.verdict import Band, Verdict
 from tests.core.population_case import average, binomial, population
 
 if TYPE_CHECKING:

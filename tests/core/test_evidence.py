@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskcal.core.calibrate import Band
 from taskcal.core.certificate import bet, log_fortune_counts
 from taskcal.core.evidence import divergence, least_rollouts
 from taskcal.core.lattice import lattice
 from taskcal.core.prior import JEFFREYS, UNIFORM
 from taskcal.core.stats import DEFAULT_PRIOR
+from taskcal.core.verdict import Band
 from tests.core.population_case import population
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from itertools import pairwise
 import pytest
 
 from taskcal.core.book import Design, Rule, Source, certified_table, make_book
-from taskcal.core.calibrate import Band, Verdict
 from taskcal.core.fair_charge import HIGHEST, LOWEST, PRICES, fair_charges
 from taskcal.core.lattice import Foresight, Lattice, StoppingTable, foresee, lattice
 from taskcal.core.prior import UNIFORM
 from taskcal.core.stats import DEFAULT_PRIOR
+from taskcal.core.verdict import Band, Verdict
 from tests.core.population_case import fixed_error, population
 
 CORNERS = {  # n, k: where the rule with a zone of .03 and a price of .001 has come to

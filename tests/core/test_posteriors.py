@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskcal.core import prior, stats
-from taskcal.core.calibrate import Band
 from taskcal.core.lattice import CLASSES, lattice
 from taskcal.core.prior import JEFFREYS, UNIFORM, Counts
 from taskcal.core.stats import DEFAULT_PRIOR
+from taskcal.core.verdict import Band
 from tests.core.population_case import population
 
 BAND = (0.05, 0.75)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from taskcal.core import stats
 from taskcal.core.advantages import mixed_chance, pass_at_k, pass_hat_k
-from taskcal.core.calibrate import Verdict
 from taskcal.core.pooled import pooled_mean, prompt_yield
+from taskcal.core.verdict import Verdict
 from tests.core.population_case import average, population, true_class
 
 # k, n: sample variance; chance of a mixed group of 4, 8, 16; then pass@k and pass^k for k = 2, 4, 8.

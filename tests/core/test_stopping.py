@@ -9,9 +9,9 @@ import pytest
 
 from taskcal.core import prior
 from taskcal.core.book import Book, Design, Rule, Source, certified_table, make_book
-from taskcal.core.calibrate import Band, Verdict
 from taskcal.core.lattice import CLASSES, StoppingTable, expected_left, foresee, lattice, operating, unbiased_rate
 from taskcal.core.stats import DEFAULT_PRIOR
+from taskcal.core.verdict import Band, Verdict
 from tests.core.population_case import population
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ from taskcal.core.plan import Bounds, PlannedRollout
 from taskcal.core.rollout import Graded, Lost, Rollout, RolloutId, Stop
 from taskcal.engines.local import LocalThreads
 from taskcal.prepare import prepare_group
-from taskcal.runner import Context, run_plan, run_rollout
+from taskcal.runner import Context, run_rollout
 from taskcal.sandbox.images import Images
+from taskcal.schedule import FixedSchedule, run_schedule
 from taskcal.taskset.load import load
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def test_example(scope: RunScope, tmp_path: Path, name: str, monkeypatch: pytest
         for index in range(len(moves(group.task)))
     ]
     results: list[Rollout] = []
-    run_plan(plan, threads, 1, results.append)
+    run_schedule(FixedSchedule(plan, 1), threads, results.append)
     threads.close(1.0)
     tasks = {group.task.id: group.task for group in groups}
     broken = [text for result in results if (text := verdict(tasks[result.id.group.task], result))]

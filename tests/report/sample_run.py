@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskcal.core.calibrate import Band, Calibration, GroupRecord, Question, calibrate
+from taskcal.core.calibrate import Calibration, GroupRecord, Question, calibrate
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.core.run import RunRecord
+from taskcal.core.verdict import Band
 from taskcal.errors import Boundary
 
 if TYPE_CHECKING:

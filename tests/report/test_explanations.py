@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from taskcal.core.calibrate import Strength, Verdict, summarise
+from taskcal.core.calibrate import summarise
 from taskcal.core.rollout import Outcome, Stop
+from taskcal.core.verdict import Strength, Verdict
 from taskcal.errors import Boundary
 from taskcal.report import explain
 from tests.report.sample_run import calibration, graded, lost, record, run_record, shop

@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal import runner
+from taskcal import schedule
 from taskcal.core.plan import PlannedRollout, plan
 from taskcal.core.rollout import Graded, Lost, Rollout, RolloutId, Stop
 from taskcal.core.task import Check, Environment, FileProbe, Grader, Group, ImageSource, Task, Variant
 from taskcal.errors import Boundary, RunFolderError
-from taskcal.runner import Queue, run_plan
+from taskcal.schedule import FixedSchedule, run_schedule
 
 BOX = Environment("box", ImageSource(image="debian:bookworm-slim"))
+PASSED = Graded(Stop.FINISHED, 1.0, True, ())
 GRADER = Grader((Check("a", FileProbe("/a", exists=True)),))
 
 
@@ -29,7 +30,7 @@ def plan_of(*tasks: Task, group_size: int = 2) -> tuple[PlannedRollout, ...]:
     return plan((Group(one, variant) for one in tasks for variant in one.variants), group_size)
 
 
-def taken(queue: Queue, now: float = 0.0) -> list[str]:
+def taken(queue: FixedSchedule, now: float = 0.0) -> list[str]:
     """The keys of all that may start now."""
     found = iter(lambda: queue.take(now), None)
     return [one.id.key for one in found]
@@ -37,33 +38,33 @@ def taken(queue: Queue, now: float = 0.0) -> list[str]:
 
 def test_the_queue_keeps_the_plans_order() -> None:
     """First come, first served."""
-    queue = Queue(plan_of(task("a"), task("b")))
+    queue = FixedSchedule(plan_of(task("a"), task("b")), 2)
     assert taken(queue) == ["a#0", "b#0", "a#1", "b#1"]
-    assert len(queue) == 0
+    assert queue.is_over
 
 
 def test_max_parallel_is_a_tasks_own_bound() -> None:
     """A task at its bound is passed over, not waited for; the next one starts when one of its own has ended."""
-    queue = Queue(plan_of(task("a", max_parallel=1), task("b"), group_size=3))
+    queue = FixedSchedule(plan_of(task("a", max_parallel=1), task("b"), group_size=3), 2)
     first = queue.take(0.0)
     assert first is not None
     assert first.id.key == "a#0"
     assert taken(queue) == ["b#0", "b#1", "b#2"]
-    queue.done(first, retry_at=None)
+    queue.ended(first, PASSED, 0.0)
     assert taken(queue) == ["a#1"]
 
 
 def test_a_retry_waits_for_its_time() -> None:
     """Behind the plan, as the next attempt, and not before its moment."""
-    queue = Queue(plan_of(task("a"), task("b"), group_size=1))
+    queue = FixedSchedule(plan_of(task("a"), task("b"), group_size=1), 2)
     first = queue.take(0.0)
     assert first is not None
-    queue.done(first, retry_at=10.0)
+    queue.ended(first, Lost(Boundary.ENGINE, "busy"), 9.0)
     assert taken(queue, now=9.9) == ["b#0"]
     again = queue.take(10.0)
     assert again is not None
     assert again.id == replace(first.id, attempt=1)
-    assert len(queue) == 0
+    assert queue.is_over
 
 
 @dataclass
@@ -116,14 +117,14 @@ class Scripted:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Give the loop a clock of its own, so that waiting for a retry takes no time."""
     found = Clock()
-    monkeypatch.setattr(runner, "time", found)
+    monkeypatch.setattr(schedule, "time", found)
     return found
 
 
 def run(engine: Scripted, *tasks: Task, retries: int = 2, group_size: int = 2) -> list[Rollout]:
     """What is recorded of a whole plan."""
     recorded: list[Rollout] = []
-    run_plan(plan_of(*tasks, group_size=group_size), engine, retries, recorded.append)
+    run_schedule(FixedSchedule(plan_of(*tasks, group_size=group_size), retries), engine, recorded.append)
     return recorded
 
 
@@ -162,7 +163,7 @@ def test_retries_wait_longer_each_time(clock: Clock) -> None:
     run(engine, task("a"), retries=3, group_size=1)
     times = [time for time, _ in engine.begun]
     waits = [later - earlier for earlier, later in itertools.pairwise(times)]
-    assert waits == pytest.approx([1, 2, 4], abs=runner.POLL_SECONDS)
+    assert waits == pytest.approx([1, 2, 4], abs=schedule.POLL_SECONDS)
 
 
 def test_a_resumed_attempt_has_all_its_retries(clock: Clock) -> None:
@@ -170,7 +171,7 @@ def test_a_resumed_attempt_has_all_its_retries(clock: Clock) -> None:
     (first,) = plan_of(task("a"), group_size=1)
     recorded: list[Rollout] = []
     engine = Scripted(clock, losses=lost_first(a0=99))
-    run_plan([replace(first, id=replace(first.id, attempt=3))], engine, 2, recorded.append)
+    run_schedule(FixedSchedule([replace(first, id=replace(first.id, attempt=3))], 2), engine, recorded.append)
     assert [row.id.attempt for row in recorded] == [3, 4, 5]
 
 
@@ -190,7 +191,7 @@ def test_what_cannot_be_recorded_ends_the_run(clock: Clock) -> None:
 
     engine = Scripted(clock, size=1)
     with pytest.raises(RunFolderError, match="no space left"):
-        run_plan(plan_of(task("a"), group_size=5), engine, 2, full)
+        run_schedule(FixedSchedule(plan_of(task("a"), group_size=5), 2), engine, full)
     assert len(engine.begun) == 1
 
 
@@ -210,7 +211,7 @@ def test_nothing_is_lost_or_doubled(losses: dict[str, int], size: int, retries: 
     clock = Clock()
     engine = Scripted(clock, size, Counter(losses))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner, "time", clock)
+        patch.setattr(schedule, "time", clock)
         recorded = run(engine, task("a", max_parallel=bound), task("b"), task("c"), retries=retries)
     expected = {
         (key, attempt)
