@@ -19,7 +19,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from taskcal.core.rows import RowError, group_of, group_row, rollout_of, rollout_row, run_of, run_row
+from taskcal.core.rows import group_of, group_row, rollout_of, rollout_row, run_of, run_row
+from taskcal.core.values import RowError
 from taskcal.errors import RunFolderError
 
 if TYPE_CHECKING:

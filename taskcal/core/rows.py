@@ -7,8 +7,9 @@ a later version may add some. A lost row has no `reward` at all.
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from taskcal.core import values
 from taskcal.core.calibrate import GroupRecord
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.core.run import RunRecord
@@ -16,21 +17,11 @@ from taskcal.core.verdict import Band
 from taskcal.errors import Boundary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from taskcal.core.task import Group, Scalar
+    from taskcal.core.task import Group
 
 Row = dict[str, Any]
-Value = TypeVar("Value")
-
-LARGEST = 1e300
-"""Beyond it a number is a mistake; JSON can write whole numbers that no float holds."""
-MOST = 2**53
-"""Beyond it a count is a mistake: not every reader of JSON has larger whole numbers."""
-
-
-class RowError(ValueError):
-    """A row is not what it should be; the message names the key."""
 
 
 def rollout_row(rollout: Rollout) -> Row:
@@ -55,40 +46,42 @@ def _outcome_row(rollout: Rollout) -> Row:
 
 def rollout_of(row: Row) -> Rollout:
     """A line of `rollouts.jsonl` as a rollout. Raises RowError."""
-    group = GroupId(_text(row, "task"), _text(row, "variant"))
-    usage, timing = _part(row, "usage"), _part(row, "timing_s")
+    group = GroupId(values.text(row, "task"), values.text(row, "variant"))
+    usage, timing = values.part(row, "usage"), values.part(row, "timing_s")
     return Rollout(
-        id=RolloutId(group, _count(row, "index"), _count(row, "attempt")),
+        id=RolloutId(group, values.count(row, "index"), values.count(row, "attempt")),
         outcome=_outcome_of(row),
-        answer=_or_none(_text, row, "answer"),
-        turns=_or_none(_count, row, "turns"),
+        answer=values.or_none(values.text, row, "answer"),
+        turns=values.or_none(values.count, row, "turns"),
         usage=Usage(
-            input_tokens=_or_none(_count, usage, "input_tokens"),
-            cached_tokens=_or_none(_count, usage, "cached_tokens"),
-            output_tokens=_or_none(_count, usage, "output_tokens"),
-            cost_usd=_or_none(_number, usage, "cost_usd"),
+            input_tokens=values.or_none(values.count, usage, "input_tokens"),
+            cached_tokens=values.or_none(values.count, usage, "cached_tokens"),
+            output_tokens=values.or_none(values.count, usage, "output_tokens"),
+            cost_usd=values.or_none(values.number, usage, "cost_usd"),
         ),
-        timing=Timing(**{part: _or_none(_number, timing, part) or 0.0 for part in Timing.__dataclass_fields__}),
-        started_at=_or_none(_text, row, "started_at") or "",
+        timing=Timing(
+            **{part: values.or_none(values.number, timing, part) or 0.0 for part in Timing.__dataclass_fields__}
+        ),
+        started_at=values.or_none(values.text, row, "started_at") or "",
     )
 
 
 def _outcome_of(row: Row) -> Graded | Lost:
-    kind = _text(row, "outcome")
+    kind = values.text(row, "outcome")
     if kind == "lost":
-        return Lost(_member(Boundary, row, "boundary"), _text(row, "reason"))
+        return Lost(values.member(Boundary, row, "boundary"), values.text(row, "reason"))
     if kind != "graded":
-        raise RowError(f"outcome: {kind!r} is neither graded nor lost")
-    checks = tuple(_check_of(check) for check in _objects(row, "checks"))
-    return Graded(_member(Stop, row, "stop"), _share(row, "reward"), _truth(row, "passed"), checks)
+        raise values.RowError(f"outcome: {kind!r} is neither graded nor lost")
+    checks = tuple(_check_of(check) for check in values.objects(row, "checks"))
+    return Graded(values.member(Stop, row, "stop"), values.share(row, "reward"), values.truth(row, "passed"), checks)
 
 
 def _check_of(row: Mapping[str, Any]) -> CheckResult:
     return CheckResult(
-        name=_text(row, "name"),
-        weight=_number(row, "weight"),
-        score=_share(row, "score"),
-        note=_or_none(_text, row, "note") or "",
+        name=values.text(row, "name"),
+        weight=values.number(row, "weight"),
+        score=values.share(row, "score"),
+        note=values.or_none(values.text, row, "note") or "",
         required=row.get("required") is True,
     )
 
@@ -100,38 +93,38 @@ def run_row(record: RunRecord) -> Row:
 
 def run_of(row: Row) -> RunRecord:
     """`run.json` as a run. Raises RowError."""
-    (low, high), images = _band(row), _part(row, "images")
+    (low, high), images = _band(row), values.part(row, "images")
     return RunRecord(
-        id=_text(row, "id"),
-        taskset=_text(row, "taskset"),
-        taskset_files=_texts(row, "taskset_files"),
-        taskset_digest=_text(row, "taskset_digest"),
-        agent=_text(row, "agent"),
-        agent_digest=_text(row, "agent_digest"),
-        group_size=_positive(row, "group_size"),
+        id=values.text(row, "id"),
+        taskset=values.text(row, "taskset"),
+        taskset_files=values.texts(row, "taskset_files"),
+        taskset_digest=values.text(row, "taskset_digest"),
+        agent=values.text(row, "agent"),
+        agent_digest=values.text(row, "agent_digest"),
+        group_size=values.positive(row, "group_size"),
         band=Band(low, high),
-        seed=_whole(row, "seed"),
-        concurrency=_count(row, "concurrency"),
-        retries=_count(row, "retries"),
-        started_at=_text(row, "started_at"),
-        version=_text(row, "version"),
-        engine=_text(row, "engine"),
-        host=_text(row, "host"),
-        agent_source=_or_none(_text, row, "agent_source") or "",
-        images={name: _text(images, name) for name in images},
-        notes=_texts(row, "notes"),
-        seconds=_or_none(_number, row, "seconds"),
-        interrupted=_or_none(_truth, row, "interrupted") or False,
+        seed=values.whole(row, "seed"),
+        concurrency=values.count(row, "concurrency"),
+        retries=values.count(row, "retries"),
+        started_at=values.text(row, "started_at"),
+        version=values.text(row, "version"),
+        engine=values.text(row, "engine"),
+        host=values.text(row, "host"),
+        agent_source=values.or_none(values.text, row, "agent_source") or "",
+        images={name: values.text(images, name) for name in images},
+        notes=values.texts(row, "notes"),
+        seconds=values.or_none(values.number, row, "seconds"),
+        interrupted=values.or_none(values.truth, row, "interrupted") or False,
     )
 
 
 def _band(row: Row) -> tuple[float, float]:
-    value = _list(row, "band")
+    value = values.items(row, "band")
     if len(value) != 2:
-        raise RowError("band: must be two numbers")
-    low, high = (_share({"band": end}, "band") for end in value)
+        raise values.RowError("band: must be two numbers")
+    low, high = (values.share({"band": end}, "band") for end in value)
     if low > high:
-        raise RowError("band: the lower end comes first")
+        raise values.RowError("band: the lower end comes first")
     return low, high
 
 
@@ -167,104 +160,16 @@ def group_row(group: GroupRecord) -> Row:
 
 def group_of(row: Row) -> GroupRecord:
     """An entry of `taskset.json` as a group. Raises RowError."""
-    params = _part(row, "params")
+    params = values.part(row, "params")
     return GroupRecord(
-        id=GroupId(_text(row, "task"), _text(row, "variant")),
-        params={name: _scalar(params, name) for name in params},
-        prompt=_or_none(_text, row, "prompt") or "",
-        tags=_texts(row, "tags"),
-        passing=_share(row, "passing"),
-        checks=tuple((_text(check, "name"), _number(check, "weight")) for check in _objects(row, "checks")),
-        file=_or_none(_text, row, "file") or "",
-        line=_or_none(_count, row, "line") or 0,
+        id=GroupId(values.text(row, "task"), values.text(row, "variant")),
+        params={name: values.scalar(params, name) for name in params},
+        prompt=values.or_none(values.text, row, "prompt") or "",
+        tags=values.texts(row, "tags"),
+        passing=values.share(row, "passing"),
+        checks=tuple(
+            (values.text(check, "name"), values.number(check, "weight")) for check in values.objects(row, "checks")
+        ),
+        file=values.or_none(values.text, row, "file") or "",
+        line=values.or_none(values.count, row, "line") or 0,
     )
-
-
-def _part(row: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = row.get(key)
-    if value is not None and not isinstance(value, dict):
-        raise RowError(f"{key}: must be an object")
-    return value or {}
-
-
-def _list(row: Mapping[str, Any], key: str) -> list[Any]:
-    value = row.get(key)
-    if value is not None and not isinstance(value, list):
-        raise RowError(f"{key}: must be a list")
-    return value or []
-
-
-def _texts(row: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    return tuple(_text({key: value}, key) for value in _list(row, key))
-
-
-def _objects(row: Mapping[str, Any], key: str) -> tuple[Mapping[str, Any], ...]:
-    return tuple(_part({key: value}, key) for value in _list(row, key))
-
-
-def _or_none(read: Callable[[Mapping[str, Any], str], Value], row: Mapping[str, Any], key: str) -> Value | None:
-    return None if row.get(key) is None else read(row, key)
-
-
-def _text(row: Mapping[str, Any], key: str) -> str:
-    value = row.get(key)
-    if not isinstance(value, str):
-        raise RowError(f"{key}: must be text")
-    return value
-
-
-def _whole(row: Mapping[str, Any], key: str) -> int:
-    value = row.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > LARGEST:
-        raise RowError(f"{key}: must be a whole number")
-    return value
-
-
-def _count(row: Mapping[str, Any], key: str) -> int:
-    value = row.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST:
-        raise RowError(f"{key}: must be a whole number from 0")
-    return value
-
-
-def _positive(row: Mapping[str, Any], key: str) -> int:
-    if _count(row, key) == 0:
-        raise RowError(f"{key}: must be at least 1")
-    return _count(row, key)
-
-
-def _truth(row: Mapping[str, Any], key: str) -> bool:
-    value = row.get(key)
-    if not isinstance(value, bool):
-        raise RowError(f"{key}: must be true or false")
-    return value
-
-
-def _scalar(row: Mapping[str, Any], key: str) -> Scalar:
-    value = row.get(key)
-    if isinstance(value, float):
-        return _number(row, key)
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    raise RowError(f"{key}: must be one value")
-
-
-def _number(row: Mapping[str, Any], key: str) -> float:
-    value = row.get(key)
-    if not isinstance(value, int | float) or isinstance(value, bool) or not -LARGEST <= value <= LARGEST:
-        raise RowError(f"{key}: must be a number")
-    return float(value)
-
-
-def _share(row: Mapping[str, Any], key: str) -> float:
-    value = _number(row, key)
-    if not 0.0 <= value <= 1.0:
-        raise RowError(f"{key}: must be in [0, 1]")
-    return value
-
-
-def _member(kind: type[Any], row: Mapping[str, Any], key: str) -> Any:
-    try:
-        return kind(_text(row, key))
-    except ValueError as error:
-        raise RowError(f"{key}: {error}") from error

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from taskcal.core.calibrate import GroupRecord
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
-from taskcal.core.rows import RowError, group_of, group_record, group_row, rollout_of, rollout_row, run_of, run_row
+from taskcal.core.rows import group_of, group_record, group_row, rollout_of, rollout_row, run_of, run_row
 from taskcal.core.run import RunRecord
 from taskcal.core.task import Group
+from taskcal.core.values import RowError
 from taskcal.core.verdict import Band
 from taskcal.errors import Boundary
 from tests.core.core_case import rollouts, task
