@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from taskcal.agents import Attempt
+from taskcal.agents.transcript import FILE, Transcript
 from taskcal.core.plan import rollout_seed
 from taskcal.core.rollout import Graded, Lost, Rollout, Timing, Usage
 from taskcal.errors import Boundary, CancelledLost, LostError, UsageError
@@ -80,6 +81,7 @@ def run_rollout(planned: PlannedRollout, context: Context, queued: float = 0.0) 
         usage=draft.acted.usage if draft.acted else Usage(),
         timing=Timing(queue=queued, total=total, **draft.spent),
         started_at=started_at,
+        transcript_sha256=draft.acted.transcript_digest if draft.acted else None,
     )
 
 
@@ -144,6 +146,7 @@ def _act(sandbox: DockerSandbox, planned: PlannedRollout, context: Context) -> A
             seed=rollout_seed(context.seed, planned.id),
             timeout=agent_seconds(planned.group, context.agent),
             log=_bounded(log.write),
+            transcript=Transcript.at(context.log_path(planned.id, FILE), context.agent.redact),
         )
         return context.agent.act(sandbox, attempt)
 

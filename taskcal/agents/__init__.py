@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from taskcal.agents.transcript import Transcript
 from taskcal.core.rollout import Usage
 
 if TYPE_CHECKING:
@@ -15,21 +16,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What an agent is given beside the sandbox: the group, its own seed, seconds to work, and where its log goes."""
+    """What an agent is given beside the sandbox: the group, its own seed, seconds to work, and where it is recorded."""
 
     group: Group
     seed: int
     timeout: float
     log: Sink
+    transcript: Transcript = field(default_factory=Transcript)
 
 
 @dataclass(frozen=True, slots=True)
 class Acted:
-    """How an agent ended, and what it says it consumed. Its answer is in the sandbox's answer file."""
+    """How an agent ended, and what it says it consumed. Its answer is in the sandbox's answer file.
+
+    `transcript_digest` is set by agents whose whole conversation is in their transcript: two that are equal are
+    suspicious.
+    """
 
     stop: Stop
     turns: int | None = None
     usage: Usage = field(default_factory=Usage)
+    transcript_digest: str | None = None
 
 
 class Agent(Protocol):

@@ -104,7 +104,10 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """One attempt of one agent at one task, finished. `started_at` is ISO 8601 in UTC."""
+    """One attempt of one agent at one task, finished. `started_at` is ISO 8601 in UTC.
+
+    `transcript_sha256` is over what was said and done, where the agent's transcript holds all of it.
+    """
 
     id: RolloutId
     outcome: Outcome
@@ -113,3 +116,4 @@ class Rollout:
     usage: Usage = field(default_factory=Usage)
     timing: Timing = field(default_factory=Timing)
     started_at: str = ""
+    transcript_sha256: str | None = None

@@ -32,7 +32,8 @@ def rollout_row(rollout: Rollout) -> Row:
     row |= _outcome_row(rollout)
     row |= {"answer": rollout.answer, "turns": rollout.turns, "usage": asdict(rollout.usage)}
     timing = {part: round(seconds, 4) for part, seconds in asdict(rollout.timing).items()}
-    return row | {"timing_s": timing, "started_at": rollout.started_at}
+    row |= {"timing_s": timing, "started_at": rollout.started_at}
+    return row if rollout.transcript_sha256 is None else row | {"transcript_sha256": rollout.transcript_sha256}
 
 
 def _outcome_row(rollout: Rollout) -> Row:
@@ -63,6 +64,7 @@ def rollout_of(row: Row) -> Rollout:
             **{part: values.or_none(values.number, timing, part) or 0.0 for part in Timing.__dataclass_fields__}
         ),
         started_at=values.or_none(values.text, row, "started_at") or "",
+        transcript_sha256=values.or_none(values.text, row, "transcript_sha256"),
     )
 
 

@@ -31,7 +31,15 @@ LOST = st.builds(Lost, st.sampled_from(Boundary), st.text())
 USAGE = st.builds(Usage, *[st.none() | COUNTS] * 3, st.none() | st.floats(0, 1e6))
 TIMING = st.builds(Timing, *[SECONDS] * len(Timing.__dataclass_fields__))
 ROLLOUTS = st.builds(
-    Rollout, IDS, GRADED | LOST, st.none() | st.text(), st.none() | COUNTS, USAGE, TIMING, st.text(max_size=30)
+    Rollout,
+    IDS,
+    GRADED | LOST,
+    st.none() | st.text(),
+    st.none() | COUNTS,
+    USAGE,
+    TIMING,
+    st.text(max_size=30),
+    st.none() | st.text(),
 )
 SCALARS = st.none() | st.booleans() | st.integers() | NUMBERS | st.text()
 GROUPS = st.builds(

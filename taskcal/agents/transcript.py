@@ -1,0 +1,232 @@
+r"""What was said and done in a rollout, in one form for every kind of agent, on disk the moment it happens.
+
+A transcript is a file `transcript.jsonl` beside the rollout's logs: one JSON object a line, in the order of events.
+
+    {"t": 0.0,  "type": "message", "role": "system" | "user" | "assistant", "content": "…"}, "reasoning" if any
+    {"t": 1.2,  "type": "tool_call", "id": "call_1", "name": "bash", "arguments": "{\"command\": \"ls\"}"}
+    {"t": 1.3,  "type": "tool_result", "id": "call_1", "content": "…", "seconds": 0.06}, "exit_code" if any
+    {"t": 1.3,  "type": "usage", "input_tokens": 812, "cached_tokens": 640, "output_tokens": 31}
+    {"t": 1.3,  "type": "note", "text": "…"}, a remark of taskcal's own
+
+`t` is seconds since the agent began. `arguments` is the text that the model wrote, also where it is no JSON. A token
+count that the server does not report is null. Secrets are replaced by their names before anything is written, lone
+surrogates by `?`. A transcript that grows beyond `LIMIT` bytes ends with a note that says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from taskcal.sandbox import Sink
+
+FILE = "transcript.jsonl"
+LIMIT = 16 * 1024 * 1024
+"""Bytes of one transcript; an agent may go on for ever."""
+LONGEST_LINE = 2 * LIMIT
+MOST_SECONDS = 1e12
+CUT = "the rest of this transcript was cut off"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something said by `role` (system, user or assistant); `reasoning` is what some servers add to the content."""
+
+    type: ClassVar[str] = "message"
+
+    role: str
+    content: str
+    reasoning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A tool that the model wants called; `arguments` is its own text, also where it is no JSON."""
+
+    type: ClassVar[str] = "tool_call"
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What the model was answered to the call of that id, after `seconds`; `exit_code` None where nothing exited."""
+
+    type: ClassVar[str] = "tool_result"
+
+    id: str
+    content: str
+    seconds: float = 0.0
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUsage:
+    """The tokens of one answer, as the server counts them; None where it does not."""
+
+    type: ClassVar[str] = "usage"
+
+    input_tokens: int | None = None
+    cached_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A remark of taskcal's own: something that it did or found, and that nobody said."""
+
+    type: ClassVar[str] = "note"
+
+    text: str
+
+
+Event = Message | ToolCall | ToolResult | TokenUsage | Note
+KINDS: Mapping[str, type[Event]] = {kind.type: kind for kind in (Message, ToolCall, ToolResult, TokenUsage, Note)}
+OPTIONAL = frozenset({"reasoning", "exit_code"})
+"""Keys that stand in a line only where they say something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event and when it happened, in seconds since the agent began."""
+
+    t: float
+    event: Event
+
+
+class Transcript:
+    """Receives events as they happen. Without a sink it stores nothing, but its digest is the same."""
+
+    def __init__(
+        self,
+        sink: Sink = lambda _: None,
+        redact: Callable[[str], str] = str,
+        clock: Callable[[], float] = time.monotonic,
+        limit: int = LIMIT,
+    ) -> None:
+        """`redact` takes secrets out of a text; `sink` receives whole lines, at most about `limit` bytes."""
+        self._sink, self._redact, self._clock, self._left = sink, redact, clock, limit
+        self._begun = clock()
+        self._hash = hashlib.sha256()
+
+    @classmethod
+    def at(cls, path: Path, redact: Callable[[str], str]) -> Transcript:
+        """One that is stored at `path`, where nothing appears before the first event."""
+        path.unlink(missing_ok=True)
+
+        def append(line: bytes) -> None:
+            with path.open("ab") as file:
+                file.write(line)
+
+        return cls(append, redact)
+
+    def add(self, event: Event) -> None:
+        """Write one event. Raises OSError where it cannot be stored."""
+        clean = _cleaned(event, self._redact)
+        self._hash.update(_essence(clean))
+        line = line_of(Entry(self._clock() - self._begun, clean))
+        if self._left <= 0:
+            return
+        self._left -= len(line)
+        self._sink(line if self._left > 0 else line_of(Entry(self._clock() - self._begun, Note(CUT))))
+
+    @property
+    def digest(self) -> str:
+        """`digest` of the events so far, those behind a cut as well."""
+        return self._hash.hexdigest()
+
+
+def digest(events: Iterable[Event]) -> str:
+    """SHA-256 over messages, tool calls and results without times and ids: equal for conversations that are."""
+    total = hashlib.sha256()
+    for event in events:
+        total.update(_essence(event))
+    return total.hexdigest()
+
+
+def line_of(entry: Entry) -> bytes:
+    """An entry as a line of the file."""
+    row = asdict(entry.event)
+    kept = {key: value for key, value in row.items() if key not in OPTIONAL or value not in ("", None)}
+    return json.dumps({"t": round(entry.t, 3), "type": entry.event.type, **kept}).encode() + b"\n"
+
+
+def read_transcript(path: Path) -> Iterator[Entry]:
+    """The entries of a file, in order; a torn last line is left out. Raises OSError where it cannot be read.
+
+    What a line holds is not trusted: one that is no entry becomes a note that names its number. Kinds and keys that a
+    later version may add are passed over.
+    """
+    with path.open("rb") as file:
+        for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), start=1):
+            if not line.endswith(b"\n") and len(line) < LONGEST_LINE:
+                return
+            try:
+                entry = entry_of(json.loads(line))
+            except (ValueError, RecursionError):
+                entry = Entry(0.0, Note(f"line {number} cannot be read"))
+            if entry is not None:
+                yield entry
+
+
+def entry_of(row: object) -> Entry | None:
+    """A line's object as an entry; None for a kind that is not known. Raises ValueError for what is none."""
+    if not isinstance(row, dict) or not isinstance(row.get("type"), str):
+        raise ValueError("not an entry")  # noqa: TRY004 - one kind of error for one kind of damage
+    kind = KINDS.get(row["type"])
+    if kind is None:
+        return None
+    known = {field.name: row[field.name] for field in fields(kind) if field.name in row}
+    if not all(_fits(field.type, known[field.name]) for field in fields(kind) if field.name in known):
+        raise ValueError("a value of another type")
+    try:
+        return Entry(_seconds(row.get("t")), kind(**known))
+    except TypeError as error:
+        raise ValueError(str(error)) from error
+
+
+def _fits(annotation: Any, value: object) -> bool:
+    """Whether a value is what a field of these classes wants; their annotations are texts."""
+    if annotation == "str":
+        return isinstance(value, str)
+    if annotation == "float":
+        return _is_seconds(value)
+    return value is None or (isinstance(value, int) and not isinstance(value, bool))
+
+
+def _is_seconds(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MOST_SECONDS
+
+
+def _seconds(value: object) -> float:
+    if not _is_seconds(value):
+        raise ValueError("t must be seconds")
+    return float(value)
+
+
+def _cleaned(event: Event, redact: Callable[[str], str]) -> Event:
+    texts = ((name, value) for name, value in asdict(event).items() if isinstance(value, str))
+    clean: dict[str, Any] = {name: redact(sound(text)) for name, text in texts}
+    return replace(event, **clean)
+
+
+def sound(text: str) -> str:
+    """A text that UTF-8 can hold: a model's JSON may escape half a surrogate pair."""
+    return text.encode(errors="replace").decode()
+
+
+def _essence(event: Event) -> bytes:
+    """What of an event makes one conversation differ from another."""
+    if isinstance(event, TokenUsage | Note):
+        return b""
+    row = {name: value for name, value in asdict(event).items() if name not in {"id", "seconds"}}
+    return json.dumps([event.type, row], sort_keys=True).encode() + b"\n"
