@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from taskcal.agents import Acted
 from taskcal.agents.play import stop_of
 from taskcal.agents.redact import Redactor
+from taskcal.agents.transcript import Message, Note
+from taskcal.agents.usage import priced, read_usage
 from taskcal.errors import AgentInstallLost, ProviderLost, UsageError
 from taskcal.host import search_within
 from taskcal.sandbox import ANSWER_FILE, PROMPT_FILE, ROOM, USAGE_FILE, Script
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from taskcal.agents import Attempt
-    from taskcal.agents.spec import CommandSpec
+    from taskcal.agents.spec import CommandSpec, Price
+    from taskcal.core.rollout import Stop
     from taskcal.core.task import Network, Task
     from taskcal.sandbox import Sandbox, ScriptResult
 
@@ -77,6 +80,7 @@ class CommandAgent:
         user = spec.user or environment.user
         secrets = read_secrets(spec.secrets, os.environ)
         redactor = Redactor(secrets, attempt.log)
+        attempt.transcript.add(Message("user", attempt.group.variant.prompt))
         script = Script(
             START + spec.run,
             attempt.timeout,
@@ -89,10 +93,12 @@ class CommandAgent:
         finally:
             redactor.close()
         clean = redactor.clean
-        return self._acted(replace(result, stdout=clean(result.stdout), stderr=clean(result.stderr)))
+        stop = self._stop(replace(result, stdout=clean(result.stdout), stderr=clean(result.stderr)))
+        attempt.transcript.add(Note(f"the command ended ({_how(result)}); agent.log holds what it printed"))
+        return report_usage(sandbox, attempt, stop, spec.price)
 
-    def _acted(self, result: ScriptResult) -> Acted:
-        """Tell the agent's own failures from those that are not its fault."""
+    def _stop(self, result: ScriptResult) -> Stop:
+        """Why the agent ended. Raises a LostError for what is not its fault."""
         if result.exit_code in NOT_FOUND:
             raise AgentInstallLost(
                 f"the agent's command was not found or cannot run (exit {result.exit_code}): {result.tail}"
@@ -101,7 +107,19 @@ class CommandAgent:
         pattern = self.spec.lost_pattern
         if result.exit_code == TEMPORARY_FAILURE or (pattern and search_within(pattern, said, PATTERN_SECONDS)):
             raise ProviderLost(f"the agent says that it is not its fault (exit {result.exit_code}): {result.tail}")
-        return Acted(stop_of(result))
+        return stop_of(result)
+
+
+def report_usage(sandbox: Sandbox, attempt: Attempt, stop: Stop, price: Price | None) -> Acted:
+    """An agent that has ended, with what its usage file says; a file that says nothing usable is noted in its log."""
+    reported = read_usage(sandbox)
+    if reported.problem:
+        attempt.log(f"[taskcal: usage.json is not used: {reported.problem}]\n".encode())
+    return Acted(stop, reported.turns, priced(reported.usage, price))
+
+
+def _how(result: ScriptResult) -> str:
+    return result.ending.value if result.exit_code is None else f"exit {result.exit_code}"
 
 
 def give_prompt(sandbox: Sandbox, prompt: str, user: str | None) -> dict[str, str]:

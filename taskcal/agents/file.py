@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from taskcal.agents.spec import CommandSpec, SimulatedSpec
+from taskcal.agents.spec import CommandSpec, Price, SimulatedSpec
 from taskcal.errors import InputError, UsageError
 from taskcal.taskset.explain import describe, validate
 from taskcal.taskset.fields import (
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from taskcal.agents.spec import AgentSpec
 
+Dollars = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+
 LATER_KINDS = ("chat", "python")
 
 
@@ -44,6 +46,14 @@ class AgentModel(Model):
 
     agent: Id
     timeout: Seconds | None = None
+
+
+class PriceModel(Model):
+    """US dollars per million tokens."""
+
+    input: Dollars
+    output: Dollars
+    cached_input: Dollars | None = None
 
 
 class SimulatedModel(AgentModel):
@@ -58,7 +68,7 @@ class SimulatedModel(AgentModel):
 class CommandModel(AgentModel):
     """An agent that is a shell command inside the sandbox."""
 
-    inner_maps: ClassVar[frozenset[str]] = frozenset({"env"})
+    inner_maps: ClassVar[frozenset[str]] = frozenset({"env", "price"})
 
     kind: Literal["command"]
     run: Annotated[str, Field(min_length=1)]
@@ -69,10 +79,12 @@ class CommandModel(AgentModel):
     user: User | None = None
     workdir: Destination | None = None
     lost_pattern: Pattern | None = None
+    price: PriceModel | None = None
 
 
 KINDS: Mapping[str, type[SimulatedModel | CommandModel]] = {"simulated": SimulatedModel, "command": CommandModel}
-NUMBERS = frozenset({"timeout", "success"})  # all other single values are text, also where they look like numbers
+NUMBERS = frozenset({"timeout", "success", "price"})
+"""Keys with numbers; all other single values are text, also where they look like numbers."""
 
 
 def load_agent(path: str | Path, overrides: Mapping[str, str] | None = None) -> AgentSpec:
@@ -122,8 +134,8 @@ def _override(raw: Map, kind: type[AgentModel], key: str, text: str) -> None:
     if top not in kind.known_keys():
         raise UsageError(f"--set {key}: unknown key{suggest(top, kind.known_keys())}")
     if bool(dot) != (top in kind.inner_maps) or top == "secrets":
-        places = ", ".join(f"{name}.KEY" for name in sorted(kind.inner_maps))
-        raise UsageError(f"--set {key}: sets single values only; write KEY=VALUE, or {places}=VALUE")
+        places = " or ".join(f"{name}.KEY=VALUE" for name in sorted(kind.inner_maps))
+        raise UsageError(f"--set {key}: sets single values only; write KEY=VALUE, or {places}")
     target = raw
     if dot:
         inner = raw.get(top)
@@ -162,7 +174,13 @@ def _spec(model: SimulatedModel | CommandModel) -> AgentSpec:
         workdir=model.workdir,
         lost_pattern=model.lost_pattern,
         timeout=model.timeout,
+        price=price_of(model.price),
     )
+
+
+def price_of(model: PriceModel | None) -> Price | None:
+    """The price of an agent file, where it has one."""
+    return None if model is None else Price(model.input, model.output, model.cached_input)
 
 
 def agent_schema() -> dict[str, object]:

@@ -12,6 +12,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars per million tokens; cached input costs as much as other input where nothing else is said."""
+
+    input: float
+    output: float
+    cached_input: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SimulatedSpec:
     """Plays a solution with a probability: `success` maps task-id globs to it, the longest match wins."""
 
@@ -34,6 +43,7 @@ class CommandSpec:
     workdir: str | None = None
     lost_pattern: str | None = None
     timeout: float | None = None
+    price: Price | None = None
 
 
 AgentSpec = SimulatedSpec | CommandSpec

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from taskcal.agents import Attempt
+from taskcal.agents.usage import READ
 from taskcal.core.task import Check, Environment, FileProbe, Grader, Group, ImageSource, Solution, Task, Variant
 from taskcal.sandbox import Ending, Script, ScriptResult
 
@@ -20,12 +21,16 @@ SOLVED = Solution("sql", run="solve")
 
 @dataclass
 class FakeSandbox:
-    """Obeys `taskcal.sandbox.Sandbox`: every script ends as `result` says, its output sent in small pieces."""
+    """Obeys `taskcal.sandbox.Sandbox`: every script ends as `result` says, its output sent in small pieces.
+
+    `usage` is what lies in the usage file; reading it is no script of the agent's.
+    """
 
     result: ScriptResult = field(default_factory=lambda: ScriptResult(Ending.EXITED, 0, b"", b""))
     scripts: list[Script] = field(default_factory=list)
     files: list[FileCopy] = field(default_factory=list)
     piece: int = 3
+    usage: ScriptResult = field(default_factory=lambda: ScriptResult(Ending.EXITED, 0, b"", b""))
 
     @property
     def variables(self) -> Mapping[str, str]:
@@ -35,6 +40,8 @@ class FakeSandbox:
     def run(self, script: Script, *, sink: Sink | None = None, limit: int = 65536) -> ScriptResult:
         """Keep the script, send the output, give the result."""
         assert limit > 0
+        if script.source == READ:
+            return self.usage
         self.scripts.append(script)
         said = self.result.stdout + self.result.stderr
         if sink is not None:

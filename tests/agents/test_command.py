@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 
 from taskcal import host
 from taskcal.agents.command import LONGEST_VARIABLE, CommandAgent, give_prompt, pieces, read_secrets
-from taskcal.agents.spec import CommandSpec
-from taskcal.core.rollout import Stop
+from taskcal.agents.spec import CommandSpec, Price
+from taskcal.agents.transcript import Transcript
+from taskcal.core.rollout import Stop, Usage
 from taskcal.errors import AgentInstallLost, ProviderLost, UsageError
 from taskcal.sandbox import ANSWER_FILE, PROMPT_FILE, USAGE_FILE, Ending, Script, ScriptResult
 from tests.agents.fake_sandbox import FakeSandbox, attempt, ending, task
@@ -70,6 +72,33 @@ def test_secrets_are_in_no_log_and_no_reason(monkeypatch: pytest.MonkeyPatch) ->
         act(ending(75, b"using sk-123456\n", b"bad key sk-123456"), spec, log)
     assert b"".join(log) == b"using [MY_KEY]\nbad key [MY_KEY]"
     assert "using [MY_KEY] | bad key [MY_KEY]" in str(caught.value)
+
+
+def test_what_the_agent_reports_is_counted_and_priced() -> None:
+    """Tokens and turns from its file, the cost from the price in the agent file."""
+    said = b'{"input_tokens": 1000000, "cached_tokens": 0, "output_tokens": 0, "turns": 4}'
+    sandbox = FakeSandbox(usage=ScriptResult(Ending.EXITED, 0, said, b""))
+    found = CommandAgent(replace(SPEC, price=Price(3.0, 15.0))).act(sandbox, attempt(task()))
+    assert (found.turns, found.usage) == (4, Usage(1_000_000, 0, 0, cost_usd=3.0))
+
+
+def test_a_bad_usage_file_is_a_line_in_the_log() -> None:
+    """It is no reason to lose or to change anything."""
+    log: list[bytes] = []
+    sandbox = FakeSandbox(usage=ScriptResult(Ending.EXITED, 0, b'{"turns": -1}', b""))
+    found = CommandAgent(SPEC).act(sandbox, attempt(task(), log))
+    assert (found.stop, found.turns, found.usage) == (Stop.FINISHED, None, Usage())
+    assert log == [b"[taskcal: usage.json is not used: turns: must be a whole number from 0]\n"]
+
+
+def test_the_transcript_begins_with_the_prompt() -> None:
+    """What was asked, and how the command ended; what it said between is in its log."""
+    lines: list[bytes] = []
+    asked = replace(attempt(task()), transcript=Transcript(lines.append))
+    assert CommandAgent(SPEC).act(ending(3), asked).transcript_digest is None
+    first, last = (json.loads(line) for line in lines)
+    assert (first["type"], first["role"], first["content"]) == ("message", "user", "Ship it.")
+    assert (last["type"], last["text"]) == ("note", "the command ended (exit 3); agent.log holds what it printed")
 
 
 def test_the_log_is_whole_also_when_the_sandbox_dies(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from taskcal.agents.file import load_agent
-from taskcal.agents.spec import CommandSpec, SimulatedSpec
+from taskcal.agents.spec import CommandSpec, Price, SimulatedSpec
 from taskcal.core.task import Network, NetworkMode
 from taskcal.errors import InputError, UsageError
 
@@ -28,6 +28,7 @@ network: bridge
 user: agent
 workdir: /work
 lost_pattern: rate limit
+price: {input: 3, cached_input: 0.3, output: 15}
 """
 SIMULATED = 'agent: sim\nkind: simulated\nsuccess: {"*": 0.5, ship-order: 0.2}\n'
 
@@ -65,6 +66,7 @@ def test_a_command_is_as_written(folder: Path) -> None:
         workdir="/work",
         lost_pattern="rate limit",
         timeout=300.0,
+        price=Price(input=3.0, output=15.0, cached_input=0.3),
     )
 
 
@@ -131,7 +133,7 @@ def test_set_overrides_any_single_value(folder: Path) -> None:
         ("timout", "5", "--set timout: unknown key, did you mean timeout?"),
         ("timeout", "soon", "--set timeout: must be a duration"),
         ("timeout.x", "5", "--set timeout.x: sets single values only"),
-        ("env", "5", "--set env: sets single values only; write KEY=VALUE, or env.KEY=VALUE"),
+        ("env", "5", "--set env: sets single values only; write KEY=VALUE, or env.KEY=VALUE or price.KEY=VALUE"),
         ("secrets", "A", "--set secrets: sets single values only"),
         ("env.a-b", "5", "--set env.a-b: must be a name that a shell accepts"),
         ("run", "", "--set run: must not be empty"),
