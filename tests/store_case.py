@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from taskcal.core.calibrate import GroupRecord
+from taskcal.core.question import fixed
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop
 from taskcal.core.run import RunRecord
-from taskcal.core.verdict import Band
 from taskcal.errors import Boundary
 
 GROUP = GroupRecord(GroupId("ship", "easy"), {"order": 12}, "Ship it.", ("sql",), 1.0, (("a", 1.0),), "t.yaml", 3)
@@ -19,8 +19,7 @@ RECORD = RunRecord(
     taskset_digest="aa",
     agent="noop",
     agent_digest="bb",
-    group_size=8,
-    band=Band(),
+    question=fixed(8),
     seed=7,
     concurrency=2,
     retries=2,

@@ -23,11 +23,12 @@ from typer.testing import CliRunner
 from taskcal import __version__, host
 from taskcal.agents.file import load_agent
 from taskcal.cli.main import app
-from taskcal.core.calibrate import GroupRecord, Question, calibrate
+from taskcal.core.calibrate import GroupRecord, calibrate
 from taskcal.core.gate import Exit
+from taskcal.core.question import fixed
 from taskcal.core.rollout import GroupId, Stop
 from taskcal.core.run import RunRecord
-from taskcal.core.verdict import Band, Verdict
+from taskcal.core.verdict import Verdict
 from taskcal.errors import Boundary, TaskcalError
 from taskcal.report.calibration_json import calibration_document
 from taskcal.taskset.advice import warnings
@@ -220,9 +221,9 @@ def test_words_and_keys_are_all_explained() -> None:
 
 def _keys() -> set[str]:
     nothing: dict[str, Any] = dict.fromkeys(RunRecord.__dataclass_fields__, "")
-    run = RunRecord(**{**nothing, "taskset_files": (), "band": Band(), "images": {}, "notes": ()})
+    run = RunRecord(**{**nothing, "taskset_files": (), "question": fixed(8), "images": {}, "notes": ()})
     group = GroupRecord(GroupId("task", ""), {}, "", (), 1.0, (), "", 1)
-    document: dict[str, Any] = calibration_document(run, [calibrate(group, [], Question(8, Band()))])
+    document: dict[str, Any] = calibration_document(run, calibrate([group], [], fixed(8)))
     return {*document["run"], *document["taskset"], *document["tasks"][0]} | {"schema", "run", "taskset", "tasks"}
 
 

@@ -186,7 +186,7 @@ def test_a_file_in_the_way_is_one_line(tmp_path: Path, run: RunFolder) -> None:
     [
         ("run.json", "{", r"run\.json: damaged"),
         ("run.json", "[]", r"run\.json: damaged"),
-        ("run.json", "{}", r"run\.json: damaged: band: must be two numbers"),
+        ("run.json", "{}", r"run\.json: damaged: id: must be text"),
         ("run.json", "[" * 100_000, r"run\.json: damaged"),
         ("run.json", "1" * 10_000, r"run\.json: damaged"),
         ("taskset.json", '{"groups": ' + "[" * 100_000, r"taskset\.json: damaged"),

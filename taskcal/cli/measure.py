@@ -25,6 +25,7 @@ from taskcal.cli.publish import publish
 from taskcal.cli.resume import command_to_resume, refuse_differences, remaining
 from taskcal.core.gate import exit_code
 from taskcal.core.plan import plan
+from taskcal.core.question import fixed
 from taskcal.core.rollout import Graded, Lost, Rollout, RolloutId
 from taskcal.core.rows import group_record
 from taskcal.core.run import RunRecord
@@ -121,8 +122,7 @@ def make_record(request: Request, engine: DockerEngine) -> RunRecord:
         agent=request.agent.name,
         agent_source=request.agent_source,
         agent_digest=agent_digest(request.agent),
-        group_size=request.group_size,
-        band=request.band,
+        question=fixed(request.group_size, request.band),
         seed=request.seed,
         concurrency=request.concurrency,
         retries=request.retries,

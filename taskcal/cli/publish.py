@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import typer
@@ -18,7 +17,6 @@ from taskcal.report.table import final_lines, final_table
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from taskcal.core.rollout import GroupId, Rollout
     from taskcal.core.run import RunRecord
     from taskcal.core.verdict import Band
     from taskcal.store import RunFolder
@@ -29,7 +27,7 @@ def publish(folder: RunFolder, *, as_json: bool, band: Band | None = None) -> tu
     from dataclasses import replace
 
     record = folder.record()
-    record = record if band is None else replace(record, band=band)
+    record = record if band is None else replace(record, question=record.question.against(band))
     calibrations = calibrations_of(folder, record)
     text = render_json(calibration_document(record, calibrations))
     if band is None:
@@ -56,10 +54,7 @@ def patient_output() -> Iterator[None]:
 
 def calibrations_of(folder: RunFolder, record: RunRecord) -> tuple[Calibration, ...]:
     """What the rollouts on disk say, in the order of the taskset."""
-    rollouts: dict[GroupId, list[Rollout]] = defaultdict(list)
-    for rollout in folder.rollouts():
-        rollouts[rollout.id.group].append(rollout)
-    return tuple(calibrate(group, rollouts[group.id], record.question) for group in folder.groups())
+    return calibrate(folder.groups(), folder.rollouts(), record.question)
 
 
 def show(record: RunRecord, calibrations: tuple[Calibration, ...]) -> None:

@@ -36,10 +36,14 @@ class Rule(StrEnum):
     NEVER = "never"
     """Before its cap: a budget is spent where it is worth most."""
 
+    FIXED = "fixed"
+    """As many as every other task, whatever was seen: no adaptive run at all."""
+
 
 class Source(StrEnum):
     """Where a prior came from."""
 
+    NONE = "none"
     DEFAULT = "default"
     LEARNED = "learned"
     WARM = "warm"

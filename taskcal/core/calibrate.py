@@ -1,29 +1,39 @@
 """What is known of each task after its rollouts: rates with their uncertainty, contrast, signal, and a verdict.
 
-The verdict is the class of the success rate k/n against the band. Its strength is `likely` where the posterior
-probability of that class is at least 95 % under the default prior, else `leaning`; where counting every lost rollout
-as failed, or every one as passed, would change the verdict, it is at most leaning. Lost rollouts are in no other
-number.
+The verdict is the class of the success rate k/n against the band; only where the posterior is sure of another class,
+which a learned prior can be, it is that one, and every report says so. Its strength is `certified` where a guarantee
+holds for that class whatever the prior, `likely` where the posterior gives the class at least 1 - error_rate, else
+`leaning`. A doubt about the rollouts themselves makes it leaning too. Lost rollouts are in no other number.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from taskcal.core import prior as priors
 from taskcal.core import stats
+from taskcal.core.history import final, launches
+from taskcal.core.judge import judge, judge_rewards, robust
+from taskcal.core.question import Metric
 from taskcal.core.rollout import Graded, Lost, Stop
-from taskcal.core.verdict import Posterior, Strength, Verdict
+from taskcal.core.signal import Signal, levels
+from taskcal.core.standing import TaskState
+from taskcal.core.verdict import Strength, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from taskcal.core.judge import Opinion
+    from taskcal.core.question import Question
     from taskcal.core.rollout import GroupId, Rollout
     from taskcal.core.task import Scalar
-    from taskcal.core.verdict import Band
+    from taskcal.core.verdict import Posterior
 
-SURE = 0.95
+IDENTICAL = 4
+"""So many equal transcripts in one group are no chance: a cache answered, or the sampling has no temperature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +59,23 @@ class CheckMean:
     mean_score: float | None
 
 
+class Doubt(StrEnum):
+    """Why a verdict is at most leaning, whatever the counts say."""
+
+    LOST = "lost"
+    """Counting every lost rollout as failed, or every one as passed, would change it."""
+
+    IDENTICAL = "identical"
+    """Rollouts of the group are copies of each other, so that n promises more than was seen."""
+
+
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What is known of one group. Seconds are the mean of the graded rollouts' totals; `n` counts graded rollouts."""
+    """What is known of one group. Seconds are the mean of the graded rollouts' totals; `n` counts graded rollouts.
+
+    `interval` is Wilson's for a fixed group, the posterior's after adaptive stopping, where k/n is biased and
+    `posterior_mean` is not. `identical` is the size of the largest set of equal transcripts.
+    """
 
     group: GroupRecord
     n: int
@@ -62,19 +86,30 @@ class Calibration:
     lost_by: Mapping[str, int]
     success_rate: float | None
     interval: stats.Interval | None
+    posterior_mean: float | None
     mean_reward: float | None
     contrast: float | None
     contrast_unbiased: float | None
     signal: float | None
     signal_unbiased: float | None
-    posterior: Posterior | None
+    recommended_group_size: int | None
+    opinion: Opinion
     verdict: Verdict
     strength: Strength | None
+    doubts: tuple[Doubt, ...]
+    robust: bool | None
+    limited: bool
+    identical: int
     reason: str
     checks: tuple[CheckMean, ...]
     rewards: tuple[float, ...]
     seconds: float | None
     cost_usd: float | None
+
+    @property
+    def posterior(self) -> Posterior | None:
+        """The probability of each class."""
+        return self.opinion.posterior
 
     @property
     def timed_out(self) -> int:
@@ -86,100 +121,148 @@ class Calibration:
         """Graded rollouts in which the agent crashed or ran out of memory."""
         return self.stops.get(Stop.CRASHED, 0) + self.stops.get(Stop.OUT_OF_MEMORY, 0)
 
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """A taskset's calibrations in numbers; `flat_share` is the share of groups expected to teach nothing."""
-
-    tasks: int
-    verdicts: Mapping[Verdict, int]
-    leaning: int
-    graded: int
-    lost: int
-    mean_success_rate: float | None
-    mean_signal: float | None
-    flat_share: float | None
+    @property
+    def partial_signal(self) -> bool:
+        """Whether rewards vary although nothing passed: too hard, and yet something to learn from."""
+        return bool(self.n) and self.passed == 0 and bool(self.contrast)
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What a calibration answers: for which group size, and against which band."""
+class _Group:
+    """One group's rows, sorted out: the final attempt at each index, and how many attempts there were beside them."""
 
-    group_size: int
-    band: Band
+    record: GroupRecord
+    finals: tuple[Rollout, ...]
+    retried: int
+
+    @property
+    def graded(self) -> tuple[tuple[Rollout, Graded], ...]:
+        return tuple((row, row.outcome) for row in self.finals if isinstance(row.outcome, Graded))
+
+    @property
+    def losses(self) -> tuple[Lost, ...]:
+        return tuple(row.outcome for row in self.finals if isinstance(row.outcome, Lost))
+
+    @property
+    def rewards(self) -> tuple[float, ...]:
+        return tuple(outcome.reward for _, outcome in self.graded)
 
 
-def calibrate(group: GroupRecord, rollouts: Iterable[Rollout], question: Question) -> Calibration:
-    """What the rollouts of one group say; of several attempts at one index the last counts."""
-    rows = tuple(rollouts)
-    last = {rollout.id.index: rollout for rollout in sorted(rows, key=lambda row: row.id.attempt)}
-    finals = tuple(last[index] for index in sorted(last))
-    graded = [(row, row.outcome) for row in finals if isinstance(row.outcome, Graded)]
-    losses = [row.outcome for row in finals if isinstance(row.outcome, Lost)]
+def calibrate(
+    groups: Sequence[GroupRecord], rollouts: Iterable[Rollout], question: Question
+) -> tuple[Calibration, ...]:
+    """What the rollouts of a run say of each group; of several attempts at one index the last counts.
+
+    The groups are judged together, since from each something is learned about the others.
+    """
+    by_group: dict[GroupId, list[Rollout]] = {group.id: [] for group in groups}
+    for rollout in rollouts:
+        by_group.setdefault(rollout.id.group, []).append(rollout)
+    sorted_out = [_sort_out(group, by_group[group.id]) for group in groups]
+    if question.metric is Metric.REWARD:
+        opinions = judge_rewards([group.rewards for group in sorted_out], question)
+    else:
+        states = [TaskState(g.record.id, launches(g.finals), question.earlier.get(g.record.id)) for g in sorted_out]
+        opinions = judge(states, question)
+    return tuple(_calibrated(*pair, question) for pair in zip(sorted_out, opinions, strict=True))
+
+
+def _sort_out(record: GroupRecord, rows: Sequence[Rollout]) -> _Group:
+    return _Group(record, final(rows), sum(1 for row in rows if row.id.attempt > 0))
+
+
+def _calibrated(group: _Group, opinion: Opinion, question: Question) -> Calibration:
+    graded, losses, rewards = group.graded, group.losses, group.rewards
     outcomes = [outcome for _, outcome in graded]
-    rewards = tuple(outcome.reward for outcome in outcomes)
     n, passed = len(outcomes), sum(outcome.passed for outcome in outcomes)
-    rate = stats.success_rate(passed, n)
-    verdict = Verdict.UNMEASURED if rate is None else question.band.verdict(rate)
-    posterior = _posterior(passed, n, question.band)
+    level = levels(rewards, question.flat_tolerance)
+    signal = Signal(rewards, group.record.passing, opinion.prior, question.flat_tolerance)
+    verdict = _verdict(opinion, stats.mean(rewards), question)
+    identical = _identical(group.finals)
+    doubts = tuple(_doubts(verdict, _extremes(group, question), identical))
     costs = [row.usage.cost_usd for row, _ in graded if row.usage.cost_usd is not None]
     return Calibration(
-        group=group,
+        group=group.record,
         n=n,
         passed=passed,
         lost=len(losses),
-        retried=sum(1 for row in rows if row.id.attempt > 0),
+        retried=group.retried,
         stops=Counter(outcome.stop for outcome in outcomes),
         lost_by=Counter(loss.boundary.value for loss in losses),
-        success_rate=rate,
-        interval=stats.wilson(passed, n),
+        success_rate=stats.success_rate(passed, n),
+        interval=_interval(opinion, passed, n, question),
+        posterior_mean=priors.posterior_mean(opinion.prior, opinion.counts) if opinion.posterior else None,
         mean_reward=stats.mean(rewards),
-        contrast=stats.contrast(rewards),
-        contrast_unbiased=stats.contrast_unbiased(rewards),
-        signal=stats.signal(passed, n, question.group_size),
-        signal_unbiased=stats.signal_unbiased(rewards, question.group_size),
-        posterior=posterior,
+        contrast=stats.contrast(level),
+        contrast_unbiased=stats.contrast_unbiased(level),
+        signal=signal.at(question.group_size),
+        signal_unbiased=stats.signal_unbiased(level, question.group_size),
+        recommended_group_size=signal.recommended_group_size(),
+        opinion=opinion,
         verdict=verdict,
-        strength=_strength(posterior, verdict, (passed, n, len(losses)), question.band),
+        strength=_strength(verdict, opinion, doubts),
+        doubts=doubts,
+        robust=robust(opinion, question),
+        limited=_limited(outcomes),
+        identical=identical,
         reason="" if outcomes else _why_unmeasured(losses),
-        checks=_check_means(group, outcomes),
+        checks=_check_means(group.record, outcomes),
         rewards=rewards,
         seconds=stats.mean([row.timing.total for row, _ in graded]),
         cost_usd=sum(costs) if costs else None,
     )
 
 
-def summarise(calibrations: Sequence[Calibration]) -> Summary:
-    """The taskset's numbers; means are over the measured groups, each counted once."""
-    rates = [c.success_rate for c in calibrations if c.success_rate is not None]
-    signals = [c.signal for c in calibrations if c.signal is not None]
-    mean_signal = stats.mean(signals)
-    return Summary(
-        tasks=len(calibrations),
-        verdicts=Counter(c.verdict for c in calibrations),
-        leaning=sum(c.strength is Strength.LEANING for c in calibrations),
-        graded=sum(c.n for c in calibrations),
-        lost=sum(c.lost for c in calibrations),
-        mean_success_rate=stats.mean(rates),
-        mean_signal=mean_signal,
-        flat_share=None if mean_signal is None else 1.0 - mean_signal,
-    )
+def _verdict(opinion: Opinion, mean_reward: float | None, question: Question) -> Verdict:
+    rate = mean_reward if question.metric is Metric.REWARD else stats.success_rate(*opinion.counts)
+    return Verdict.UNMEASURED if rate is None else opinion.likely or question.band.verdict(rate)
 
 
-def _posterior(passed: int, n: int, band: Band) -> Posterior | None:
-    return Posterior(*stats.class_probabilities(passed, n, (band.low, band.high))) if n else None
-
-
-def _strength(
-    posterior: Posterior | None, verdict: Verdict, counts: tuple[int, int, int], band: Band
-) -> Strength | None:
-    """`counts` are passed, graded and lost."""
-    sure = posterior.of(verdict) if posterior else None
-    if sure is None:
+def _strength(verdict: Verdict, opinion: Opinion, doubts: Sequence[Doubt]) -> Strength | None:
+    if verdict is Verdict.UNMEASURED:
         return None
-    passed, graded, lost = counts
-    extremes = {band.verdict(passed / (graded + lost)), band.verdict((passed + lost) / (graded + lost))}
-    return Strength.LIKELY if sure >= SURE and extremes == {verdict} else Strength.LEANING
+    if doubts:
+        return Strength.LEANING
+    if opinion.certificate is verdict:
+        return Strength.CERTIFIED
+    return Strength.LIKELY if opinion.likely is verdict else Strength.LEANING
+
+
+def _interval(opinion: Opinion, passed: int, n: int, question: Question) -> stats.Interval | None:
+    return priors.credible(opinion.prior, opinion.counts) if question.adaptive else stats.wilson(passed, n)
+
+
+def _extremes(group: _Group, question: Question) -> set[Verdict]:
+    """The classes of the rate with every lost rollout counted as failed, and as passed; empty where none was lost."""
+    lost, n = len(group.losses), len(group.graded)
+    if not lost or not n:
+        return set()
+    if question.metric is Metric.REWARD:
+        earned = sum(group.rewards)
+    else:
+        earned = sum(outcome.passed for _, outcome in group.graded)
+    return {question.band.verdict(earned / (n + lost)), question.band.verdict((earned + lost) / (n + lost))}
+
+
+def _doubts(verdict: Verdict, extremes: set[Verdict], identical: int) -> Iterable[Doubt]:
+    if verdict is Verdict.UNMEASURED:
+        return
+    if not extremes <= {verdict}:
+        yield Doubt.LOST
+    if identical >= IDENTICAL:
+        yield Doubt.IDENTICAL
+
+
+def _identical(finals: Sequence[Rollout]) -> int:
+    """How many rollouts share the commonest transcript; 0 where no two do."""
+    seen = Counter(row.transcript_sha256 for row in finals if row.transcript_sha256)
+    return max((times for times in seen.values() if times > 1), default=0)
+
+
+def _limited(outcomes: Sequence[Graded]) -> bool:
+    """Whether over half of the failures ran out of time or memory: limits, not difficulty."""
+    failures = [outcome.stop for outcome in outcomes if not outcome.passed]
+    return 2 * sum(stop in {Stop.TIMEOUT, Stop.OUT_OF_MEMORY} for stop in failures) > len(failures)
 
 
 def _why_unmeasured(losses: Sequence[Lost]) -> str:

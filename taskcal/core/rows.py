@@ -7,10 +7,14 @@ a later version may add some. A lost row has no `reward` at all.
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from taskcal.core import values
+from taskcal.core.book import Design, Rule
 from taskcal.core.calibrate import GroupRecord
+from taskcal.core.prior import Counts
+from taskcal.core.question import FLAT_TOLERANCE, Metric, Question
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.core.run import RunRecord
 from taskcal.core.verdict import Band
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from taskcal.core.task import Group
 
 Row = dict[str, Any]
+DESIGN_COUNTS = ("cap", "first", "step", "budget", "most_in_flight")
 
 
 def rollout_row(rollout: Rollout) -> Row:
@@ -90,12 +95,26 @@ def _check_of(row: Mapping[str, Any]) -> CheckResult:
 
 def run_row(record: RunRecord) -> Row:
     """A run as `run.json`."""
-    return asdict(record) | {"band": [record.band.low, record.band.high]}
+    row = {key: value for key, value in asdict(record).items() if key != "question"}
+    return row | _question_row(record.question)
+
+
+def _question_row(question: Question) -> Row:
+    design = {key: value for key, value in asdict(question.design).items() if key != "band"}
+    earlier = [{"task": id_.task, "variant": id_.variant, **c._asdict()} for id_, c in question.earlier.items()]
+    return {
+        "group_size": question.group_size,
+        "band": [question.band.low, question.band.high],
+        "design": design,
+        "flat_tolerance": question.flat_tolerance,
+        "metric": question.metric.value,
+        "earlier": earlier,
+    }
 
 
 def run_of(row: Row) -> RunRecord:
     """`run.json` as a run. Raises RowError."""
-    (low, high), images = _band(row), values.part(row, "images")
+    images = values.part(row, "images")
     return RunRecord(
         id=values.text(row, "id"),
         taskset=values.text(row, "taskset"),
@@ -103,8 +122,7 @@ def run_of(row: Row) -> RunRecord:
         taskset_digest=values.text(row, "taskset_digest"),
         agent=values.text(row, "agent"),
         agent_digest=values.text(row, "agent_digest"),
-        group_size=values.positive(row, "group_size"),
-        band=Band(low, high),
+        question=_question_of(row),
         seed=values.whole(row, "seed"),
         concurrency=values.count(row, "concurrency"),
         retries=values.count(row, "retries"),
@@ -115,19 +133,55 @@ def run_of(row: Row) -> RunRecord:
         agent_source=values.or_none(values.text, row, "agent_source") or "",
         images={name: values.text(images, name) for name in images},
         notes=values.texts(row, "notes"),
+        prior_run=values.or_none(values.text, row, "prior_run") or "",
         seconds=values.or_none(values.number, row, "seconds"),
         interrupted=values.or_none(values.truth, row, "interrupted") or False,
+        stopped=values.or_none(values.text, row, "stopped") or "",
     )
 
 
-def _band(row: Row) -> tuple[float, float]:
-    value = values.items(row, "band")
-    if len(value) != 2:
+def _question_of(row: Row) -> Question:
+    tolerance = values.or_none(values.share, row, "flat_tolerance")
+    return Question(
+        group_size=values.positive(row, "group_size"),
+        design=_design_of(values.part(row, "design"), _band(row)),
+        flat_tolerance=FLAT_TOLERANCE if tolerance is None else tolerance,
+        metric=values.or_none(partial(values.member, Metric), row, "metric") or Metric.SUCCESS,
+        earlier={
+            GroupId(values.text(one, "task"), values.text(one, "variant")): _counts_of(one)
+            for one in values.objects(row, "earlier")
+        },
+    )
+
+
+def _design_of(row: Mapping[str, Any], band: Band) -> Design:
+    """What a row does not say is as ever; a run that says nothing of a design is one of fixed groups."""
+    said: dict[str, Any] = {
+        "rule": values.or_none(partial(values.member, Rule), row, "rule") or Rule.FIXED,
+        "learn": values.or_none(values.truth, row, "learn"),
+        "error_rate": values.or_none(values.open_share, row, "error_rate"),
+        "price": values.or_none(values.open_share, row, "price"),
+        "drift": values.or_none(values.number, row, "drift"),
+        **{key: values.or_none(values.positive, row, key) for key in DESIGN_COUNTS},
+    }
+    return Design(band=band, **{key: value for key, value in said.items() if value is not None})
+
+
+def _counts_of(row: Mapping[str, Any]) -> Counts:
+    passed, graded = values.count(row, "passed"), values.positive(row, "graded")
+    if passed > graded:
+        raise values.RowError("earlier: more passed than were graded")
+    return Counts(passed, graded)
+
+
+def _band(row: Row) -> Band:
+    ends = values.items(row, "band")
+    if len(ends) != 2:
         raise values.RowError("band: must be two numbers")
-    low, high = (values.share({"band": end}, "band") for end in value)
+    low, high = (values.share({"band": end}, "band") for end in ends)
     if low > high:
         raise values.RowError("band: the lower end comes first")
-    return low, high
+    return Band(low, high)
 
 
 def group_record(group: Group) -> GroupRecord:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from taskcal.core.calibrate import Question
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from taskcal.core.question import Question
     from taskcal.core.verdict import Band
 
 
@@ -18,7 +17,8 @@ class RunRecord:
     """One invocation.
 
     Digests are SHA-256 in hex, times are ISO 8601 in UTC. `agent_source` is what stood behind --agent, `images` maps
-    groups to image ids.
+    groups to image ids. `prior_run` is the run whose calibration it started from, '' for none; `stopped` says why it
+    ended before it was done.
 
     `notes` are sentences that every report must carry, such as that the agent is no model, or that the base image was
     built on this machine. `seconds` and `interrupted` are known when the run has ended.
@@ -30,8 +30,7 @@ class RunRecord:
     taskset_digest: str
     agent: str
     agent_digest: str
-    group_size: int
-    band: Band
+    question: Question
     seed: int
     concurrency: int
     retries: int
@@ -42,10 +41,17 @@ class RunRecord:
     agent_source: str = ""
     images: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    prior_run: str = ""
     seconds: float | None = None
     interrupted: bool = False
+    stopped: str = ""
 
     @property
-    def question(self) -> Question:
-        """What its calibration answers."""
-        return Question(self.group_size, self.band)
+    def group_size(self) -> int:
+        """The G that signal is computed for; in a fixed design the rollouts of each group."""
+        return self.question.group_size
+
+    @property
+    def band(self) -> Band:
+        """The rates worth training on."""
+        return self.question.band

@@ -117,6 +117,13 @@ def share(row: Mapping[str, Any], key: str) -> float:
     return value
 
 
+def open_share(row: Mapping[str, Any], key: str) -> float:
+    """A number in (0, 1), without its ends."""
+    if not 0.0 < number(row, key) < 1.0:
+        raise RowError(f"{key}: must be in (0, 1)")
+    return number(row, key)
+
+
 def member(kind: type[Any], row: Mapping[str, Any], key: str) -> Any:
     """A member of an enumeration, by its text."""
     try:

@@ -51,6 +51,17 @@ class Posterior:
     in_band: float
     too_easy: float
 
+    @property
+    def likeliest(self) -> Verdict:
+        """The class with the highest probability."""
+        classes = (Verdict.TOO_HARD, Verdict.IN_BAND, Verdict.TOO_EASY)
+        return max(classes, key=lambda one: self.of(one) or 0.0)
+
+    @property
+    def highest(self) -> float:
+        """The probability of that class."""
+        return max(self.too_hard, self.in_band, self.too_easy)
+
     def of(self, verdict: Verdict) -> float | None:
         """The probability of a verdict's class; None for those that are no class."""
         classes = {

@@ -9,7 +9,7 @@ import json
 import math
 from typing import TYPE_CHECKING
 
-from taskcal.core.calibrate import summarise
+from taskcal.core.summary import summarise
 from taskcal.core.verdict import Verdict
 from taskcal.report import explain
 
@@ -29,7 +29,7 @@ def calibration_document(run: RunRecord, calibrations: Sequence[Calibration]) ->
     document = {
         "schema": SCHEMA,
         "run": _run(run),
-        "taskset": _taskset(calibrations),
+        "taskset": _taskset(run, calibrations),
         "tasks": [_task(calibration) for calibration in calibrations],
     }
     return {key: _finite(value) for key, value in document.items()}
@@ -64,15 +64,15 @@ def _run(run: RunRecord) -> dict[str, object]:
     }
 
 
-def _taskset(calibrations: Sequence[Calibration]) -> dict[str, object]:
-    summary = summarise(calibrations)
+def _taskset(run: RunRecord, calibrations: Sequence[Calibration]) -> dict[str, object]:
+    summary = summarise(calibrations, run.question)
     return {
         "tasks": summary.tasks,
         **{_key(verdict): summary.verdicts.get(verdict, 0) for verdict in Verdict},
         "leaning": summary.leaning,
         "graded": summary.graded,
         "lost": summary.lost,
-        "mean_success_rate": summary.mean_success_rate,
+        "mean_success_rate": summary.success_rate.mean if summary.success_rate else None,
         "mean_signal": summary.mean_signal,
         "flat_share": summary.flat_share,
     }

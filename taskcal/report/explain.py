@@ -6,7 +6,7 @@ from collections import Counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from taskcal.core.calibrate import SURE
+from taskcal.core.calibrate import Doubt
 from taskcal.core.rollout import Stop
 from taskcal.core.verdict import Strength, Verdict
 from taskcal.errors import Boundary
@@ -16,8 +16,9 @@ from taskcal.report.clean import plain
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskcal.core.calibrate import Calibration, CheckMean, Summary
+    from taskcal.core.calibrate import Calibration, CheckMean
     from taskcal.core.run import RunRecord
+    from taskcal.core.summary import Summary
 
 NAME_LENGTH = 60
 NAMED = 3
@@ -78,9 +79,9 @@ def advice(calibration: Calibration) -> str:
 
 def headline(summary: Summary, run: RunRecord) -> str:
     """The taskset in a sentence: its average success rate against the band, and how many groups would teach nothing."""
-    rate = summary.mean_success_rate
-    if rate is None:
+    if summary.success_rate is None:
         return "Nothing was measured: no rollout was graded."
+    rate = summary.success_rate.mean
     places = {Verdict.TOO_HARD: "below", Verdict.TOO_EASY: "above"}
     place = places.get(run.band.verdict(rate), "within")
     told = f"The average success rate is {figures.percent(rate)}, {place} the band of {figures.band(run.band)}"
@@ -136,9 +137,8 @@ def _unmet(calibration: Calibration) -> str:
 
 
 def _shaken(calibration: Calibration) -> str:
-    """Where the posterior is sure, only lost rollouts can make a verdict lean."""
-    sure = calibration.posterior.of(calibration.verdict) if calibration.posterior else None
-    if calibration.strength is not Strength.LEANING or sure is None or sure < SURE:
+    """What lost rollouts could do to the verdict."""
+    if Doubt.LOST not in calibration.doubts:
         return ""
     return f"the {figures.many(calibration.lost, 'lost rollout')} could change the verdict"
 

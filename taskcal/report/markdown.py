@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from taskcal.core.calibrate import summarise
+from taskcal.core.summary import summarise
 from taskcal.core.verdict import Band, Verdict
 from taskcal.report import explain, figures, order
 from taskcal.report.clean import markdown_safe, plain
@@ -44,7 +44,7 @@ COLUMNS: tuple[tuple[str, str, Callable[[Calibration], str]], ...] = (
 def render_markdown(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
     """The whole page; it ends in a newline and holds every group, however many there are."""
     rows = [row for rows in order.by_task(calibrations) for row in rows]
-    summary = summarise(calibrations)
+    summary = summarise(calibrations, run.question)
     parts = [
         f"# Calibration of {markdown_safe(run.taskset)}",
         _safe(explain.headline(summary, run)),

@@ -15,7 +15,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from taskcal.core.calibrate import summarise
+from taskcal.core.summary import summarise
 from taskcal.core.verdict import Strength, Verdict
 from taskcal.report import explain, figures, order
 from taskcal.report.clean import plain
@@ -88,7 +88,7 @@ def title(run: RunRecord) -> str:
 
 def closing(run: RunRecord, calibrations: Sequence[Calibration]) -> list[str]:
     """The sentences under the table: counts, headline, losses, notes."""
-    summary = summarise(calibrations)
+    summary = summarise(calibrations, run.question)
     lines = [explain.counts(calibrations, summary), explain.headline(summary, run), explain.losses(calibrations)]
     if run.interrupted:
         lines.append("The run was interrupted: these are the rollouts until then.")
@@ -109,7 +109,7 @@ class FinalTable:
         yield _table(tasks, options.max_width)
         yield from (Text(line, style="dim") for line in _more(left, "row"))
         yield from _flagged(self.calibrations)
-        headline = explain.headline(summarise(self.calibrations), self.run)
+        headline = explain.headline(summarise(self.calibrations, self.run.question), self.run)
         for line in closing(self.run, self.calibrations):
             yield Text(line, style="bold" if line == headline else "")
 

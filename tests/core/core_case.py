@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskcal.core.calibrate import Calibration, GroupRecord, Question, calibrate
+from taskcal.core.calibrate import Calibration, GroupRecord, calibrate
+from taskcal.core.question import fixed
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop
 from taskcal.core.task import Check, Environment, FileProbe, Grader, ImageSource, Task, Variant
-from taskcal.core.verdict import Band
 from taskcal.errors import Boundary
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def rollouts(outcomes: Iterable[Outcome]) -> list[Rollout]:
 
 
 def calibrated(outcomes: Iterable[Outcome], group_size: int = 8) -> Calibration:
-    return calibrate(record(), rollouts(outcomes), Question(group_size, Band()))
+    return calibrate([record()], rollouts(outcomes), fixed(group_size))[0]
 
 
 def counts(passed: int, failed: int, *losses: Lost) -> Calibration:

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.core.calibrate import Question, calibrate, summarise
+from taskcal.core.calibrate import calibrate
+from taskcal.core.question import fixed
 from taskcal.core.rollout import CheckResult, Rollout, RolloutId, Stop, Timing, Usage
+from taskcal.core.summary import summarise
 from taskcal.core.verdict import Band, Posterior, Strength, Verdict
 from taskcal.errors import Boundary
 from tests.core.core_case import GROUP, calibrated, counts, graded, lost, record, rollouts
@@ -17,7 +19,7 @@ from tests.core.core_case import GROUP, calibrated, counts, graded, lost, record
 if TYPE_CHECKING:
     from taskcal.core.rollout import Outcome
 
-ASK = Question(8, Band())
+ASK = fixed(8)
 OUTCOMES = st.lists(st.sampled_from([graded(1.0), graded(0.5), graded(0.0)]), min_size=1, max_size=12)
 MIXED: tuple[Outcome, ...] = (graded(1.0), graded(0.5), lost(), graded(0.0), lost(Boundary.ENGINE, "no answer"))
 LOSSES = st.lists(st.builds(lost, st.sampled_from(Boundary)), max_size=12)
@@ -102,7 +104,7 @@ def test_the_last_attempt_counts() -> None:
         Rollout(RolloutId(GROUP, 0, 1), lost(Boundary.ENGINE)),
         Rollout(RolloutId(GROUP, 2, 1), lost(Boundary.GRADER)),
     ]
-    found = calibrate(record(), rows, ASK)
+    found = calibrate([record()], rows, ASK)[0]
     assert (found.n, found.passed, found.lost, found.retried) == (2, 1, 1, 3)
     assert found.lost_by == {"grader": 1}
     assert found.rewards == (1.0, 0.0)
@@ -111,7 +113,7 @@ def test_the_last_attempt_counts() -> None:
 @given(order=st.permutations(rollouts(MIXED)))
 def test_the_order_of_rows_does_not_matter(order: list[Rollout]) -> None:
     """Rollouts finish in any order: a calibration is a function of what came of them, by index."""
-    assert calibrate(record(), order, ASK) == calibrated(MIXED)
+    assert calibrate([record()], order, ASK)[0] == calibrated(MIXED)
 
 
 def test_nothing_graded_is_unmeasured_with_its_reason() -> None:
@@ -133,7 +135,7 @@ def test_checks_have_their_means() -> None:
         graded(0.0, CheckResult("b", 0.3, 0.5), CheckResult("a", 0.7, 0.0)),
         lost(),
     ]
-    found = calibrate(record(("b", 0.3), ("a", 0.7), ("c", 1.0)), rollouts(outcomes), ASK)
+    found = calibrate([record(("b", 0.3), ("a", 0.7), ("c", 1.0))], rollouts(outcomes), ASK)[0]
     assert [(check.name, check.weight, check.mean_score) for check in found.checks] == [
         ("b", 0.3, 0.25),
         ("a", 0.7, 0.5),
@@ -149,7 +151,7 @@ def test_stops_seconds_and_cost_are_of_the_graded() -> None:
         for i, (stop, time, cost) in enumerate(ended)
     ]
     rows.append(Rollout(RolloutId(GROUP, 3, 0), lost(), usage=Usage(cost_usd=9.0), timing=Timing(total=99.0)))
-    found = calibrate(record(), rows, ASK)
+    found = calibrate([record()], rows, ASK)[0]
     assert (found.timed_out, found.crashed, found.seconds, found.cost_usd) == (1, 2, 20.0, 0.75)
     assert calibrated([graded(1.0)]).cost_usd is None
 
@@ -169,11 +171,12 @@ def test_a_group_size_above_n_has_a_signal_all_the_same() -> None:
 
 def test_a_summary_counts_each_group_once() -> None:
     """Means are over the measured groups, and the flat share is what the mean signal leaves."""
-    found = summarise([counts(8, 0), counts(2, 6), counts(0, 8, lost()), calibrated([lost()])])
+    found = summarise([counts(8, 0), counts(2, 6), counts(0, 8, lost()), calibrated([lost()])], ASK)
     assert found.verdicts == {Verdict.TOO_EASY: 1, Verdict.IN_BAND: 1, Verdict.TOO_HARD: 1, Verdict.UNMEASURED: 1}
     assert (found.tasks, found.graded, found.lost, found.leaning) == (4, 24, 2, 1)
-    assert found.mean_success_rate == pytest.approx((1 + 0.25 + 0) / 3)
+    assert found.success_rate is not None
+    assert found.success_rate.mean == pytest.approx((1 + 0.25 + 0) / 3)
     assert found.mean_signal == pytest.approx((0.240047 + 0.863156 + 0.158760) / 3, abs=1e-6)
     assert found.flat_share == pytest.approx(1 - (0.240047 + 0.863156 + 0.158760) / 3, abs=1e-6)
-    nothing = summarise([])
-    assert (nothing.tasks, nothing.mean_success_rate, nothing.mean_signal, nothing.flat_share) == (0, None, None, None)
+    nothing = summarise([], ASK)
+    assert (nothing.tasks, nothing.success_rate, nothing.mean_signal, nothing.flat_share) == (0, None, None, None)

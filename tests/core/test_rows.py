@@ -10,7 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskcal.core.book import Design, Rule
 from taskcal.core.calibrate import GroupRecord
+from taskcal.core.prior import Counts
+from taskcal.core.question import Metric, Question
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.core.rows import group_of, group_record, group_row, rollout_of, rollout_row, run_of, run_row
 from taskcal.core.run import RunRecord
@@ -53,6 +56,13 @@ GROUPS = st.builds(
     file=st.text(),
     line=COUNTS,
 )
+QUESTION = Question(
+    group_size=8,
+    design=Design(band=Band(0.1, 0.9), error_rate=0.01, rule=Rule.VALUE, cap=32, budget=500, learn=False),
+    flat_tolerance=0.05,
+    metric=Metric.REWARD,
+    earlier={GroupId("a", "b"): Counts(2, 9)},
+)
 RUN = RunRecord(
     id="20250102-030405-shop-ab12",
     taskset="shop",
@@ -60,8 +70,7 @@ RUN = RunRecord(
     taskset_digest="aa" * 32,
     agent="simulated",
     agent_digest="bb" * 32,
-    group_size=8,
-    band=Band(0.1, 0.9),
+    question=QUESTION,
     seed=7,
     concurrency=4,
     retries=2,
@@ -103,7 +112,7 @@ def test_groups_come_back_as_they_were(group: GroupRecord) -> None:
 def test_runs_come_back_as_they_were(run: RunRecord) -> None:
     """Finished or under way."""
     assert run_of(through_json(run_row(run))) == run
-    assert run.question.band == run.band
+    assert (run.group_size, run.band) == (8, Band(0.1, 0.9))
 
 
 def test_a_graded_row_has_the_promised_keys() -> None:

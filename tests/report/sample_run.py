@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskcal.core.calibrate import Calibration, GroupRecord, Question, calibrate
+from taskcal.core.calibrate import Calibration, GroupRecord, calibrate
+from taskcal.core.question import fixed
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.core.run import RunRecord
-from taskcal.core.verdict import Band
 from taskcal.errors import Boundary
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from taskcal.core.rollout import Outcome
 
 CHECKS = (("order is shipped", 0.7), ("tracking code is set", 0.3))
-QUESTION = Question(8, Band())
+QUESTION = fixed(8)
 
 
 def record(task: str, variant: str = "", checks: Sequence[tuple[str, float]] = CHECKS) -> GroupRecord:
@@ -43,7 +43,7 @@ def calibration(group: GroupRecord, outcomes: Sequence[Outcome], cost: float | N
         Rollout(RolloutId(group.id, index, 0), outcome, usage=Usage(cost_usd=cost), timing=Timing(total=12.0))
         for index, outcome in enumerate(outcomes)
     ]
-    return calibrate(group, rollouts, QUESTION)
+    return calibrate([group], rollouts, QUESTION)[0]
 
 
 def run_record(*notes: str, taskset: str = "shop-orders", interrupted: bool = False) -> RunRecord:
@@ -54,8 +54,7 @@ def run_record(*notes: str, taskset: str = "shop-orders", interrupted: bool = Fa
         taskset_digest="aa" * 32,
         agent="simulated",
         agent_digest="bb" * 32,
-        group_size=8,
-        band=Band(),
+        question=QUESTION,
         seed=7,
         concurrency=4,
         retries=2,

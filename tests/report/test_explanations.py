@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from taskcal.core.calibrate import summarise
+from taskcal.core.pooled import PooledMean
+from taskcal.core.question import fixed
 from taskcal.core.rollout import Outcome, Stop
+from taskcal.core.summary import summarise
 from taskcal.core.verdict import Strength, Verdict
 from taskcal.errors import Boundary
 from taskcal.report import explain
@@ -122,25 +124,32 @@ def test_broken_and_in_band() -> None:
 
 def test_the_headline_has_the_average_the_band_and_the_flat_share() -> None:
     """The guideline is about the taskset's average: where it lies, and how many groups would teach nothing."""
-    summary = replace(summarise(shop()), mean_success_rate=0.385, flat_share=0.37)
+    summary = replace(summarise(shop(), fixed(8)), success_rate=PooledMean(0.385, None, None), flat_share=0.37)
     assert explain.headline(summary, run_record()) == (
         "The average success rate is 38 %, within the band of 5 to 75 %; "
         "of 100 groups of 8, about 37 would teach nothing."
     )
-    assert "0 %, below the band" in explain.headline(replace(summary, mean_success_rate=0.0), run_record())
-    assert "100 %, above the band" in explain.headline(replace(summary, mean_success_rate=1.0), run_record())
+    for rate, place in ((0.0, "0 %, below"), (1.0, "100 %, above")):
+        told = explain.headline(replace(summary, success_rate=PooledMean(rate, None, None)), run_record())
+        assert f"{place} the band" in told
+    assert "0 %, below the band" in explain.headline(
+        replace(summary, success_rate=PooledMean(0.0, None, None)), run_record()
+    )
+    assert "100 %, above the band" in explain.headline(
+        replace(summary, success_rate=PooledMean(1.0, None, None)), run_record()
+    )
 
 
 def test_the_headline_of_nothing() -> None:
     """Where nothing was graded there is no rate, and certainly not 0."""
-    nothing = summarise([calibration(record("a"), [lost()] * 8)])
+    nothing = summarise([calibration(record("a"), [lost()] * 8)], fixed(8))
     assert explain.headline(nothing, run_record()) == "Nothing was measured: no rollout was graded."
 
 
 def test_verdicts_and_losses_are_counted() -> None:
     """The counts of verdicts add up to the rows, and lost rollouts are told by boundary, apart from all else."""
     calibrations = shop()
-    assert explain.counts(calibrations, summarise(calibrations)) == (
+    assert explain.counts(calibrations, summarise(calibrations, fixed(8))) == (
         "10 variants of 9 tasks: 4 in-band, 3 too-hard, 2 too-easy, 1 unmeasured. 6 verdicts only lean."
     )
     assert explain.losses(calibrations) == (

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from markdown_it import MarkdownIt
 
+from taskcal.core.question import fixed
 from taskcal.core.verdict import Band
 from taskcal.report.markdown import render_markdown
 from tests.report.sample_run import calibration, graded, lost, record, run_record, shop
@@ -46,7 +47,7 @@ def test_the_numbers_of_a_known_run() -> None:
     """The first table has a row for each group, flagged first, with the numbers that its rollouts came to."""
     rows = cells(render_markdown(run_record(), shop()))
     assert rows[1] == [
-        "ship-order/high-level", "8", "0 % [0\N{EN DASH}32]", "0.52", "0.092", "16 %", "too-hard, leaning", "86 %",
+        "ship-order/high-level", "8", "0 % [0\N{EN DASH}32]", "0.52", "0.092", "87 %", "too-hard, leaning", "86 %",
         "12s",
     ]  # fmt: skip
     dash = "\N{EN DASH}"
@@ -99,7 +100,7 @@ def test_strangers_add_nothing_to_the_page() -> None:
 @pytest.mark.parametrize("word", ["```", "a; rm -rf /", "$(reboot)", "it's"])
 def test_the_command_to_repeat_is_one_safe_command(word: str) -> None:
     """What is offered for copying cannot run anything else, nor end its block."""
-    run = replace(run_record(), taskset_files=(word,), band=Band(0.1, 0.9))
+    run = replace(run_record(), taskset_files=(word,), question=fixed(8, Band(0.1, 0.9)))
     block = render_markdown(run, shop()).partition("```sh\n")[2]
     command, fence = block.splitlines()[:2]
     assert fence == "```"

@@ -1,0 +1,161 @@
+"""What the counts of a whole taskset say of each task: the chance of each class, and whether that decides it.
+
+From 20 measured tasks on the prior is learned from the taskset itself, since one that was chosen before can be wrong
+about all of it at once; this holds for fixed groups as for adaptive ones. After adaptive stopping a task is judged by
+the counts at which it was decided: under a fixed prior nothing that ended later can then change it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from taskcal.core import prior as priors
+from taskcal.core.adaptive import advance
+from taskcal.core.book import Source
+from taskcal.core.certificate import Zone, bets, fortunes, fortunes_of_counts
+from taskcal.core.prior import FEWEST_TASKS, JEFFREYS, UNIFORM, Counts
+from taskcal.core.standing import Closed, Launch
+from taskcal.core.stats import DEFAULT_PRIOR
+from taskcal.core.verdict import Posterior, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from taskcal.core.certificate import Bets
+    from taskcal.core.prior import Prior
+    from taskcal.core.question import Question
+    from taskcal.core.standing import Standing, TaskState
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What is thought of one task.
+
+    `counts` are those that it rests on, `posterior` is None where they are empty. `likely` is the class that has at
+    least 1 - error_rate of it, `certificate` the class that a guarantee holds for whatever the prior. `closed` says why
+    an adaptive run gave the task no more; None where it was open, or in a fixed design.
+    """
+
+    counts: Counts
+    posterior: Posterior | None
+    likely: Verdict | None
+    certificate: Verdict | None
+    source: Source
+    prior: Prior
+    closed: Closed | None = None
+
+
+def judge(tasks: Sequence[TaskState], question: Question) -> tuple[Opinion, ...]:
+    """One opinion a task, in the given order."""
+    return _after_stopping(tasks, question) if question.adaptive else _of_fixed_groups(tasks, question)
+
+
+def judge_rewards(rewards: Sequence[Sequence[float]], question: Question) -> tuple[Opinion, ...]:
+    """The same about mean rewards: there is no prior over all laws of a reward, so only certificates are sure."""
+    four = bets(Zone.around(question.band))
+    return tuple(
+        Opinion(
+            counts=Counts(0, len(group)),
+            posterior=None,
+            likely=None,
+            certificate=fortunes(four, group).certified(question.error_rate),
+            source=Source.NONE,
+            prior=DEFAULT_PRIOR,
+        )
+        for group in rewards
+    )
+
+
+def robust(opinion: Opinion, question: Question) -> bool | None:
+    """Whether the default, Jeffreys' and the uniform prior all decide the same, if anything; None without counts."""
+    if opinion.posterior is None:
+        return None
+    decided = {_decided(_posterior(prior, opinion.counts, question), question) for prior in OTHER_PRIORS}
+    return decided == {opinion.likely}
+
+
+OTHER_PRIORS: tuple[Prior, ...] = (DEFAULT_PRIOR, JEFFREYS, UNIFORM)
+
+
+def _after_stopping(tasks: Sequence[TaskState], question: Question) -> tuple[Opinion, ...]:
+    outlook = advance(tasks, 0, question.design)
+    return tuple(
+        _opinion(standing, outlook.beliefs.of(task).book.prior)
+        for task, standing in zip(tasks, outlook.standings, strict=True)
+    )
+
+
+def _opinion(standing: Standing, prior: Prior) -> Opinion:
+    return Opinion(
+        counts=standing.counts,
+        posterior=Posterior(*standing.posterior) if standing.counts.graded else None,
+        likely=standing.likely,
+        certificate=standing.certificate,
+        source=standing.prior,
+        prior=prior,
+        closed=standing.closed,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Believed:
+    source: Source
+    prior: Prior
+
+
+def _of_fixed_groups(tasks: Sequence[TaskState], question: Question) -> tuple[Opinion, ...]:
+    counts = [_graded(task) for task in tasks]
+    population = _population(counts, question)
+    warm = _warm(tasks, population, question)
+    four = bets(Zone.around(question.band))
+    known: dict[tuple[Counts, Counts | None], Opinion] = {}
+    for task, count in zip(tasks, counts, strict=True):
+        if (count, task.earlier) not in known:
+            believed = warm[task.earlier] if task.earlier else population
+            known[count, task.earlier] = _judged(count, believed, four, question)
+    return tuple(known[count, task.earlier] for task, count in zip(tasks, counts, strict=True))
+
+
+def _graded(task: TaskState) -> Counts:
+    passed = task.launches.count(Launch.PASSED)
+    return Counts(passed, passed + task.launches.count(Launch.FAILED))
+
+
+def _population(counts: Sequence[Counts], question: Question) -> _Believed:
+    measured = [count for count in counts if count.graded]
+    if not question.design.learn or len(measured) < FEWEST_TASKS:
+        return _Believed(Source.DEFAULT, DEFAULT_PRIOR)
+    return _Believed(Source.LEARNED, priors.learn(measured, priors.as_grid(DEFAULT_PRIOR, question.design.edges)))
+
+
+def _warm(tasks: Sequence[TaskState], population: _Believed, question: Question) -> Mapping[Counts | None, _Believed]:
+    prior, edges = population.prior, question.design.edges
+    grid = prior if isinstance(prior, priors.Grid) else priors.as_grid(prior, edges)
+    drift = question.design.drift
+    return {
+        earlier: _Believed(Source.WARM, priors.warm(grid, earlier, drift))
+        for earlier in {task.earlier for task in tasks if task.earlier}
+    }
+
+
+def _judged(counts: Counts, believed: _Believed, four: Bets, question: Question) -> Opinion:
+    posterior = _posterior(believed.prior, counts, question)
+    return Opinion(
+        counts=counts,
+        posterior=posterior,
+        likely=_decided(posterior, question),
+        certificate=fortunes_of_counts(four, *counts).certified(question.error_rate),
+        source=believed.source,
+        prior=believed.prior,
+    )
+
+
+def _posterior(prior: Prior, counts: Counts, question: Question) -> Posterior | None:
+    return Posterior(*priors.class_probabilities(prior, counts, question.design.edges)) if counts.graded else None
+
+
+def _decided(posterior: Posterior | None, question: Question) -> Verdict | None:
+    if posterior is None:
+        return None
+    return posterior.likeliest if posterior.highest >= 1 - question.error_rate else None

@@ -1,0 +1,107 @@
+"""A taskset's calibrations in numbers: the verdicts, what they are worth together, and what selecting brings."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from taskcal.core import stats
+from taskcal.core.pooled import PooledMean, PromptYield, pooled_mean, prompt_yield
+from taskcal.core.verdict import Posterior, Strength, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from taskcal.core.calibrate import Calibration
+    from taskcal.core.question import Question
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The taskset's numbers; means are over the measured groups, each counted once.
+
+    `attempted` = `graded` + `lost`; retries are not in it. `success_rate` is clustered by task, of k/n in a fixed
+    design and of posterior means after adaptive stopping, where k/n is biased. `flat_share` is the share of groups
+    expected to teach nothing. `expected` sums the posteriors: how many tasks of each class there should be. `doubt` is
+    the mean chance that a sure verdict is wrong. `all_prompts` and `selected` are what training wastes before and after
+    keeping the in-band tasks, `selected_rate` the mean of their posterior means: their k/n, by which they were chosen,
+    flatters.
+    """
+
+    tasks: int
+    verdicts: Mapping[Verdict, int]
+    strengths: Mapping[Strength, int]
+    attempted: int
+    graded: int
+    lost: int
+    timed_out: int
+    retried: int
+    lost_by: Mapping[str, int]
+    success_rate: PooledMean | None
+    mean_signal: float | None
+    flat_share: float | None
+    expected: Posterior | None
+    doubt: float | None
+    all_prompts: PromptYield | None
+    selected: PromptYield | None
+    selected_rate: float | None
+    cost_usd: float | None
+
+    @property
+    def leaning(self) -> int:
+        """Verdicts that are not sure."""
+        return self.strengths.get(Strength.LEANING, 0)
+
+
+def summarise(calibrations: Sequence[Calibration], question: Question) -> Summary:
+    """The numbers of a taskset."""
+    signals = [c.signal for c in calibrations if c.signal is not None]
+    mean_signal = stats.mean(signals)
+    chosen = [c for c in calibrations if c.verdict is Verdict.IN_BAND]
+    lost_by: Counter[str] = Counter()
+    for calibration in calibrations:
+        lost_by.update(calibration.lost_by)
+    graded, lost = sum(c.n for c in calibrations), sum(c.lost for c in calibrations)
+    costs = [c.cost_usd for c in calibrations if c.cost_usd is not None]
+    return Summary(
+        tasks=len(calibrations),
+        verdicts=Counter(c.verdict for c in calibrations),
+        strengths=Counter(c.strength for c in calibrations if c.strength),
+        attempted=graded + lost,
+        graded=graded,
+        lost=lost,
+        timed_out=sum(c.timed_out for c in calibrations),
+        retried=sum(c.retried for c in calibrations),
+        lost_by=lost_by,
+        success_rate=_success_rate(calibrations, question),
+        mean_signal=mean_signal,
+        flat_share=None if mean_signal is None else 1.0 - mean_signal,
+        expected=_expected([c.posterior for c in calibrations if c.posterior]),
+        doubt=stats.mean([1.0 - (c.posterior.of(c.verdict) or 0.0) for c in calibrations if c.posterior and _sure(c)]),
+        all_prompts=prompt_yield(signals, question.group_size),
+        selected=prompt_yield([c.signal for c in chosen if c.signal is not None], question.group_size),
+        selected_rate=stats.mean([c.posterior_mean for c in chosen if c.posterior_mean is not None]),
+        cost_usd=math.fsum(costs) if costs else None,
+    )
+
+
+def _sure(calibration: Calibration) -> bool:
+    return calibration.strength in {Strength.LIKELY, Strength.CERTIFIED}
+
+
+def _success_rate(calibrations: Sequence[Calibration], question: Question) -> PooledMean | None:
+    rates = [(c.posterior_mean if question.adaptive else c.success_rate, c.group.id.task) for c in calibrations]
+    known = [(rate, task) for rate, task in rates if rate is not None]
+    return pooled_mean([rate for rate, _ in known], [task for _, task in known])
+
+
+def _expected(posteriors: Sequence[Posterior]) -> Posterior | None:
+    if not posteriors:
+        return None
+    return Posterior(
+        math.fsum(one.too_hard for one in posteriors),
+        math.fsum(one.in_band for one in posteriors),
+        math.fsum(one.too_easy for one in posteriors),
+    )
