@@ -57,6 +57,10 @@ class Schedule(Protocol):
 class Brake(Protocol):
     """A reason to start no more rollouts: a limit of the run, or a suspicion that they would be wasted."""
 
+    def begun(self, planned: PlannedRollout) -> None:
+        """One has started."""
+        ...
+
     def note(self, rollout: Rollout) -> None:
         """One has ended."""
         ...
@@ -164,12 +168,16 @@ def run_schedule(
     patience = Patience(is_back)
     running: dict[RolloutId, PlannedRollout] = {}
     reason: str | None = None
-    while running or not (schedule.is_over or reason):
-        reason = reason or _reason(brakes, time.monotonic())
-        ready = not reason and engine.free and patience.is_over(time.monotonic())
-        while ready and engine.free and (planned := schedule.take(time.monotonic())) is not None:
+    while running or not (reason or schedule.is_over):
+        while engine.free and not (reason or schedule.is_over) and patience.is_over(time.monotonic()):
+            reason = _reason(brakes, time.monotonic())
+            planned = None if reason else schedule.take(time.monotonic())
+            if planned is None:
+                break
             running[planned.id] = planned
             engine.submit(planned)
+            for brake in brakes:
+                brake.begun(planned)
         rollout = engine.next(POLL_SECONDS)
         if rollout is None:
             continue

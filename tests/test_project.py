@@ -26,13 +26,30 @@ ROOMS = (
     {"host", "baseimage"},
     {"sandbox", "taskset", "store"},
     {"agents", "grading", "grading_driver"},
-    {"prepare", "runner", "schedule", "engines", "report", "quality", "interop", "doctor"},
+    {
+        "prepare",
+        "runner",
+        "schedule",
+        "adaptive_schedule",
+        "brakes",
+        "engines",
+        "report",
+        "quality",
+        "interop",
+        "doctor",
+    },
     {"cli"},
     {"__init__", "__main__"},
 )
 """From the bottom up: a room imports itself and what lies below it."""
 
-NEIGHBOURS = {("baseimage", "host"), ("grading", "grading_driver"), ("engines", "runner"), ("quality", "runner")}
+NEIGHBOURS = {
+    ("baseimage", "host"),
+    ("grading", "grading_driver"),
+    ("engines", "runner"),
+    ("adaptive_schedule", "schedule"),
+    ("quality", "runner"),
+}
 """Who may import whom on the same floor."""
 
 PURE = {

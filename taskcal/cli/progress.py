@@ -19,6 +19,7 @@ from taskcal.core.rollout import Graded
 from taskcal.report import figures
 from taskcal.report.board import Board
 from taskcal.report.clean import plain
+from taskcal.report.outlook_board import OutlookBoard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from taskcal.core.adaptive import Outlook
+    from taskcal.core.book import Design
     from taskcal.core.rollout import GroupId, Rollout, RolloutId
 
 FRAMES_PER_SECOND = 4
@@ -52,6 +55,12 @@ class Progress:
     def begin(self, groups: Sequence[GroupId], group_size: int) -> None:
         """Rollouts begin: `group_size` of each group. Called once, before `started` and `finished`."""
 
+    def begin_adaptive(self, groups: Sequence[GroupId], design: Design) -> None:
+        """Rollouts of an adaptive run begin. Called once, instead of `begin`."""
+
+    def look(self, outlook: Outlook) -> None:
+        """The planner of an adaptive run has looked again."""
+
     def started(self, rollout: RolloutId) -> None:
         """A rollout, or a retry of it, has left the queue."""
 
@@ -72,7 +81,7 @@ class LiveProgress(Progress):
         self._clock = clock
         self._begun = clock()
         self._console = console
-        self._board: Board | None = None
+        self._board: Board | OutlookBoard | None = None
         self._live = Live(
             console=console,
             refresh_per_second=FRAMES_PER_SECOND,
@@ -100,6 +109,17 @@ class LiveProgress(Progress):
         """Show every group's row, all pending."""
         with self._lock:
             self._board, self._begun = Board(groups, group_size), self._clock()
+
+    def begin_adaptive(self, groups: Sequence[GroupId], design: Design) -> None:
+        """Show every group's bar."""
+        with self._lock:
+            self._board, self._begun = OutlookBoard(groups, design), self._clock()
+
+    def look(self, outlook: Outlook) -> None:
+        """Move the bars."""
+        with self._lock:
+            if isinstance(self._board, OutlookBoard):
+                self._board.look(outlook)
 
     def started(self, rollout: RolloutId) -> None:
         """Mark it as running."""
@@ -130,7 +150,7 @@ class PlainProgress(Progress):
         self._stream = stream
         self._clock = clock
         self._begun = clock()
-        self._board = Board((), 0)
+        self._board: Board | OutlookBoard = Board((), 0)
         self._steps = 0
 
     def log(self, message: str) -> None:
@@ -145,6 +165,19 @@ class PlainProgress(Progress):
             count, size = figures.many(len(groups), "group"), figures.many(group_size, "rollout")
             self._say(f"running {count} of {size}")
 
+    def begin_adaptive(self, groups: Sequence[GroupId], design: Design) -> None:
+        """Say how it will be decided that there is enough."""
+        with self._lock:
+            self._board, self._begun, self._steps = OutlookBoard(groups, design), self._clock(), 0
+            count, cap = figures.many(len(groups), "group"), figures.many(design.limit, "rollout")
+            self._say(f"running {count} adaptively, of at most {cap} each")
+
+    def look(self, outlook: Outlook) -> None:
+        """Remember it for the next line."""
+        with self._lock:
+            if isinstance(self._board, OutlookBoard):
+                self._board.look(outlook)
+
     def started(self, rollout: RolloutId) -> None:
         """Nothing yet to say of it."""
         with self._lock:
@@ -155,12 +188,22 @@ class PlainProgress(Progress):
         with self._lock:
             if not self._board.finished(rollout):
                 return
+            if isinstance(self._board, OutlookBoard):
+                self._tell(self._board, rollout)
+                return
             standing = self._board.standing()
             times = standing.times(self._clock() - self._begun)
             if standing.total <= LINE_EACH:
                 self._say(f"[{standing.done}/{standing.total}] {describe(rollout)}; {times}")
             elif self._stepped(standing.done, standing.total):
                 self._say(f"{standing}; {times}")
+
+    def _tell(self, board: OutlookBoard, rollout: Rollout) -> None:
+        """A line for each of the first rollouts, later one for so many: nobody knows how many there will be."""
+        if board.measured <= LINE_EACH:
+            self._say(f"[{board.measured}] {describe(rollout)}")
+        if board.measured % LINE_EACH == 0:
+            self._say(f"{board.summary()}; {board.times(self._clock() - self._begun)}")
 
     def _stepped(self, done: int, total: int) -> bool:
         step = done * STEPS // total

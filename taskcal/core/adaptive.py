@@ -219,7 +219,8 @@ class _Turn:
 
     def has_room(self, bound: int, limit: int) -> bool:
         """Whether another launch could still count: the prefix waits for what is missing, however much has finished."""
-        return self.in_flight < bound and (self.counting < limit or self.missing > self.taken)
+        free = self.task.room is None or self.taken < self.task.room
+        return free and self.in_flight < bound and (self.counting < limit or self.missing > self.taken)
 
     def take(self) -> NextLaunch:
         """One launch more: what is missing first."""

@@ -63,11 +63,15 @@ CLOSING = {Rule.POSTERIOR: Closed.CONFIDENT, Rule.CERTIFY: Closed.CERTIFIED, Rul
 
 @dataclass(frozen=True, slots=True)
 class TaskState:
-    """All that is known of a task: its launches by index, and what an earlier calibration counted, if there was one."""
+    """All that is known of a task: its launches by index, and what an earlier calibration counted, if there was one.
+
+    `room` is how many more of its rollouts may start now; None is no bound.
+    """
 
     group: GroupId
     launches: tuple[Launch, ...] = ()
     earlier: Counts | None = None
+    room: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,123 @@
+"""Reasons to start no more rollouts: what the operator is ready to spend, and signs that it would be wasted."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from taskcal.core.rollout import Graded, Lost
+
+if TYPE_CHECKING:
+    from taskcal.core.plan import PlannedRollout
+    from taskcal.core.rollout import Rollout
+
+FEWEST_TASKS = 10
+"""With fewer tasks two failures of each say too little of the grader."""
+
+WINDOW, MOST_LOST = 30, 27
+
+
+class _Loose:
+    """A brake that never bites; the others change what they need."""
+
+    def begun(self, planned: PlannedRollout) -> None:
+        """One has started."""
+
+    def note(self, rollout: Rollout) -> None:
+        """One has ended."""
+
+    def reason(self, now: float) -> str | None:  # noqa: ARG002 - the protocol's
+        """No reason to stop."""
+        return None
+
+
+class AllZero(_Loose):
+    """Two failures for each of at least ten tasks and not one reward above 0: that is no difficulty."""
+
+    def __init__(self, tasks: int) -> None:
+        """`tasks` is the number of groups."""
+        self._needed = 2 * tasks if tasks >= FEWEST_TASKS else None
+        self._failures = 0
+
+    def note(self, rollout: Rollout) -> None:
+        """Any reward above 0 ends the suspicion for good."""
+        if isinstance(rollout.outcome, Graded):
+            self._failures += 1
+            if rollout.outcome.reward > 0:
+                self._needed = None
+
+    def reason(self, now: float) -> str | None:  # noqa: ARG002 - the protocol's
+        """What to suspect."""
+        if self._needed is None or self._failures < self._needed:
+            return None
+        return (
+            f"all of the first {self._failures} rollouts had a reward of 0: suspect the grader or the agent "
+            "(`--agent oracle` must pass); --resume goes on all the same"
+        )
+
+
+class NearlyAllLost(_Loose):
+    """Almost every attempt of late was lost: whatever broke is not mended by losing more."""
+
+    def __init__(self) -> None:
+        """Looks at the last attempts, retries among them."""
+        self._lately: deque[Rollout] = deque(maxlen=WINDOW)
+
+    def note(self, rollout: Rollout) -> None:
+        """Remember the last ones."""
+        self._lately.append(rollout)
+
+    def reason(self, now: float) -> str | None:  # noqa: ARG002 - the protocol's
+        """How many, and the last of their reasons."""
+        lost = [row.outcome for row in self._lately if isinstance(row.outcome, Lost)]
+        if len(lost) < MOST_LOST:
+            return None
+        return (
+            f"{len(lost)} of the last {WINDOW} attempts were lost, the last at {lost[-1].boundary}: {lost[-1].reason}"
+        )
+
+
+class MostRollouts(_Loose):
+    """So many attempts and no more, retries among them."""
+
+    def __init__(self, most: int) -> None:
+        """`most` in this call."""
+        self._most = self._left = most
+
+    def begun(self, planned: PlannedRollout) -> None:  # noqa: ARG002 - the protocol's
+        """One more."""
+        self._left -= 1
+
+    def reason(self, now: float) -> str | None:  # noqa: ARG002 - the protocol's
+        """Which limit."""
+        return f"--max-rollouts {self._most} was reached" if self._left <= 0 else None
+
+
+class MostCost(_Loose):
+    """So many US dollars, as far as the agent reports what it costs; what is in flight may add to it."""
+
+    def __init__(self, most: float, spent: float = 0.0) -> None:
+        """`spent` is what the run has cost before."""
+        self._most, self._spent = most, spent
+
+    def note(self, rollout: Rollout) -> None:
+        """Add its cost, also that of a lost one."""
+        self._spent += rollout.usage.cost_usd or 0.0
+
+    def reason(self, now: float) -> str | None:  # noqa: ARG002 - the protocol's
+        """Which limit, and what was spent."""
+        if self._spent < self._most:
+            return None
+        return f"--max-cost {self._most:g} was reached: {self._spent:.2f} USD are spent"
+
+
+class TimeLimit(_Loose):
+    """Nothing starts after so many seconds."""
+
+    def __init__(self, seconds: float, now: float) -> None:
+        """`now` is the moment at which the run begins."""
+        self._seconds, self._end = seconds, now + seconds
+
+    def reason(self, now: float) -> str | None:
+        """Which limit."""
+        return f"--time-limit {self._seconds:g}s was reached" if now >= self._end else None

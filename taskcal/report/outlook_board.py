@@ -1,0 +1,146 @@
+"""What the live table of an adaptive run shows: for each task its posterior as a bar, for the run what is decided."""
+
+from __future__ import annotations
+
+from collections import Counter
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from taskcal.core.book import Rule
+from taskcal.core.lattice import CLASSES
+from taskcal.core.verdict import Verdict
+from taskcal.report import figures
+from taskcal.report.board import BESIDE_MARKS, FRAME, NAME, Mark, mark_of
+from taskcal.report.clean import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskcal.core.adaptive import Outlook
+    from taskcal.core.book import Design
+    from taskcal.core.lattice import Triple
+    from taskcal.core.rollout import GroupId, Rollout, RolloutId
+    from taskcal.core.standing import Standing
+
+BAR = 20
+PARTS = MappingProxyType(
+    {
+        Verdict.TOO_HARD: ("░", "red"),
+        Verdict.IN_BAND: ("█", "green"),
+        Verdict.TOO_EASY: ("▒", "yellow"),
+    }
+)
+
+
+def bar(posterior: Triple, width: int = BAR) -> Text:
+    """The chance of each class as its share of the bar: too-hard from the left, too-easy from the right."""
+    hard, easy = round(posterior[0] * width), round(posterior[2] * width)
+    cells = (hard, max(0, width - hard - easy), min(easy, width - hard))
+    return Text.assemble(*((PARTS[one][0] * count, PARTS[one][1]) for one, count in zip(CLASSES, cells, strict=True)))
+
+
+class OutlookBoard:
+    """Every task's standing, and the marks of what is running; knows no clock, thread or terminal."""
+
+    def __init__(self, groups: Sequence[GroupId], design: Design) -> None:
+        """Nothing is known yet."""
+        self._design = design
+        self._groups = tuple(groups)
+        self._outlook: Outlook | None = None
+        self._marks: dict[tuple[GroupId, int], Mark] = {}
+        self._recent = dict.fromkeys(reversed(groups))
+        self._begun: set[tuple[GroupId, int]] = set()
+        self.measured = 0
+
+    def look(self, outlook: Outlook) -> None:
+        """The planner's latest answer."""
+        self._outlook = outlook
+
+    def started(self, rollout: RolloutId) -> None:
+        """A rollout, or a further attempt at it, is running."""
+        self._begun.add((rollout.group, rollout.index))
+        self._set(rollout, Mark.RUNNING)
+
+    def finished(self, rollout: Rollout) -> bool:
+        """A rollout has ended; False where it was not started here but comes from an earlier part of the run."""
+        begun = (rollout.id.group, rollout.id.index) in self._begun
+        self.measured += begun
+        self._set(rollout.id, mark_of(rollout.outcome))
+        return begun
+
+    @property
+    def expected_left(self) -> float:
+        """Rollouts that the run is expected to take yet."""
+        return self._outlook.expected_left if self._outlook else 0.0
+
+    def summary(self) -> str:
+        """`12 of 40 decided, 28 open; 310 rollouts, 2,250 saved against 64 each, about 180 left`."""
+        standings = self._outlook.standings if self._outlook else ()
+        decided = sum(one.closed is not None for one in standings)
+        done = sum(mark.over for mark in self._marks.values())
+        told = f"{decided} of {len(self._groups)} {self._word}, {len(self._groups) - decided} open"
+        saved = decided * self._design.limit - sum(one.tally.launched for one in standings if one.closed)
+        worth = f", {saved:,} saved against {self._design.limit} each" if saved > 0 else ""
+        left = f", about {round(self.expected_left):,} left" if self._outlook else ""
+        return f"{told}; {figures.many(done, 'rollout')}{worth}{left}"
+
+    @property
+    def _word(self) -> str:
+        return "certified or closed" if self._design.rule is Rule.CERTIFY else "closed"
+
+    def times(self, elapsed: float) -> str:
+        """`1m 12s elapsed, about 3m 00s left`."""
+        told = f"{figures.duration(elapsed)} elapsed"
+        if not self.measured or not self._outlook or self.expected_left < 1:
+            return told
+        return f"{told}, about {figures.duration(elapsed / self.measured * self.expected_left)} left"
+
+    def draw(self, width: int, height: int, elapsed: float) -> Table:
+        """The table for a terminal of that many cells; where the tasks are more than the lines, the latest active."""
+        places = {group: place for place, group in enumerate(self._groups)}
+        shown = sorted(list(self._recent)[-max(1, height - FRAME) :], key=places.__getitem__)
+        standings = {one.group: one for one in (self._outlook.standings if self._outlook else ())}
+        running = Counter(group for (group, _), mark in self._marks.items() if mark is Mark.RUNNING)
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.add_column(no_wrap=True, overflow="ellipsis", max_width=min(NAME, max(BESIDE_MARKS, width // 2)))
+        for _ in range(3):
+            table.add_column(no_wrap=True)
+        for group in shown:
+            table.add_row(Text(plain(str(group))), *_cells(standings.get(group), running[group]))
+        return self._framed(table, len(shown), elapsed)
+
+    def _framed(self, table: Table, shown: int, elapsed: float) -> Table:
+        frame = Table.grid()
+        frame.add_row(table)
+        hidden = len(self._groups) - shown
+        if hidden:
+            frame.add_row(Text(f"… and {figures.many(hidden, 'more group')}, less lately active", style="dim"))
+        frame.add_row(Text(f"{self.summary()}; {self.times(elapsed)}", style="bold", no_wrap=True, overflow="ellipsis"))
+        legend = (part for one in CLASSES for part in (PARTS[one], (f" {one.value}  ", "dim")))
+        frame.add_row(Text.assemble(*legend, ("(the bar is the chance of each)", "dim"), no_wrap=True, overflow="crop"))
+        return frame
+
+    def _set(self, rollout: RolloutId, mark: Mark) -> None:
+        self._marks[rollout.group, rollout.index] = mark
+        self._recent.pop(rollout.group, None)
+        self._recent[rollout.group] = None
+
+
+def _cells(standing: Standing | None, running: int) -> tuple[Text, Text, Text]:
+    """The bar, k/n with what runs, and what is decided."""
+    if standing is None:
+        return Text("·" * BAR, style="dim"), Text(""), Text("")
+    counts = f"{standing.seen.passed}/{standing.seen.graded}" + (f" +{running}" if running else "")
+    return bar(standing.posterior), Text(counts, style="dim"), _state(standing)
+
+
+def _state(standing: Standing) -> Text:
+    if standing.closed is None:
+        return Text("")
+    verdict = standing.likely or standing.certificate
+    if verdict is None:
+        return Text(standing.closed.value, style="dim")
+    return Text(verdict.value, style=PARTS[verdict][1])
