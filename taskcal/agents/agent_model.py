@@ -1,0 +1,34 @@
+"""What the files of all kinds of agents have in common, as the models that check them."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from taskcal.agents.spec import Price
+from taskcal.taskset.fields import Id, Model, Seconds
+
+Dollars = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+
+
+class AgentModel(Model):
+    """What every kind of agent has."""
+
+    inner_maps: ClassVar[frozenset[str]] = frozenset()
+
+    agent: Id
+    timeout: Seconds | None = None
+
+
+class PriceModel(Model):
+    """US dollars per million tokens."""
+
+    input: Dollars
+    output: Dollars
+    cached_input: Dollars | None = None
+
+
+def price_of(model: PriceModel | None) -> Price | None:
+    """The price of an agent file, where it has one."""
+    return None if model is None else Price(model.input, model.output, model.cached_input)
