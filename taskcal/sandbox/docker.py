@@ -18,6 +18,7 @@ import requests.exceptions
 import urllib3.exceptions
 
 from taskcal.errors import EngineLost, ImageLost, LostError, MissingError, SandboxLost
+from taskcal.sandbox.contents import Contents
 from taskcal.sandbox.facts import ExecResult, ImageInfo, Labelled, follow, innermost, label_changes
 from taskcal.sandbox.stream import Line, pump
 
@@ -60,8 +61,10 @@ def _explanation(error: docker.errors.APIError) -> str:
     return " ".join(str(error.explanation or error).split())
 
 
-class DockerEngine:
+class DockerEngine(Contents):
     """One connection to an engine, safe to share between threads."""
+
+    _translated = staticmethod(translated)
 
     def __init__(self, client: docker.APIClient) -> None:
         """Wrap a client that has answered; use `connect`."""
@@ -180,27 +183,6 @@ class DockerEngine:
         """Start a created container."""
         with translated("starting a container"):
             self._client.start(container)
-
-    def put_archive(self, container: str, archive: bytes) -> None:
-        """Unpack a tar archive at the container's root."""
-        with translated("copying files into a container"):
-            self._client.put_archive(container, "/", archive)
-
-    def is_running(self, container: str) -> bool | None:
-        """Whether the engine believes that the container runs; None for one that is gone."""
-        try:
-            with translated("inspecting a container"):
-                return bool(self._client.inspect_container(container)["State"]["Running"])
-        except SandboxLost:
-            return None
-
-    def logs(self, container: str, lines: int = 20) -> str:
-        """The last lines of what a container's first process printed; empty where there is nothing to read."""
-        try:
-            with translated("reading a container's log"):
-                return str(self._client.logs(container, tail=lines).decode(errors="replace").strip())
-        except LostError:
-            return ""
 
     def remove(self, container: str) -> None:
         """Remove a container at once with its volumes; one that is already gone or going is a success."""

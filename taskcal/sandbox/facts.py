@@ -53,6 +53,48 @@ class Labelled:
 
 
 @dataclass(frozen=True, slots=True)
+class ContainerState:
+    """How a container is. `out_of_memory` and `exit_code` are its first process's, where it has ended."""
+
+    running: bool
+    exited: bool
+    out_of_memory: bool
+    exit_code: int
+    workdir: str
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Self:
+        """From what an inspection answers; a container that never started has not exited."""
+        state = facts["State"]
+        return cls(
+            running=bool(state["Running"]),
+            exited=state.get("Status") == "exited" and not state.get("Error"),
+            out_of_memory=bool(state.get("OOMKilled")),
+            exit_code=int(state.get("ExitCode", 0)),
+            workdir=str((facts.get("Config") or {}).get("WorkingDir") or "/"),
+        )
+
+
+GO_FOLDER = 1 << 31
+GO_LINK = 1 << 27
+"""How Go's os.FileMode says what a path is."""
+
+
+@dataclass(frozen=True, slots=True)
+class PathStat:
+    """What is at a path of a container. `leads_to` is a link's place, all links on the way followed; '' for others."""
+
+    is_folder: bool
+    leads_to: str
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Self:
+        """From the engine's own words for it."""
+        mode = int(facts["mode"])
+        return cls(bool(mode & GO_FOLDER), str(facts["linkTarget"]) if mode & GO_LINK else "")
+
+
+@dataclass(frozen=True, slots=True)
 class ExecResult:
     """What an exec left: `exit_code` is None when it was still running at the deadline."""
 

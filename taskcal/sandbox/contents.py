@@ -1,0 +1,84 @@
+"""What a container is and holds, running or not: its state, its log, and files in and out without a process in it.
+
+Reading through the engine needs no shell in the container, so it works on one that the agent has broken, filled or
+ended. An archive that is read must be closed: the engine holds the container until then.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from taskcal.errors import LostError, SandboxLost
+from taskcal.sandbox.facts import ContainerState, PathStat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+NO_SUCH_FILE = "could not find the file"
+
+
+class Contents:
+    """The part of the engine's connection that looks into containers; `DockerEngine` is made of it."""
+
+    _client: Any
+    _translated: Callable[[str], AbstractContextManager[None]]
+
+    def state(self, container: str) -> ContainerState | None:
+        """How the container is; None for one that is gone."""
+        try:
+            with self._translated("inspecting a container"):
+                return ContainerState.of(self._client.inspect_container(container))
+        except SandboxLost:
+            return None
+
+    def is_running(self, container: str) -> bool | None:
+        """Whether the engine believes that the container runs; None for one that is gone."""
+        state = self.state(container)
+        return None if state is None else state.running
+
+    def logs(self, container: str, lines: int = 20) -> str:
+        """The last lines of what a container's first process printed; empty where there is nothing to read."""
+        try:
+            with self._translated("reading a container's log"):
+                return str(self._client.logs(container, tail=lines).decode(errors="replace").strip())
+        except LostError:
+            return ""
+
+    def kill(self, container: str) -> None:
+        """End every process of a container and keep its files; one that has ended already is a success."""
+        with contextlib.suppress(SandboxLost), self._translated("stopping a container"):
+            self._client.kill(container)
+
+    def put_archive(self, container: str, archive: bytes | BinaryIO) -> None:
+        """Unpack a tar archive at the container's root."""
+        with self._translated("copying files into a container"):
+            self._client.put_archive(container, "/", archive)
+
+    def path_stat(self, container: str, path: str) -> PathStat | None:
+        """What is at a path, a link at its end not followed; None where there is nothing, or no container."""
+        with self._translated("looking at a container's files"):
+            options = {"params": {"path": path}, "timeout": self._client.timeout}
+            answer = self._client.head(self._archive_url(container), **options)
+        facts = answer.headers.get("X-Docker-Container-Path-Stat")
+        return PathStat.of(json.loads(base64.b64decode(facts))) if answer.status_code == 200 and facts else None
+
+    @contextlib.contextmanager
+    def archive(self, container: str, path: str) -> Iterator[BinaryIO | None]:
+        """A tar archive of what is at a path, as a stream; None where there is nothing. Raises SandboxLost."""
+        what = "copying files out of a container"
+        options = {"params": {"path": path}, "stream": True, "headers": {"Accept-Encoding": "identity"}}
+        with self._translated(what):
+            answer = self._client._get(self._archive_url(container), **options)  # noqa: SLF001 - the SDK's own drops what bounds a read
+        with contextlib.closing(answer), self._translated(what):
+            if answer.status_code == 404 and NO_SUCH_FILE in answer.text.lower():
+                yield None
+            else:
+                self._client._raise_for_status(answer)  # noqa: SLF001 - see above
+                yield answer.raw
+
+    def _archive_url(self, container: str) -> str:
+        return str(self._client._url("/containers/{0}/archive", container))  # noqa: SLF001 - see above
