@@ -16,6 +16,8 @@ import hashlib
 import json
 import os
 import re
+import secrets
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -24,7 +26,7 @@ from taskcal.core.values import RowError
 from taskcal.errors import RunFolderError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from taskcal.core.calibrate import GroupRecord
     from taskcal.core.rollout import Rollout, RolloutId
@@ -55,6 +57,27 @@ class RunFolder:
         return folder
 
     @classmethod
+    def create_whole(
+        cls, root: Path, record: RunRecord, groups: Sequence[GroupRecord], rollouts: Iterable[Rollout]
+    ) -> Self:
+        """Make a new run's folder with all its rollouts, locked: it is there whole, or not at all.
+
+        It is written two levels below `root`, where nobody looks for runs, and moved. Raises RunFolderError.
+        """
+        target, draft = root / record.id, root / f".draft-{secrets.token_hex(8)}"
+        if os.path.lexists(target):
+            raise RunFolderError(f"{target}: File exists; choose another folder with -o")
+        try:
+            folder = cls.create(draft, record, groups)
+            folder.extend(rollouts)
+            folder.path = folder.path.rename(target)
+        except OSError as error:
+            raise RunFolderError(f"{target}: {error.strerror or error}; choose another folder with -o") from error
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        return folder
+
+    @classmethod
     def open(cls, path: Path) -> Self:
         """An existing run's folder, to read. Raises RunFolderError."""
         if not (path / "run.json").is_file():
@@ -77,12 +100,17 @@ class RunFolder:
 
     def append(self, rollout: Rollout) -> None:
         """Put one rollout on disk; when this returns, it is there. Raises RunFolderError."""
+        self.extend((rollout,))
+
+    def extend(self, rollouts: Iterable[Rollout]) -> None:
+        """Put many rollouts on disk, with one wait for all of them. Raises RunFolderError."""
         if self._lines is None:
             raise RunFolderError(f"{self.path}: not opened for writing")
-        line = (json.dumps(rollout_row(rollout), allow_nan=False) + "\n").encode()
         try:
-            while line:
-                line = line[os.write(self._lines, line) :]
+            for rollout in rollouts:
+                line = (json.dumps(rollout_row(rollout), allow_nan=False) + "\n").encode()
+                while line:
+                    line = line[os.write(self._lines, line) :]
             os.fsync(self._lines)
         except OSError as error:
             raise RunFolderError(f"{self.path}/rollouts.jsonl: {error.strerror}; results so far are kept") from error

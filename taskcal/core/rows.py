@@ -35,10 +35,15 @@ def rollout_row(rollout: Rollout) -> Row:
     row: Row = {"key": name.key, "task": name.group.task, "variant": name.group.variant}
     row |= {"index": name.index, "attempt": name.attempt}
     row |= _outcome_row(rollout)
-    row |= {"answer": rollout.answer, "turns": rollout.turns, "usage": asdict(rollout.usage)}
-    timing = {part: round(seconds, 4) for part, seconds in asdict(rollout.timing).items()}
+    row |= {"answer": rollout.answer, "turns": rollout.turns, "usage": _flat(rollout.usage)}
+    timing = {part: round(seconds, 4) for part, seconds in _flat(rollout.timing).items()}
     row |= {"timing_s": timing, "started_at": rollout.started_at}
     return row if rollout.transcript_sha256 is None else row | {"transcript_sha256": rollout.transcript_sha256}
+
+
+def _flat(value: Usage | Timing) -> Row:
+    """As `asdict`, which copies at a tenth of the speed what nobody changes."""
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
 
 
 def _outcome_row(rollout: Rollout) -> Row:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from taskcal.core.question import Question
     from taskcal.core.verdict import Band
 
+IMPORTED = "imported"
+"""The engine of a run whose rollouts were made elsewhere: it has no taskset and no agent to go on with."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:

@@ -1,0 +1,1 @@
+"""Other people's results as taskcal's own: tables of rewards today."""

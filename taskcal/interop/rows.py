@@ -1,0 +1,283 @@
+"""Rows of rewards that a team already has, as rollouts: so that numbers from anywhere can be calibrated.
+
+A row without a reward is lost, never 0; a row that says it was lost is lost, whatever stands in its reward.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from taskcal.core.calibrate import GroupRecord
+from taskcal.core.grade import TOLERANCE
+from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Outcome, Rollout, RolloutId, Stop, Timing, Usage
+from taskcal.errors import Boundary, UsageError
+from taskcal.interop import cells
+from taskcal.interop.columns import ABSENT, CHECK, EXAMPLE, REQUIRED, listed, lookup
+from taskcal.interop.tables import Row, opened, problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from taskcal.errors import InputError
+    from taskcal.interop.columns import Columns
+    from taskcal.interop.tables import Table
+
+MOST_ROWS = 1_000_000
+LONGEST_REASON = 500
+MOST_AGENTS = 8
+NO_AGENT = "imported"
+NO_REWARD = "the row has no reward"
+SAID_LOST = "the row says that it was lost"
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How rows are understood: their columns, whose rows are taken, and what their rewards mean.
+
+    Rewards lie in `scale` (low, high) and are brought to [0, 1]; one that reaches `passing` then has passed, unless the
+    row says it itself. Without an agent all rows must be one agent's.
+    """
+
+    columns: Columns
+    agent: str | None = None
+    passing: float = 1.0
+    scale: tuple[float, float] = (0.0, 1.0)
+    delimiter: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What tables held: groups in the order of their first rows, rollouts in that of the rows.
+
+    `left_out` counts rows of other agents, `used` says which column each key was found in.
+    """
+
+    agent: str
+    groups: tuple[GroupRecord, ...]
+    rollouts: tuple[Rollout, ...]
+    left_out: int
+    used: Mapping[str, str]
+
+    @property
+    def lost(self) -> int:
+        """The rollouts that have no reward."""
+        return sum(isinstance(rollout.outcome, Lost) for rollout in self.rollouts)
+
+    @property
+    def group_size(self) -> int:
+        """The commonest number of rows in a group, the larger one of two that are."""
+        sizes = Counter(Counter(rollout.id.group for rollout in self.rollouts).values())
+        return max(sizes, key=lambda size: (sizes[size], size))
+
+
+def read(paths: Sequence[Path], reading: Reading) -> Imported:
+    """The rows of several files, one after the other.
+
+    At most a million rows, which take about one GB of memory. Raises InputError for the first mistake, with file and
+    line, UsageError where the rows are of several agents.
+    """
+    collector = _Collector(reading)
+    for path in paths:
+        with opened(path, reading.delimiter) as table:
+            collector.take(table)
+    return collector.result(", ".join(map(str, paths)))
+
+
+class _Collector:
+    """Rows so far, as rollouts."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._columns = reading.columns.names
+        self._checks = reading.columns.checks
+        self._file = ""
+        self._used: dict[str, str] = {}
+        self._unseen = reading.columns.needed
+        self._rows = 0
+        self._agents: Counter[str] = Counter()
+        self._groups: dict[GroupId, GroupRecord] = {}
+        self._names: dict[str, GroupId] = {}
+        self._places: dict[tuple[GroupId, int], str] = {}
+        self._sizes: Counter[GroupId] = Counter()
+        self._rollouts: list[Rollout] = []
+
+    def take(self, table: Table) -> None:
+        """Take every row of a table. Raises InputError."""
+        self._file = table.file
+        if table.header:
+            self._check_header(Row(1, dict.fromkeys(table.header)))
+        for row in table.rows:
+            self._rows += 1
+            if self._rows > MOST_ROWS:
+                raise self._mistake(row, f"more than {MOST_ROWS:,} rows; import them as several runs")
+            if self._unseen:
+                self._unseen = tuple(key for key in self._unseen if self._found(row, key) is ABSENT)
+            if self._is_wanted(row):
+                self._rollouts.append(self._rollout(row))
+
+    def result(self, files: str) -> Imported:
+        """All of it. Raises UsageError where it is not one agent's, InputError where there is nothing."""
+        if not self._rows:
+            raise problem(files, None, "no rows")
+        agent = self._one_agent(files)
+        for key in self._unseen:
+            hint = f"say which column has it, as in {EXAMPLE}" if key in REQUIRED else "correct --map, or leave it out"
+            raise problem(files, None, f"no row has {self._sought(key)}; {hint}")
+        left_out = self._rows - len(self._rollouts)
+        used = {key: self._used[key] for key in self._columns if key in self._used}
+        return Imported(agent, tuple(self._groups.values()), tuple(self._rollouts), left_out, used)
+
+    def _check_header(self, header: Row) -> None:
+        """Refuse a table of which no row can have what is needed."""
+        for key in self._columns:
+            if self._found(header, key) is ABSENT and key in self._reading.columns.needed:
+                raise self._no_column(header, key)
+
+    def _is_wanted(self, row: Row) -> bool:
+        """Whether a row is the agent's; who that is, is seen at the end where no row names one, or some do not."""
+        agent = self._name(row, "agent")
+        self._agents[agent] += 1
+        chosen = next(iter(self._agents)) if self._reading.agent is None else self._reading.agent
+        return agent in {chosen, ""}
+
+    def _one_agent(self, files: str) -> str:
+        agents, chosen = self._agents, self._reading.agent
+        if chosen is None and len(agents) > 1:
+            raise UsageError(f"{files}: rows of several agents ({_some(agents)}); choose one with --agent NAME")
+        if len(agents) > 1 and agents[""]:
+            raise UsageError(f"{files}: {agents['']} rows name no agent, and others do; fill or unmap that column")
+        if not self._rollouts:
+            raise UsageError(f"{files}: no row of the agent {cells.shown(chosen)}; there are {_some(agents)}")
+        return chosen or next(iter(agents)) or NO_AGENT
+
+    def _rollout(self, row: Row) -> Rollout:
+        group = self._group(row)
+        usage = Usage(
+            input_tokens=self._value(row, "input_tokens", cells.count),
+            output_tokens=self._value(row, "output_tokens", cells.count),
+            cost_usd=self._value(row, "cost", cells.amount),
+        )
+        return Rollout(
+            id=RolloutId(group, self._index(row, group), 0),
+            outcome=self._outcome(row),
+            usage=usage,
+            timing=Timing(total=self._value(row, "seconds", cells.amount) or 0.0),
+        )
+
+    def _group(self, row: Row) -> GroupId:
+        group = GroupId(self._name(row, "task"), self._name(row, "variant"))
+        if group in self._groups:
+            return group
+        if not group.task:
+            raise self._mistake(row, "no name", "task") if "task" in self._used else self._no_column(row, "task")
+        if self._names.setdefault(str(group), group) != group:
+            raise self._mistake(row, f"{cells.shown(str(group))} names two tasks, one of them with a variant")
+        checks = tuple((name, 1.0) for name in self._checks)
+        self._groups[group] = GroupRecord(group, {}, "", (), self._reading.passing, checks, self._file, row.line)
+        return group
+
+    def _index(self, row: Row, group: GroupId) -> int:
+        """The row's own index where one is mapped, else its number among the rows of its group."""
+        if "index" not in self._columns:
+            self._sizes[group] += 1
+            return self._sizes[group] - 1
+        index = self._value(row, "index", cells.count)
+        if index is None:
+            raise self._mistake(row, "no index", "index")
+        here = f"{self._file}:{row.line}"
+        before = self._places.setdefault((group, index), here)
+        if before != here:
+            hint = "without index in --map the rows are numbered in their order"
+            raise self._mistake(row, f"{cells.shown(str(group))} has {index} already, in {before}; {hint}", "index")
+        return index
+
+    def _outcome(self, row: Row) -> Outcome:
+        lost = self._value(row, "lost", cells.said)
+        if lost:
+            return _lost(SAID_LOST, lost, self._value(row, "reason", cells.text) or "")
+        reward = self._value(row, "reward", self._to_unit)
+        if reward is None:
+            return _lost(NO_REWARD, self._value(row, "reason", cells.text) or "")
+        passed = self._value(row, "passed", cells.truth)
+        if passed is None:
+            passed = reward >= self._reading.passing - TOLERANCE
+        stop = self._value(row, "stop", _stop) or Stop.FINISHED
+        return Graded(stop, reward, passed, tuple(self._check_results(row)))
+
+    def _to_unit(self, value: object) -> float:
+        low, high = self._reading.scale
+        reward = cells.within(cells.number(value), low, high)
+        if reward is None:
+            raise cells.CellError(
+                f"{cells.shown(value)} is outside {low:g} to {high:g}; --reward-range LOW,HIGH says another range"
+            )
+        return reward
+
+    def _check_results(self, row: Row) -> Iterable[CheckResult]:
+        """The checks that have a score; equal weights, since a table has none."""
+        for name in self._checks:
+            score = self._value(row, CHECK + name, cells.score)
+            if score is not None:
+                yield CheckResult(name, 1.0, score)
+
+    def _name(self, row: Row, key: str) -> str:
+        value = self._found(row, key)
+        try:
+            return "" if value is ABSENT else cells.name(value)
+        except cells.CellError as error:
+            raise self._mistake(row, str(error), key) from error
+
+    def _value(self, row: Row, key: str, read: Callable[[object], Value]) -> Value | None:
+        """What a row has for a key; None where it has nothing."""
+        value = self._found(row, key)
+        try:
+            return None if value is ABSENT or cells.missing(value) else read(value)
+        except cells.CellError as error:
+            raise self._mistake(row, str(error), key) from error
+
+    def _found(self, row: Row, key: str) -> object:
+        found = ABSENT
+        for column in self._columns.get(key, ()):
+            value = lookup(row.values, column)
+            if value is not ABSENT:
+                other = self._used.setdefault(key, column)
+                if other != column:
+                    raise self._mistake(row, f"{key} may be {other} or {column}; say which, as in {EXAMPLE}")
+                found = value
+        return found
+
+    def _no_column(self, row: Row, key: str) -> InputError:
+        message = f"no column {self._sought(key)} among {listed(row.values)}; say which, as in {EXAMPLE}"
+        return self._mistake(row, message)
+
+    def _sought(self, key: str) -> str:
+        names = " or ".join(map(cells.shown, self._columns[key]))
+        return f"{names} for {key}" if key not in REQUIRED else f"{names}"
+
+    def _mistake(self, row: Row, message: str, key: str = "") -> InputError:
+        return problem(self._file, row.line, message, cells.shown(self._used[key]) if key in self._used else key)
+
+
+def _stop(value: object) -> Stop:
+    word = cells.text(value).lower().replace("_", "-")
+    if word not in set(Stop):
+        raise cells.CellError(f"{cells.shown(value)} is none of {', '.join(Stop)}")
+    return Stop(word)
+
+
+def _lost(otherwise: str, *texts: str) -> Lost:
+    """A loss at the boundary that one of the texts names, for the reason that the others give."""
+    words = {text: text.lower().replace("_", "-") for text in texts if text != cells.TRUE and text}
+    boundary = next((Boundary(word) for word in words.values() if word in set(Boundary)), Boundary.UNKNOWN)
+    reason = ": ".join(text for text, word in words.items() if word not in set(Boundary))
+    return Lost(boundary, (reason or otherwise)[:LONGEST_REASON])
+
+
+def _some(agents: Mapping[str, int]) -> str:
+    names = [cells.shown(name) or "no name" for name in agents]
+    more = f" and {len(names) - MOST_AGENTS} more" if len(names) > MOST_AGENTS else ""
+    return ", ".join(names[:MOST_AGENTS]) + more
