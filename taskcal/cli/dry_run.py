@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskcal.cli.options import Request, images_of
+from taskcal.core.adaptive import advance
 from taskcal.core.plan import refusal
+from taskcal.core.standing import TaskState
+from taskcal.report.figures import duration, money
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from taskcal.agents import Agent
     from taskcal.core.task import Group
 
@@ -17,15 +22,16 @@ def describe(request: Request) -> str:
     groups = request.groups
     refused = [(group, reason) for group in groups if (reason := _refusal(group, request))]
     runs = len(groups) - len(refused)
-    worst = max(group.task.timeouts.agent for group in groups) * runs * request.group_size / request.concurrency
+    rollouts = expected_rollouts(request, runs)
     baked = {(g.task.environment.setup, g.task.environment.files) for g in groups if _is_baked(g)}
     lines = [
         f"taskset      {request.taskset.name}",
         f"agent        {_named(request.agent)}",
         f"groups       {len(groups)} ({len(request.taskset.tasks)} tasks)",
-        f"rollouts     {runs * request.group_size} ({runs} groups x {request.group_size})",
+        f"rollouts     {_told(request, rollouts, runs)}",
         f"concurrency  {request.concurrency}",
-        f"at most      {worst / 60:.0f} min of agent time, if every rollout takes its whole timeout",
+        *_spending(request, rollouts),
+        f"at most      {_worst(request, runs) / 60:.0f} min of agent time, if every rollout takes its whole timeout",
         f"baked        {len(baked)} setups",
         *(f"image        {image}" for image in images_of(groups)),
         *(f"group        {group.id}" for group in groups[:20]),
@@ -33,6 +39,45 @@ def describe(request: Request) -> str:
         *(f"unmeasured   {group.id}: {reason}" for group, reason in refused),
     ]
     return "\n".join(lines)
+
+
+def expected_rollouts(request: Request, groups: int) -> float:
+    """How many the run is expected to take: under the default prior, or from where an earlier run left off."""
+    question = request.question
+    if not question.adaptive:
+        return groups * question.group_size
+    tasks = [TaskState(group.id, (), question.earlier.get(group.id)) for group in request.groups]
+    left = advance(tasks, 0, question.design).expected_left * groups / max(1, len(tasks))
+    return left if question.design.budget is None else min(left, question.design.budget)
+
+
+def _told(request: Request, rollouts: float, groups: int) -> str:
+    question = request.question
+    if not question.adaptive:
+        return f"{rollouts:.0f} ({groups} groups x {question.group_size})"
+    most, begun = question.design.limit, f"from run {request.earlier.run}" if request.earlier.run else "default prior"
+    budget = "" if question.design.budget is None else f", {question.design.budget} at the most"
+    told = f"about {rollouts:.0f} expected ({rollouts / max(1, groups):.1f} a group, {begun}; {most} each at the most"
+    return f"{told}{budget})"
+
+
+def _spending(request: Request, rollouts: float) -> Iterator[str]:
+    """What an earlier run says that it takes."""
+    earlier = request.earlier
+    if earlier.seconds is not None:
+        seconds = rollouts * earlier.seconds / request.concurrency
+        yield f"expected     {duration(seconds)}, at {duration(earlier.seconds)} a rollout as in run {earlier.run}"
+    if earlier.cost_usd is not None:
+        yield f"expected     {money(rollouts * earlier.cost_usd)}, at {money(earlier.cost_usd)} a rollout"
+    if earlier.seconds is None:
+        yield "expected     --prior RUN, an earlier run of these tasks, would say which time and cost"
+
+
+def _worst(request: Request, groups: int) -> float:
+    question = request.question
+    each = question.design.limit if question.adaptive else question.group_size
+    longest = max(group.task.timeouts.agent for group in request.groups)
+    return longest * groups * each / request.concurrency
 
 
 def _refusal(group: Group, request: Request) -> str | None:

@@ -8,9 +8,8 @@ import platform
 import secrets
 import signal
 import sys
-import threading
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,26 +17,20 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from taskcal import __version__
-from taskcal.baseimage import BASE_IMAGE
 from taskcal.cli.digests import agent_digest, taskset_digest
-from taskcal.cli.progress import Progress, make_progress
+from taskcal.cli.live_run import Run
+from taskcal.cli.preparing import PREPARERS, prepare_images
+from taskcal.cli.progress import make_progress
 from taskcal.cli.publish import publish
-from taskcal.cli.resume import command_to_resume, refuse_differences, remaining
+from taskcal.cli.resume import command_to_resume, refuse_differences
+from taskcal.cli.rolling import roll_out
 from taskcal.core.gate import exit_code
-from taskcal.core.plan import plan
-from taskcal.core.question import fixed
-from taskcal.core.rollout import Graded, Lost, Rollout, RolloutId
 from taskcal.core.rows import group_record
 from taskcal.core.run import RunRecord
-from taskcal.engines.local import LocalThreads
-from taskcal.errors import Boundary, LostError
-from taskcal.prepare import prepare_group
-from taskcal.runner import Context, run_rollout
+from taskcal.errors import LostError
 from taskcal.sandbox.docker import DockerEngine
-from taskcal.sandbox.images import Images, PreparedImages
 from taskcal.sandbox.scope import RunScope
 from taskcal.sandbox.sweep import leftovers, sweep
-from taskcal.schedule import FixedSchedule, run_schedule
 from taskcal.store import RunFolder
 
 if TYPE_CHECKING:
@@ -45,26 +38,9 @@ if TYPE_CHECKING:
 
     from taskcal.agents import Agent
     from taskcal.cli.options import Request
-    from taskcal.core.plan import PlannedRollout
-    from taskcal.core.rollout import GroupId
-    from taskcal.core.task import Group
+    from taskcal.engines.local import LocalThreads
 
-PREPARERS = 4
 END_SECONDS = 5.0
-LOCAL_BASE = f"the base image {BASE_IMAGE} was built on this machine with debootstrap, not pulled"
-
-
-@dataclass
-class Run:
-    """A run while it happens: what was asked, where it is stored, and what it has on the engine."""
-
-    request: Request
-    scope: RunScope
-    folder: RunFolder
-    record: RunRecord
-    progress: Progress
-    cancelled: threading.Event = field(default_factory=threading.Event)
-    kept: list[str] = field(default_factory=list)
 
 
 def measure(request: Request) -> int:
@@ -81,11 +57,13 @@ def measure(request: Request) -> int:
             run.record,
             seconds=round((run.record.seconds or 0.0) + time.monotonic() - begun, 3),
             interrupted=interrupted,
+            stopped=run.stopped,
         )
         folder.write_record(final)
         calibrations = publish(folder, as_json=request.as_json)
         _say_how_to_go_on(run, interrupted=interrupted)
-        return int(exit_code(calibrations, request.gate, interrupted=interrupted, group_size=request.group_size))
+        owed = request.question.design.first if request.question.adaptive else request.group_size
+        return int(exit_code(calibrations, request.gate, interrupted=interrupted, group_size=owed))
     finally:
         folder.close()
         engine.close()
@@ -122,7 +100,8 @@ def make_record(request: Request, engine: DockerEngine) -> RunRecord:
         agent=request.agent.name,
         agent_source=request.agent_source,
         agent_digest=agent_digest(request.agent),
-        question=fixed(request.group_size, request.band),
+        question=request.question,
+        prior_run=request.earlier.run,
         seed=request.seed,
         concurrency=request.concurrency,
         retries=request.retries,
@@ -161,8 +140,7 @@ def _carry_out(run: Run) -> bool:
     pools: list[LocalThreads[Any, Any]] = []
     try:
         with run.progress:
-            images = _prepare(run, pools)
-            _roll_out(run, images, pools)
+            run.stopped = roll_out(run, prepare_images(run, pools), pools) or ""
     except KeyboardInterrupt:
         run.cancelled.set()
         return True
@@ -181,101 +159,6 @@ def _clean_up(run: Run) -> None:
         run.scope.close()
     except LostError as error:
         typer.echo(f"not everything could be removed ({error}); `taskcal clean` does it later", err=True)
-
-
-def _prepare(run: Run, pools: list[LocalThreads[Any, Any]]) -> dict[GroupId, PreparedImages]:
-    """The images of every group that has them; the other groups are recorded as lost, once each."""
-    images = Images(run.scope, network=run.request.bounds.network != "none", log=run.progress.log)
-    made: dict[GroupId, PreparedImages] = {}
-    unmeasurable: dict[Lost, list[str]] = {}
-
-    def work(group: Group, _: float) -> tuple[Group, PreparedImages | Lost]:
-        if run.cancelled.is_set():
-            return group, Lost(Boundary.CANCELLED, "the run was stopped")
-        return group, prepare_group(group, images, run.request.agent, run.request.bounds)
-
-    threads: LocalThreads[Group, tuple[Group, PreparedImages | Lost]] = LocalThreads(work, PREPARERS)
-    pools.append(threads)
-    recorded = tuple(run.folder.rollouts())
-    for group, result in _all(threads, _unfinished(run, recorded)):
-        if isinstance(result, Lost):
-            owed = remaining(plan([group], run.request.group_size), recorded)[0]
-            run.folder.append(Rollout(owed.id, result, started_at=run.record.started_at))
-            unmeasurable.setdefault(result, []).append(str(group.id))
-        else:
-            made[group.id] = result
-    for lost, names in unmeasurable.items():
-        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        run.progress.log(f"{names[0]}{more} cannot be measured: {lost.boundary.value}: {lost.reason}")
-    notes = (*run.record.notes, LOCAL_BASE) if images.local_base else run.record.notes
-    named = {**run.record.images, **{str(group): made[group].sandbox for group in made}}
-    run.record = replace(run.record, notes=notes, images=named)
-    run.folder.write_record(run.record)
-    return made
-
-
-def _unfinished(run: Run, recorded: tuple[Rollout, ...]) -> tuple[Group, ...]:
-    """The groups that still have a rollout to run."""
-    owed = remaining(plan(run.request.groups, run.request.group_size), recorded)
-    groups = {planned.id.group for planned in owed}
-    return tuple(group for group in run.request.groups if group.id in groups)
-
-
-def _all(
-    threads: LocalThreads[Group, tuple[Group, PreparedImages | Lost]], groups: tuple[Group, ...]
-) -> Iterator[tuple[Group, PreparedImages | Lost]]:
-    for group in groups:
-        threads.submit(group)
-    for _ in groups:
-        while (result := threads.next(1.0)) is None:
-            pass
-        yield result
-
-
-def _roll_out(run: Run, images: dict[GroupId, PreparedImages], pools: list[LocalThreads[Any, Any]]) -> None:
-    groups = [group for group in run.request.groups if group.id in images]
-    context = Context(
-        scope=run.scope,
-        agent=run.request.agent,
-        images=images,
-        seed=run.request.seed,
-        log_path=run.folder.log_path,
-        cancelled=run.cancelled,
-        keep=_first_failures() if run.request.keep_failed else lambda *_: False,
-        kept=run.kept,
-    )
-
-    def work(planned: PlannedRollout, queued: float) -> Rollout:
-        run.progress.started(planned.id)
-        return run_rollout(planned, context, queued)
-
-    def record(rollout: Rollout) -> None:
-        run.folder.append(rollout)
-        run.progress.finished(rollout)
-
-    threads: LocalThreads[PlannedRollout, Rollout] = LocalThreads(work, run.request.concurrency)
-    pools.append(threads)
-    run.progress.begin([group.id for group in run.request.groups], run.request.group_size)
-    recorded = tuple(run.folder.rollouts())
-    for rollout in recorded:
-        run.progress.finished(rollout)
-    owed = remaining(plan(groups, run.request.group_size), recorded)
-    run_schedule(FixedSchedule(owed, run.request.retries), threads, record, run.scope.engine.answers)
-
-
-class _first_failures:  # noqa: N801 - reads as the function that it is
-    """Says yes to the first failed rollout of each group."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._groups: set[GroupId] = set()
-
-    def __call__(self, rollout: RolloutId, graded: Graded) -> bool:
-        with self._lock:
-            first = not graded.passed and rollout.group not in self._groups
-            if first:
-                self._groups.add(rollout.group)
-        return first
 
 
 def _say_how_to_go_on(run: Run, *, interrupted: bool) -> None:

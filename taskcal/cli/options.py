@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from taskcal.agents.choose import choose_agent
+from taskcal.cli.design import DesignOptions, Spending, question_of
+from taskcal.cli.earlier import Earlier, earlier_run
 from taskcal.cli.parse import band, pairs
 from taskcal.core.gate import FailOn, Gate
 from taskcal.core.plan import Bounds, Selection, select
+from taskcal.core.question import Question, fixed
 from taskcal.core.rollout import GroupId
 from taskcal.core.task import NetworkMode, Taskset
 from taskcal.errors import UsageError
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
     from taskcal.agents import Agent
     from taskcal.cli.configuration import Configuration
     from taskcal.core.task import Group
-    from taskcal.core.verdict import Band
 
 GROUP_SIZE = 8
 RETRIES = 2
@@ -58,6 +60,10 @@ class RunOptions:
     resume: str | None = None
     extend: bool = False
     only: frozenset[GroupId] | None = None
+    asked: Question | None = None
+    prior_run: str = ""
+    design: DesignOptions = field(default_factory=DesignOptions)
+    spending: Spending = field(default_factory=Spending)
 
     @property
     def chooses_nothing(self) -> bool:
@@ -72,8 +78,7 @@ class Request:
     taskset: Taskset
     agent: Agent
     agent_source: str
-    group_size: int
-    band: Band
+    question: Question
     gate: Gate
     bounds: Bounds
     concurrency: int
@@ -85,6 +90,13 @@ class Request:
     quiet: bool
     resume: str | None = None
     extend: bool = False
+    earlier: Earlier = field(default_factory=Earlier)
+    spending: Spending = field(default_factory=Spending)
+
+    @property
+    def group_size(self) -> int:
+        """The G that signal is computed for; in a fixed design the rollouts of each group."""
+        return self.question.group_size
 
     @property
     def groups(self) -> tuple[Group, ...]:
@@ -102,25 +114,48 @@ def resolve(given: RunOptions, configured: Configuration) -> Request:
     taskset = choose_tasks(load(given.files), selection)
     if given.only is not None:
         taskset = keep_groups(taskset, given.only)
+    runs = Path(_first(given.out, configured.runs, "runs"))
+    earlier = _earlier(given, runs, taskset)
     concurrency = _first(given.concurrency, configured.concurrency, default_concurrency(taskset))
     return Request(
         taskset=taskset,
         agent=agent,
         agent_source=named or "",
-        group_size=_first(given.group_size, configured.group_size, GROUP_SIZE),
-        band=band(_first(given.band, configured.band, "0.05,0.75")),
+        question=_question(given, configured, earlier),
         gate=Gate(_fail_on(_first(given.fail_on, configured.fail_on, "never")), _max_lost(given, configured)),
         bounds=_bounds(given),
         concurrency=concurrency,
         retries=_first(given.retries, configured.retries, RETRIES),
         seed=_first(given.seed, None, secrets.randbits(32)),
-        runs=Path(_first(given.out, configured.runs, "runs")),
+        runs=runs,
         keep_failed=given.keep_failed,
         as_json=given.as_json,
         quiet=given.quiet,
         resume=given.resume,
         extend=given.extend,
+        earlier=earlier,
+        spending=given.spending,
     )
+
+
+def _question(given: RunOptions, configured: Configuration, earlier: Earlier) -> Question:
+    """What is asked of the run; a run that is resumed asks what it asked, where nothing else is typed."""
+    if given.asked is None:
+        asked = fixed(GROUP_SIZE if configured.group_size is None else configured.group_size)
+        asked = asked if configured.band is None else asked.against(band(configured.band))
+        asked = replace(asked, earlier=earlier.counts)
+    else:
+        asked = given.asked
+    asked = asked if given.band is None else asked.against(band(given.band))
+    asked = asked if given.group_size is None else replace(asked, group_size=given.group_size)
+    return question_of(given.design, asked)
+
+
+def _earlier(given: RunOptions, runs: Path, taskset: Taskset) -> Earlier:
+    """The run that --prior names, or that a resumed run began with; its counts are on record."""
+    if given.asked is not None:
+        return Earlier(given.prior_run, given.asked.earlier)
+    return earlier_run(given.design.prior, runs, tuple(taskset.groups())) if given.design.prior else Earlier()
 
 
 def choose_tasks(taskset: Taskset, selection: Selection) -> Taskset:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from taskcal.core.verdict import Band
 from taskcal.errors import UsageError
+from taskcal.taskset.quantities import parse_duration
 
 
 def band(text: str) -> Band:
@@ -15,6 +16,14 @@ def band(text: str) -> Band:
     if not 0.0 <= low < high <= 1.0:
         raise UsageError(f"--band {text}: both ends lie in [0, 1], the lower one first")
     return Band(low, high)
+
+
+def duration(option: str, text: str) -> float:
+    """`90s`, `2h` or seconds, as seconds. Raises UsageError."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"{option} {text}: {error}") from error
 
 
 def pairs(option: str, texts: list[str]) -> tuple[tuple[str, str], ...]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taskcal.core.rollout import Graded
+from taskcal.core.book import Design
+from taskcal.core.rollout import Graded, RolloutId
+from taskcal.core.run import IMPORTED
 from taskcal.errors import UsageError
 from taskcal.store import find
 
@@ -18,8 +22,11 @@ if TYPE_CHECKING:
     from taskcal.cli.configuration import Configuration
     from taskcal.cli.options import RunOptions
     from taskcal.core.plan import Plan
-    from taskcal.core.rollout import Rollout
+    from taskcal.core.question import Question
+    from taskcal.core.rollout import GroupId, Rollout
     from taskcal.core.run import RunRecord
+
+UNLIMITED = math.inf
 
 
 def continued(given: RunOptions, configured: Configuration) -> RunOptions:
@@ -31,15 +38,17 @@ def continued(given: RunOptions, configured: Configuration) -> RunOptions:
     root = Path(given.out or configured.runs or "runs")
     folder = find(given.resume, root)
     asked = folder.record()
+    if asked.engine == IMPORTED:
+        raise UsageError(f"run {asked.id} was imported and cannot be resumed; import its rows again with the new ones")
     return replace(
         given,
         resume=str(folder.path),
         files=given.files or asked.taskset_files,
         agent=given.agent or asked.agent_source,
         only=frozenset(group.id for group in folder.groups()) if given.chooses_nothing else None,
-        group_size=given.group_size or asked.group_size,
+        asked=asked.question,
+        prior_run=asked.prior_run,
         seed=asked.seed if given.seed is None else given.seed,
-        band=given.band or f"{asked.band.low},{asked.band.high}",
     )
 
 
@@ -54,12 +63,36 @@ def refuse_differences(before: RunRecord, now: RunRecord, *, extend: bool) -> No
         )
         if old != new
     ]
-    if now.group_size != before.group_size and not (extend and now.group_size > before.group_size):
-        different.append(f"the group size ({before.group_size}, now {now.group_size}; --extend allows a larger one)")
+    different += _sizes_that_differ(before.question, now.question, extend=extend)
+    different += ["the design"] if _rest(before.question) != _rest(now.question) else []
     if different:
         raise UsageError(
             f"run {before.id} cannot be resumed: {' and '.join(different)} changed; start a new run instead"
         )
+
+
+def _sizes_that_differ(before: Question, now: Question, *, extend: bool) -> list[str]:
+    """What --extend allows to grow."""
+    sizes: list[tuple[str, float, float]] = [("the group size", before.group_size, now.group_size)]
+    if before.adaptive and now.adaptive:
+        sizes += [("--max-group-size", before.design.limit, now.design.limit)]
+        sizes += [("--budget", before.design.budget or UNLIMITED, now.design.budget or UNLIMITED)]
+    return [
+        f"{name} ({_size(old)}, now {_size(new)}; --extend allows a larger one)"
+        for name, old, new in sizes
+        if old != new and not (extend and new > old)
+    ]
+
+
+def _size(value: float) -> str:
+    return "no limit" if value == UNLIMITED else str(value)
+
+
+def _rest(question: Question) -> tuple[object, ...]:
+    """What must stay as it was; fixed groups may be judged against another band at any time."""
+    design = replace(question.design, cap=None, budget=None)
+    design = design if question.adaptive else Design(rule=design.rule)
+    return design, question.metric if question.adaptive else None, dict(question.earlier)
 
 
 def remaining(plan: Plan, recorded: Iterable[Rollout]) -> Plan:
@@ -71,6 +104,14 @@ def remaining(plan: Plan, recorded: Iterable[Rollout]) -> Plan:
         attempts[rollout.id.key] = max(attempts.get(rollout.id.key, 0), rollout.id.attempt + 1)
     owed = (planned for planned in plan if planned.id.key not in graded)
     return tuple(replace(planned, id=replace(planned.id, attempt=attempts.get(planned.id.key, 0))) for planned in owed)
+
+
+def next_id(group: GroupId, recorded: Iterable[Rollout]) -> RolloutId:
+    """The first index of a group that was not graded, as one attempt more than were recorded."""
+    rows = [rollout for rollout in recorded if rollout.id.group == group]
+    graded = {rollout.id.index for rollout in rows if isinstance(rollout.outcome, Graded)}
+    index = next(index for index in itertools.count() if index not in graded)
+    return RolloutId(group, index, sum(rollout.id.index == index for rollout in rows))
 
 
 def command_to_resume(run: str) -> str:

@@ -9,6 +9,8 @@ import typer
 HARD = "Bounds for what a task may ask for"
 CHOICE = "Which tasks"
 OUTPUT = "Output"
+ADAPTIVE = "As few rollouts as can be"
+SPEND = "Bounds for what this call may spend"
 
 
 def run(
@@ -61,6 +63,69 @@ def run(
     ] = "bridge",
     max_memory: Annotated[str | None, typer.Option("--max-memory", help="Such as 4g.", rich_help_panel=HARD)] = None,
     max_cpus: Annotated[float | None, typer.Option("--max-cpus", help="Such as 2.", rich_help_panel=HARD)] = None,
+    adaptive: Annotated[
+        bool, typer.Option("--adaptive", help="Stop at each task when its verdict is sure.", rich_help_panel=ADAPTIVE)
+    ] = False,
+    error_rate: Annotated[
+        float | None,
+        typer.Option(
+            "--error-rate",
+            help="How often a sure verdict may be wrong. (default: 0.05)",
+            min=1e-6,
+            max=0.5,
+            rich_help_panel=ADAPTIVE,
+        ),
+    ] = None,
+    max_group_size: Annotated[
+        int | None,
+        typer.Option(
+            "--max-group-size",
+            help="Most rollouts of a task. (default: 64; to certify 128)",
+            min=4,
+            max=1024,
+            rich_help_panel=ADAPTIVE,
+        ),
+    ] = None,
+    certify: Annotated[
+        bool,
+        typer.Option("--certify", help="Stop only where a guarantee holds for any prior.", rich_help_panel=ADAPTIVE),
+    ] = False,
+    stop: Annotated[
+        str | None,
+        typer.Option(
+            "--stop",
+            help="sure, or value: when another rollout is not worth it. (default: sure)",
+            metavar="WHEN",
+            rich_help_panel=ADAPTIVE,
+        ),
+    ] = None,
+    budget: Annotated[
+        int | None,
+        typer.Option("--budget", help="So many rollouts, where they are worth most.", min=1, rich_help_panel=ADAPTIVE),
+    ] = None,
+    prior: Annotated[
+        str | None,
+        typer.Option(
+            "--prior", help="Start from an earlier calibration of these tasks.", metavar="RUN", rich_help_panel=ADAPTIVE
+        ),
+    ] = None,
+    flat_tolerance: Annotated[
+        float | None,
+        typer.Option("--flat-tolerance", help="Rewards this close count as equal. (default: 0.02)", min=0, max=1),
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option("--metric", help="What the band is about: success, or reward. (default: success)")
+    ] = None,
+    max_rollouts: Annotated[
+        int | None, typer.Option("--max-rollouts", help="Attempts, retries among them.", min=1, rich_help_panel=SPEND)
+    ] = None,
+    max_cost: Annotated[
+        float | None,
+        typer.Option("--max-cost", help="US dollars, as the agent reports.", min=0, rich_help_panel=SPEND),
+    ] = None,
+    time_limit: Annotated[
+        str | None, typer.Option("--time-limit", help="Start nothing after this, such as 2h.", rich_help_panel=SPEND)
+    ] = None,
     resume: Annotated[
         str | None, typer.Option("--resume", help="Go on with a run (a folder, an id, or last).", metavar="RUN")
     ] = None,
@@ -89,7 +154,9 @@ def run(
     from pathlib import Path
 
     from taskcal.cli.configuration import find_configuration
+    from taskcal.cli.design import DesignOptions, Spending
     from taskcal.cli.options import RunOptions, resolve
+    from taskcal.cli.parse import duration
     from taskcal.cli.resume import continued
     from taskcal.core.plan import Selection
 
@@ -116,6 +183,10 @@ def run(
         out=out,
         resume=resume,
         extend=extend,
+        design=DesignOptions(
+            adaptive, error_rate, max_group_size, certify, budget, stop, flat_tolerance, metric, prior
+        ),
+        spending=Spending(max_rollouts, max_cost, None if time_limit is None else duration("--time-limit", time_limit)),
     )
     request = resolve(continued(given, configured), configured)
     if dry_run:

@@ -1,0 +1,66 @@
+"""What an earlier run knows of the tasks of this one: where to start from, and what a rollout takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from taskcal.core.calibrate import calibrate
+from taskcal.core.rows import group_record
+from taskcal.core.stats import mean
+from taskcal.errors import UsageError
+from taskcal.store import find
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from taskcal.core.calibrate import Calibration, GroupRecord
+    from taskcal.core.prior import Counts
+    from taskcal.core.rollout import GroupId
+    from taskcal.core.task import Group
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The counts of the same groups in an earlier run; seconds and US dollars of its rollouts on average."""
+
+    run: str = ""
+    counts: Mapping[GroupId, Counts] = field(default_factory=dict)
+    seconds: float | None = None
+    cost_usd: float | None = None
+
+
+def earlier_run(name: str, root: Path, groups: Sequence[Group]) -> Earlier:
+    """What a run below `root`, or a folder, says of these groups.
+
+    A task whose prompt, params or checks have changed is another task. Raises UsageError where none is the same,
+    RunFolderError where there is no such run.
+    """
+    folder = find(name, root)
+    record = folder.record()
+    asked = {group.id: group_record(group) for group in groups}
+    known = [
+        calibration
+        for calibration in calibrate(folder.groups(), folder.rollouts(), record.question)
+        if calibration.n and _same(calibration.group, asked.get(calibration.group.id))
+    ]
+    if not known:
+        raise UsageError(f"--prior {name}: run {record.id} measured none of these tasks as they are now")
+    return Earlier(
+        run=record.id,
+        counts={one.group.id: one.opinion.counts for one in known if one.opinion.counts.graded},
+        seconds=mean([one.seconds for one in known if one.seconds is not None]),
+        cost_usd=mean([cost for one in known if (cost := _cost(one)) is not None]),
+    )
+
+
+def _same(before: GroupRecord, now: GroupRecord | None) -> bool:
+    """Imported groups have neither prompt nor checks; their name has to do."""
+    if now is None or not before.prompt:
+        return now is not None
+    return (before.prompt, before.params, before.checks) == (now.prompt, now.params, now.checks)
+
+
+def _cost(calibration: Calibration) -> float | None:
+    return None if calibration.cost_usd is None else calibration.cost_usd / calibration.n

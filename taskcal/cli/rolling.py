@@ -1,0 +1,107 @@
+"""The rollouts of a run: which schedule they follow, what ends them early, and where each result goes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from taskcal.adaptive_schedule import AdaptiveSchedule, Limits
+from taskcal.brakes import AllZero, MostCost, MostRollouts, NearlyAllLost, TimeLimit
+from taskcal.cli.resume import remaining
+from taskcal.core.plan import plan
+from taskcal.engines.local import LocalThreads
+from taskcal.runner import Context, run_rollout
+from taskcal.schedule import FixedSchedule, run_schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from taskcal.cli.live_run import Run
+    from taskcal.core.plan import PlannedRollout
+    from taskcal.core.rollout import Graded, GroupId, Rollout, RolloutId
+    from taskcal.core.task import Group
+    from taskcal.sandbox.images import PreparedImages
+    from taskcal.schedule import Brake, Schedule
+
+
+def roll_out(run: Run, images: dict[GroupId, PreparedImages], pools: list[LocalThreads[Any, Any]]) -> str | None:
+    """Run what is owed, each result on disk as it comes; says why it stopped early, if it did."""
+    groups = [group for group in run.request.groups if group.id in images]
+    context = _context(run, images)
+
+    def work(planned: PlannedRollout, queued: float) -> Rollout:
+        run.progress.started(planned.id)
+        return run_rollout(planned, context, queued)
+
+    def record(rollout: Rollout) -> None:
+        run.folder.append(rollout)
+        run.progress.finished(rollout)
+
+    threads: LocalThreads[PlannedRollout, Rollout] = LocalThreads(work, run.request.concurrency)
+    pools.append(threads)
+    recorded = tuple(run.folder.rollouts())
+    _begin(run)
+    for rollout in recorded:
+        run.progress.finished(rollout)
+    schedule = _schedule(run, groups, recorded)
+    brakes = tuple(_brakes(run, recorded))
+    return run_schedule(schedule, threads, record, run.scope.engine.answers, brakes)
+
+
+def _context(run: Run, images: dict[GroupId, PreparedImages]) -> Context:
+    return Context(
+        scope=run.scope,
+        agent=run.request.agent,
+        images=images,
+        seed=run.request.seed,
+        log_path=run.folder.log_path,
+        cancelled=run.cancelled,
+        keep=_first_failures() if run.request.keep_failed else lambda *_: False,
+        kept=run.kept,
+    )
+
+
+def _begin(run: Run) -> None:
+    names = [group.id for group in run.request.groups]
+    if run.request.question.adaptive:
+        run.progress.begin_adaptive(names, run.request.question.design)
+    else:
+        run.progress.begin(names, run.request.group_size)
+
+
+def _schedule(run: Run, groups: Sequence[Group], recorded: tuple[Rollout, ...]) -> Schedule:
+    request = run.request
+    if request.question.adaptive:
+        limits = Limits(request.concurrency, request.retries, run.progress.look)
+        return AdaptiveSchedule(groups, recorded, request.question, limits)
+    return FixedSchedule(remaining(plan(groups, request.group_size), recorded), request.retries)
+
+
+def _brakes(run: Run, recorded: tuple[Rollout, ...]) -> Iterator[Brake]:
+    """What was all zero before is no reason to stop again: whoever resumes has been told, and goes on."""
+    spending = run.request.spending
+    yield NearlyAllLost()
+    if not recorded:
+        yield AllZero(len(run.request.groups))
+    if spending.rollouts is not None:
+        yield MostRollouts(spending.rollouts)
+    if spending.cost_usd is not None:
+        yield MostCost(spending.cost_usd)
+    if spending.seconds is not None:
+        yield TimeLimit(spending.seconds, time.monotonic())
+
+
+class _first_failures:  # noqa: N801 - reads as the function that it is
+    """Says yes to the first failed rollout of each group."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._groups: set[GroupId] = set()
+
+    def __call__(self, rollout: RolloutId, graded: Graded) -> bool:
+        with self._lock:
+            first = not graded.passed and rollout.group not in self._groups
+            if first:
+                self._groups.add(rollout.group)
+        return first
