@@ -6,10 +6,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from taskcal.agents.chat_spec import ChatSpec
 from taskcal.agents.command import CommandAgent, read_secrets
 from taskcal.agents.file import load_agent
 from taskcal.agents.play import Noop, Oracle, Simulated
-from taskcal.agents.spec import SimulatedSpec
+from taskcal.agents.python import load_python, plugin, plugin_names
+from taskcal.agents.spec import PythonSpec, SimulatedSpec
 from taskcal.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,18 +29,29 @@ def choose_agent(name: str | None, overrides: Mapping[str, str]) -> Agent:
     """The agent of that name or file. Raises UsageError, or InputError for a bad file."""
     if not name:
         raise UsageError(NONE_NAMED)
-    built_in = _built_in(name)
+    built_in = _built_in(name) or _plugin(name)
     if built_in is not None:
         if overrides:
             raise UsageError(f"--set changes an agent file, and {name} has none")
         return built_in
     if not Path(name).is_file():
-        raise UsageError(f"--agent {name}: no such file, and not one of noop, oracle, simulated")
+        known = ", ".join(("noop", "oracle", "simulated", *plugin_names()))
+        raise UsageError(f"--agent {name}: no such file, and not one of {known}")
     spec = load_agent(name, overrides)
     if isinstance(spec, SimulatedSpec):
         return Simulated(spec)
+    if isinstance(spec, PythonSpec):
+        return load_python(spec)
+    if isinstance(spec, ChatSpec):
+        raise UsageError("kind chat is not available in this version")
     read_secrets(spec.secrets, os.environ)
     return CommandAgent(spec)
+
+
+def _plugin(name: str) -> Agent | None:
+    """An installed package's agent; a file of that name comes first."""
+    spec = None if Path(name).exists() else plugin(name)
+    return None if spec is None else load_python(spec)
 
 
 def _built_in(name: str) -> Agent | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.agents import Acted
 from taskcal.agents.play import stop_of
-from taskcal.agents.redact import Redactor
+from taskcal.agents.redact import Redactor, held
 from taskcal.agents.transcript import Message, Note
 from taskcal.agents.usage import priced, read_usage
 from taskcal.errors import AgentInstallLost, ProviderLost, UsageError
@@ -71,8 +71,8 @@ class CommandAgent:
 
     def redact(self, text: str) -> str:
         """A text with each of the file's secrets replaced by its name."""
-        held = {name: os.environ[name] for name in self.spec.secrets if os.environ.get(name)}
-        return Redactor(held, lambda _: None).clean(text.encode()).decode(errors="replace")
+        redactor = Redactor(held(self.spec.secrets, os.environ), lambda _: None)
+        return redactor.clean(text.encode()).decode(errors="replace")
 
     def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:
         """Run the command once, its output streamed to the log with every secret replaced."""

@@ -5,20 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from taskcal.agents.spec import CommandSpec, Price, SimulatedSpec
+from taskcal.agents.agent_model import AgentModel, PriceModel, price_of
+from taskcal.agents.chat_model import ChatModel, chat_spec
+from taskcal.agents.spec import CommandSpec, PythonSpec, SimulatedSpec
 from taskcal.errors import InputError, UsageError
 from taskcal.taskset.explain import describe, validate
 from taskcal.taskset.fields import (
     Destination,
     Env,
     EnvName,
-    Id,
-    Model,
     NetworkField,
     Pattern,
-    Seconds,
     Share,
     User,
 )
@@ -33,27 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from taskcal.agents.spec import AgentSpec
-
-Dollars = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
-
-LATER_KINDS = ("chat", "python")
-
-
-class AgentModel(Model):
-    """What every kind of agent has."""
-
-    inner_maps: ClassVar[frozenset[str]] = frozenset()
-
-    agent: Id
-    timeout: Seconds | None = None
-
-
-class PriceModel(Model):
-    """US dollars per million tokens."""
-
-    input: Dollars
-    output: Dollars
-    cached_input: Dollars | None = None
 
 
 class SimulatedModel(AgentModel):
@@ -82,8 +60,34 @@ class CommandModel(AgentModel):
     price: PriceModel | None = None
 
 
-KINDS: Mapping[str, type[SimulatedModel | CommandModel]] = {"simulated": SimulatedModel, "command": CommandModel}
-NUMBERS = frozenset({"timeout", "success", "price"})
+def _call(text: str) -> str:
+    module, colon, function = text.partition(":")
+    if not colon or not all(part.isidentifier() for part in (*module.split("."), *function.split("."))):
+        raise ValueError(f'must be module:function, not "{text[:60]}"')
+    return text
+
+
+class PythonModel(AgentModel):
+    """An agent that is a Python function."""
+
+    inner_maps: ClassVar[frozenset[str]] = frozenset({"price"})
+
+    kind: Literal["python"]
+    call: Annotated[str, AfterValidator(_call)]
+    install: str = ""
+    secrets: list[EnvName] = Field(default_factory=list)
+    network: NetworkField | None = None
+    price: PriceModel | None = None
+
+
+AnyModel = SimulatedModel | CommandModel | ChatModel | PythonModel
+KINDS: Mapping[str, type[AnyModel]] = {
+    "simulated": SimulatedModel,
+    "command": CommandModel,
+    "chat": ChatModel,
+    "python": PythonModel,
+}
+NUMBERS = frozenset({"timeout", "success", "price", "max_turns", "call_timeout", "sampling", "extra_body"})
 """Keys with numbers; all other single values are text, also where they look like numbers."""
 
 
@@ -109,18 +113,14 @@ def load_agent(path: str | Path, overrides: Mapping[str, str] | None = None) -> 
     problems.raise_any()
     if model is None:
         raise InputError(problems.found())
-    return _spec(model)
+    return _spec(model, str(Path(path).resolve().parent))
 
 
-def _kind(
-    raw: Map, file: str, overrides: Mapping[str, str], problems: Problems
-) -> type[SimulatedModel | CommandModel] | None:
+def _kind(raw: Map, file: str, overrides: Mapping[str, str], problems: Problems) -> type[AnyModel] | None:
     name = overrides.get("kind", raw.get("kind"))
     if isinstance(name, str) and name in KINDS:
         return KINDS[name]
-    if name in LATER_KINDS:
-        message = f"kind {name} is not available in this version; known are {', '.join(KINDS)}"
-    elif name is None:
+    if name is None:
         message = f"missing; one of {', '.join(KINDS)}"
     else:
         message = f"must be one of {', '.join(KINDS)}, not {describe(name)}{suggest(str(name), KINDS)}"
@@ -160,9 +160,13 @@ def _raise_overridden(problems: Problems, overrides: Mapping[str, str]) -> None:
             raise UsageError(f"--set {names[problem.key]}: {problem.message}")
 
 
-def _spec(model: SimulatedModel | CommandModel) -> AgentSpec:
+def _spec(model: AnyModel, folder: str) -> AgentSpec:
     if isinstance(model, SimulatedModel):
         return SimulatedSpec(model.agent, model.success, model.timeout)
+    if isinstance(model, PythonModel):
+        return _python_spec(model, folder)
+    if isinstance(model, ChatModel):
+        return chat_spec(model)
     return CommandSpec(
         name=model.agent,
         run=model.run,
@@ -178,9 +182,17 @@ def _spec(model: SimulatedModel | CommandModel) -> AgentSpec:
     )
 
 
-def price_of(model: PriceModel | None) -> Price | None:
-    """The price of an agent file, where it has one."""
-    return None if model is None else Price(model.input, model.output, model.cached_input)
+def _python_spec(model: PythonModel, folder: str) -> PythonSpec:
+    return PythonSpec(
+        name=model.agent,
+        call=model.call,
+        install=model.install,
+        secrets=tuple(model.secrets),
+        network=model.network,
+        timeout=model.timeout,
+        price=price_of(model.price),
+        folder=folder,
+    )
 
 
 def agent_schema() -> dict[str, object]:

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from taskcal.sandbox import Sink
 
 
+def held(names: tuple[str, ...], host: Mapping[str, str]) -> dict[str, str]:
+    """Those of the named variables that the host has, with their values."""
+    return {name: host[name] for name in names if host.get(name)}
+
+
 class Redactor:
     """A sink before a sink: what looks like a secret leaves it as `[NAME]`."""
 

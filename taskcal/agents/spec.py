@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from taskcal.agents.chat_spec import ChatSpec
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -46,4 +48,22 @@ class CommandSpec:
     price: Price | None = None
 
 
-AgentSpec = SimulatedSpec | CommandSpec
+@dataclass(frozen=True, slots=True)
+class PythonSpec:
+    """A function `module:callable` in taskcal's own process.
+
+    `folder` is the agent file's, where modules are looked for first. It is no part of what the agent is: the same file
+    elsewhere is the same agent.
+    """
+
+    name: str
+    call: str
+    install: str = ""
+    secrets: tuple[str, ...] = ()
+    network: Network | None = None
+    timeout: float | None = None
+    price: Price | None = None
+    folder: str = field(default="", repr=False)
+
+
+AgentSpec = SimulatedSpec | CommandSpec | ChatSpec | PythonSpec

@@ -81,9 +81,11 @@ def test_a_simulated_agent_is_as_written(folder: Path) -> None:
     [
         ("agent: a\nkind: command\n", "a.yaml:1: run: missing"),
         ("agent: a\n", "a.yaml:1: kind: missing; one of simulated, command"),
-        ("agent: a\nkind: chat\n", "a.yaml:2: kind: kind chat is not available in this version"),
-        ("agent: a\nkind: python\n", "kind python is not available in this version"),
-        ("agent: a\nkind: comand\n", 'must be one of simulated, command, not "comand", did you mean command?'),
+        ("agent: a\nkind: python\n", "a.yaml:1: call: missing"),
+        (
+            "agent: a\nkind: comand\n",
+            'must be one of simulated, command, chat, python, not "comand", did you mean command?',
+        ),
         ("agent: a\nkind: 5\n", "not the number 5"),
         ("kind: simulated\n", "agent: missing"),
         ("agent: a\nkind: simulated\nsuccess: {'*': 1.5}\n", 'a.yaml:3: success["*"]: must be at most 1'),

@@ -1,0 +1,200 @@
+"""The agent that is a Python function, for people whose harness is a library.
+
+    def solve(prompt: str, sandbox: SandboxHandle, seed: int) -> str | None: ...
+
+It runs in taskcal's own process, outside the sandbox and with all that this process may do, so only an agent file (or
+an installed package, by the name of its entry point) can name it, and never a taskset. What it returns is its answer.
+An exception is its own failure: the rollout is graded as it stands, with the traceback in `agent.log`.
+
+A thread cannot be killed. Where the function has not returned when its time is over, its handle refuses everything
+from then on, the rollout is graded as a timeout, and the thread is left to end by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.metadata
+import inspect
+import os
+import sys
+import threading
+import traceback
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from taskcal.agents.command import read_secrets, report_usage
+from taskcal.agents.handle import SandboxHandle, TimeUp, write_script
+from taskcal.agents.redact import Redactor, held
+from taskcal.agents.spec import PythonSpec
+from taskcal.agents.transcript import Message
+from taskcal.core.rollout import Stop
+from taskcal.errors import UsageError
+from taskcal.sandbox import ANSWER_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from taskcal.agents import Acted, Attempt
+    from taskcal.core.task import Network, Task
+    from taskcal.sandbox import Sandbox
+
+    Solve = Callable[[str, SandboxHandle, int], Any]
+
+ENTRY_POINTS = "taskcal.agents"
+WRITE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class PythonAgent:
+    """Calls the function of an agent file once a rollout. `code` is a digest of the file that it is written in."""
+
+    spec: PythonSpec
+    code: str
+    solve: Solve = field(repr=False)
+    about: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name in its file."""
+        return self.spec.name
+
+    @property
+    def install(self) -> str:
+        """The file's install step."""
+        return self.spec.install
+
+    @property
+    def timeout(self) -> float | None:
+        """The file's cap."""
+        return self.spec.timeout
+
+    @property
+    def network(self) -> Network | None:
+        """The file's network."""
+        return self.spec.network
+
+    def refusal(self, task: Task) -> str | None:  # noqa: ARG002 - the protocol's
+        """A function can attempt every task."""
+        return None
+
+    def redact(self, text: str) -> str:
+        """A text with each of the file's secrets replaced by its name."""
+        redactor = Redactor(held(self.spec.secrets, os.environ), lambda _: None)
+        return redactor.clean(text.encode()).decode(errors="replace")
+
+    def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:
+        """Call the function in a thread of its own, and wait for it as long as the attempt lasts."""
+        attempt.transcript.add(Message("user", attempt.group.variant.prompt))
+        log = _Log(Redactor(held(self.spec.secrets, os.environ), attempt.log))
+        handle = SandboxHandle(sandbox, attempt, log.write)
+        call = _Call(self.solve, handle, attempt)
+        thread = threading.Thread(target=call, name=f"agent {self.name}", daemon=True)
+        thread.start()
+        thread.join(handle.seconds_left)
+        late = thread.is_alive() or handle.seconds_left <= 0
+        handle.close()
+        if handle.lost is not None:
+            raise handle.lost
+        stop = Stop.TIMEOUT if late else call.stop
+        log.write(call.complaint.encode(errors="replace"))
+        log.close()
+        if stop is Stop.FINISHED and call.answer is not None:
+            user = attempt.group.task.environment.user
+            sandbox.run(replace(write_script(ANSWER_FILE, call.answer, WRITE_SECONDS), user=user))
+            attempt.transcript.add(Message("assistant", call.answer))
+        return report_usage(sandbox, attempt, stop, self.spec.price)
+
+
+@dataclass
+class _Call:
+    """One call of the function, and what came of it."""
+
+    solve: Solve
+    handle: SandboxHandle
+    attempt: Attempt
+    stop: Stop = Stop.CRASHED
+    answer: str | None = None
+    complaint: str = ""
+
+    def __call__(self) -> None:
+        try:
+            said = self.solve(self.attempt.group.variant.prompt, self.handle, self.attempt.seed)
+            self.answer, self.stop = _answer(said), Stop.FINISHED
+        except TimeUp:
+            self.stop = Stop.TIMEOUT
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it is the agent's own failure
+            own = error.__traceback__.tb_next if error.__traceback__ else None
+            self.complaint = "".join(traceback.format_exception(type(error), error, own))
+
+
+def _answer(said: object) -> str | None:
+    if said is None or isinstance(said, str):
+        return said
+    raise TypeError(f"the agent returned {type(said).__name__}, and must return its answer as text, or None")
+
+
+class _Log:
+    """A redacted log that the function's own threads may write to together."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor, self._lock = redactor, threading.Lock()
+
+    def write(self, chunk: bytes) -> None:
+        with self._lock:
+            self._redactor.write(chunk)
+
+    def close(self) -> None:
+        with self._lock:
+            self._redactor.close()
+
+
+def load_python(spec: PythonSpec) -> PythonAgent:
+    """The agent of a file. Raises UsageError where its function or one of its secrets is not there.
+
+    The module is looked for beside the agent file first, then where Python finds modules: the file's folder is put at
+    the front of `sys.path`, as Python does for a script.
+    """
+    read_secrets(spec.secrets, os.environ)
+    if spec.folder and spec.folder not in sys.path:
+        sys.path.insert(0, spec.folder)
+    solve = _imported(spec.call)
+    try:
+        inspect.signature(solve).bind("prompt", None, 0)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"call: {spec.call} must take (prompt, sandbox, seed): {error}") from error
+    return PythonAgent(spec, _digest(solve), solve)
+
+
+def _imported(call: str) -> Solve:
+    module_name, _, path = call.partition(":")
+    try:
+        found: Any = importlib.import_module(module_name)
+        for part in path.split("."):
+            found = getattr(found, part)
+    except Exception as error:  # a person's module may raise anything while it is imported
+        raise UsageError(f"call: {call} cannot be imported: {type(error).__name__}: {error}") from error
+    if not callable(found):
+        raise UsageError(f"call: {call} is no function; write module:function")
+    return found  # type: ignore[no-any-return]  # what a person's module holds has no type here
+
+
+def _digest(solve: Solve) -> str:
+    """SHA-256 of the file that holds the function, '' where there is none; what it imports is not covered."""
+    try:
+        return hashlib.sha256(Path(inspect.getfile(inspect.unwrap(solve))).read_bytes()).hexdigest()
+    except (TypeError, OSError):
+        return ""
+
+
+def plugin_names() -> tuple[str, ...]:
+    """The agents that installed packages offer."""
+    return tuple(sorted({point.name for point in importlib.metadata.entry_points(group=ENTRY_POINTS)}))
+
+
+def plugin(name: str) -> PythonSpec | None:
+    """The agent that an installed package offers under that name, or None."""
+    points = importlib.metadata.entry_points(group=ENTRY_POINTS, name=name)
+    return next((PythonSpec(name, call=f"{point.module}:{point.attr}") for point in points), None)
