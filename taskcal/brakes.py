@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import TYPE_CHECKING
 
 from taskcal.core.rollout import Graded, Lost
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from taskcal.core.plan import PlannedRollout
     from taskcal.core.rollout import Rollout
 
@@ -15,6 +18,8 @@ FEWEST_TASKS = 10
 """With fewer tasks two failures of each say too little of the grader."""
 
 WINDOW, MOST_LOST = 30, 27
+LEAST_FREE = 2 * 1024**3
+FULL_SECONDS = 60.0
 
 
 class _Loose:
@@ -25,6 +30,10 @@ class _Loose:
 
     def note(self, rollout: Rollout) -> None:
         """One has ended."""
+
+    def holds(self, now: float) -> bool:  # noqa: ARG002 - the protocol's
+        """Nothing to wait for."""
+        return False
 
     def reason(self, now: float) -> str | None:  # noqa: ARG002 - the protocol's
         """No reason to stop."""
@@ -109,6 +118,35 @@ class MostCost(_Loose):
         if self._spent < self._most:
             return None
         return f"--max-cost {self._most:g} was reached: {self._spent:.2f} USD are spent"
+
+
+class LowDisk(_Loose):
+    """Containers write to the engine's own disk, which has no quota: nothing starts where it is nearly full.
+
+    What is running may free some of it; where it stays full, the run ends before it breaks everything on the machine.
+    """
+
+    def __init__(self, free: Callable[[], int | None]) -> None:
+        """`free` says how many bytes there are, or None where that cannot be seen."""
+        self._free = free
+        self._looked = self._since = -math.inf
+        self._low = False
+
+    def holds(self, now: float) -> bool:
+        """Look once a second."""
+        if now - self._looked >= 1.0:
+            self._looked = now
+            found = self._free()
+            low = found is not None and found < LEAST_FREE
+            self._since = now if low and not self._low else self._since
+            self._low = low
+        return self._low
+
+    def reason(self, now: float) -> str | None:
+        """How little, and for how long."""
+        if not self.holds(now) or now - self._since < FULL_SECONDS:
+            return None
+        return f"the engine's disk has had less than {LEAST_FREE // 1024**3} GiB free for {FULL_SECONDS:g}s; free some"
 
 
 class TimeLimit(_Loose):

@@ -65,6 +65,10 @@ class Brake(Protocol):
         """One has ended."""
         ...
 
+    def holds(self, now: float) -> bool:
+        """Whether nothing should start just now, while what is running goes on."""
+        ...
+
     def reason(self, now: float) -> str | None:
         """Why nothing more should start, in a sentence; None to go on."""
         ...
@@ -171,7 +175,8 @@ def run_schedule(
     while running or not (reason or schedule.is_over):
         while engine.free and not (reason or schedule.is_over) and patience.is_over(time.monotonic()):
             reason = _reason(brakes, time.monotonic())
-            planned = None if reason else schedule.take(time.monotonic())
+            held = any(brake.holds(time.monotonic()) for brake in brakes)
+            planned = None if reason or held else schedule.take(time.monotonic())
             if planned is None:
                 break
             running[planned.id] = planned

@@ -24,7 +24,7 @@ from taskcal.cli.progress import make_progress
 from taskcal.cli.publish import publish
 from taskcal.cli.resume import command_to_resume, refuse_differences
 from taskcal.cli.rolling import roll_out
-from taskcal.core.gate import exit_code
+from taskcal.core.gate import Exit, exit_code
 from taskcal.core.rows import group_record
 from taskcal.core.run import RunRecord
 from taskcal.errors import LostError
@@ -142,6 +142,7 @@ def _carry_out(run: Run) -> bool:
         with run.progress:
             run.stopped = roll_out(run, prepare_images(run, pools), pools) or ""
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, _leave_at_once)
         run.cancelled.set()
         return True
     finally:
@@ -151,6 +152,12 @@ def _carry_out(run: Run) -> bool:
             threads.close(END_SECONDS)
         _clean_up(run)
     return False
+
+
+def _leave_at_once(*_: object) -> None:
+    """The second Ctrl-C does not wait for containers to go; every result is on disk already."""
+    os.write(2, b"\nstopped at once; the next taskcal command, or `taskcal clean`, removes what is left\n")
+    os._exit(Exit.INTERRUPTED)
 
 
 def _clean_up(run: Run) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from taskcal.adaptive_schedule import AdaptiveSchedule, Limits
-from taskcal.brakes import AllZero, MostCost, MostRollouts, NearlyAllLost, TimeLimit
+from taskcal.brakes import AllZero, LowDisk, MostCost, MostRollouts, NearlyAllLost, TimeLimit
 from taskcal.cli.resume import remaining
 from taskcal.core.plan import plan
 from taskcal.engines.local import LocalThreads
+from taskcal.host import free_bytes
 from taskcal.runner import Context, run_rollout
 from taskcal.schedule import FixedSchedule, run_schedule
 
@@ -82,6 +84,9 @@ def _brakes(run: Run, recorded: tuple[Rollout, ...]) -> Iterator[Brake]:
     """What was all zero before is no reason to stop again: whoever resumes has been told, and goes on."""
     spending = run.request.spending
     yield NearlyAllLost()
+    root = run.scope.engine.data_root
+    if root is not None:
+        yield LowDisk(partial(free_bytes, root))
     if not recorded:
         yield AllZero(len(run.request.groups))
     if spending.rollouts is not None:
