@@ -10,6 +10,7 @@ import typer
 from taskcal import __version__
 from taskcal.cli.clean import clean
 from taskcal.cli.doctor import doctor
+from taskcal.cli.import_ import import_
 from taskcal.cli.init import init
 from taskcal.cli.report import report
 from taskcal.cli.run import run
@@ -29,11 +30,12 @@ COMMANDS = {
     "Prepare": (init, validate, schema, doctor, clean),
     "Measure": (shell, run),
     "Look and decide": (report,),
+    "From and to elsewhere": (import_,),
 }
 
 for _group, _functions in COMMANDS.items():
     for _function in _functions:
-        app.command(rich_help_panel=_group)(_function)
+        app.command(_function.__name__.strip("_"), rich_help_panel=_group)(_function)
 
 
 def _print_version(wanted: bool) -> None:
