@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from taskcal.agents.choose import choose_agent
+from taskcal.cli.configuration import Configuration
 from taskcal.cli.design import DesignOptions, Spending, question_of
 from taskcal.cli.earlier import Earlier, earlier_run
 from taskcal.cli.parse import band, pairs
+from taskcal.cli.strangers import StrangerOptions, bounds_of, check_strangers
 from taskcal.core.gate import FailOn, Gate
 from taskcal.core.plan import Bounds, Selection, select
 from taskcal.core.question import Question, fixed
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskcal.agents import Agent
-    from taskcal.cli.configuration import Configuration
     from taskcal.core.task import Group
 
 GROUP_SIZE = 8
@@ -64,6 +65,7 @@ class RunOptions:
     prior_run: str = ""
     design: DesignOptions = field(default_factory=DesignOptions)
     spending: Spending = field(default_factory=Spending)
+    strangers: StrangerOptions = field(default_factory=StrangerOptions)
 
     @property
     def chooses_nothing(self) -> bool:
@@ -108,12 +110,15 @@ def resolve(given: RunOptions, configured: Configuration) -> Request:
     """The request, with flags before configuration before defaults. Raises UsageError or InputError."""
     if not given.files:
         raise UsageError("name a taskset, such as `taskcal run tasks.yaml`, or --resume a run")
+    if given.strangers.untrusted:
+        configured = Configuration()
     named = given.agent or os.environ.get("TASKCAL_AGENT") or configured.agent
     agent = choose_agent(named, dict(pairs("--set", list(given.overrides))))
     selection = replace(given.selection, params=pairs("--param", list(given.params)))
     taskset = choose_tasks(load(given.files), selection)
     if given.only is not None:
         taskset = keep_groups(taskset, given.only)
+    check_strangers(given.strangers, agent, taskset)
     runs = Path(_first(given.out, configured.runs, "runs"))
     earlier = _earlier(given, runs, taskset)
     concurrency = _first(given.concurrency, configured.concurrency, default_concurrency(taskset))
@@ -204,7 +209,7 @@ def _bounds(given: RunOptions) -> Bounds:
         memory = None if given.max_memory is None else parse_memory(given.max_memory)
     except ValueError as error:
         raise UsageError(f"--max-memory {given.max_memory}: {error}") from error
-    return Bounds(NetworkMode(given.allow_network), memory, given.max_cpus)
+    return bounds_of(given.strangers, Bounds(NetworkMode(given.allow_network), memory, given.max_cpus))
 
 
 def _fail_on(text: str) -> FailOn:

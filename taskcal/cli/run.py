@@ -126,6 +126,16 @@ def run(
     time_limit: Annotated[
         str | None, typer.Option("--time-limit", help="Start nothing after this, such as 2h.", rich_help_panel=SPEND)
     ] = None,
+    max_tasks: Annotated[
+        int | None, typer.Option("--max-tasks", help="Refuse a larger choice of variants.", min=1, rich_help_panel=HARD)
+    ] = None,
+    allow_image: Annotated[
+        list[str],
+        typer.Option("--allow-image", help="A glob of allowed images; `build` allows folders.", rich_help_panel=HARD),
+    ] = [],  # noqa: B006
+    untrusted: Annotated[
+        bool, typer.Option("--untrusted", help="The taskset is a stranger's: see README.", rich_help_panel=HARD)
+    ] = False,
     resume: Annotated[
         str | None, typer.Option("--resume", help="Go on with a run (a folder, an id, or last).", metavar="RUN")
     ] = None,
@@ -158,6 +168,7 @@ def run(
     from taskcal.cli.options import RunOptions, resolve
     from taskcal.cli.parse import duration
     from taskcal.cli.resume import continued
+    from taskcal.cli.strangers import StrangerOptions
     from taskcal.core.plan import Selection
 
     configured = find_configuration(Path.cwd())
@@ -186,6 +197,7 @@ def run(
         design=DesignOptions(
             adaptive, error_rate, max_group_size, certify, budget, stop, flat_tolerance, metric, prior
         ),
+        strangers=StrangerOptions(max_tasks, tuple(allow_image), untrusted),
         spending=Spending(max_rollouts, max_cost, None if time_limit is None else duration("--time-limit", time_limit)),
     )
     request = resolve(continued(given, configured), configured)

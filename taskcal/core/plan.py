@@ -17,7 +17,7 @@ from taskcal.core.task import GraderSandbox, Network, NetworkMode, as_text
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from taskcal.core.task import Group, Limits, Task, Taskset, Variant
+    from taskcal.core.task import Group, ImageSource, Limits, Task, Taskset, Variant
 
 Plan = tuple["PlannedRollout", ...]
 
@@ -32,11 +32,15 @@ class PlannedRollout:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What the operator lets a task ask for; None is no bound."""
+    """What the operator lets a task ask for; None is no bound.
+
+    `images` are globs of image names; the word `build` among them allows images that are built from a folder.
+    """
 
     network: NetworkMode = NetworkMode.BRIDGE
     memory: int | None = None
     cpus: float | None = None
+    images: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +92,18 @@ def refusal(task: Task, bounds: Bounds, agent_network: Network | None = None) ->
         return "a list of allowed hosts cannot be enforced here; use network: none, or bridge"
     if network.mode is NetworkMode.BRIDGE and bounds.network is NetworkMode.NONE:
         return "it asks for network: bridge, and --allow-network is none"
+    sources = (task.environment.source, *(service.source for service in task.environment.services))
+    strange = next((source for source in sources if not _is_allowed(source, bounds)), None)
+    if strange is not None:
+        what = f"the image {strange.image}" if strange.image else "an image that is built from a folder"
+        return f"it asks for {what}, and --allow-image does not allow it"
     every = (task.environment.limits, *(service.limits for service in task.environment.services))
     return next((reason for limits in every if (reason := _excess(limits, bounds))), None)
+
+
+def _is_allowed(source: ImageSource, bounds: Bounds) -> bool:
+    name = source.image or "build"
+    return bounds.images is None or any(fnmatch.fnmatchcase(name, glob) for glob in bounds.images)
 
 
 def _excess(limits: Limits, bounds: Bounds) -> str | None:

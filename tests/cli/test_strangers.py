@@ -1,0 +1,101 @@
+"""Tasksets of strangers: what they cannot ask for, decided before anything is built."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from taskcal.agents.command import CommandAgent
+from taskcal.agents.spec import CommandSpec
+from taskcal.cli.configuration import Configuration
+from taskcal.cli.options import resolve
+from taskcal.cli.strangers import MOST_CPUS, MOST_MEMORY, StrangerOptions, bounds_of, check_strangers
+from taskcal.core.plan import Bounds, refusal
+from taskcal.core.task import Network, NetworkMode
+from taskcal.errors import UsageError
+from taskcal.taskset.load import load
+from tests.cli.test_options import NOTHING, TASKSET
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from taskcal.core.task import Taskset
+
+UNTRUSTED = StrangerOptions(untrusted=True)
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Taskset:
+    """Give a taskset of three variants in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shop.yaml").write_text(TASKSET)
+    return load(["shop.yaml"])
+
+
+def command(**said: object) -> CommandAgent:
+    return CommandAgent(replace(CommandSpec("mine", "true"), **said))  # type: ignore[arg-type] # any field
+
+
+def test_an_untrusted_taskset_has_every_bound() -> None:
+    """No network, also while building; bounded memory and CPUs; no image but the base image."""
+    found = bounds_of(UNTRUSTED, Bounds())
+    assert found == Bounds(NetworkMode.NONE, MOST_MEMORY, MOST_CPUS, ("debian:bookworm-slim",))
+
+
+def test_the_operator_may_still_choose() -> None:
+    """What is typed stands, but for the network."""
+    asked = StrangerOptions(allow_image=("ghcr.io/us/*",), untrusted=True)
+    found = bounds_of(asked, Bounds(NetworkMode.BRIDGE, 2**30, 8))
+    assert found == Bounds(NetworkMode.NONE, 2**30, 8, ("ghcr.io/us/*",))
+
+
+def test_a_trusted_taskset_is_not_bound() -> None:
+    """Without the flag nothing changes, and an allow list works alone."""
+    assert bounds_of(StrangerOptions(), Bounds()) == Bounds()
+    assert bounds_of(StrangerOptions(allow_image=("a",)), Bounds()).images == ("a",)
+
+
+@pytest.mark.parametrize(
+    ("images", "reason"),
+    [
+        (("debian:*",), None),
+        (("build",), "the image debian:bookworm-slim, and --allow-image"),
+        ((), "the image debian:bookworm-slim, and --allow-image"),
+    ],
+)
+def test_an_image_off_the_list_is_refused(shop: Taskset, images: tuple[str, ...], reason: str | None) -> None:
+    """The task is unmeasured with that reason; nothing is pulled or built for it."""
+    found = refusal(shop.tasks[0], Bounds(images=images))
+    assert found is None if reason is None else reason in str(found)
+
+
+def test_too_many_tasks_are_refused(shop: Taskset) -> None:
+    """A pull request with thousands of variants costs nothing but this line."""
+    check_strangers(StrangerOptions(max_tasks=3), command(), shop)
+    with pytest.raises(UsageError, match="3 task variants are chosen, and --max-tasks allows 2"):
+        check_strangers(StrangerOptions(max_tasks=2), command(), shop)
+
+
+def test_no_secret_gets_into_a_container(shop: Taskset) -> None:
+    """A command agent's key would be in the stranger's reach."""
+    check_strangers(StrangerOptions(), command(secrets=("KEY",)), shop)
+    with pytest.raises(UsageError, match="takes KEY into the containers"):
+        check_strangers(UNTRUSTED, command(secrets=("KEY",)), shop)
+
+
+def test_an_agents_network_is_refused(shop: Taskset) -> None:
+    """The agent's file cannot open what the flag closes."""
+    with pytest.raises(UsageError, match="asks for a network"):
+        check_strangers(UNTRUSTED, command(network=Network(NetworkMode.BRIDGE)), shop)
+
+
+def test_the_projects_configuration_is_not_believed(shop: Taskset) -> None:
+    """A fork's taskcal.yaml could name an agent of its own, or a group size of a million."""
+    assert shop
+    configured = Configuration(agent="noop", group_size=10**6, concurrency=500)
+    found = resolve(replace(NOTHING, strangers=UNTRUSTED), configured)
+    assert (found.agent.name, found.group_size) == ("oracle", 8)
+    with pytest.raises(UsageError, match="agent"):
+        resolve(replace(NOTHING, agent=None, strangers=UNTRUSTED), configured)
