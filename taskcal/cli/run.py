@@ -163,7 +163,7 @@ def run(
     """
     from pathlib import Path
 
-    from taskcal.cli.configuration import find_configuration
+    from taskcal.cli.configuration import Configuration, find_configuration
     from taskcal.cli.design import DesignOptions, Spending
     from taskcal.cli.options import RunOptions, resolve
     from taskcal.cli.parse import duration
@@ -171,7 +171,7 @@ def run(
     from taskcal.cli.strangers import StrangerOptions
     from taskcal.core.plan import Selection
 
-    configured = find_configuration(Path.cwd())
+    configured = Configuration() if untrusted else find_configuration(Path.cwd())
     given = RunOptions(
         files=tuple(files or ()),
         agent=agent,
