@@ -52,10 +52,10 @@ def _number_of_text(text: str) -> float:
     word = text.lower()
     if word in YES | NO:
         return float(word in YES)
-    if not _NUMBER.fullmatch(text) or abs(float(text)) > LARGEST:
-        hint = "; decimals are written with a point" if _NUMBER.fullmatch(text.replace(",", ".", 1)) else ""
-        raise CellError(f"{shown(text)} is no number{hint}")
-    return float(text)
+    if _NUMBER.fullmatch(text) and abs(float(text)) <= LARGEST:
+        return float(text)
+    hint = "; decimals are written with a point" if "," in text and _NUMBER.fullmatch(text.replace(",", ".", 1)) else ""
+    raise CellError(f"{shown(text)} is no number{hint}")
 
 
 def within(value: float, low: float, high: float) -> float | None:

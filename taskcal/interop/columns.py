@@ -60,7 +60,7 @@ def mapped(texts: Iterable[str]) -> Columns:
         names[key] = (column,)
     for key in REQUIRED:
         if key not in names:
-            raise UsageError(f"--map: says nothing of {key}, such as {EXAMPLE}")
+            raise UsageError(f"--map does not say where {key} is; name its column, as in {EXAMPLE}")
     return Columns(names, tuple(names))
 
 

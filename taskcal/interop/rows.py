@@ -192,7 +192,9 @@ class _Collector:
         before = self._places.setdefault((group, index), here)
         if before != here:
             hint = "without index in --map the rows are numbered in their order"
-            raise self._mistake(row, f"{cells.shown(str(group))} has {index} already, in {before}; {hint}", "index")
+            raise self._mistake(
+                row, f"{cells.shown(str(group))} has index {index} already, in {before}; {hint}", "index"
+            )
         return index
 
     def _outcome(self, row: Row) -> Outcome:
