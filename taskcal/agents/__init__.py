@@ -16,13 +16,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What an agent is given beside the sandbox: the group, its own seed, seconds to work, and where it is recorded."""
+    """What an agent is given beside the sandbox: the group, its own seed, seconds to work, and where it is recorded.
+
+    `timeout` bounds its working time; `wall` (None is no bound of its own) bounds the whole, waiting included.
+    """
 
     group: Group
     seed: int
     timeout: float
     log: Sink
     transcript: Transcript = field(default_factory=Transcript)
+    wall: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

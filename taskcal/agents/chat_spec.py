@@ -49,3 +49,8 @@ class ChatSpec:
     price: Price | None = None
     timeout: float | None = None
     version: str = ""
+
+    @property
+    def key_name(self) -> str:
+        """The variable that holds the key."""
+        return self.api_key_env or DEFAULT_KEY

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from taskcal.agents.chat import open_chat
 from taskcal.agents.chat_spec import ChatSpec
 from taskcal.agents.command import CommandAgent, read_secrets
 from taskcal.agents.file import load_agent
@@ -43,7 +44,7 @@ def choose_agent(name: str | None, overrides: Mapping[str, str]) -> Agent:
     if isinstance(spec, PythonSpec):
         return load_python(spec)
     if isinstance(spec, ChatSpec):
-        raise UsageError("kind chat is not available in this version")
+        return open_chat(spec)
     read_secrets(spec.secrets, os.environ)
     return CommandAgent(spec)
 

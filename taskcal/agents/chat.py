@@ -1,0 +1,155 @@
+"""The agent that is a model behind an OpenAI-compatible endpoint, in a loop with tools.
+
+The loop runs on the host and acts in the sandbox through tools, so the sandbox needs no network. Every rollout asks for
+its own answers: nothing is remembered between rollouts. Its timeout counts working time, the model's and the tools';
+waiting for a rate limit, for a failed try and for the next one is not the agent's.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+from taskcal.agents.chat_identity import identify
+from taskcal.agents.chat_tools import offered
+from taskcal.agents.conversation import Conversation
+from taskcal.agents.endpoint import Endpoint
+from taskcal.agents.limiter import RealClock
+from taskcal.agents.transcript import Note
+from taskcal.errors import MissingError, ProviderLost, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taskcal.agents import Acted, Attempt
+    from taskcal.agents.chat_identity import Served
+    from taskcal.agents.chat_spec import ChatSpec, Sampling
+    from taskcal.agents.endpoint import Caller
+    from taskcal.agents.limiter import Clock
+    from taskcal.core.task import Network, Task
+    from taskcal.sandbox import Sandbox
+
+SHORTEST_SECRET = 8
+"""A key below it is a word that local servers are happy with, such as `none`; replacing it would damage texts."""
+
+
+def open_chat(spec: ChatSpec) -> ChatAgent:
+    """The agent of a file. Raises MissingError without the openai package, UsageError without the key it names."""
+    if importlib.util.find_spec("openai") is None:
+        raise MissingError("agents of kind chat need the openai package; run `pip install 'taskcal[chat]'`")
+    key = os.environ.get(spec.key_name, "")
+    if spec.api_key_env and not key:
+        raise UsageError(
+            f"the agent needs the key {spec.key_name}, which is not set; run `export {spec.key_name}=…` first"
+        )
+    return ChatAgent(spec, key, identify(spec, key))
+
+
+def call_openai(spec: ChatSpec, key: str) -> Caller:
+    """The endpoint over the network."""
+    from taskcal.agents.openai_caller import OpenAICaller  # noqa: PLC0415 - loads the openai SDK, which takes a second
+
+    return OpenAICaller(spec.base_urls, key)
+
+
+class ChatAgent:
+    """One model, shared by all rollouts of a run; its `repr` is all that makes it this agent, for digests."""
+
+    def __init__(
+        self,
+        spec: ChatSpec,
+        key: str = "",
+        served: tuple[Served, ...] = (),
+        *,
+        call: Callable[[ChatSpec, str], Caller] = call_openai,
+        clock: Clock | None = None,
+    ) -> None:
+        """`key` is the endpoint's, '' for none; `served` what the endpoint says that it serves."""
+        self.spec, self._key, self.served = spec, key, served
+        self._clock: Clock = clock or RealClock()
+        self._call = call
+        self._endpoint: Endpoint | None = None
+        self._opening = threading.Lock()
+
+    def __repr__(self) -> str:
+        """What is said to the model and by which weights. Where the server stands and what it costs is not in it."""
+        spec = self.spec
+        limits = (spec.max_turns, spec.tool_output, spec.timeout)
+        said_of = (
+            spec.name,
+            spec.model,
+            self.served,
+            spec.version,
+            spec.system,
+            spec.sampling,
+            spec.extra_body,
+            limits,
+        )
+        return f"ChatAgent{said_of!r}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Other processes get it without what it has open."""
+        return ChatAgent, (self.spec, self._key, self.served)
+
+    @property
+    def name(self) -> str:
+        """The name in its file."""
+        return self.spec.name
+
+    @property
+    def about(self) -> str:
+        """Which weights, and how they are sampled, with what is left to the server."""
+        roots = {one.root for one in self.served if one.root and one.root != self.spec.model}
+        weights = [f"{self.spec.model} is {' and '.join(sorted(roots))}"] if roots else []
+        version = [f"version {self.spec.version}"] if self.spec.version else []
+        return "; ".join((*version, *weights, sampled(self.spec.sampling)))
+
+    @property
+    def install(self) -> str:
+        """Nothing: it runs on the host."""
+        return ""
+
+    @property
+    def timeout(self) -> float | None:
+        """The file's cap."""
+        return self.spec.timeout
+
+    @property
+    def network(self) -> Network | None:
+        """The task's own: the model is reached from the host."""
+        return None
+
+    def refusal(self, task: Task) -> str | None:  # noqa: ARG002 - the protocol's
+        """A model can attempt every task."""
+        return None
+
+    def redact(self, text: str) -> str:
+        """A text without the key."""
+        return text.replace(self._key, f"[{self.spec.key_name}]") if len(self._key) >= SHORTEST_SECRET else text
+
+    def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:
+        """Talk until the model is done. Raises UsageError where the endpoint can never answer (key, model, request)."""
+        tools = offered(attempt.group.task, self.spec.tool_output)
+        talk = Conversation(self.spec, self._shared_endpoint(), sandbox, attempt, self._clock, tools)
+        try:
+            return talk.run()
+        except (ProviderLost, UsageError) as error:
+            attempt.transcript.add(Note(str(error)))
+            raise type(error)(self.redact(str(error))) from None
+
+    def _shared_endpoint(self) -> Endpoint:
+        with self._opening:
+            if self._endpoint is None:
+                self._endpoint = Endpoint(self.spec, self._call(self.spec, self._key), self._clock)
+            return self._endpoint
+
+
+def sampled(sampling: Sampling) -> str:
+    """How the model is sampled, in words, with a warning where the server decides."""
+    asked = {"temperature": sampling.temperature, "top_p": sampling.top_p, "max_tokens": sampling.max_tokens}
+    told = [f"{name} {'server default' if value is None else value}" for name, value in asked.items()]
+    seed = "a seed per rollout" if sampling.sends_seed else "no seed sent"
+    warning = "; a server default comes from the model's own files" if None in asked.values() else ""
+    return f"sampling: {', '.join((*told, seed))}{warning}"

@@ -1,0 +1,66 @@
+"""Which weights answer: the same name may serve another checkpoint tomorrow, and rollouts of two are not one group."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from dataclasses import dataclass
+from http.client import HTTPException
+from typing import TYPE_CHECKING
+from urllib.error import HTTPError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taskcal.agents.chat_spec import ChatSpec
+
+ASK_SECONDS = 5.0
+TRIES = 2
+MOST_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Served:
+    """A model as an endpoint's list has it; `root` is the path or name of its weights, '' where that is not told."""
+
+    id: str
+    root: str = ""
+
+
+def identify(spec: ChatSpec, key: str, ask: Callable[[str, str], str | None] | None = None) -> tuple[Served, ...]:
+    """What the replicas say that the model's name stands for, each different answer once; nothing where none says it.
+
+    A server without such a list, or one that does not answer now, is no reason to stop: the first rollout will tell.
+    """
+    told = (served(text, spec.model) for url in spec.base_urls if (text := (ask or ask_models)(url, key)) is not None)
+    return tuple(sorted({one for one in told if one is not None}))
+
+
+def served(text: str, model: str) -> Served | None:
+    """The model's entry in the body of `/v1/models`, or None."""
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    entries = body.get("data") if isinstance(body, dict) else None
+    for entry in entries if isinstance(entries, list) else []:
+        if isinstance(entry, dict) and entry.get("id") == model:
+            root = entry.get("root")
+            return Served(model, root if isinstance(root, str) else "")
+    return None
+
+
+def ask_models(base_url: str, key: str) -> str | None:
+    """The body of `/v1/models`, or None where it cannot be had."""
+    request = urllib.request.Request(f"{base_url}/models")  # noqa: S310 - http or https, as the agent file's check has it
+    if key:
+        request.add_unredirected_header("Authorization", f"Bearer {key}")
+    for _ in range(TRIES):
+        try:
+            with urllib.request.urlopen(request, timeout=ASK_SECONDS) as answer:  # noqa: S310 - see above
+                return str(answer.read(MOST_BYTES).decode(errors="replace"))
+        except HTTPError:
+            return None
+        except (OSError, HTTPException, ValueError):
+            continue
+    return None

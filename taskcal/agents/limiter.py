@@ -1,0 +1,158 @@
+"""One endpoint is shared by many rollouts: who may call which of its replicas now, and what overload teaches.
+
+No limit is known at first. A replica that says 429 (or 503, 529) is given half as many calls at a time as it had, at
+most once for all the calls that were under way together, and none until the moment that it asks for; every call that
+goes well adds 1/limit, about one more call at a time per round. That is how TCP finds its rate (additive increase,
+multiplicative decrease: Chiu and Jain 1989). A replica that fails is left alone for 2, 4, … 60 seconds while others are
+there, and then tried by one call at a time: it fails fast, looks idle, and would draw every call otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LEAST = 1.0
+LONGEST_PAUSE = 60.0
+POLL_SECONDS = 1.0
+
+
+class Clock(Protocol):
+    """Time, as the agent sees it; tests bring one that nobody waits for."""
+
+    def now(self) -> float:
+        """Seconds of a clock that only goes forward."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+    def wait(self, condition: threading.Condition, seconds: float) -> None:
+        """Wait until notified, at most so long; the condition's lock is held."""
+        ...
+
+
+class RealClock:
+    """The machine's."""
+
+    def now(self) -> float:
+        """Seconds since some moment."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+    def wait(self, condition: threading.Condition, seconds: float) -> None:
+        """Wait for a notice."""
+        condition.wait(seconds)
+
+
+class Signal(Enum):
+    """What one call taught about its replica."""
+
+    WELL = auto()
+    OVERLOADED = auto()
+    BROKEN = auto()
+    NOTHING = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A replica now: calls under way, how many may be, until when none may start, and failures in a row.
+
+    `bad_at` is when it last failed or was overloaded: calls that began before it teach nothing more.
+    """
+
+    in_flight: int = 0
+    limit: float = math.inf
+    paused_until: float = -math.inf
+    failures: int = 0
+    bad_at: float = -math.inf
+
+    def has_room(self, now: float) -> bool:
+        """Whether one more call may start."""
+        limit = 1.0 if self.failures else self.limit
+        return now >= self.paused_until and self.in_flight + 1 <= limit
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """The right to make one call."""
+
+    replica: int
+    granted_at: float
+
+
+def choose(loads: Sequence[Load], preferred: int | None, now: float) -> int | None:
+    """The replica for a call: the preferred one, whose cache knows the conversation, else the least loaded one."""
+    open_ = [place for place, load in enumerate(loads) if load.has_room(now)]
+    if preferred in open_:
+        return preferred
+    return min(open_, key=lambda place: loads[place].in_flight, default=None)
+
+
+def learned(load: Load, ticket: Ticket, signal: Signal, now: float, pause: float) -> Load:
+    """What a replica's load becomes when a call ends; `pause` is the seconds for which it asks to be left alone."""
+    after = replace(load, in_flight=load.in_flight - 1)
+    if signal is Signal.WELL:
+        return replace(after, limit=load.limit + 1.0 / load.limit, failures=0)
+    if signal is Signal.OVERLOADED:
+        after = replace(after, paused_until=max(load.paused_until, now + pause))
+    if signal is Signal.NOTHING or ticket.granted_at <= load.bad_at:
+        return after
+    if signal is Signal.OVERLOADED:
+        return replace(after, limit=max(LEAST, min(load.limit, load.in_flight) / 2.0), bad_at=now)
+    pause = min(LONGEST_PAUSE, 2.0 ** (load.failures + 1))
+    return replace(after, paused_until=max(load.paused_until, now + pause), failures=load.failures + 1, bad_at=now)
+
+
+class Limiter:
+    """Hands out tickets to the threads of a run."""
+
+    def __init__(self, replicas: int, clock: Clock) -> None:
+        """All replicas open, without a limit."""
+        self._loads = [Load()] * replicas
+        self._clock = clock
+        self._changed = threading.Condition()
+
+    @property
+    def loads(self) -> tuple[Load, ...]:
+        """The replicas now."""
+        with self._changed:
+            return tuple(self._loads)
+
+    def acquire(self, preferred: int | None, patience: float) -> Ticket | None:
+        """Wait for a place, at most `patience` seconds; None where there was none."""
+        deadline = self._clock.now() + patience
+        with self._changed:
+            while True:
+                now = self._clock.now()
+                place = choose(self._loads, preferred, now)
+                if place is not None:
+                    self._loads[place] = replace(self._loads[place], in_flight=self._loads[place].in_flight + 1)
+                    return Ticket(place, now)
+                if now >= deadline:
+                    return None
+                self._clock.wait(self._changed, min(self._seconds_to_open(now), deadline - now, POLL_SECONDS))
+
+    def release(self, ticket: Ticket, signal: Signal, pause: float = 0.0) -> None:
+        """Give the ticket back with what the call taught; with one replica a failure moves nothing."""
+        if signal is Signal.BROKEN and len(self._loads) == 1:
+            signal = Signal.NOTHING
+        with self._changed:
+            load = self._loads[ticket.replica]
+            self._loads[ticket.replica] = learned(load, ticket, signal, self._clock.now(), pause)
+            self._changed.notify(2)
+
+    def _seconds_to_open(self, now: float) -> float:
+        pauses = [load.paused_until - now for load in self._loads if load.paused_until > now]
+        return min(pauses, default=POLL_SECONDS)
