@@ -1,6 +1,7 @@
 """Runs the checks in the sandbox and hands what they saw to `core.grade`.
 
-Whose failure is what:
+`grader.sandbox: shared` grades where the agent worked, after its processes were killed; `fresh` in a container of the
+image that receives the artifacts alone. Whose failure is what:
 
     a `run` check ends with another status than 0      score 0, with status and last words as the note
     a check is still running at its timeout            score 0, noted; what it left is killed
@@ -9,17 +10,22 @@ Whose failure is what:
     `score: stdout`, status 0, last line no number     lost at the grader: it did not say what it is there to say
     the grader's one script prints no scores           lost at the grader, likewise; 0 where it ran out of time
     a regular expression takes too long                score 0, noted
-    the driver itself cannot run or does not finish    lost at the grader
+    the driver cannot run or does not finish, or the   score 0 for the checks that it should have run, where it is
+    sandbox has died                                    certain that what ran in the sandbox did it (see `blame`); else
+                                                        lost, at the grader or at the sandbox
+    an artifact is missing, too large or hostile        its checks see nothing there; noted where they fail
 
 A status of 126 or 127 is a score of 0 as well: it is as often the agent's missing program as the grader's.
 """
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from taskcal.blame import fault_inside
 from taskcal.core.grade import (
     FULL,
     FileState,
@@ -30,9 +36,10 @@ from taskcal.core.grade import (
     judge_file,
     number_on_last_line,
     scores_on_last_line,
+    shortened,
 )
 from taskcal.core.rollout import CheckResult
-from taskcal.core.task import AnswerProbe, FileProbe, RunProbe, ScoreBy
+from taskcal.core.task import AnswerProbe, FileProbe, GraderSandbox, RunProbe, ScoreBy
 from taskcal.errors import GraderLost, SandboxLost
 from taskcal.grading_driver import (
     ABSENT,
@@ -56,7 +63,7 @@ if TYPE_CHECKING:
 
     from taskcal.core.rollout import Graded, Stop
     from taskcal.core.task import Check, Grader, Group
-    from taskcal.sandbox import Sandbox
+    from taskcal.sandbox import GradableSandbox
 
 REGEX_SECONDS = 2.0
 REGEX_TEXT = 1024 * 1024
@@ -89,22 +96,31 @@ ANSWER_JOB = "\0answer"
 SCRIPT_JOB = "\0script"
 
 
-def grade(sandbox: Sandbox, group: Group, stop: Stop) -> Judgement:
+def grade(sandbox: GradableSandbox, group: Group, stop: Stop) -> Judgement:
     """Stop the agent, run every check, and combine. Raises GraderLost, or what the sandbox raises when it dies."""
     task = group.task
-    if task.grader.files:
-        way = make_way(tuple(copy.destination for copy in task.grader.files))
-        sandbox.run(Script(STOP_EVERYTHING + way, SLACK_SECONDS, user=ROOT_USER, hidden=True))
-        sandbox.put(task.grader.files)
+    grader, environment = task.grader, task.environment
+    fresh = grader.sandbox is GraderSandbox.FRESH
+    notes = sandbox.freshen(grader.artifacts, grader.files) if fresh else _deliver(sandbox, grader)
+    before = ("" if fresh else STOP_EVERYTHING) + start_again(environment.start, environment.ready)
     records: dict[str, Record] = {}
-    for batch in batches(task.grader, task.timeouts.grader):
-        before = STOP_EVERYTHING + start_again(task.environment.start, task.environment.ready) if batch.first else ""
-        records.update(_run(sandbox, batch, before, task.grader.env))
+    for batch in batches(grader, task.timeouts.grader):
+        records.update(_run(sandbox, batch, before if batch.first else "", grader.env))
     answer = _answer(records[ANSWER_JOB])
-    scripted = _scripted(records[SCRIPT_JOB], task.grader) if task.grader.run else {}
+    scripted = _scripted(records[SCRIPT_JOB], grader) if grader.run else {}
     judge = _Judge(records, answer, scripted)
-    results = tuple(_result(check, judge.score(check)) for check in task.grader.checks)
-    return Judgement(combine(results, stop, task.passing), answer, _log(results, records))
+    results = tuple(_result(check, judge.score(check), notes) for check in grader.checks)
+    return Judgement(combine(results, stop, task.passing), answer, _log(results, records, notes))
+
+
+def _deliver(sandbox: GradableSandbox, grader: Grader) -> tuple[str, ...]:
+    """Bring the grader's files where the agent was, after stopping it; where that fails, the checks will say why."""
+    if grader.files:
+        way = make_way(tuple(copy.destination for copy in grader.files))
+        with contextlib.suppress(SandboxLost):
+            sandbox.run(Script(STOP_EVERYTHING + way, SLACK_SECONDS, user=ROOT_USER, hidden=True))
+            sandbox.put(grader.files)
+    return ()
 
 
 def batches(grader: Grader, timeout: float) -> tuple[Batch, ...]:
@@ -134,7 +150,23 @@ def _batch(service: str, jobs: Sequence[tuple[str, Job]], *, first: bool = False
     return Batch(service, tuple(name for name, _ in jobs), tuple(job for _, job in jobs), first)
 
 
-def _run(sandbox: Sandbox, batch: Batch, before: str, env: Mapping[str, str]) -> dict[str, Record]:
+def _run(sandbox: GradableSandbox, batch: Batch, before: str, env: Mapping[str, str]) -> dict[str, Record]:
+    """The records of a batch; all failed where the agent is to blame that there are none, else what was raised."""
+    try:
+        return _driven(sandbox, batch, before, env)
+    except SandboxLost:
+        words = _end_of_service(sandbox, batch.service) if batch.service else _fault(sandbox)
+        if words is None:
+            raise
+        return _all_failed(batch, words)
+    except GraderLost:
+        words = None if batch.service else _fault(sandbox)
+        if words is None:
+            raise
+        return _all_failed(batch, words)
+
+
+def _driven(sandbox: GradableSandbox, batch: Batch, before: str, env: Mapping[str, str]) -> dict[str, Record]:
     script = Script(
         drive(batch.jobs, secrets.token_hex(8), before),
         timeout=seconds(batch.jobs) + SLACK_SECONDS,
@@ -143,13 +175,7 @@ def _run(sandbox: Sandbox, batch: Batch, before: str, env: Mapping[str, str]) ->
         hidden=True,
         service=batch.service,
     )
-    try:
-        result = sandbox.run(script, limit=output_bound(batch.jobs))
-    except SandboxLost:
-        words = sandbox.service_ended(batch.service) if batch.service else None
-        if words is None:
-            raise
-        return _all_failed(batch, f"service {batch.service} had ended: {words}")
+    result = sandbox.run(script, limit=output_bound(batch.jobs))
     if batch.alone and result.exit_code == KILLED:
         return _all_failed(batch, "killed, with everything around it")
     if result.ending is not Ending.EXITED:
@@ -161,8 +187,18 @@ def _run(sandbox: Sandbox, batch: Batch, before: str, env: Mapping[str, str]) ->
     return dict(zip(batch.names, records, strict=True))
 
 
+def _end_of_service(sandbox: GradableSandbox, service: str) -> str | None:
+    words = sandbox.service_ended(service)
+    return None if words is None else f"service {service} had ended: {words}"
+
+
+def _fault(sandbox: GradableSandbox) -> str | None:
+    fault = fault_inside(sandbox)
+    return None if fault is None else fault.words
+
+
 def _all_failed(batch: Batch, note: str) -> dict[str, Record]:
-    return dict.fromkeys(batch.names, Record(KILLED, late=False, size=0, stdout=b"", stderr=note.encode()))
+    return dict.fromkeys(batch.names, Record(KILLED, late=False, size=0, stdout=b"", stderr=note.encode(), ran=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +256,7 @@ def _answer(record: Record) -> str | None:
 
 
 def _scripted(record: Record, grader: Grader) -> dict[str, float]:
-    if record.late:
+    if record.late or not record.ran:
         return {check.name: 0.0 for check in grader.checks}
     scores = scores_on_last_line(record.stdout.decode(errors="replace"))
     if scores is None:
@@ -235,11 +271,12 @@ def _is_scripted(check: Check) -> bool:
     return not isinstance(check.probe, RunProbe | FileProbe | AnswerProbe)
 
 
-def _result(check: Check, score: Score) -> CheckResult:
-    return CheckResult(check.name, check.weight, score.value, score.note, check.required)
+def _result(check: Check, score: Score, notes: Sequence[str]) -> CheckResult:
+    note = "; ".join((score.note, *notes)) if score.value < 1.0 else score.note
+    return CheckResult(check.name, check.weight, score.value, shortened(note), check.required)
 
 
-def _log(results: Sequence[CheckResult], records: Mapping[str, Record]) -> str:
+def _log(results: Sequence[CheckResult], records: Mapping[str, Record], notes: Sequence[str]) -> str:
     lines = (f"{check.score:.3g}  {check.name}  {check.note}".rstrip() for check in results)
     said = (f"--- {name}\n{record.tail}" for name, record in records.items() if record.tail and name[0] != "\0")
-    return "\n".join((*lines, *said)) + "\n"
+    return "\n".join((*notes, *lines, *said)) + "\n"

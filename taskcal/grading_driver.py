@@ -127,13 +127,17 @@ Job = ScriptJob | FileJob
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What one job came to. `size` is the full length of its output in bytes, of which `stdout` may be a part."""
+    """What one job came to. `size` is the full length of its output in bytes, of which `stdout` may be a part.
+
+    `ran` is False for one that could not be run, by the agent's doing.
+    """
 
     status: int
     late: bool
     size: int
     stdout: bytes
     stderr: bytes
+    ran: bool = True
 
     @property
     def tail(self) -> str:

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from taskcal.agents import Attempt
+from taskcal.agents import Acted, Attempt
 from taskcal.agents.transcript import FILE, Transcript
+from taskcal.blame import fault_inside
 from taskcal.core.plan import rollout_seed
 from taskcal.core.rollout import Graded, Lost, Rollout, Timing, Usage
-from taskcal.errors import Boundary, CancelledLost, LostError, UsageError
+from taskcal.core.task import GraderSandbox
+from taskcal.errors import Boundary, CancelledLost, LostError, SandboxLost, UsageError
 from taskcal.grading import Judgement, grade
 from taskcal.sandbox.container import Order, open_sandbox
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from taskcal.agents import Acted, Agent
+    from taskcal.agents import Agent
     from taskcal.core.plan import PlannedRollout
     from taskcal.core.rollout import GroupId, Outcome, RolloutId
     from taskcal.core.task import Group
@@ -104,7 +106,7 @@ def _attempt(planned: PlannedRollout, context: Context, draft: _Draft) -> Graded
         sandbox = open_sandbox(context.scope, _order(planned, context))
     try:
         with draft.timed("agent"):
-            draft.acted = _act(sandbox, planned, context)
+            draft.acted = _act_to_the_end(sandbox, planned, context)
         with draft.timed("grade"):
             judgement = grade(sandbox, planned.group, draft.acted.stop)
         judgement = redacted(judgement, context.agent)
@@ -136,7 +138,19 @@ def _order(planned: PlannedRollout, context: Context) -> Order:
         network=context.agent.network or group.task.environment.network,
         rollout=planned.id.key,
         unique=f"{context.scope.run}-{rollout_seed(context.seed, planned.id):016x}-{planned.id.attempt}",
+        fresh=group.task.grader.sandbox is GraderSandbox.FRESH,
     )
+
+
+def _act_to_the_end(sandbox: DockerSandbox, planned: PlannedRollout, context: Context) -> Acted:
+    """Let the agent act; one that has certainly ended its own sandbox has crashed, and is graded."""
+    try:
+        return _act(sandbox, planned, context)
+    except SandboxLost:
+        fault = None if context.cancelled.is_set() else fault_inside(sandbox)
+        if fault is None:
+            raise
+        return Acted(fault.stop)
 
 
 def _act(sandbox: DockerSandbox, planned: PlannedRollout, context: Context) -> Acted:

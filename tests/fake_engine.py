@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from taskcal.grading_driver import ABSENT, MARK
-from taskcal.sandbox.facts import ExecResult
+from taskcal.sandbox.facts import ContainerState, ExecResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,6 +48,10 @@ class FakeEngine:
         assert config["labels"]
         self.containers.add(f"{image}-{len(self.calls)}")
         return f"{image}-{len(self.calls)}"
+
+    def state(self, container: str) -> ContainerState | None:  # noqa: ARG002 - the protocol's
+        """Gone, as in `is_running`."""
+        return None
 
     def is_running(self, container: str) -> bool | None:  # noqa: ARG002 - the protocol's
         """Gone: what raises here raises for good."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
 import pytest
 
 from taskcal.core.grade import FULL, FileState, Score
@@ -12,84 +9,23 @@ from taskcal.core.rollout import Graded, Stop
 from taskcal.core.task import (
     AnswerProbe,
     Check,
-    Environment,
     FileCopy,
     FileProbe,
     Grader,
-    Group,
-    ImageSource,
     RunProbe,
     ScoreBy,
     ScriptedProbe,
-    Task,
-    Variant,
 )
 from taskcal.errors import GraderLost, SandboxLost
 from taskcal.grading import ANSWER_JOB, SCRIPT_JOB, batches, file_state, grade, judge_run
 from taskcal.grading_driver import ABSENT, NOT_A_FILE, STOP_EVERYTHING, FileJob, Record, ScriptJob
-from taskcal.sandbox import ANSWER_FILE, Ending, Script, ScriptResult
+from taskcal.sandbox import ANSWER_FILE, Ending, ScriptResult
 from taskcal.sandbox.scripts import make_way
-from tests.fake_engine import JOB, record
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from taskcal.sandbox import Sink
+from tests.fake_engine import record
+from tests.grading_case import ANSWER, Told, grader, group
 
 BY_EXIT, BY_NUMBER = RunProbe("x"), RunProbe("x", score=ScoreBy.STDOUT)
-ANSWER = record(0, 0, b"42\n")
 NO_ANSWER = record(0, ABSENT)
-
-
-@dataclass
-class Told:
-    """A sandbox whose gradings print what it was told, one after the other."""
-
-    outputs: list[bytes | ScriptResult | BaseException]
-    scripts: list[Script] = field(default_factory=list)
-    files: list[FileCopy] = field(default_factory=list)
-    last_words: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def variables(self) -> Mapping[str, str]:
-        """The params."""
-        return {"order": "12"}
-
-    def service_ended(self, name: str) -> str | None:
-        """The last words that a service has, where this one has any."""
-        return self.last_words.get(name)
-
-    def run(self, script: Script, *, sink: Sink | None = None, limit: int = 65536) -> ScriptResult:
-        """The next output; what only stops the agent prints nothing."""
-        assert (sink, script.hidden, script.user) == (None, True, "0")
-        self.scripts.append(script)
-        if not JOB.search(script.source.encode()):
-            return ScriptResult(Ending.EXITED, 0, b"", b"")
-        output = self.outputs.pop(0)
-        if isinstance(output, BaseException):
-            raise output
-        if isinstance(output, ScriptResult):
-            return output
-        assert len(output) <= limit
-        return ScriptResult(Ending.EXITED, 0, output, b"")
-
-    def put(self, files: Sequence[FileCopy]) -> None:
-        """Keep them, and when they came."""
-        assert self.scripts, "the agent was not stopped first"
-        self.files += files
-
-    def close(self) -> None:
-        """Nothing to remove."""
-
-
-def grader(*probes: RunProbe | FileProbe | AnswerProbe | ScriptedProbe, run: str = "") -> Grader:
-    """A check for each probe, named c0, c1 and so on."""
-    return Grader(tuple(Check(f"c{i}", probe) for i, probe in enumerate(probes)), run=run)
-
-
-def group(one: Grader, start: str = "", ready: str = "") -> Group:
-    box = Environment("box", ImageSource(image="debian:bookworm-slim"), start=start, ready=ready)
-    return Group(Task("ship", (Variant("", {}, "Ship it."),), box, one), Variant("", {}, "Ship it."))
 
 
 def graded(one: Grader, *outputs: bytes) -> Graded:

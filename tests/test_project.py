@@ -25,7 +25,7 @@ ROOMS = (
     {"core"},
     {"host", "baseimage"},
     {"sandbox", "taskset", "store"},
-    {"agents", "grading", "grading_driver"},
+    {"agents", "grading", "grading_driver", "blame"},
     {
         "prepare",
         "runner",
@@ -46,6 +46,8 @@ ROOMS = (
 NEIGHBOURS = {
     ("baseimage", "host"),
     ("grading", "grading_driver"),
+    ("grading", "blame"),
+    ("blame", "grading_driver"),
     ("engines", "runner"),
     ("adaptive_schedule", "schedule"),
     ("quality", "runner"),

@@ -16,7 +16,7 @@ from taskcal.cli.measure import connect, terminate_as_interrupt
 from taskcal.cli.options import choose_tasks
 from taskcal.core.plan import Bounds, Selection
 from taskcal.core.rollout import Lost, Stop
-from taskcal.core.task import Group, NetworkMode
+from taskcal.core.task import GraderSandbox, Group, NetworkMode
 from taskcal.errors import MissingError, UsageError
 from taskcal.grading import grade
 from taskcal.prepare import prepare_group
@@ -105,7 +105,8 @@ def _open(group: Group, scope: RunScope, asked: InnerLoop) -> DockerSandbox:
     if isinstance(prepared, Lost):
         raise MissingError(f"{group.id}: {prepared.boundary.value}: {prepared.reason}")
     environment = group.task.environment
-    order = Order(environment, prepared, group.variant.params, environment.network, f"{group.id}#0", scope.run)
+    fresh = group.task.grader.sandbox is GraderSandbox.FRESH
+    order = Order(environment, prepared, group.variant.params, environment.network, f"{group.id}#0", scope.run, fresh)
     return open_sandbox(scope, order)
 
 

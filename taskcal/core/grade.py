@@ -48,7 +48,12 @@ FULL = Score(1.0)
 
 def failed(note: str) -> Score:
     """A score of 0 with its reason, cut to a length that a table bears."""
-    return Score(0.0, note if len(note) <= NOTE_LENGTH else note[: NOTE_LENGTH - 1] + "…")
+    return Score(0.0, shortened(note))
+
+
+def shortened(note: str) -> str:
+    """A note, cut to a length that a table bears."""
+    return note if len(note) <= NOTE_LENGTH else note[: NOTE_LENGTH - 1] + "…"
 
 
 def met(condition: bool, note: str) -> Score:

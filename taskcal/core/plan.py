@@ -12,14 +12,20 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from taskcal.core.rollout import RolloutId
-from taskcal.core.task import GraderSandbox, Network, NetworkMode, as_text
+from taskcal.core.task import Network, NetworkMode, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from taskcal.core.task import Group, ImageSource, Limits, Task, Taskset, Variant
+    from taskcal.core.task import Artifact, Group, ImageSource, Limits, Task, Taskset, Variant
 
 Plan = tuple["PlannedRollout", ...]
+
+SYSTEM = {"/", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/usr", "/usr/bin", "/usr/sbin", "/usr/lib", "/etc", "/run"}
+"""Where the shell, the tools and their settings live, which a grader must have from the image."""
+
+UNREADABLE = ("/proc/", "/sys/", "/dev/", "/run/taskcal/")
+"""What is not in a container's files, or is taskcal's own there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +92,8 @@ def select(taskset: Taskset, selection: Selection) -> tuple[Taskset, tuple[str, 
 def refusal(task: Task, bounds: Bounds, agent_network: Network | None = None) -> str | None:
     """Why a task must not or cannot be run here, or None. It is then unmeasured, with this reason."""
     network = agent_network or task.environment.network
-    if task.grader.sandbox is GraderSandbox.FRESH:
-        return "grader.sandbox: fresh is not available in this version"
+    if reason := next(_unfit(task.grader.artifacts), None):
+        return reason
     if network.mode is NetworkMode.HOSTS:
         return "a list of allowed hosts cannot be enforced here; use network: none, or bridge"
     if network.mode is NetworkMode.BRIDGE and bounds.network is NetworkMode.NONE:
@@ -104,6 +110,20 @@ def refusal(task: Task, bounds: Bounds, agent_network: Network | None = None) ->
 def _is_allowed(source: ImageSource, bounds: Bounds) -> bool:
     name = source.image or "build"
     return bounds.images is None or any(fnmatch.fnmatchcase(name, glob) for glob in bounds.images)
+
+
+def _unfit(artifacts: Iterable[Artifact]) -> Iterator[str]:
+    """What is wrong with a fresh sandbox's artifacts: with them it would not be fresh, or nothing could arrive."""
+    seen: set[str] = set()
+    for artifact in artifacts:
+        path = "/" + "/".join(part for part in artifact.path.split("/") if part not in ("", "."))
+        if path in SYSTEM:
+            yield f"artifacts: {path} would bring the agent's programs into the grading; name a folder below it"
+        if f"{path}/".startswith(UNREADABLE):
+            yield f"artifacts: {path} cannot be read from outside the sandbox; have the agent write to another folder"
+        if path in seen:
+            yield f"artifacts: {path} is named twice, and only one can be there"
+        seen.add(path)
 
 
 def _excess(limits: Limits, bounds: Bounds) -> str | None:

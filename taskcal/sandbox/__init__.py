@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
-    from taskcal.core.task import FileCopy
+    from taskcal.core.task import Artifact, FileCopy
 
     Sink = Callable[[bytes], None]
     """Receives a script's output, standard output and standard error together, as it appears."""
@@ -31,6 +32,15 @@ class Ending(StrEnum):
     EXITED = "exited"
     TIMED_OUT = "timed-out"
     OUT_OF_MEMORY = "out-of-memory"
+
+
+class Condition(StrEnum):
+    """How a sandbox is, as far as it is certain."""
+
+    ALIVE = "alive"
+    ENDED = "ended by what ran in it"
+    OUT_OF_MEMORY = "ended by its memory limit"
+    GONE = "ended or removed from outside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,4 +106,24 @@ class Sandbox(Protocol):
 
     def close(self) -> None:
         """Remove the container and its services; closing twice is harmless."""
+        ...
+
+
+class GradableSandbox(Sandbox, Protocol):
+    """A sandbox as graders see it: it can go on without the agent, and tell what became of it."""
+
+    def freshen(self, artifacts: Sequence[Artifact], files: Sequence[FileCopy]) -> tuple[str, ...]:
+        """End every process of the agent and go on in a fresh container of the image, for the grader.
+
+        It receives the artifacts, the agent's answer, and the grader's files; the services stay up. Gives a note for
+        each artifact that did not arrive whole. Raises EngineLost or SandboxLost.
+        """
+        ...
+
+    def condition(self) -> Condition:
+        """Whether the sandbox still lives, and if not, whose doing that is. Raises EngineLost."""
+        ...
+
+    def twin(self) -> AbstractContextManager[GradableSandbox]:
+        """Another sandbox of the same image and bounds, in which nobody has done anything; without services."""
         ...

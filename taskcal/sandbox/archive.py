@@ -25,6 +25,16 @@ def pack(files: Iterable[FileCopy]) -> bytes:
     return buffer.getvalue()
 
 
+def folder(path: str, mode: int) -> bytes:
+    """A tar archive that makes one folder, root's, with a mode."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        member = tarfile.TarInfo(path.lstrip("/"))
+        member.type, member.mode = tarfile.DIRTYPE, mode
+        archive.addfile(member)
+    return buffer.getvalue()
+
+
 def digest(archive: bytes) -> str:
     """SHA-256 of an archive, in hex."""
     return hashlib.sha256(archive).hexdigest()

@@ -3,35 +3,46 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from taskcal.errors import LostError, SandboxLost, ServiceLost, SetupLost
-from taskcal.sandbox import ROOM, ROOT_USER, Script, ScriptResult
-from taskcal.sandbox.archive import pack
+from taskcal.core.task import Network
+from taskcal.errors import GraderLost, LostError, SandboxLost, SetupLost
+from taskcal.sandbox import ANSWER_FILE, ROOM, ROOT_USER, Condition, Script, ScriptResult
+from taskcal.sandbox.archive import folder, pack
+from taskcal.sandbox.carry import Carrier, Source
+from taskcal.sandbox.contents import read_small
 from taskcal.sandbox.execute import could_not_start, execute
 from taskcal.sandbox.images import as_variables
 from taskcal.sandbox.labels import KEPT_PREFIX
-from taskcal.sandbox.scope import FIRST_PROCESS, RunScope, host_config
-from taskcal.sandbox.scripts import READY_SECONDS, started, until
+from taskcal.sandbox.scope import DROPPED, FIRST_PROCESS, RunScope, host_config
+from taskcal.sandbox.scripts import READY_SECONDS, clear_way, make_folder, started
+from taskcal.sandbox.services import Surroundings, await_service, create_service
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from taskcal.core.task import Environment, FileCopy, Network, Scalar, Service
+    from taskcal.core.task import Artifact, Environment, FileCopy, Scalar
     from taskcal.sandbox import Sink
     from taskcal.sandbox.images import PreparedImages
     from taskcal.sandbox.stream import Line
 
 ROOM_OPTIONS = "rw,exec,nosuid,nodev,mode=1777,size=16m"
 SPARE_PIDS = 128
-DROPPED = ["NET_RAW", "MKNOD"]
+NAME_FILES = ("/etc/hosts", "/etc/resolv.conf")
+"""Containers of one network namespace share these files, so that an agent that is root could change all of them."""
+
+FROM_OUTSIDE = {137, 143, 255}
+"""How a first process ends that a person, an engine's shutdown or its crash has ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to open: an environment, what its scripts see, and the name it goes by in labels and reports."""
+    """What to open: an environment, what its scripts see, and the name it goes by in labels and reports.
+
+    `fresh` where the grading will go on in a fresh container: the agent's answer must then outlive its container.
+    """
 
     environment: Environment
     images: PreparedImages
@@ -39,6 +50,7 @@ class Order:
     network: Network
     rollout: str
     unique: str
+    fresh: bool = False
 
 
 class DockerSandbox:
@@ -50,7 +62,10 @@ class DockerSandbox:
         self._engine = scope.engine
         self._order = order
         self._container = ""
+        self._fresh = ""
+        self._names: dict[str, bytes] = {}
         self._services: dict[str, str] = {}
+        self._made: list[str] = []
         self._kept = False
 
     @property
@@ -65,14 +80,33 @@ class DockerSandbox:
 
     def open(self) -> None:
         """Create and start the container, then its services, each waited for; then `start` and `ready`."""
-        self._create()
-        for service in self._order.environment.services:
-            self._services[service.name] = self._create_service(service)
-        for name in self._services:
-            self._engine.start(self._services[name])
-        for service in self._order.environment.services:
-            self._await_service(service)
+        namespace = self._open_namespace()
+        around = Surroundings(namespace, self._scope.labels(self._order.rollout), self.variables)
+        services = self._order.environment.services
+        for service in services:
+            image = self._order.images.services[service.name]
+            self._services[service.name] = create_service(self._engine, image, service, around)
+            self._made.append(self._services[service.name])
+        for container in self._services.values():
+            self._engine.start(container)
+        for service in services:
+            await_service(self._engine, self._services[service.name], service, self.variables)
         self.start()
+
+    def _open_namespace(self) -> str:
+        """Open the agent's container and say where its services belong.
+
+        The container that holds the network namespace must live as long as the services. Where the agent's own will
+        be killed before the grading, that is the fresh one, opened at once.
+        """
+        mode = self._scope.network_mode(self._order.network.mode)
+        if not (self._order.fresh and self._order.environment.services):
+            self._container = self._create(mode)
+            return f"container:{self._container}"
+        self._fresh = self._create(mode)
+        self._names = {path: read_small(self._engine, self._fresh, path) for path in NAME_FILES}
+        self._container = self._create(f"container:{self._fresh}")
+        return f"container:{self._fresh}"
 
     def start(self) -> None:
         """Run the environment's `start` and wait until `ready` succeeds. Raises SetupLost."""
@@ -87,7 +121,8 @@ class DockerSandbox:
     def run(self, script: Script, *, sink: Sink | None = None, limit: int = 65536) -> ScriptResult:
         """Run a script in the sandbox, or in the service that it names.
 
-        Where the agent has taken every pid, even the engine cannot start a process: a script of root gets room then.
+        Where the agent has taken every pid or removed the workdir, even the engine cannot start a process: a script of
+        root gets room then.
         """
         container = self._services[script.service] if script.service else self._container
         try:
@@ -97,7 +132,7 @@ class DockerSandbox:
         except SandboxLost:
             if script.user != ROOT_USER or not self._engine.is_running(container):
                 raise
-        self._engine.allow_pids(container, self._order.environment.limits.pids + SPARE_PIDS)
+        self._make_room(container, script)
         return execute(self._engine, container, script, sink=sink, limit=limit)
 
     def service_ended(self, name: str) -> str | None:
@@ -120,12 +155,49 @@ class DockerSandbox:
             with contextlib.suppress(LostError):
                 self.run(Script(self._order.environment.finish, READY_SECONDS, user=ROOT_USER, env=self.variables))
 
+    def freshen(self, artifacts: Sequence[Artifact], files: Sequence[FileCopy]) -> tuple[str, ...]:
+        """End every process of the agent and go on in a fresh container; see `taskcal.sandbox.Sandbox`."""
+        agent = self._container
+        self._engine.kill(agent)
+        if not self._fresh:
+            self._fresh = self._create(self._scope.network_mode(self._order.environment.network.mode))
+        self._container = self._fresh
+        notes = self._carry(agent, artifacts, files)
+        self.put(files)
+        return notes
+
+    def condition(self) -> Condition:
+        """Whether the sandbox still lives, and if not, whose doing that is; doubts are in favour of the agent."""
+        state = self._engine.state(self._container)
+        if state is not None and state.running:
+            return Condition.ALIVE
+        if state is None or not state.exited:
+            return Condition.GONE
+        if state.out_of_memory:
+            return Condition.OUT_OF_MEMORY
+        return Condition.GONE if state.exit_code in FROM_OUTSIDE else Condition.ENDED
+
+    @contextlib.contextmanager
+    def twin(self) -> Iterator[DockerSandbox]:
+        """Another sandbox of the same image and bounds, in which nobody has done anything; without services."""
+        bare = replace(self._order.environment, services=(), start="", ready="", finish="")
+        sandbox = open_sandbox(self._scope, replace(self._order, environment=bare, network=Network(), fresh=False))
+        try:
+            yield sandbox
+        finally:
+            sandbox.close()
+
     def keep(self) -> str:
-        """Leave the containers running for a person, under names that cleaning spares; gives the sandbox's."""
+        """Leave the containers for a person, under names that cleaning spares; gives that of the one that was graded.
+
+        With a fresh grading the agent's own is left too, which has ended.
+        """
         name = f"{KEPT_PREFIX}{self._order.unique}"
-        for service, container in self._services.items():
-            self._engine.rename(container, f"{name}-{service}")
-        self._engine.rename(self._container, name)
+        names = {container: f"{name}-{service}" for service, container in self._services.items()}
+        for container in self._made:
+            self._engine.rename(
+                container, name if container == self._container else names.get(container, f"{name}-agent")
+            )
         self._kept = True
         return name
 
@@ -133,20 +205,51 @@ class DockerSandbox:
         """Remove services and container at once; an engine that does not answer is left to the sweep by label."""
         if self._kept:
             return
-        for container in (*self._services.values(), self._container):
-            if container:
-                with contextlib.suppress(LostError):
-                    self._engine.remove(container)
+        for container in reversed(self._made):
+            with contextlib.suppress(LostError):
+                self._engine.remove(container)
 
-    def _create(self) -> None:
+    def _carry(self, agent: str, artifacts: Sequence[Artifact], files: Sequence[FileCopy]) -> tuple[str, ...]:
+        """Bring the answer and the artifacts into the fresh container, and nothing else of the agent."""
+        state = self._engine.state(self._fresh)
+        workdir = state.workdir if state else "/"
+        reserved = [copy.destination for copy in files]
+        carrier = Carrier(self._engine, self._fresh, reserved=reserved, folders=[workdir])
+        sources = (Source(agent, ANSWER_FILE, silent=True), *(self._source(agent, one) for one in artifacts))
+        with carrier.parcels(sources) as parcels:
+            taken = [parcel.path for parcel in parcels if self._engine.path_stat(self._fresh, parcel.path)]
+            if taken or self._names:
+                self._clear(clear_way(taken, self._names, workdir))
+            for parcel in parcels:
+                if parcel.archive is not None:
+                    self._engine.put_archive(self._fresh, parcel.archive)
+        return tuple(parcel.note for parcel in parcels if parcel.note)
+
+    def _source(self, agent: str, artifact: Artifact) -> Source:
+        container = self._services[artifact.service] if artifact.service else agent
+        return Source(container, artifact.path, foreign=bool(artifact.service))
+
+    def _clear(self, source: str) -> None:
+        result = self.run(Script(source, READY_SECONDS, user=ROOT_USER, hidden=True, workdir="/"))
+        if not result.ok:
+            raise GraderLost(f"the image's own files could not be removed where artifacts belong: {result.tail}")
+
+    def _make_room(self, container: str, script: Script) -> None:
+        """Give what the engine may lack to start a process: pids, and the folder that it is to start in."""
+        self._engine.allow_pids(container, self._order.environment.limits.pids + SPARE_PIDS)
+        state = self._engine.state(container)
+        if state is not None and not script.service and script.workdir is None:
+            with contextlib.suppress(SandboxLost):
+                execute(self._engine, container, Script(make_folder(state.workdir), 20.0, user=ROOT_USER, workdir="/"))
+
+    def _create(self, network: str) -> str:
         environment = self._order.environment
-        host: dict[str, Any] = {
-            **host_config(environment.limits, self._scope.network_mode(self._order.network.mode)),
-            "tmpfs": {ROOM: ROOM_OPTIONS},
-            "cap_drop": DROPPED,
-            "extra_hosts": {service.name: "127.0.0.1" for service in environment.services},
-        }
-        self._container = self._engine.create(
+        host: dict[str, Any] = {**host_config(environment.limits, network), "cap_drop": DROPPED}
+        if not network.startswith("container:"):
+            host["extra_hosts"] = {service.name: "127.0.0.1" for service in environment.services}
+        if not self._order.fresh:
+            host["tmpfs"] = {ROOM: ROOM_OPTIONS}
+        container = self._engine.create(
             self._order.images.sandbox,
             host,
             entrypoint=list(FIRST_PROCESS),
@@ -155,31 +258,11 @@ class DockerSandbox:
             environment=dict(environment.env),
             working_dir=environment.workdir,
         )
-        self._engine.start(self._container)
-
-    def _create_service(self, service: Service) -> str:
-        command = {} if service.command is None else {"command": _argv(service.command)}
-        host = {**host_config(service.limits, f"container:{self._container}"), "cap_drop": DROPPED}
-        return self._engine.create(
-            self._order.images.services[service.name],
-            host,
-            labels=self._scope.labels(self._order.rollout),
-            environment={**service.env, **self.variables},
-            **command,
-        )
-
-    def _await_service(self, service: Service) -> None:
-        if not service.ready.strip():
-            return
-        container = self._services[service.name]
-        script = Script(until(service.ready), READY_SECONDS, user=ROOT_USER, env=self.variables)
-        try:
-            result = execute(self._engine, container, script)
-        except SandboxLost as error:
-            raise ServiceLost(f"service {service.name} died: {self._engine.logs(container) or error}") from error
-        if not result.ok:
-            said = self._engine.logs(container) or result.tail
-            raise ServiceLost(f"service {service.name} was not ready within {READY_SECONDS} s: {said[-500:]}")
+        self._made.append(container)
+        if self._order.fresh:
+            self._engine.put_archive(container, folder(ROOM, 0o1777))
+        self._engine.start(container)
+        return container
 
 
 def open_sandbox(scope: RunScope, order: Order) -> DockerSandbox:
@@ -191,7 +274,3 @@ def open_sandbox(scope: RunScope, order: Order) -> DockerSandbox:
         sandbox.close()
         raise
     return sandbox
-
-
-def _argv(command: tuple[str, ...] | str) -> list[str]:
-    return ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)

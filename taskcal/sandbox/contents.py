@@ -9,9 +9,10 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-from typing import TYPE_CHECKING, Any, BinaryIO
+import tarfile
+from typing import IO, TYPE_CHECKING, Any
 
-from taskcal.errors import LostError, SandboxLost
+from taskcal.errors import EngineLost, LostError, SandboxLost
 from taskcal.sandbox.facts import ContainerState, PathStat
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Contents:
         with contextlib.suppress(SandboxLost), self._translated("stopping a container"):
             self._client.kill(container)
 
-    def put_archive(self, container: str, archive: bytes | BinaryIO) -> None:
+    def put_archive(self, container: str, archive: bytes | IO[bytes]) -> None:
         """Unpack a tar archive at the container's root."""
         with self._translated("copying files into a container"):
             self._client.put_archive(container, "/", archive)
@@ -67,7 +68,7 @@ class Contents:
         return PathStat.of(json.loads(base64.b64decode(facts))) if answer.status_code == 200 and facts else None
 
     @contextlib.contextmanager
-    def archive(self, container: str, path: str) -> Iterator[BinaryIO | None]:
+    def archive(self, container: str, path: str) -> Iterator[IO[bytes] | None]:
         """A tar archive of what is at a path, as a stream; None where there is nothing. Raises SandboxLost."""
         what = "copying files out of a container"
         options = {"params": {"path": path}, "stream": True, "headers": {"Accept-Encoding": "identity"}}
@@ -82,3 +83,15 @@ class Contents:
 
     def _archive_url(self, container: str) -> str:
         return str(self._client._url("/containers/{0}/archive", container))  # noqa: SLF001 - see above
+
+
+def read_small(contents: Contents, container: str, path: str, limit: int = 65536) -> bytes:
+    """The first bytes of a regular file that the engine made. Raises EngineLost where there is none."""
+    with contents.archive(container, path) as stream:
+        if stream is not None:
+            with tarfile.open(fileobj=stream, mode="r|") as members:
+                member = members.next()
+                content = members.extractfile(member) if member is not None else None
+                if content is not None:
+                    return content.read(limit)
+    raise EngineLost(f"the engine has no {path} for a container")

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 FIRST_PROCESS = ("sh", "-c", "while :; do sleep 100000 & wait $!; done")
 """Reaps every orphan and survives `kill -9 -1` from an exec, also at a full pids limit."""
 
+DROPPED = ["NET_RAW", "MKNOD"]
+"""Capabilities that no container of a rollout has."""
+
 LARGEST_FILE = 8 * 1024**3
 """Bytes of one file in a sandbox: its disk is the host's, and the engine has no quota for it."""
 

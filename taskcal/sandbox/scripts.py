@@ -7,6 +7,10 @@ replace a param of the same name in the task's scripts, which inherit it.
 from __future__ import annotations
 
 import shlex
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 READY_SECONDS = 60
 LINKS_OF_IMAGES = ("/var/run", "/var/lock")
@@ -67,6 +71,25 @@ def _only_a_folder(path: str) -> str:
     return (
         f"[ -e {place} ] || [ -L {place} ] && {{ [ -d {place} ] && [ ! -L {place} ]; }} || rm -f -- {place} 2>/dev/null"
     )
+
+
+def clear_way(paths: Sequence[str], contents: Mapping[str, bytes], workdir: str) -> str:
+    """Ready a fresh container for artifacts: what the image has in their places is removed, the workdir stays there.
+
+    `contents` are small files to write first. A place that is a volume cannot be removed, and is emptied.
+    """
+    writes = (f"printf %s {shlex.quote(text.decode())} >{shlex.quote(path)}" for path, text in contents.items())
+    removals = (
+        f'rm -rf -- {place}; [ ! -e {place} ] || [ -z "$(ls -A {place})" ] || exit 1'
+        for place in map(shlex.quote, paths)
+    )
+    return "\n".join((*writes, *removals, make_folder(workdir))) + "\n"
+
+
+def make_folder(path: str) -> str:
+    """Make a folder where none is, also where something else is in its place."""
+    place = shlex.quote(path)
+    return f"[ -d {place} ] || {{ rm -f -- {place}; mkdir -p -- {place}; }}"
 
 
 def setup_script(setup: str, places: tuple[str, ...]) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskcal.core.task import GraderSandbox, NetworkMode
+from taskcal.core.task import FileProbe, GraderSandbox, NetworkMode, RunProbe
 from taskcal.errors import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from taskcal.core.task import Task, Taskset
+    from taskcal.core.task import Probe, Task, Taskset
 
 FEWEST_CHECKS, MOST_CHECKS = 2, 4
 
@@ -20,7 +20,7 @@ def warnings(taskset: Taskset) -> tuple[Problem, ...]:
     return tuple(
         Problem(task.file, task.line, task.id, message)
         for task in taskset.tasks
-        for message in (*_about_proofs(task), *_about_checks(task), *_about_version(task))
+        for message in (*_about_proofs(task), *_about_checks(task), *_about_artifacts(task), *_about_version(task))
     )
 
 
@@ -40,10 +40,19 @@ def _about_checks(task: Task) -> Iterator[str]:
         yield f"{weighted} weighted check{'s' * (weighted != 1)}, where two to four serve best: {few}"
 
 
+def _about_artifacts(task: Task) -> Iterator[str]:
+    grader = task.grader
+    blind = grader.run or any(_looks_at_sandbox(check.probe) for check in grader.checks)
+    if grader.sandbox is GraderSandbox.FRESH and not grader.artifacts and blind:
+        yield "sandbox: fresh without artifacts: the checks see the image as it was before the agent came"
+
+
+def _looks_at_sandbox(probe: Probe) -> bool:
+    return isinstance(probe, FileProbe) or (isinstance(probe, RunProbe) and not probe.service)
+
+
 def _about_version(task: Task) -> Iterator[str]:
     if task.tools:
         yield "tools are not offered by any agent of this version"
-    if task.grader.sandbox is GraderSandbox.FRESH:
-        yield "grader.sandbox: fresh is not available in this version; the task will be unmeasured"
     if task.environment.network.mode is NetworkMode.HOSTS:
         yield "a network of listed hosts is not available in this version; the task will be unmeasured"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from taskcal.core.plan import Bounds, Selection, plan, refusal, rollout_seed, select
 from taskcal.core.rollout import GroupId, RolloutId
 from taskcal.core.task import (
+    Artifact,
     Environment,
     GraderSandbox,
     ImageSource,
@@ -158,7 +159,20 @@ def test_the_agents_network_counts_where_it_has_one() -> None:
     assert refusal(task("a", environment=replace(BOX, network=HOSTS)), Bounds(), Network()) is None
 
 
-def test_a_fresh_sandbox_is_refused_and_not_replaced() -> None:
-    """Grading somewhere else than asked would be another measurement."""
-    fresh = replace(task("a"), grader=replace(GRADER, sandbox=GraderSandbox.FRESH))
-    assert refusal(fresh, Bounds()) == "grader.sandbox: fresh is not available in this version"
+@pytest.mark.parametrize(
+    ("paths", "reason"),
+    [
+        (["/app", "/srv/out.json", "/etc/nginx"], None),
+        (["/"], "would bring the agent's programs"),
+        (["/usr/./bin/"], "/usr/bin would bring the agent's programs"),
+        (["/dev/shm/x"], "cannot be read from outside"),
+        (["/run/taskcal"], "cannot be read from outside"),
+        (["/app", "/app/"], "/app is named twice"),
+    ],
+)
+def test_artifacts_that_cannot_be_carried_are_refused(paths: list[str], reason: str | None) -> None:
+    """A fresh sandbox that receives the agent's shell is not fresh; what lies in no file system never arrives."""
+    grader = replace(GRADER, sandbox=GraderSandbox.FRESH, artifacts=tuple(map(Artifact, paths)))
+    found = refusal(replace(task("a"), grader=grader), Bounds())
+    assert (found or "").count(reason or "") >= 1
+    assert (found is None) == (reason is None)

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING
 from taskcal.agents.play import Noop
 from taskcal.core.plan import Bounds
 from taskcal.core.rollout import Lost, Stop
-from taskcal.core.task import Check, Environment, Grader, Group, ImageSource, RunProbe, Task, Timeouts, Variant
+from taskcal.core.task import (
+    Check,
+    Environment,
+    Grader,
+    GraderSandbox,
+    Group,
+    ImageSource,
+    RunProbe,
+    Task,
+    Timeouts,
+    Variant,
+)
 from taskcal.grading import Judgement, grade
 from taskcal.prepare import prepare_group
 from taskcal.sandbox import Script, ScriptResult
@@ -44,7 +55,8 @@ def opened(scope: RunScope, group: Group) -> Iterator[DockerSandbox]:
     images = prepare_group(group, Images(scope, network=False, log=lambda _: None), Noop(), Bounds())
     assert not isinstance(images, Lost), images.reason
     environment = group.task.environment
-    order = Order(environment, images, group.variant.params, environment.network, "task#0", f"{scope.run}-0")
+    fresh = group.task.grader.sandbox is GraderSandbox.FRESH
+    order = Order(environment, images, group.variant.params, environment.network, "task#0", f"{scope.run}-0", fresh)
     sandbox = open_sandbox(scope, order)
     try:
         yield sandbox

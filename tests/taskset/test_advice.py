@@ -45,7 +45,7 @@ def test_a_good_task_has_no_warnings(yaml: Yaml) -> None:
         (GOOD + "environment: {image: a, network: bridge}", "say external: stateful or external: stateless"),
         (GOOD + "environment: {image: a, network: [x.org]}\nexternal: stateless", "a network of listed hosts"),
         (GOOD + "tools: [{name: t, run: x}]", "tools are not offered"),
-        (GOOD + "grader: {sandbox: fresh, checks: [{name: a, run: x}, {name: b, run: x}]}", "sandbox: fresh is not"),
+        (GOOD + "grader: {sandbox: fresh, checks: [{name: a, run: x}, {name: b, run: x}]}", "fresh without artifacts"),
         (
             GOOD + "grader: {checks: [{name: a, run: x}, {name: b, run: x, weight: 0, required: true}]}",
             "1 weighted check, where two to four serve best: rewards are all or nothing",

@@ -1,0 +1,73 @@
+"""Whose doing it was that a sandbox cannot be used any more: what ran in it, or our side, which nobody may pay for.
+
+An agent that breaks its judge must not get out of a failing grade by it, and an engine's fault must not become one. So
+the agent is blamed only where that is certain: the engine says that the sandbox's first process ended of itself or at
+its memory limit, or a small grading fails there, twice over, that goes well in a twin of the same image which nobody
+has touched.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from taskcal.core.rollout import Stop
+from taskcal.errors import LostError, SandboxLost
+from taskcal.grading_driver import ABSENT, FileJob, ScriptJob, drive, parse
+from taskcal.sandbox import ROOM, ROOT_USER, Condition, Script
+
+if TYPE_CHECKING:
+    from taskcal.sandbox import GradableSandbox
+
+TRIAL = (ScriptJob("echo fine", 5.0), ScriptJob("exit 3", 5.0), FileJob(f"{ROOM}/none"))
+TRIAL_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What ran in a sandbox broke it: how that counts as an agent's end, and in words."""
+
+    stop: Stop
+    words: str
+
+
+OUT_OF_MEMORY = Fault(Stop.OUT_OF_MEMORY, "what ran in the sandbox had ended it, at its memory limit")
+ENDED = Fault(Stop.CRASHED, "what ran in the sandbox had ended it")
+USELESS = Fault(Stop.CRASHED, "no check can run in the sandbox, as the agent left it")
+
+
+def fault_inside(sandbox: GradableSandbox) -> Fault | None:
+    """How what ran in a sandbox made it useless, where that is certain; else None, and our side is to blame."""
+    try:
+        condition = sandbox.condition()
+        if condition is Condition.OUT_OF_MEMORY:
+            return OUT_OF_MEMORY
+        if condition is Condition.ENDED:
+            return ENDED
+        return USELESS if condition is Condition.ALIVE and _is_useless(sandbox) else None
+    except LostError:
+        return None
+
+
+def _is_useless(sandbox: GradableSandbox) -> bool:
+    """Whether no check can run in it, though one can in its twin. Raises LostError."""
+    with sandbox.twin() as twin:
+        works = _can_judge(twin)
+    return works and not _can_judge(sandbox)
+
+
+def _can_judge(sandbox: GradableSandbox) -> bool:
+    """Whether a small grading gives what it must. Raises LostError where the sandbox or the engine is gone."""
+    script = Script(drive(TRIAL, secrets.token_hex(8), ""), TRIAL_SECONDS, user=ROOT_USER, hidden=True)
+    try:
+        result = sandbox.run(script)
+    except SandboxLost:
+        if sandbox.condition() is Condition.ALIVE:
+            return False
+        raise
+    records = parse(result.stdout, len(TRIAL)) if result.ok else None
+    if records is None:
+        return False
+    fine, fails, absent = records
+    return (fine.stdout, fine.status, fails.status, absent.status) == (b"fine\n", 0, 3, ABSENT)
