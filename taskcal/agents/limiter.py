@@ -67,21 +67,26 @@ class Signal(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A replica now: calls under way, how many may be, until when none may start, and failures in a row.
+    """A replica now: calls under way, how many may be, until when none may start (as it asked), and failures in a row.
 
-    `bad_at` is when it last failed or was overloaded: calls that began before it teach nothing more.
+    `shunned_until` bars it while others work. `bad_at` is when it last failed or was overloaded: a call that began
+    before it teaches nothing more.
     """
 
     in_flight: int = 0
     limit: float = math.inf
     paused_until: float = -math.inf
+    shunned_until: float = -math.inf
     failures: int = 0
     bad_at: float = -math.inf
 
-    def has_room(self, now: float) -> bool:
-        """Whether one more call may start."""
-        limit = 1.0 if self.failures else self.limit
-        return now >= self.paused_until and self.in_flight + 1 <= limit
+    def has_room(self, now: float, *, shuns: bool) -> bool:
+        """Whether one more call may start; `shuns` says that there are others to take in place of a failing one."""
+        if now < self.paused_until:
+            return False
+        if shuns and self.failures:
+            return now >= self.shunned_until and self.in_flight == 0
+        return self.in_flight + 1 <= self.limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +99,11 @@ class Ticket:
 
 def choose(loads: Sequence[Load], preferred: int | None, now: float) -> int | None:
     """The replica for a call: the preferred one, whose cache knows the conversation, else the least loaded one."""
-    open_ = [place for place, load in enumerate(loads) if load.has_room(now)]
-    if preferred in open_:
+    shuns = any(not load.failures for load in loads)
+    open_ = [place for place, load in enumerate(loads) if load.has_room(now, shuns=shuns)]
+    if preferred in open_ and not loads[preferred].failures:
         return preferred
-    return min(open_, key=lambda place: loads[place].in_flight, default=None)
+    return min(open_, key=lambda place: (loads[place].in_flight, loads[place].failures), default=None)
 
 
 def learned(load: Load, ticket: Ticket, signal: Signal, now: float, pause: float) -> Load:
@@ -111,8 +117,8 @@ def learned(load: Load, ticket: Ticket, signal: Signal, now: float, pause: float
         return after
     if signal is Signal.OVERLOADED:
         return replace(after, limit=max(LEAST, min(load.limit, load.in_flight) / 2.0), bad_at=now)
-    pause = min(LONGEST_PAUSE, 2.0 ** (load.failures + 1))
-    return replace(after, paused_until=max(load.paused_until, now + pause), failures=load.failures + 1, bad_at=now)
+    shunned = now + min(LONGEST_PAUSE, 2.0 ** (load.failures + 1))
+    return replace(after, shunned_until=shunned, failures=load.failures + 1, bad_at=now)
 
 
 class Limiter:
@@ -145,14 +151,12 @@ class Limiter:
                 self._clock.wait(self._changed, min(self._seconds_to_open(now), deadline - now, POLL_SECONDS))
 
     def release(self, ticket: Ticket, signal: Signal, pause: float = 0.0) -> None:
-        """Give the ticket back with what the call taught; with one replica a failure moves nothing."""
-        if signal is Signal.BROKEN and len(self._loads) == 1:
-            signal = Signal.NOTHING
+        """Give the ticket back with what the call taught."""
         with self._changed:
             load = self._loads[ticket.replica]
             self._loads[ticket.replica] = learned(load, ticket, signal, self._clock.now(), pause)
             self._changed.notify(2)
 
     def _seconds_to_open(self, now: float) -> float:
-        pauses = [load.paused_until - now for load in self._loads if load.paused_until > now]
-        return min(pauses, default=POLL_SECONDS)
+        ends = [end for load in self._loads for end in (load.paused_until, load.shunned_until) if end > now]
+        return min(ends, default=now + POLL_SECONDS) - now
