@@ -93,7 +93,7 @@ def import_(
     reading = Reading(
         columns=mapped(map_) if map_ else guessed(),
         agent=agent,
-        passing=_share(passing),
+        passing=passing,
         scale=_scale(reward_range),
         delimiter=_delimiter(delimiter),
     )
@@ -138,12 +138,14 @@ def _digest(value: object) -> str:
 
 def _notes(paths: Sequence[Path], reading: Reading, found: Imported) -> Iterator[str]:
     """What every report of the run says: where its numbers come from, and what was made of them."""
+    from taskcal.report.figures import many
+
     names = ", ".join(map(str, paths[:MOST_FILES_NAMED]))
-    more = f" and {len(paths) - MOST_FILES_NAMED} more files" if len(paths) > MOST_FILES_NAMED else ""
+    more = f" and {many(len(paths) - MOST_FILES_NAMED, 'more file')}" if len(paths) > MOST_FILES_NAMED else ""
     used = ", ".join(f"{key} in {column}" for key, column in found.used.items())
-    yield f"imported from {names}{more}: {len(found.rollouts):,} rows, {found.lost:,} of them lost ({used})"
+    yield f"imported from {names}{more}: {many(len(found.rollouts), 'row')}, {found.lost:,} of them lost ({used})"
     if found.left_out:
-        yield f"{found.left_out:,} rows of other agents were left out"
+        yield f"left out: {many(found.left_out, 'row')} of other agents"
     if reading.scale != (0.0, 1.0):
         yield "rewards from {:g} to {:g} were brought to 0 to 1".format(*reading.scale)
 
@@ -161,12 +163,6 @@ def _once_each(files: list[str]) -> tuple[Path, ...]:
     if len(paths) < len(files):
         raise UsageError("a file is given twice; each of its rows would count twice")
     return tuple(paths.values())
-
-
-def _share(passing: float) -> float:
-    if not 0.0 <= passing <= 1.0:
-        raise UsageError(f"--passing {passing}: must be in [0, 1]")
-    return passing
 
 
 def _scale(text: str) -> tuple[float, float]:
