@@ -68,8 +68,8 @@ class Carrier:
 
     def _parcel(self, source: Source, sources: Sequence[Source], stack: contextlib.ExitStack) -> Parcel:
         path = plain_path(source.path)
-        others = {plain_path(other.path) for other in sources} - {path}
-        place = Place(path, (*others, *self._reserved), self._folders)
+        inner = (other for other in (plain_path(one.path) for one in sources) if other.startswith(f"{path}/"))
+        place = Place(path, (*inner, *self._reserved), self._folders)
         if not source.foreign and not self._same_way(source.container, path):
             return Parcel(path, None, f"{path} was left out: a folder above it was replaced by a link")
         with self._engine.archive(source.container, path) as stream:
