@@ -24,9 +24,9 @@ def taskset_digest(taskset: Taskset) -> str:
     return hashlib.sha256(repr((tasks, contents)).encode()).hexdigest()
 
 
-def agent_digest(agent: Agent) -> str:
-    """SHA-256 over all that the agent's file says."""
-    return hashlib.sha256(repr(agent).encode()).hexdigest()
+def agent_digest(agent: Agent, version: str = "") -> str:
+    """SHA-256 over all that the agent's file says, what its endpoint says that it serves, and the version typed."""
+    return hashlib.sha256(repr((agent, version) if version else agent).encode()).hexdigest()
 
 
 def _copies(task: Task) -> Iterator[FileCopy]:

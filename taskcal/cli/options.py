@@ -60,6 +60,7 @@ class RunOptions:
     out: str | None
     resume: str | None = None
     extend: bool = False
+    agent_version: str | None = None
     only: frozenset[GroupId] | None = None
     asked: Question | None = None
     prior_run: str = ""
@@ -92,6 +93,7 @@ class Request:
     quiet: bool
     resume: str | None = None
     extend: bool = False
+    agent_version: str = ""
     earlier: Earlier = field(default_factory=Earlier)
     spending: Spending = field(default_factory=Spending)
 
@@ -138,6 +140,7 @@ def resolve(given: RunOptions, configured: Configuration) -> Request:
         quiet=given.quiet,
         resume=given.resume,
         extend=given.extend,
+        agent_version=given.agent_version or "",
         earlier=earlier,
         spending=given.spending,
     )

@@ -46,6 +46,7 @@ def continued(given: RunOptions, configured: Configuration) -> RunOptions:
         files=given.files or asked.taskset_files,
         agent=given.agent or asked.agent_source,
         only=frozenset(group.id for group in folder.groups()) if given.chooses_nothing else None,
+        agent_version=asked.agent_version if given.agent_version is None else given.agent_version,
         asked=asked.question,
         prior_run=asked.prior_run,
         seed=asked.seed if given.seed is None else given.seed,
@@ -58,7 +59,11 @@ def refuse_differences(before: RunRecord, now: RunRecord, *, extend: bool) -> No
         name
         for name, old, new in (
             ("the tasks (files, selection or what they say)", before.taskset_digest, now.taskset_digest),
-            ("the agent (its file, or --set)", before.agent_digest, now.agent_digest),
+            (
+                "the agent (its file, --set, its version, or what is served)",
+                before.agent_digest,
+                now.agent_digest,
+            ),
             ("the seed", before.seed, now.seed),
         )
         if old != new

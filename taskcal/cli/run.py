@@ -25,6 +25,10 @@ def run(
         str | None,
         typer.Option("--agent", "-a", help="noop, oracle, simulated, or a file. (default: $TASKCAL_AGENT)"),
     ] = None,
+    agent_version: Annotated[
+        str | None,
+        typer.Option("--agent-version", help="What the name does not say, such as step-1200.", metavar="VERSION"),
+    ] = None,
     set_: Annotated[
         list[str], typer.Option("--set", help="Override a key of the agent file: key=value.", metavar="KEY=VALUE")
     ] = [],  # noqa: B006 - typer's way to say: none given
@@ -175,6 +179,7 @@ def run(
     given = RunOptions(
         files=tuple(files or ()),
         agent=agent,
+        agent_version=agent_version,
         overrides=tuple(set_),
         selection=Selection(tuple(task), (), tuple(tag), limit),
         params=tuple(param),

@@ -136,6 +136,7 @@ def run_of(row: Row) -> RunRecord:
         engine=values.text(row, "engine"),
         host=values.text(row, "host"),
         agent_source=values.or_none(values.text, row, "agent_source") or "",
+        agent_version=values.or_none(values.text, row, "agent_version") or "",
         images={name: values.text(images, name) for name in images},
         notes=values.texts(row, "notes"),
         prior_run=values.or_none(values.text, row, "prior_run") or "",

@@ -19,9 +19,9 @@ IMPORTED = "imported"
 class RunRecord:
     """One invocation.
 
-    Digests are SHA-256 in hex, times are ISO 8601 in UTC. `agent_source` is what stood behind --agent, `images` maps
-    groups to image ids. `prior_run` is the run whose calibration it started from, '' for none; `stopped` says why it
-    ended before it was done.
+    Digests are SHA-256 in hex, times are ISO 8601 in UTC. `agent_source` is what stood behind --agent, `agent_version`
+    behind --agent-version, `images` maps groups to image ids. `prior_run` is the run whose calibration it started from,
+    '' for none; `stopped` says why it ended before it was done.
 
     `notes` are sentences that every report must carry, such as that the agent is no model, or that the base image was
     built on this machine. `seconds` and `interrupted` are known when the run has ended.
@@ -42,6 +42,7 @@ class RunRecord:
     engine: str
     host: str
     agent_source: str = ""
+    agent_version: str = ""
     images: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     prior_run: str = ""
