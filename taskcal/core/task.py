@@ -15,6 +15,8 @@ from taskcal.core.rollout import GroupId
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from taskcal.core.tool import McpServer, Tool
+
 Scalar = str | int | float | bool | None
 
 
@@ -209,16 +211,6 @@ class WrongAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Tool:
-    """A named command that a task offers its agent; `parameters` is a JSON Schema object."""
-
-    name: str
-    run: str
-    description: str = ""
-    parameters: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Timeouts:
     """Seconds that the agent, the setup and each check of the grader may take."""
 
@@ -260,6 +252,7 @@ class Task:
     solutions: tuple[Solution, ...] = ()
     wrong: tuple[WrongAnswer, ...] = ()
     tools: tuple[Tool, ...] = ()
+    mcp: tuple[McpServer, ...] = ()
     max_parallel: int | None = None
     external: External | None = None
     file: str = ""

@@ -52,7 +52,5 @@ def _looks_at_sandbox(probe: Probe) -> bool:
 
 
 def _about_version(task: Task) -> Iterator[str]:
-    if task.tools:
-        yield "tools are not offered by any agent of this version"
     if task.environment.network.mode is NetworkMode.HOSTS:
         yield "a network of listed hosts is not available in this version; the task will be unmeasured"

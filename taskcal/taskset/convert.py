@@ -22,9 +22,9 @@ from taskcal.core.task import (
     Service,
     Solution,
     Timeouts,
-    Tool,
     WrongAnswer,
 )
+from taskcal.core.tool import McpServer, Tool
 from taskcal.taskset.nodes import plain
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
     from taskcal.taskset.environment_models import ContainerModel, EnvironmentModel, ServiceModel
     from taskcal.taskset.grader_models import CheckModel, GraderModel
-    from taskcal.taskset.models import SolutionModel, TimeoutsModel, ToolModel, WrongModel
+    from taskcal.taskset.models import SolutionModel, TimeoutsModel, WrongModel
+    from taskcal.taskset.tool_models import McpModel, ToolModel
 
 
 def environment(model: EnvironmentModel, name: str) -> Environment:
@@ -134,3 +135,8 @@ def tool(model: ToolModel) -> Tool:
     """Give one tool; its parameters in plain dicts and lists."""
     parameters = {key: plain(value) for key, value in model.parameters.items()}
     return Tool(model.name, model.run, model.description, parameters)
+
+
+def mcp_server(model: McpModel) -> McpServer:
+    """Give one MCP server."""
+    return McpServer(model.name, model.run)

@@ -127,7 +127,8 @@ def _env_value(value: object) -> str:
     return as_text(scalar)
 
 
-def _pattern(text: str) -> str:
+def check_pattern(text: str) -> str:
+    """Give `text` back where it is a regular expression; raises ValueError."""
     if len(text) > LONGEST_PATTERN:
         raise ValueError(f"a regular expression of more than {LONGEST_PATTERN:,} characters")
     try:
@@ -196,7 +197,7 @@ EnvValue = Annotated[str, BeforeValidator(_env_value), WithJsonSchema({"type": [
 Env = dict[EnvName, EnvValue]
 Seconds = Annotated[float, BeforeValidator(parse_duration), WithJsonSchema(DURATION_SCHEMA)]
 Memory = Annotated[int, BeforeValidator(parse_memory), WithJsonSchema(MEMORY_SCHEMA)]
-Pattern = Annotated[str, AfterValidator(_pattern)]
+Pattern = Annotated[str, AfterValidator(check_pattern)]
 Image = Annotated[str, AfterValidator(_image)]
 User = Annotated[str, Field(pattern=USER)]
 NetworkField = Annotated[Network, PlainValidator(_network), WithJsonSchema(NETWORK_SCHEMA)]

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, WithJsonSchema, model_validator
 
 from taskcal.taskset.fields import Answer, Files, Id, Line, Model, ParamName, ParamValue, Passing, Seconds, Share, Tag
+from taskcal.taskset.tool_models import McpModel, ToolModel
 
 Raw = Annotated[object, WithJsonSchema({})]
 Params = dict[ParamName, ParamValue]
@@ -46,15 +47,6 @@ class WrongModel(AttemptModel):
     reward_at_most: Share = 0.0
 
 
-class ToolModel(Model):
-    """A named command that the agent is offered."""
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
-    run: Annotated[str, Field(min_length=1)]
-    description: str = ""
-    parameters: dict[str, object] = Field(default_factory=dict)
-
-
 class TaskModel(Model):
     """One problem with its grader."""
 
@@ -66,6 +58,7 @@ class TaskModel(Model):
     params: Params = Field(default_factory=dict, max_length=200)
     variants: Raw = None
     tools: list[ToolModel] = Field(default_factory=list)
+    mcp: list[McpModel] = Field(default_factory=list)
     max_parallel: Annotated[int, Field(ge=1)] | None = None
     timeouts: TimeoutsModel = Field(default_factory=TimeoutsModel)
     passing: Passing = 1.0
@@ -79,6 +72,7 @@ class TaskModel(Model):
             ("solutions", [solution.name for solution in self.solutions]),
             ("wrong answers", [wrong.name for wrong in self.wrong]),
             ("tools", [tool.name for tool in self.tools]),
+            ("MCP servers", [server.name for server in self.mcp]),
         ):
             if len(names) != len(set(names)):
                 raise ValueError(f"two {kind} have the same name")

@@ -85,6 +85,7 @@ def _task(
         solutions=tuple(map(convert.solution, model.solutions)),
         wrong=tuple(map(convert.wrong_answer, model.wrong)),
         tools=tuple(map(convert.tool, model.tools)),
+        mcp=tuple(map(convert.mcp_server, model.mcp)),
         max_parallel=model.max_parallel,
         external=None if model.external is None else External(model.external),
         file=origin.file,

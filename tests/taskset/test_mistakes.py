@@ -217,7 +217,7 @@ def test_environments_that_cannot_be_meant_are_refused(yaml: Yaml, environment: 
         ("prompt: p\nparams: {a-b: x}", 'not "a-b"'),
         ("prompt: p\nparams: {a: [1]}", "params.a: must be one value"),
         ("prompt: p\nparams: {a: .nan}", "params.a: must be a finite number"),
-        ("prompt: p\ntools: [{name: a b, run: x}]", "tools[0].name: must begin with"),
+        ("prompt: p\ntools: [{name: a b, run: x}]", "tools[0].name: must be letters, digits"),
         ("prompt: p {{ ordr }}\nparams: {order: 1}", "10: tasks[0].prompt: undefined name ordr, did you mean order?"),
         ("prompt: |\n  a\n  {{ b }}", "12: tasks[0].prompt: undefined name b; add it to params or variants"),
         ("prompt: |\n  a\n  {% if %}", "12: tasks[0].prompt: not a template"),
