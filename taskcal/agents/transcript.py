@@ -18,11 +18,14 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from taskcal.core import values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from taskcal.sandbox import Sink
@@ -31,7 +34,6 @@ FILE = "transcript.jsonl"
 LIMIT = 16 * 1024 * 1024
 """Bytes of one transcript; an agent may go on for ever."""
 LONGEST_LINE = 2 * LIMIT
-MOST_SECONDS = 1e12
 CUT = "the rest of this transcript was cut off"
 
 
@@ -90,7 +92,7 @@ class Note:
 
 
 Event = Message | ToolCall | ToolResult | TokenUsage | Note
-KINDS: Mapping[str, type[Event]] = {kind.type: kind for kind in (Message, ToolCall, ToolResult, TokenUsage, Note)}
+Row = Mapping[str, Any]
 OPTIONAL = frozenset({"reasoning", "exit_code"})
 """Keys that stand in a line only where they say something."""
 
@@ -180,37 +182,46 @@ def read_transcript(path: Path) -> Iterator[Entry]:
 
 def entry_of(row: object) -> Entry | None:
     """A line's object as an entry; None for a kind that is not known. Raises ValueError for what is none."""
-    if not isinstance(row, dict) or not isinstance(row.get("type"), str):
-        raise ValueError("not an entry")  # noqa: TRY004 - one kind of error for one kind of damage
-    kind = KINDS.get(row["type"])
-    if kind is None:
-        return None
-    known = {field.name: row[field.name] for field in fields(kind) if field.name in row}
-    if not all(_fits(field.type, known[field.name]) for field in fields(kind) if field.name in known):
-        raise ValueError("a value of another type")
-    try:
-        return Entry(_seconds(row.get("t")), kind(**known))
-    except TypeError as error:
-        raise ValueError(str(error)) from error
+    if not isinstance(row, dict):
+        raise values.RowError("must be an object")
+    read = READERS.get(values.text(row, "type"))
+    return None if read is None else Entry(values.number(row, "t"), read(row))
 
 
-def _fits(annotation: Any, value: object) -> bool:
-    """Whether a value is what a field of these classes wants; their annotations are texts."""
-    if annotation == "str":
-        return isinstance(value, str)
-    if annotation == "float":
-        return _is_seconds(value)
-    return value is None or (isinstance(value, int) and not isinstance(value, bool))
+def _message(row: Row) -> Event:
+    return Message(
+        values.text(row, "role"), values.text(row, "content"), values.or_none(values.text, row, "reasoning") or ""
+    )
 
 
-def _is_seconds(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MOST_SECONDS
+def _tool_call(row: Row) -> Event:
+    return ToolCall(values.text(row, "id"), values.text(row, "name"), values.text(row, "arguments"))
 
 
-def _seconds(value: object) -> float:
-    if not _is_seconds(value):
-        raise ValueError("t must be seconds")
-    return float(value)
+def _tool_result(row: Row) -> Event:
+    exit_code = values.or_none(values.whole, row, "exit_code")
+    return ToolResult(values.text(row, "id"), values.text(row, "content"), values.number(row, "seconds"), exit_code)
+
+
+def _usage(row: Row) -> Event:
+    return TokenUsage(
+        input_tokens=values.or_none(values.count, row, "input_tokens"),
+        cached_tokens=values.or_none(values.count, row, "cached_tokens"),
+        output_tokens=values.or_none(values.count, row, "output_tokens"),
+    )
+
+
+def _note(row: Row) -> Event:
+    return Note(values.text(row, "text"))
+
+
+READERS: Mapping[str, Callable[[Row], Event]] = {
+    Message.type: _message,
+    ToolCall.type: _tool_call,
+    ToolResult.type: _tool_result,
+    TokenUsage.type: _usage,
+    Note.type: _note,
+}
 
 
 def _cleaned(event: Event, redact: Callable[[str], str]) -> Event:

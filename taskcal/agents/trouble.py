@@ -125,7 +125,7 @@ INPUT_SIZE = re.compile(
     r"\((\d+) (?:in the messages|in your prompt|of text input)|(?:has|contains at least) (\d+) input tokens"
     r"|: (\d+) tokens from the input messages|exceed context limit: (\d+) \+"
 )
-RENAMED = re.compile(r"max_tokens\b.{0,100}max_completion_tokens", re.DOTALL)
+RENAMED = re.compile(r"\buse\b.{0,20}max_completion_tokens", re.IGNORECASE)
 
 
 def classify(failure: Failure) -> Action:
