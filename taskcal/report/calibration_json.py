@@ -9,16 +9,24 @@ import json
 import math
 from typing import TYPE_CHECKING
 
+from taskcal.core.question import Metric
 from taskcal.core.summary import summarise
-from taskcal.core.verdict import Verdict
+from taskcal.core.verdict import Strength, Verdict
 from taskcal.report import explain
+from taskcal.report.claims import claim, robust
+from taskcal.report.sentences import expected_outside
+from taskcal.report.stopping import rollouts_saved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from enum import StrEnum
 
     from taskcal.core.calibrate import Calibration
+    from taskcal.core.pooled import PromptYield
+    from taskcal.core.question import Question
     from taskcal.core.run import RunRecord
     from taskcal.core.stats import Interval
+    from taskcal.core.summary import Summary
     from taskcal.core.verdict import Posterior
 
 SCHEMA = "taskcal/calibration@1"
@@ -30,7 +38,7 @@ def calibration_document(run: RunRecord, calibrations: Sequence[Calibration]) ->
         "schema": SCHEMA,
         "run": _run(run),
         "taskset": _taskset(run, calibrations),
-        "tasks": [_task(calibration) for calibration in calibrations],
+        "tasks": [_task(calibration, run.question) for calibration in calibrations],
     }
     return {key: _finite(value) for key, value in document.items()}
 
@@ -61,6 +69,22 @@ def _run(run: RunRecord) -> dict[str, object]:
         "host": run.host,
         "images": dict(run.images),
         "notes": list(run.notes),
+        **_asked(run.question),
+        "prior_run": run.prior_run,
+        "stopped": run.stopped,
+    }
+
+
+def _asked(question: Question) -> dict[str, object]:
+    design = question.design
+    return {
+        "adaptive": question.adaptive,
+        "rule": design.rule.value,
+        "error_rate": question.error_rate,
+        "max_group_size": design.limit if question.adaptive else None,
+        "budget": design.budget,
+        "metric": question.metric.value,
+        "flat_tolerance": question.flat_tolerance,
     }
 
 
@@ -69,16 +93,52 @@ def _taskset(run: RunRecord, calibrations: Sequence[Calibration]) -> dict[str, o
     return {
         "tasks": summary.tasks,
         **{_key(verdict): summary.verdicts.get(verdict, 0) for verdict in Verdict},
-        "leaning": summary.leaning,
-        "graded": summary.graded,
-        "lost": summary.lost,
-        "mean_success_rate": summary.success_rate.mean if summary.success_rate else None,
-        "mean_signal": summary.mean_signal,
-        "flat_share": summary.flat_share,
+        **{_key(strength): summary.strengths.get(strength, 0) for strength in Strength},
+        **_rollouts(summary),
+        **_worth(summary),
+        "expected": _posterior(summary.expected),
+        "doubt": summary.doubt,
+        "selected_outside": expected_outside(calibrations),
+        "rollouts_saved": rollouts_saved(calibrations, run.question) if run.question.adaptive else None,
     }
 
 
-def _task(calibration: Calibration) -> dict[str, object]:
+def _rollouts(summary: Summary) -> dict[str, object]:
+    return {
+        "attempted": summary.attempted,
+        "graded": summary.graded,
+        "timed_out": summary.timed_out,
+        "lost": summary.lost,
+        "lost_by": dict(summary.lost_by),
+        "retried": summary.retried,
+        "cost_usd": summary.cost_usd,
+    }
+
+
+def _worth(summary: Summary) -> dict[str, object]:
+    rate = summary.success_rate
+    return {
+        "mean_success_rate": rate.mean if rate else None,
+        "success_rate_error": rate.standard_error if rate else None,
+        "success_rate_interval": _interval(rate.interval) if rate else None,
+        "mean_signal": summary.mean_signal,
+        "flat_share": summary.flat_share,
+        "prompt_yield": {"before": _yield(summary.all_prompts), "after": _yield(summary.selected)},
+        "selected_rate": summary.selected_rate,
+    }
+
+
+def _yield(found: PromptYield | None) -> dict[str, float | None] | None:
+    if found is None:
+        return None
+    return {
+        "ratio": found.ratio,
+        "oversampling": found.oversampling,
+        "rollouts_per_useful_group": found.rollouts_per_useful_group,
+    }
+
+
+def _task(calibration: Calibration, question: Question) -> dict[str, object]:
     group = calibration.group
     name = {
         "id": str(group.id),
@@ -89,7 +149,7 @@ def _task(calibration: Calibration) -> dict[str, object]:
         "file": group.file,
         "line": group.line,
     }
-    return {**name, **_counts(calibration), **_measures(calibration), **_judgement(calibration)}
+    return {**name, **_counts(calibration), **_measures(calibration, question), **_judgement(calibration, question)}
 
 
 def _counts(calibration: Calibration) -> dict[str, object]:
@@ -102,19 +162,23 @@ def _counts(calibration: Calibration) -> dict[str, object]:
         "timed_out": calibration.timed_out,
         "crashed": calibration.crashed,
         "stops": {stop.value: count for stop, count in calibration.stops.items()},
+        "identical_transcripts": calibration.identical,
     }
 
 
-def _measures(calibration: Calibration) -> dict[str, object]:
+def _measures(calibration: Calibration, question: Question) -> dict[str, object]:
     return {
         "success_rate": calibration.success_rate,
         "interval": _interval(calibration.interval),
-        "interval_method": "wilson",
+        "interval_method": "posterior" if question.adaptive else "wilson",
+        "posterior_mean": calibration.posterior_mean,
         "mean_reward": calibration.mean_reward,
         "contrast": calibration.contrast,
         "contrast_unbiased": calibration.contrast_unbiased,
         "signal": calibration.signal,
         "signal_unbiased": calibration.signal_unbiased,
+        "partial_signal": calibration.partial_signal,
+        "recommended_group_size": calibration.recommended_group_size,
         "checks": [
             {"name": check.name, "weight": check.weight, "mean_score": check.mean_score} for check in calibration.checks
         ],
@@ -124,19 +188,40 @@ def _measures(calibration: Calibration) -> dict[str, object]:
     }
 
 
-def _judgement(calibration: Calibration) -> dict[str, object]:
+def _judgement(calibration: Calibration, question: Question) -> dict[str, object]:
+    opinion = calibration.opinion
     return {
         "verdict": calibration.verdict.value,
-        "strength": None if calibration.strength is None else calibration.strength.value,
+        "strength": _value(calibration.strength),
+        "claim": claim(calibration, question),
         "posterior": _posterior(calibration.posterior),
+        "prior": opinion.source.value,
+        "robust": robust(calibration),
+        "certificate": _value(opinion.certificate),
+        "decided_at": _decided_at(calibration, question),
+        "closed": _value(opinion.closed),
+        "doubts": [doubt.value for doubt in calibration.doubts],
+        "limits": calibration.limited,
         "reason": calibration.reason,
-        "why": explain.why(calibration),
-        "advice": explain.advice(calibration),
+        "why": explain.why(calibration, question),
+        "advice": explain.advice(calibration, question),
     }
 
 
-def _key(verdict: Verdict) -> str:
-    return verdict.value.replace("-", "_")
+def _decided_at(calibration: Calibration, question: Question) -> list[int] | None:
+    """The counts that the verdict rests on; of mean rewards these are all."""
+    if question.metric is Metric.REWARD:
+        return [calibration.passed, calibration.n] if calibration.n else None
+    counts = calibration.opinion.counts
+    return [counts.passed, counts.graded] if counts.graded else None
+
+
+def _value(word: StrEnum | None) -> str | None:
+    return None if word is None else word.value
+
+
+def _key(word: StrEnum) -> str:
+    return word.value.replace("-", "_")
 
 
 def _interval(interval: Interval | None) -> list[float] | None:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from taskcal.core.calibrate import Doubt
+from taskcal.core.question import Metric
 from taskcal.core.rollout import Stop
+from taskcal.core.standing import Closed
 from taskcal.core.verdict import Strength, Verdict
 from taskcal.errors import Boundary
 from taskcal.report import figures
 from taskcal.report.clean import plain
+from taskcal.report.remarks import LIMITS, PLACES, needs_words, place, remarks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
     from taskcal.core.calibrate import Calibration, CheckMean
-    from taskcal.core.run import RunRecord
-    from taskcal.core.summary import Summary
+    from taskcal.core.question import Question
 
 NAME_LENGTH = 60
 NAMED = 3
@@ -52,17 +53,36 @@ LOST_ADVICE = MappingProxyType(
 )
 
 
-def why(calibration: Calibration) -> str:
-    """Why a person should look at a group, in one sentence without its full stop; '' where it is in the band."""
-    if calibration.verdict is Verdict.IN_BAND:
-        return ""
+DOUBT_ADVICE = MappingProxyType(
+    {
+        Doubt.LOST: f"{RESUME} for the lost rollouts before acting on this",
+        Doubt.IDENTICAL: "give the agent a temperature above 0 and switch off what caches its answers",
+    }
+)
+
+MORE: Mapping[Closed | None, str] = MappingProxyType(
+    {
+        Closed.CAP: "measure it with a larger --max-group-size before acting on this",
+        Closed.BUDGET: "measure it with a larger --budget before acting on this",
+        Closed.LOSSES: f"see why its rollouts were lost, then {RESUME}",
+        Closed.NOT_WORTH_MORE: "measure it without --stop value before acting on this: it stopped where it leans",
+    }
+)
+"""What would make a leaning verdict of an adaptive run sure."""
+
+
+def why(calibration: Calibration, question: Question) -> str:
+    """Why a person should look at a group, without a full stop; '' in the band, if nothing is to be said."""
     if calibration.verdict in {Verdict.UNMEASURED, Verdict.BROKEN}:
         return plain(calibration.reason) or "no reason is recorded"
-    return "; ".join(part for part in (_rate(calibration), _unmet(calibration), _shaken(calibration)) if part)
+    if calibration.verdict is Verdict.IN_BAND:
+        return "; ".join(remarks(calibration, question)) if needs_words(calibration, question) else ""
+    parts = (_rate(calibration, question), _unmet(calibration), *remarks(calibration, question))
+    return "; ".join(part for part in parts if part)
 
 
-def advice(calibration: Calibration) -> str:
-    """What to try next for a group, without a full stop; '' where it is in the band."""
+def advice(calibration: Calibration, question: Question) -> str:
+    """What to try next for a group, without a full stop; '' where it is in the band and nothing is to be said."""
     match calibration.verdict:
         case Verdict.TOO_HARD:
             parts = [*_from_stops(calibration), _from_rewards(calibration), _from_checks(calibration)]
@@ -73,56 +93,39 @@ def advice(calibration: Calibration) -> str:
         case Verdict.UNMEASURED:
             parts = [_from_losses(calibration)]
         case Verdict.IN_BAND:
-            return ""
-    return "; ".join(part for part in (_from_strength(calibration), *parts) if part)
+            if not needs_words(calibration, question):
+                return ""
+            parts = _from_stops(calibration)
+    return "; ".join(part for part in (*_from_strength(calibration, question), *parts) if part)
 
 
-def headline(summary: Summary, run: RunRecord) -> str:
-    """The taskset in a sentence: its average success rate against the band, and how many groups would teach nothing."""
-    if summary.success_rate is None:
-        return "Nothing was measured: no rollout was graded."
-    rate = summary.success_rate.mean
-    places = {Verdict.TOO_HARD: "below", Verdict.TOO_EASY: "above"}
-    place = places.get(run.band.verdict(rate), "within")
-    told = f"The average success rate is {figures.percent(rate)}, {place} the band of {figures.band(run.band)}"
-    if summary.flat_share is None:
-        return f"{told}."
-    flat = round(100 * summary.flat_share)
-    return f"{told}; of 100 groups of {run.group_size}, about {flat} would teach nothing."
-
-
-def counts(calibrations: Sequence[Calibration], summary: Summary) -> str:
-    """How many of each verdict, and how many of them are not sure."""
-    what = figures.many(len({c.group.id.task for c in calibrations}), "task")
-    if any(c.group.id.variant for c in calibrations):
-        what = f"{figures.many(summary.tasks, 'variant')} of {what}"
-    told = [f"{n} {verdict}" for verdict in Verdict if (n := summary.verdicts.get(verdict, 0))]
-    leaning = figures.many(summary.leaning, "verdict") + (" only leans." if summary.leaning == 1 else " only lean.")
-    return f"{what}: {', '.join(told) or 'none measured'}." + (f" {leaning}" if summary.leaning else "")
-
-
-def losses(calibrations: Sequence[Calibration]) -> str:
-    """How many rollouts were lost and at which boundary; '' where none was."""
-    by: Counter[str] = Counter()
-    for calibration in calibrations:
-        by.update(calibration.lost_by)
-    lost = sum(c.lost for c in calibrations)
-    everything = figures.many(lost + sum(c.n for c in calibrations), "rollout")
-    return f"Lost, and counted in no rate or reward: {lost:,} of {everything} ({figures.tally(by)})." if lost else ""
-
-
-def _rate(calibration: Calibration) -> str:
-    n, passed, interval = calibration.n, calibration.passed, calibration.interval
+def _rate(calibration: Calibration, question: Question) -> str:
+    interval = calibration.interval
     if interval is None:
         return "nothing was graded"
+    if question.metric is Metric.REWARD:
+        reward = figures.decimal(calibration.mean_reward)
+        return f"a mean reward of {reward} over {calibration.n}, {PLACES[place(calibration, question)]}"
     low, high = figures.percent(interval.low), figures.percent(interval.high)
-    if passed == 0:
-        return f"passed 0 of {n}; a true rate up to {high} would still look like this"
+    if question.adaptive:
+        between = f"with a probability of 95 % the true rate lies between {low} and {high}"
+    elif calibration.passed == 0:
+        between = f"a true rate up to {high} would still look like this"
+    elif calibration.passed == calibration.n:
+        between = f"a true rate down to {low} would still look like this"
+    else:
+        between = f"the true rate may lie between {low} and {high}"
+    return f"{_counted(calibration, question)}; {between}"
+
+
+def _counted(calibration: Calibration, question: Question) -> str:
+    n, passed, counts = calibration.n, calibration.passed, calibration.opinion.counts
+    late = f" ({counts.passed} of {counts.graded} when it was decided)" if counts.graded < n else ""
     if passed == n:
         named = f"all {n} passed" if n > 1 else "the only one passed"
-        return f"{named}: such a group is flat; a true rate down to {low} would still look like this"
-    place = "below" if calibration.verdict is Verdict.TOO_HARD else "above"
-    return f"passed {passed} of {n}, {place} the band; the true rate may lie between {low} and {high}"
+        return f"{named}{late}" if calibration.contrast else f"{named}{late}: such a group is flat"
+    where = f", {PLACES[place(calibration, question)]}" if passed else ""
+    return f"passed {passed} of {n}{late}{where}"
 
 
 def _unmet(calibration: Calibration) -> str:
@@ -136,25 +139,20 @@ def _unmet(calibration: Calibration) -> str:
     return f"check {names} was never met" if len(never) == 1 else f"checks {names}{more} were never met"
 
 
-def _shaken(calibration: Calibration) -> str:
-    """What lost rollouts could do to the verdict."""
-    if Doubt.LOST not in calibration.doubts:
-        return ""
-    return f"the {figures.many(calibration.lost, 'lost rollout')} could change the verdict"
-
-
 def _from_stops(calibration: Calibration) -> list[str]:
-    """What ended at least half of the graded rollouts before the agent was done."""
-    shares = {stop: count for stop, count in calibration.stops.items() if 2 * count >= calibration.n and count}
+    """What ended at least half of the graded rollouts, or most failures, before the agent was done."""
     return [
-        text.format(share=f"{shares[stop]} of {calibration.n}") for stop, text in STOP_ADVICE.items() if stop in shares
+        text.format(share=f"{count} of {calibration.n}")
+        for stop, text in STOP_ADVICE.items()
+        if (count := calibration.stops.get(stop, 0))
+        and (2 * count >= calibration.n or (calibration.limited and stop in LIMITS))
     ]
 
 
 def _from_rewards(calibration: Calibration) -> str:
-    low, high = min(calibration.rewards, default=0.0), max(calibration.rewards, default=0.0)
-    if calibration.passed or low == high:
+    if not calibration.partial_signal:
         return ""
+    low, high = min(calibration.rewards), max(calibration.rewards)
     return f"rewards vary from {low:.2f} to {high:.2f} although none passed, so training on the reward has a signal"
 
 
@@ -175,12 +173,15 @@ def _from_losses(calibration: Calibration) -> str:
     return LOST_ADVICE[Boundary(boundary)]
 
 
-def _from_strength(calibration: Calibration) -> str:
+def _from_strength(calibration: Calibration, question: Question) -> list[str]:
+    """What would make a leaning verdict sure: first what casts doubt on it, else more rollouts."""
     if calibration.strength is not Strength.LEANING:
-        return ""
-    if _shaken(calibration):
-        return f"{RESUME} for the lost rollouts before acting on this"
-    return "measure it with a larger --group-size before acting on this"
+        return []
+    if calibration.doubts:
+        return [DOUBT_ADVICE[doubt] for doubt in calibration.doubts]
+    if question.adaptive:
+        return [MORE.get(calibration.opinion.closed, f"{RESUME} before acting on this")]
+    return ["measure it with a larger --group-size before acting on this"]
 
 
 def _met(calibration: Calibration) -> bool:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from taskcal.core.question import Metric
+from taskcal.core.verdict import Strength, Verdict
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from taskcal.core.calibrate import Calibration
+    from taskcal.core.question import Question
+    from taskcal.core.stats import Interval
     from taskcal.core.verdict import Band
 
 DASH = "\N{EN DASH}"
@@ -55,23 +60,63 @@ def band(value: Band) -> str:
     return f"{100 * value.low:g} to {100 * value.high:g} %"
 
 
+def band_of(question: Question) -> str:
+    """The band in the unit of what it is about: `5 to 75 %`, or `0.05 to 0.75` of mean rewards."""
+    if question.metric is Metric.REWARD:
+        return f"{question.band.low:g} to {question.band.high:g}"
+    return band(question.band)
+
+
 def sample(calibration: Calibration) -> str:
     """The graded rollouts, with the lost ones beside them: `8`, or `6 +2 lost`."""
     return f"{calibration.n} +{calibration.lost} lost" if calibration.lost else str(calibration.n)
 
 
+def fraction(calibration: Calibration) -> str:
+    """After adaptive stopping the counts that the verdict rests on, and what there is beside: `7/7 +1 late +2 lost`."""
+    counts = calibration.opinion.counts
+    beside = (("late", calibration.n - counts.graded), ("lost", calibration.lost))
+    return " ".join([f"{counts.passed}/{counts.graded}", *(f"+{number} {what}" for what, number in beside if number)])
+
+
 def rate(calibration: Calibration) -> str:
     """The success rate with its 95 % interval: `38 % [14-69]`, with a longer dash."""
-    interval = calibration.interval
+    return with_interval(calibration.success_rate, calibration.interval)
+
+
+def posterior_rate(calibration: Calibration) -> str:
+    """The posterior mean with its 95 % interval."""
+    return with_interval(calibration.posterior_mean, calibration.interval)
+
+
+def with_interval(value: float | None, interval: Interval | None) -> str:
+    """`38 % [14-69]`, or the share alone where no interval is known; a dash for nothing."""
     if interval is None:
-        return DASH
-    return f"{percent(calibration.success_rate)} [{_hundredths(interval.low)}{DASH}{_hundredths(interval.high)}]"
+        return percent(value)
+    return f"{percent(value)} [{_hundredths(interval.low)}{DASH}{_hundredths(interval.high)}]"
 
 
 def verdict(calibration: Calibration) -> str:
     """The verdict with its strength: `too-hard, leaning`."""
     parts = (calibration.verdict, calibration.strength)
     return ", ".join(part.value for part in parts if part is not None)
+
+
+def full_verdict(calibration: Calibration) -> str:
+    """The same with what else there is to it: `too-hard, leaning, partial signal 0.87`."""
+    return ", ".join(part for part in (verdict(calibration), partial_signal(calibration)) if part)
+
+
+def partial_signal(calibration: Calibration) -> str:
+    """`partial signal 0.87` where nothing passes and rewards vary all the same, else ''."""
+    if not (calibration.partial_signal and calibration.verdict is Verdict.TOO_HARD):
+        return ""
+    return "partial signal" if calibration.signal is None else f"partial signal {calibration.signal:.2f}"
+
+
+def is_sure(calibration: Calibration) -> bool:
+    """Whether its verdict is more than leaning."""
+    return calibration.strength in {Strength.CERTIFIED, Strength.LIKELY}
 
 
 def sure(calibration: Calibration) -> str:

@@ -6,75 +6,116 @@ mention of its own.
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
-from taskcal.core.summary import summarise
-from taskcal.core.verdict import Band, Verdict
+from taskcal.core.verdict import Verdict
 from taskcal.report import explain, figures, order
-from taskcal.report.clean import markdown_safe, plain
+from taskcal.report.again import command
+from taskcal.report.claims import claim, robust
+from taskcal.report.clean import markdown_safe
+from taskcal.report.methods import LONGEST, methods
+from taskcal.report.remarks import note
+from taskcal.report.sentences import SENTENCE, about_all, ending, whole
+from taskcal.report.stopping import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from taskcal.core.calibrate import Calibration
+    from taskcal.core.question import Question
     from taskcal.core.run import RunRecord
 
-SENTENCE = 600
+FIXED = """\
+`n` counts graded rollouts; lost ones stand beside it and count in no rate or reward. The success rate is the share that
+passed, in brackets Wilson's 95 % interval, in percent."""
+
+ADAPTIVE = """\
+`passed` is of the rollouts that the verdict rests on; late ones were graded after it, lost ones count in no rate or
+reward. How many there are depends on what was seen, which biases the share that passed: the success rate is the
+posterior mean, in brackets the 95 % interval of the posterior, in percent."""
 
 LEGEND = """\
-`n` counts graded rollouts; lost ones stand beside it and count in no rate or reward. The bracket is the 95 % interval
-of the success rate, in percent. Contrast is the population variance of the reward inside a group: 0 means nothing to
-learn from. Signal is the chance that a group of {size} is mixed, so that a group-relative update is not zero. A verdict
-is likely where its class has a posterior probability of at least 95 %, else it leans; `sure` is that probability."""
+{rates}
 
-COLUMNS: tuple[tuple[str, str, Callable[[Calibration], str]], ...] = (
-    ("task", "---", lambda c: markdown_safe(str(c.group.id))),
-    ("n", "---:", figures.sample),
-    ("success rate", "---:", figures.rate),
-    ("mean reward", "---:", lambda c: figures.decimal(c.mean_reward)),
-    ("contrast", "---:", lambda c: figures.decimal(c.contrast, 3)),
-    ("signal", "---:", lambda c: figures.percent(c.signal)),
-    ("verdict", "---", figures.verdict),
-    ("sure", "---:", figures.sure),
-    ("mean time", "---:", lambda c: figures.duration(c.seconds)),
-)
+Contrast is the population variance of the reward inside a group: 0 means nothing to learn from. Signal is the
+chance that the rewards of a group of {size} are not all equal, so that a group-relative update is not zero. A verdict
+is certified where a guarantee holds whatever the prior, likely where its class has a posterior probability of at least
+{sure:g} %, else it leans; `sure` is that probability, `robust` says whether default, Jeffreys' and uniform prior all
+decide the same."""
+
+
+def _columns(question: Question) -> tuple[tuple[str, str, Callable[[Calibration], str]], ...]:
+    """Title, alignment and content."""
+    adaptive = question.adaptive
+    return (
+        ("task", "---", lambda c: markdown_safe(str(c.group.id))),
+        ("passed", "---:", figures.fraction) if adaptive else ("n", "---:", figures.sample),
+        ("success rate", "---:", figures.posterior_rate if adaptive else figures.rate),
+        ("mean reward", "---:", lambda c: figures.decimal(c.mean_reward)),
+        ("contrast", "---:", lambda c: figures.decimal(c.contrast, 3)),
+        ("signal", "---:", lambda c: figures.percent(c.signal)),
+        ("verdict", "---", figures.full_verdict),
+        ("note", "---", lambda c: note(c, question)),
+        ("sure", "---:", figures.sure),
+        ("robust", "---", _robust),
+        ("mean time", "---:", lambda c: figures.duration(c.seconds)),
+    )
 
 
 def render_markdown(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
     """The whole page; it ends in a newline and holds every group, however many there are."""
     rows = [row for rows in order.by_task(calibrations) for row in rows]
-    summary = summarise(calibrations, run.question)
+    columns = _columns(run.question)
+    counts, headline, *others = about_all(whole(run, calibrations))
     parts = [
         f"# Calibration of {markdown_safe(run.taskset)}",
-        _safe(explain.headline(summary, run)),
-        _safe(explain.counts(calibrations, summary)),
-        _safe(explain.losses(calibrations)),
-        "**The run was interrupted**: these are the rollouts until then." if run.interrupted else "",
-        _table([(name, rule) for name, rule, _ in COLUMNS], ([cell(row) for *_, cell in COLUMNS] for row in rows)),
-        LEGEND.format(size=run.group_size),
-        *_troubles(calibrations),
+        _safe(headline),
+        _safe(counts),
+        f"**{_safe(ending(run))}**" if ending(run) else "",
+        "\n".join(f"- {_safe(sentence)}" for sentence in others),
+        _table([(name, rule) for name, rule, _ in columns], ([cell(row) for *_, cell in columns] for row in rows)),
+        _legend(run.question),
+        *_looked_into(run, calibrations),
         *_checks(rows),
         *_losses(rows),
         *_notes(run),
-        *_method(run),
+        *_method(run, calibrations),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _troubles(calibrations: Sequence[Calibration]) -> list[str]:
-    troubled = order.troubled(calibrations)
-    flagged = [row for row in troubled if row.verdict is not Verdict.UNMEASURED]
-    unmeasured = [row for row in troubled if row.verdict is Verdict.UNMEASURED]
-    return [*_section("Flagged", map(_trouble, flagged)), *_section("Unmeasured", map(_trouble, unmeasured))]
+def _legend(question: Question) -> str:
+    rates = ADAPTIVE if question.adaptive else FIXED
+    return LEGEND.format(rates=rates, size=question.group_size, sure=100 * (1 - question.error_rate))
 
 
-def _trouble(row: Calibration) -> str:
+def _robust(row: Calibration) -> str:
+    found = robust(row)
+    return figures.DASH if found is None else ("yes" if found else "no")
+
+
+def _looked_into(run: RunRecord, calibrations: Sequence[Calibration]) -> list[str]:
+    sections: dict[str, list[str]] = {"Flagged": [], "Unmeasured": [], "In the band, with doubts": []}
+    for row in order.needing_a_look(calibrations, run.question):
+        sections[_section_of(row.verdict)].append(_reasons(row, run.question))
+    return [part for title, items in sections.items() for part in _section(title, items)]
+
+
+def _section_of(verdict: Verdict) -> str:
+    if verdict is Verdict.UNMEASURED:
+        return "Unmeasured"
+    return "In the band, with doubts" if verdict is Verdict.IN_BAND else "Flagged"
+
+
+def _reasons(row: Calibration, question: Question) -> str:
     place = f" ({markdown_safe(row.group.file)}, line {row.group.line})" if row.group.file else ""
-    lines = [f"- **{markdown_safe(str(row.group.id))}**: {figures.verdict(row)}{place}"]
-    lines += [f"  - why: {text}" for text in [_safe(explain.why(row))] if text]
-    lines += [f"  - try: {text}" for text in [_safe(explain.advice(row))] if text]
-    return "\n".join(lines)
+    lines = [f"- **{markdown_safe(str(row.group.id))}**: {figures.full_verdict(row)}{place}"]
+    parts = (
+        ("why", explain.why(row, question)),
+        ("try", explain.advice(row, question)),
+        ("claim", claim(row, question)),
+    )
+    return "\n".join([*lines, *(f"  - {label}: {_safe(text)}" for label, text in parts if text)])
 
 
 def _checks(rows: Sequence[Calibration]) -> list[str]:
@@ -107,13 +148,12 @@ def _notes(run: RunRecord) -> list[str]:
     return _section("Notes", (f"- {_safe(note)}" for note in run.notes))
 
 
-def _method(run: RunRecord) -> list[str]:
+def _method(run: RunRecord, calibrations: Sequence[Calibration]) -> list[str]:
     facts = (
-        ("group size", str(run.group_size)),
-        ("band", figures.band(run.band)),
+        ("design", _design(run)),
+        ("band", figures.band_of(run.question)),
         ("agent", run.agent),
         ("seed", str(run.seed)),
-        ("interval", "Wilson's score interval at 95 %"),
         ("taskset", f"{', '.join(run.taskset_files)} (SHA-256 {run.taskset_digest[:12]})"),
         ("started", f"{run.started_at}, took {figures.duration(run.seconds)}"),
         ("concurrency, retries", f"{run.concurrency}, {run.retries}"),
@@ -122,16 +162,16 @@ def _method(run: RunRecord) -> list[str]:
         ("run", run.id),
     )
     table = _table([("what", "---"), ("value", "---")], ([name, _safe(value)] for name, value in facts))
-    return ["## How it was measured", table, "To measure it again:", f"```sh\n{_command(run)}\n```"]
+    again = f"```sh\n{command(run)}\n```"
+    paragraph = markdown_safe(methods(run, calibrations), LONGEST)
+    return ["## How it was measured", table, "To measure it again:", again, "## Methods", paragraph]
 
 
-def _command(run: RunRecord) -> str:
-    """One line without a backtick, whatever the names are: it stands in a fenced block."""
-    words = ["taskcal", "run", *run.taskset_files, "--agent", run.agent_source or run.agent]
-    words += ["--group-size", str(run.group_size), "--seed", str(run.seed)]
-    if run.band != Band():
-        words += ["--band", f"{run.band.low:g},{run.band.high:g}"]
-    return " ".join(shlex.quote(plain(word).replace("`", "'")) for word in words)
+def _design(run: RunRecord) -> str:
+    if not run.question.adaptive:
+        return f"groups of {run.group_size}"
+    design = run.question.design
+    return f"adaptive, {RULES[design.rule]}, at most {design.limit} rollouts; signal of groups of {run.group_size}"
 
 
 def _section(title: str, items: Iterable[str]) -> list[str]:

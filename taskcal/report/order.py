@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskcal.core.verdict import Verdict
+from taskcal.report.remarks import needs_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from taskcal.core.calibrate import Calibration
+    from taskcal.core.question import Question
 
 URGENCY = (Verdict.BROKEN, Verdict.TOO_HARD, Verdict.TOO_EASY, Verdict.UNMEASURED, Verdict.IN_BAND)
 
@@ -28,7 +30,8 @@ def by_task(calibrations: Iterable[Calibration]) -> list[tuple[Calibration, ...]
     return sorted(variants, key=lambda rows: urgency(rows[0]))
 
 
-def troubled(calibrations: Sequence[Calibration]) -> list[Calibration]:
-    """The flagged and then the unmeasured groups, in the order of the table."""
+def needing_a_look(calibrations: Sequence[Calibration], question: Question) -> list[Calibration]:
+    """The flagged, the unmeasured, and those in the band with something to them, in the order of the table."""
     rows = [row for rows in by_task(calibrations) for row in rows]
-    return [row for row in sorted(rows, key=urgency) if row.verdict is not Verdict.IN_BAND]
+    looked_at = [row for row in rows if row.verdict is not Verdict.IN_BAND or needs_words(row, question)]
+    return sorted(looked_at, key=urgency)

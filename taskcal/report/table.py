@@ -10,31 +10,29 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.cells import cell_len
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from taskcal.core.summary import summarise
 from taskcal.core.verdict import Strength, Verdict
 from taskcal.report import explain, figures, order
+from taskcal.report.claims import claim
 from taskcal.report.clean import plain
+from taskcal.report.columns import LEAST_NAME, UNBOUNDED, fitting
+from taskcal.report.sentences import SENTENCE, about_all, ending, headline, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from rich.console import Console, ConsoleOptions, JustifyMethod, RenderableType, RenderResult
 
     from taskcal.core.calibrate import Calibration
+    from taskcal.core.question import Question
     from taskcal.core.run import RunRecord
+    from taskcal.report.columns import Column
 
 ROWS = 50
 DETAILS = 20
-SENTENCE = 600
-LEAST_NAME = 12
-FIRST_RANKS = 2
-GAP = 2
-UNBOUNDED = 10**6
 
 STYLES = MappingProxyType(
     {
@@ -47,16 +45,6 @@ STYLES = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of the table. Where room is short, those of the highest rank go first."""
-
-    title: str
-    cell: Callable[[Calibration], str]
-    rank: int
-    right: bool = True
-
-
 def final_table(run: RunRecord, calibrations: Sequence[Calibration]) -> FinalTable:
     """What a person sees at the end of a run; it fits itself to the width that it is printed at."""
     return FinalTable(run, tuple(calibrations))
@@ -66,33 +54,36 @@ def final_lines(run: RunRecord, calibrations: Sequence[Calibration]) -> list[str
     """The same as lines without colour or wrapping, for logs and pipes."""
     tasks, left = _first(order.by_task(calibrations), ROWS)
     shown = [row for rows in tasks for row in rows]
-    columns = _columns(shown, [], UNBOUNDED)
+    columns = fitting(shown, [], UNBOUNDED, run.question)
     head = ["task", *(column.title for column in columns)]
     cells = [[plain(str(row.group.id)), *(column.cell(row) for column in columns)] for row in shown]
     widths = [max(len(line[place]) for line in [head, *cells]) for place in range(len(head))]
-    lines = [title(run), "", *(_padded(line, widths) for line in [head, *cells]), *_more(left, "row"), ""]
-    lines += [line for detail in _details(calibrations) for line in _detail_lines(detail)]
-    return [*lines, *_unsaid(calibrations), *closing(run, calibrations)]
+    lines = [title(run), "", *(_padded(line, widths) for line in [head, *cells]), *_more(left), legend(run), ""]
+    lines += [line for detail in _details(run, calibrations) for line in _detail_lines(detail)]
+    return [*lines, *_unsaid(run, calibrations), *about_all(whole(run, calibrations)), *_notes(run)]
 
 
 def title(run: RunRecord) -> str:
     """What was measured with which agent, in a line."""
     parts = (
         f"{run.taskset} with agent {run.agent}",
-        f"groups of {run.group_size}",
+        _size(run),
         f"seed {run.seed}",
         f"run {run.id}",
     )
     return plain(", ".join(parts))
 
 
-def closing(run: RunRecord, calibrations: Sequence[Calibration]) -> list[str]:
-    """The sentences under the table: counts, headline, losses, notes."""
-    summary = summarise(calibrations, run.question)
-    lines = [explain.counts(calibrations, summary), explain.headline(summary, run), explain.losses(calibrations)]
-    if run.interrupted:
-        lines.append("The run was interrupted: these are the rollouts until then.")
-    return [*(line for line in lines if line), *(f"Note: {plain(note, SENTENCE)}" for note in run.notes)]
+def _size(run: RunRecord) -> str:
+    adaptive = run.question.adaptive
+    return f"at most {run.question.design.limit} rollouts of each" if adaptive else f"groups of {run.group_size}"
+
+
+def legend(run: RunRecord) -> str:
+    """How to read the rates, in a line."""
+    if run.question.adaptive:
+        return "passed: of what the verdict rests on, the late came after it; success rate: posterior mean [95 %]"
+    return "success rate: passed / n [Wilson's 95 % interval]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,51 +97,13 @@ class FinalTable:
         """Choose the columns by the width at hand."""
         yield Text(title(self.run), style="bold")
         tasks, left = _first(order.by_task(self.calibrations), ROWS)
-        yield _table(tasks, options.max_width)
-        yield from (Text(line, style="dim") for line in _more(left, "row"))
-        yield from _flagged(self.calibrations)
-        headline = explain.headline(summarise(self.calibrations, self.run.question), self.run)
-        for line in closing(self.run, self.calibrations):
-            yield Text(line, style="bold" if line == headline else "")
-
-
-def lowest(calibration: Calibration) -> str:
-    """The check that scores least, with its mean score."""
-    scored = [(check.mean_score, check.name) for check in calibration.checks if check.mean_score is not None]
-    if not scored:
-        return figures.DASH
-    score, name = min(scored)
-    return f"{score:.2f} {plain(name, explain.NAME_LENGTH)}"
-
-
-COLUMNS = (
-    Column("n", figures.sample, 2),
-    Column("success rate", figures.rate, 1),
-    Column("reward", lambda c: figures.decimal(c.mean_reward), 4),
-    Column("contrast", lambda c: figures.decimal(c.contrast, 3), 5),
-    Column("signal", lambda c: figures.percent(c.signal), 3),
-    Column("verdict", figures.verdict, 0, right=False),
-    Column("sure", figures.sure, 6),
-    Column("time", lambda c: figures.duration(c.seconds), 7),
-    Column("cost", lambda c: figures.money(c.cost_usd), 8),
-    Column("lowest check", lowest, 9, right=False),
-)
-
-
-def _columns(rows: Sequence[Calibration], names: Sequence[str], width: int) -> list[Column]:
-    """Those that say something (no cost where no agent reports one) and fit, by rank.
-
-    The names keep a quarter of the width if they need it; before the first columns are dropped, names are folded.
-    """
-    paid = any(row.cost_usd is not None for row in rows)
-    name = min(max(map(cell_len, names), default=0), max(LEAST_NAME, width // 4))
-    room, kept = width - GAP - name, []
-    for column in sorted((c for c in COLUMNS if paid or c.title != "cost"), key=lambda column: column.rank):
-        room -= GAP + max(cell_len(text) for text in (column.title, *map(column.cell, rows)))
-        if room + (name - LEAST_NAME if column.rank <= FIRST_RANKS else 0) < 0:
-            break
-        kept.append(column)
-    return [column for column in COLUMNS if column in kept]
+        yield _table(tasks, options.max_width, self.run.question)
+        yield from (Text(line, style="dim") for line in [*_more(left), legend(self.run), ""])
+        yield from _looked_into(self.run, self.calibrations)
+        told = whole(self.run, self.calibrations)
+        for line in about_all(told):
+            yield Text(line, style="bold" if line == headline(told) else "")
+        yield from map(Text, _notes(self.run))
 
 
 def _names(tasks: Sequence[Sequence[Calibration]]) -> Iterator[str]:
@@ -160,13 +113,15 @@ def _names(tasks: Sequence[Sequence[Calibration]]) -> Iterator[str]:
             yield f"  {plain(row.group.id.variant)}" if len(rows) > 1 else plain(str(row.group.id))
 
 
-def _table(tasks: Sequence[Sequence[Calibration]], width: int) -> Table:
+def _table(tasks: Sequence[Sequence[Calibration]], width: int, question: Question) -> Table:
     names = list(_names(tasks))
-    columns = _columns([row for rows in tasks for row in rows], names, width)
+    columns = fitting([row for rows in tasks for row in rows], names, width, question)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, header_style="dim")
     table.add_column("task", overflow="fold", min_width=LEAST_NAME)
     for column in columns:
-        table.add_column(column.title, justify="right" if column.right else "left", no_wrap=True)
+        folds = column.widest < UNBOUNDED
+        justify: JustifyMethod = "right" if column.right else "left"
+        table.add_column(column.title, justify=justify, no_wrap=not folds, max_width=column.widest if folds else None)
     left = iter(names)
     for rows in tasks:
         if len(rows) > 1:
@@ -182,8 +137,8 @@ def _cell(column: Column, row: Calibration) -> Text:
         text.stylize(STYLES[row.verdict])
         if row.strength is Strength.LEANING:
             text.stylize("dim", len(row.verdict.value))
-    if column.title == "n" and row.lost:
-        text.stylize("magenta", len(str(row.n)))
+    if row.lost and column.title in {"n", "passed"}:
+        text.stylize("magenta", text.plain.rindex(" +"))
     return text
 
 
@@ -199,15 +154,16 @@ def _first(tasks: Sequence[tuple[Calibration, ...]], limit: int) -> tuple[list[t
     return kept, sum(map(len, tasks)) - sum(map(len, kept))
 
 
-def _more(left: int, noun: str) -> list[str]:
-    return [f"… and {figures.many(left, f'more {noun}')} in report.md"] if left else []
+def _more(left: int, what: str = "") -> list[str]:
+    return [f"… and {figures.many(left, 'more row')}{what} in report.md"] if left else []
 
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """What is said of one flagged or unmeasured group, or of `left` more that are not shown."""
+    """What is said of one group that needs a look."""
 
     row: Calibration
+    question: Question
 
     @property
     def name(self) -> str:
@@ -217,22 +173,23 @@ class Detail:
     @property
     def judged(self) -> str:
         """The verdict, its strength and its probability."""
-        told = figures.verdict(self.row)
+        told = figures.full_verdict(self.row)
         return f"{told} ({figures.sure(self.row)})" if self.row.posterior else told
 
     def parts(self) -> Iterator[tuple[str, str]]:
         """Labels with what belongs to them."""
-        yield "why", plain(explain.why(self.row), SENTENCE)
-        yield "try", plain(explain.advice(self.row), SENTENCE)
-        if self.row.n:
+        yield "why", plain(explain.why(self.row, self.question), SENTENCE)
+        yield "try", plain(explain.advice(self.row, self.question), SENTENCE)
+        yield "claim", claim(self.row, self.question)
+        if self.row.verdict.flagged and self.row.n:
             checks = (f"{plain(c.name, explain.NAME_LENGTH)} {figures.decimal(c.mean_score)}" for c in self.row.checks)
             yield "checks", ", ".join(checks)
         if self.row.lost:
             yield "lost", f"{self.row.lost} ({figures.tally(self.row.lost_by)})"
 
 
-def _details(calibrations: Sequence[Calibration]) -> list[Detail]:
-    return [Detail(row) for row in order.troubled(calibrations)[:DETAILS]]
+def _details(run: RunRecord, calibrations: Sequence[Calibration]) -> list[Detail]:
+    return [Detail(row, run.question) for row in order.needing_a_look(calibrations, run.question)[:DETAILS]]
 
 
 def _detail_lines(detail: Detail) -> list[str]:
@@ -240,19 +197,25 @@ def _detail_lines(detail: Detail) -> list[str]:
     return [head, *(f"  {label}: {text}" for label, text in detail.parts() if text), ""]
 
 
-def _flagged(calibrations: Sequence[Calibration]) -> Iterator[RenderableType]:
-    for detail in _details(calibrations):
+def _looked_into(run: RunRecord, calibrations: Sequence[Calibration]) -> Iterator[RenderableType]:
+    for detail in _details(run, calibrations):
         yield Text.assemble((detail.name, "bold"), "  ", (detail.judged, STYLES[detail.row.verdict]))
         grid = Table.grid(padding=(0, 1))
         for label, text in detail.parts():
-            grid.add_row(Text(label, style="dim"), Text(text))
+            if text:
+                grid.add_row(Text(label, style="dim"), Text(text))
         yield Padding(grid, (0, 0, 1, 2))
-    yield from (Text(line, style="dim") for line in _unsaid(calibrations))
+    yield from (Text(line, style="dim") for line in _unsaid(run, calibrations))
 
 
-def _unsaid(calibrations: Sequence[Calibration]) -> list[str]:
-    left = len(order.troubled(calibrations)) - DETAILS
-    return _more(max(0, left), "flagged or unmeasured row")
+def _unsaid(run: RunRecord, calibrations: Sequence[Calibration]) -> list[str]:
+    left = len(order.needing_a_look(calibrations, run.question)) - DETAILS
+    return _more(max(0, left), " to look at")
+
+
+def _notes(run: RunRecord) -> list[str]:
+    lines = [ending(run), *(f"Note: {plain(text, SENTENCE)}" for text in run.notes)]
+    return [line for line in lines if line]
 
 
 def _padded(cells: Sequence[str], widths: Sequence[int]) -> str:

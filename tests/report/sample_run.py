@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from taskcal.core.book import Design, Rule
 from taskcal.core.calibrate import Calibration, GroupRecord, calibrate
-from taskcal.core.question import fixed
+from taskcal.core.question import Question, fixed
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.core.run import RunRecord
 from taskcal.errors import Boundary
@@ -37,16 +39,44 @@ def lost(boundary: Boundary = Boundary.SANDBOX, reason: str = "the container die
     return Lost(boundary, reason)
 
 
-def calibration(group: GroupRecord, outcomes: Sequence[Outcome], cost: float | None = None) -> Calibration:
-    """The calibration of a group whose rollouts took 12 seconds each."""
-    rollouts = [
+def rollouts(group: GroupRecord, outcomes: Sequence[Outcome], cost: float | None = None) -> list[Rollout]:
+    """Rollouts that took 12 seconds each."""
+    return [
         Rollout(RolloutId(group.id, index, 0), outcome, usage=Usage(cost_usd=cost), timing=Timing(total=12.0))
         for index, outcome in enumerate(outcomes)
     ]
-    return calibrate([group], rollouts, QUESTION)[0]
 
 
-def run_record(*notes: str, taskset: str = "shop-orders", interrupted: bool = False) -> RunRecord:
+def calibration(
+    group: GroupRecord, outcomes: Sequence[Outcome], cost: float | None = None, question: Question = QUESTION
+) -> Calibration:
+    """The calibration of a group on its own."""
+    return calibrate([group], rollouts(group, outcomes, cost), question)[0]
+
+
+def copied(outcomes: Sequence[Outcome], copies: int, question: Question = QUESTION) -> Calibration:
+    """The same where the first transcripts are copies of each other, and the others are not."""
+    group = record("copied")
+    rows = [
+        replace(row, transcript_sha256="aa" if row.id.index < copies else f"b{row.id.index}")
+        for row in rollouts(group, outcomes)
+    ]
+    return calibrate([group], rows, question)[0]
+
+
+def counted(passed: int, failed: int, question: Question = QUESTION, task: str = "a-task") -> Calibration:
+    """So many passes, then so many failures."""
+    return calibration(record(task), [graded(1, 1)] * passed + [graded(0, 0)] * failed, question=question)
+
+
+def adaptive(rule: Rule = Rule.POSTERIOR, budget: int | None = None) -> Question:
+    """An adaptive design with a fixed prior."""
+    return Question(8, Design(rule=rule, budget=budget, learn=False))
+
+
+def run_record(
+    *notes: str, taskset: str = "shop-orders", interrupted: bool = False, question: Question = QUESTION
+) -> RunRecord:
     return RunRecord(
         id="20250102-030405-ab12",
         taskset=taskset,
@@ -54,7 +84,7 @@ def run_record(*notes: str, taskset: str = "shop-orders", interrupted: bool = Fa
         taskset_digest="aa" * 32,
         agent="simulated",
         agent_digest="bb" * 32,
-        question=QUESTION,
+        question=question,
         seed=7,
         concurrency=4,
         retries=2,

@@ -6,21 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from taskcal.core.pooled import PooledMean
-from taskcal.core.question import fixed
 from taskcal.core.rollout import Outcome, Stop
-from taskcal.core.summary import summarise
 from taskcal.core.verdict import Strength, Verdict
 from taskcal.errors import Boundary
 from taskcal.report import explain
-from tests.report.sample_run import calibration, graded, lost, record, run_record, shop
+from tests.report.sample_run import QUESTION, calibration, graded, lost, record
 
 FULL, HALF, NONE = graded(1, 1), graded(1, 0), graded(0, 0)
 
 
 def told(*outcomes: Outcome) -> tuple[str, str]:
     found = calibration(record("a-task"), outcomes)
-    return explain.why(found), explain.advice(found)
+    return explain.why(found, QUESTION), explain.advice(found, QUESTION)
 
 
 def test_none_of_eight() -> None:
@@ -42,7 +39,7 @@ def test_many_checks_that_are_never_met_are_counted() -> None:
     """A sentence stays one: three names and a number."""
     checks = [(f"c{number}", 1.0) for number in range(6)]
     found = calibration(record("a", checks=checks), [graded(1, 0, 0, 0, 0, 0, checks=checks)] * 8)
-    assert explain.why(found).endswith("checks 'c1', 'c2', 'c3' and 2 more were never met")
+    assert explain.why(found, QUESTION).endswith("checks 'c1', 'c2', 'c3' and 2 more were never met")
 
 
 def test_few_passes_below_the_band() -> None:
@@ -54,7 +51,7 @@ def test_few_passes_below_the_band() -> None:
 def test_all_of_eight() -> None:
     """All passing is flat; 8 of 8 is still compatible with 68 %."""
     why, advice = told(*[FULL] * 8)
-    assert why == "all 8 passed: such a group is flat; a true rate down to 68 % would still look like this"
+    assert why.startswith("all 8 passed: such a group is flat; a true rate down to 68 % would still look like this")
     assert "harder variant" in advice
 
 
@@ -69,8 +66,10 @@ def test_lost_rollouts_that_could_change_a_verdict_are_said() -> None:
     """A verdict that would be likely but for what was lost says so, and asks for the lost ones first."""
     found = calibration(record("a"), [NONE] * 60 + [lost()] * 20)
     assert found.strength is Strength.LEANING
-    assert "the 20 lost rollouts could change the verdict" in explain.why(found)
-    assert explain.advice(found).startswith("resume the run (`taskcal run --resume RUN`) for the lost rollouts before")
+    assert "counting the 20 lost rollouts as passed would make it in-band" in explain.why(found, QUESTION)
+    assert explain.advice(found, QUESTION).startswith(
+        "resume the run (`taskcal run --resume RUN`) for the lost rollouts before"
+    )
 
 
 @pytest.mark.parametrize(
@@ -116,43 +115,7 @@ def test_a_task_that_was_not_run() -> None:
 def test_broken_and_in_band() -> None:
     """A broken task is told by its reason; a task in the band needs no words."""
     found = calibration(record("a"), [FULL] * 4 + [NONE] * 4)
-    assert (explain.why(found), explain.advice(found)) == ("", "")
+    assert (explain.why(found, QUESTION), explain.advice(found, QUESTION)) == ("", "")
     broken = replace(found, verdict=Verdict.BROKEN, reason="its solution\x1b[2J fails")
-    assert explain.why(broken) == "its solution fails"
-    assert "mend the task" in explain.advice(broken)
-
-
-def test_the_headline_has_the_average_the_band_and_the_flat_share() -> None:
-    """The guideline is about the taskset's average: where it lies, and how many groups would teach nothing."""
-    summary = replace(summarise(shop(), fixed(8)), success_rate=PooledMean(0.385, None, None), flat_share=0.37)
-    assert explain.headline(summary, run_record()) == (
-        "The average success rate is 38 %, within the band of 5 to 75 %; "
-        "of 100 groups of 8, about 37 would teach nothing."
-    )
-    for rate, place in ((0.0, "0 %, below"), (1.0, "100 %, above")):
-        told = explain.headline(replace(summary, success_rate=PooledMean(rate, None, None)), run_record())
-        assert f"{place} the band" in told
-    assert "0 %, below the band" in explain.headline(
-        replace(summary, success_rate=PooledMean(0.0, None, None)), run_record()
-    )
-    assert "100 %, above the band" in explain.headline(
-        replace(summary, success_rate=PooledMean(1.0, None, None)), run_record()
-    )
-
-
-def test_the_headline_of_nothing() -> None:
-    """Where nothing was graded there is no rate, and certainly not 0."""
-    nothing = summarise([calibration(record("a"), [lost()] * 8)], fixed(8))
-    assert explain.headline(nothing, run_record()) == "Nothing was measured: no rollout was graded."
-
-
-def test_verdicts_and_losses_are_counted() -> None:
-    """The counts of verdicts add up to the rows, and lost rollouts are told by boundary, apart from all else."""
-    calibrations = shop()
-    assert explain.counts(calibrations, summarise(calibrations, fixed(8))) == (
-        "10 variants of 9 tasks: 4 in-band, 3 too-hard, 2 too-easy, 1 unmeasured. 6 verdicts only lean."
-    )
-    assert explain.losses(calibrations) == (
-        "Lost, and counted in no rate or reward: 10 of 103 rollouts (image 8, provider 1, sandbox 1)."
-    )
-    assert explain.losses(calibrations[:1]) == ""
+    assert explain.why(broken, QUESTION) == "its solution fails"
+    assert "mend the task" in explain.advice(broken, QUESTION)

@@ -47,11 +47,11 @@ def test_the_numbers_of_a_known_run() -> None:
     """The first table has a row for each group, flagged first, with the numbers that its rollouts came to."""
     rows = cells(render_markdown(run_record(), shop()))
     assert rows[1] == [
-        "ship-order/high-level", "8", "0 % [0\N{EN DASH}32]", "0.52", "0.092", "87 %", "too-hard, leaning", "86 %",
-        "12s",
+        "ship-order/high-level", "8", "0 % [0\N{EN DASH}32]", "0.52", "0.092", "87 %",
+        "too-hard, leaning, partial signal 0.87", "", "86 %", "yes", "12s",
     ]  # fmt: skip
     dash = "\N{EN DASH}"
-    assert rows[7] == ["close-account", "0 +8 lost", dash, dash, dash, dash, "unmeasured", dash, dash]
+    assert rows[7] == ["close-account", "0 +8 lost", dash, dash, dash, dash, "unmeasured", "", dash, dash, dash]
     assert len(rows) == 11
 
 
@@ -60,16 +60,18 @@ def test_it_says_what_the_terminal_says() -> None:
     text = render_markdown(run_record("the agent is no model", interrupted=True), shop())
     for words in (
         "# Calibration of shop-orders",
-        "The average success rate is 39 %, within the band of 5 to 75 %",
+        "The average success rate is 39 % \\[12\N{EN DASH}67\\], within the band of 5 to 75 %",
         "4 in-band, 3 too-hard, 2 too-easy, 1 unmeasured",
-        "10 of 103 rollouts (image 8, provider 1, sandbox 1)",
-        "**The run was interrupted**",
+        "103 rollouts attempted, 93 graded (8 timed out), 10 lost and counted in no rate or reward (image 8, ",
+        "**The run was interrupted: these are the rollouts until then.**",
         "why: passed 0 of 8; a true rate up to 32 % would still look like this",
         "  - try: ",
         "| ship-order/high-level | tracking code is set | 0.3 | 0.00 |",
         "| refund-order | 2 | provider 1, sandbox 1 | 0 |",
         "- the agent is no model",
-        "Wilson's score interval at 95 %",
+        "in brackets Wilson's 95 % interval",
+        "  - claim: p &lt; 0.05 with probability 86 %",
+        "## Methods\n\nWe calibrated 10 variants of 9 tasks of the taskset shop-orders",
         "docker 20.10 on linux",
         "taskcal run tasksets/shop.yaml --agent simulated --group-size 8 --seed 7\n",
     ):
@@ -114,4 +116,4 @@ def test_empty_sections_are_left_out() -> None:
     fine = calibration(record("fine"), [graded(1, 1)] * 4 + [graded(0, 0)] * 4)
     text = render_markdown(run_record(), [fine])
     headings = [line for line in text.splitlines() if line.startswith("#")]
-    assert headings == ["# Calibration of shop-orders", "## Checks", "## How it was measured"]
+    assert headings == ["# Calibration of shop-orders", "## Checks", "## How it was measured", "## Methods"]

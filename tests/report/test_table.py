@@ -38,11 +38,14 @@ shop-orders with agent simulated, groups of 8, seed 7, run 20250102-030405-ab12
    step-by-step          8  50 % [22~78]    0.85     0.023    96 %  in-band, likely    95 %   12s
  gone            0 +8 lost             ~       ~         ~       ~  unmeasured            ~     ~
 
+success rate: passed / n [Wilson's 95 % interval]
+
 ship/high-level  too-hard, leaning (86 %)
   why    passed 0 of 8; a true rate up to 32 % would still look like this; check 'tracking code is
          set' was never met
   try    measure it with a larger --group-size before acting on this; begin with check 'tracking
          code is set' (mean score 0.00): the prompt may not say enough for it
+  claim  p < 0.05 with probability 86 %
   checks order is shipped 1.00, tracking code is set 0.00
 
 gone  unmeasured
@@ -50,10 +53,19 @@ gone  unmeasured
   try  raise the environment's memory, or lower --concurrency where the machine was short of it
   lost 8 (sandbox 8)
 
-3 variants of 2 tasks: 1 in-band, 1 too-hard, 1 unmeasured. 1 verdict only leans.
+3 variants of 2 tasks: 1 in-band, 1 too-hard, 1 unmeasured. 1 likely; 1 verdict only leans. Expected
+by the posteriors: 1.1 in-band, 0.9 too-hard, 0.0 too-easy.
 The average success rate is 25 %, within the band of 5 to 75 %; of 100 groups of 8, about 44 would
 teach nothing.
-Lost, and counted in no rate or reward: 8 of 24 rollouts (sandbox 8).
+24 rollouts attempted, 16 graded, 8 lost and counted in no rate or reward (sandbox 8).
+Keeping the one in-band variant: of 100 groups of 8, about 4 would teach nothing instead of 44; 8.3
+rollouts per useful group instead of 14.3. By the posteriors none of them lie outside the band, and
+their mean success rate is 50 %.
+Prior: the default one, as fewer than 20 were measured.
+Claims about the true success rate p of a variant: in-band, likely (1): 0.05 <= p <= 0.75, at most 5
+% wrong on average over the default prior. By their own posteriors 5 % of these verdicts are wrong.
+The only sure verdict rests on the prior: the default, Jeffreys' and the uniform one are not all as
+sure.
 Note: the agent is no model"""
 
 
@@ -71,7 +83,7 @@ def test_a_small_table() -> None:
 def test_flagged_first_then_unmeasured_and_variants_together() -> None:
     """The order is that in which a person should look, and a task's variants stand under its name."""
     lines = rendered(shop()).splitlines()
-    names = [line.split("  ")[0].strip() or line.split()[0] for line in lines[4:15]]
+    names = [line.split("  ")[0].strip() or line.split()[0] for line in lines[4:16] if line.strip() != "0.87"]
     assert names == [
         "ship-order", "high-level", "step-by-step", "merge-customers/many", "audit", "cancel-order", "restock",
         "close-account", "refund-order", "count-orders", "export-csv",
@@ -82,6 +94,7 @@ def test_each_flagged_task_says_why_and_what_to_try() -> None:
     """Below the table each flagged or unmeasured task has its why, what to try, the mean of each check, the lost."""
     text = rendered(shop(), 160)
     assert text.count("\n  why") == 6
+    assert text.count("\n  claim") == 5
     assert text.count("\n  try") == 6
     assert "checks order is shipped 0.75, tracking code is set 0.00" in text
     assert "lost 8 (image 8)" in text
@@ -93,7 +106,7 @@ def test_a_lost_rollout_is_never_a_zero() -> None:
     line = next(line for line in rendered(rows).splitlines() if line.startswith(" gone"))
     assert line.split() == ["gone", "0", "+8", "lost", *[DASH] * 4, "unmeasured", *[DASH] * 3]
     assert "Nothing was measured" in rendered(rows)
-    assert "8 of 8 rollouts (sandbox 8)" in rendered(rows)
+    assert "8 rollouts attempted, 0 graded, 8 lost and counted in no rate or reward (sandbox 8)" in rendered(rows)
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 160, 240])
@@ -104,7 +117,7 @@ def test_it_fits_the_terminal(width: int) -> None:
     head = next(line for line in lines if line.startswith(" task"))
     assert {"task", "verdict"} <= set(head.split())
     assert width < 60 or {"n", "rate"} <= set(head.split())
-    assert ("contrast" in head, "lowest check" in head) == (width >= 100, width >= 160)
+    assert ("contrast" in head, "lowest check" in head) == (width >= 120, width >= 160)
 
 
 def test_strangers_cannot_move_the_terminal() -> None:
@@ -144,9 +157,9 @@ def test_thousands_of_tasks_stay_readable() -> None:
     rows = [_named(fine, f"fine-{n}") for n in range(4900)] + [_named(flagged, f"hard-{n}") for n in range(100)]
     for text in (rendered(rows), "\n".join(final_lines(run_record(), rows))):
         assert f"… and {5000 - ROWS:,} more rows in report.md" in text
-        assert f"… and {100 - DETAILS} more flagged or unmeasured rows in report.md" in text
+        assert f"… and {100 - DETAILS} more rows to look at in report.md" in text
         assert "fine-" not in text
-        assert "5,000 tasks: 4900 in-band, 100 too-hard." in text
+        assert "5,000 tasks: 4,900 in-band, 100 too-hard." in text
 
 
 def _named(like: Calibration, name: str) -> Calibration:
@@ -157,7 +170,8 @@ def test_plain_lines_say_the_same() -> None:
     """Where there is no terminal: a line for each group with all numbers, the reasons, and the closing sentences."""
     lines = final_lines(run_record("the agent is no model", interrupted=True), shop())
     assert lines[2].split() == [
-        "task", "n", "success", "rate", "reward", "contrast", "signal", "verdict", "sure", "time", "lowest", "check",
+        "task", "n", "success", "rate", "reward", "contrast", "signal", "verdict", "sure", "note", "time", "lowest",
+        "check",
     ]  # fmt: skip
     assert "ship-order/high-level    8          0 % [0\N{EN DASH}32]" in lines[3]
     assert lines[-2:] == ["The run was interrupted: these are the rollouts until then.", "Note: the agent is no model"]

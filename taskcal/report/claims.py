@@ -1,0 +1,102 @@
+"""What a verdict claims of a task's success rate p, and how often such a claim may be wrong: one wording everywhere.
+
+A certified verdict holds whatever the prior and whenever one looks, for each task by itself, but only up to a zone
+around the edges of the band. A likely one names the class at the exact edge, and is wrong as seldom as it says on
+average over its prior, not for a given p. A leaning one tells its probability and claims nothing beyond it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from taskcal.core.calibrate import Doubt
+from taskcal.core.certificate import Zone
+from taskcal.core.question import Metric
+from taskcal.core.verdict import Strength, Verdict
+from taskcal.report import figures
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskcal.core.calibrate import Calibration
+    from taskcal.core.question import Question
+    from taskcal.core.verdict import Band
+
+SUBJECT = MappingProxyType({Metric.SUCCESS: "p", Metric.REWARD: "mean reward"})
+
+CONDITIONS = MappingProxyType(
+    {
+        Doubt.LOST: "rollouts were lost whatever their outcome would have been",
+        Doubt.IDENTICAL: "the rollouts were independent",
+    }
+)
+"""Under which the probability of a doubted verdict would hold."""
+
+
+def claim(calibration: Calibration, question: Question) -> str:
+    """`p < 0.10, at most 5 % wrong`; '' where there is no class to claim."""
+    verdict, strength, posterior = calibration.verdict, calibration.strength, calibration.posterior
+    if strength is None or verdict not in {Verdict.TOO_HARD, Verdict.IN_BAND, Verdict.TOO_EASY}:
+        return ""
+    subject = SUBJECT[question.metric]
+    if strength is Strength.CERTIFIED:
+        return f"{certified_claim(verdict, question)}, {_wrong(question)}"
+    exactly = _exactly(verdict, question.band, subject)
+    if strength is Strength.LIKELY:
+        return f"{exactly}, {_wrong(question)} on average over the {calibration.opinion.source.value} prior"
+    if posterior is None:
+        return "nothing yet: only certified verdicts about the mean reward claim anything"
+    conditions = " and ".join(CONDITIONS[doubt] for doubt in calibration.doubts)
+    told = f"{exactly} with probability {figures.percent(posterior.of(verdict))}"
+    return f"{told}, if {conditions}" if conditions else told
+
+
+def certified_claim(verdict: Verdict, question: Question) -> str:
+    """`p < 0.10`: what a certificate excludes is being wrong by more than the zone."""
+    zone, subject = Zone.around(question.band), SUBJECT[question.metric]
+    if verdict is Verdict.TOO_HARD:
+        return f"{subject} < {number(zone.a1)}"
+    if verdict is Verdict.TOO_EASY:
+        return f"{subject} > {number(zone.b0)}"
+    return _between(zone.a0, zone.b1, subject, "<")
+
+
+def sure_claims(calibrations: Sequence[Calibration], question: Question) -> list[str]:
+    """Each different claim of the certified and likely verdicts, with whose it is; most frequent first."""
+    found = Counter((figures.verdict(c), claim(c, question)) for c in calibrations if figures.is_sure(c))
+    return [f"{verdict} ({times:,}): {claimed}" for (verdict, claimed), times in found.most_common()]
+
+
+def robust(calibration: Calibration) -> bool | None:
+    """Whether other priors would decide the same; a certificate asks no prior. None where there is no posterior."""
+    return True if calibration.strength is Strength.CERTIFIED else calibration.robust
+
+
+def _wrong(question: Question) -> str:
+    return f"at most {100 * question.error_rate:g} % wrong"
+
+
+def _exactly(verdict: Verdict, band: Band, subject: str) -> str:
+    if verdict is Verdict.TOO_HARD:
+        return f"{subject} < {number(band.low)}"
+    if verdict is Verdict.TOO_EASY:
+        return f"{subject} > {number(band.high)}"
+    return _between(band.low, band.high, subject, "<=")
+
+
+def _between(low: float, high: float, subject: str, sign: str) -> str:
+    """Without an end that excludes nothing."""
+    before = f"{number(low)} {sign} " if low > 0 else ""
+    after = f" {sign} {number(high)}" if high < 1 else ""
+    if before and not after:
+        return f"{subject} {sign.replace('<', '>')} {number(low)}"
+    return f"{before}{subject}{after}" if before or after else f"any {subject}"
+
+
+def number(rate: float) -> str:
+    """`0.10`; further digits where there are some, as a claim must not round itself stronger."""
+    short = f"{rate:.2f}"
+    return short if math.isclose(float(short), rate, abs_tol=1e-9) else f"{rate:.6g}"

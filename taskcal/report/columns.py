@@ -1,0 +1,91 @@
+"""The columns of the table: what they show, and which of them fit a width."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+
+from taskcal.core.question import Metric
+from taskcal.report import figures
+from taskcal.report.clean import plain
+from taskcal.report.explain import NAME_LENGTH
+from taskcal.report.remarks import full_note
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from taskcal.core.calibrate import Calibration
+    from taskcal.core.question import Question
+
+LEAST_NAME = 12
+FIRST_RANKS = 2
+GAP = 2
+UNBOUNDED = 10**6
+COUNTS, NOTE = 12, 15
+"""Cells of counts and of a note: as wide as one with a single thing beside it; where there are more they are folded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the table. Where room is short, those of the highest rank go first.
+
+    One that may be `widest` folds its cells to that; one that is `rare` is left out where none of them says anything.
+    """
+
+    title: str
+    cell: Callable[[Calibration], str]
+    rank: int
+    right: bool = True
+    widest: int = UNBOUNDED
+    rare: bool = False
+
+
+def columns_for(question: Question) -> tuple[Column, ...]:
+    """All that could be shown: the rates that may be read after this design, and first what the band is about."""
+    adaptive = question.adaptive
+    of_reward = question.metric is Metric.REWARD
+    return (
+        Column("passed", figures.fraction, 2, widest=COUNTS) if adaptive else Column("n", figures.sample, 2),
+        Column("success rate", figures.posterior_rate if adaptive else figures.rate, 5 if of_reward else 1),
+        Column("reward", lambda c: figures.decimal(c.mean_reward), 1 if of_reward else 5),
+        Column("contrast", lambda c: figures.decimal(c.contrast, 3), 6),
+        Column("signal", lambda c: figures.percent(c.signal), 4),
+        Column("verdict", figures.verdict, 0, right=False),
+        Column("sure", figures.sure, 7),
+        Column("note", lambda c: full_note(c, question), 3, right=False, widest=NOTE, rare=True),
+        Column("time", lambda c: figures.duration(c.seconds), 8),
+        Column("cost", lambda c: figures.money(c.cost_usd), 9, rare=True),
+        Column("lowest check", lowest, 10, right=False),
+    )
+
+
+def fitting(rows: Sequence[Calibration], names: Sequence[str], width: int, question: Question) -> list[Column]:
+    """Those that say something (no cost where no agent reports one) and fit, by rank.
+
+    The names keep a quarter of the width if they need it; before the first columns are dropped, names are folded.
+    """
+    telling = [column for column in columns_for(question) if not column.rare or _says_something(column, rows)]
+    name = min(max(map(cell_len, names), default=0), max(LEAST_NAME, width // 4))
+    room, kept = width - GAP - name, []
+    for column in sorted(telling, key=lambda column: column.rank):
+        longest = max(cell_len(text) for text in (column.title, *map(column.cell, rows)))
+        room -= GAP + min(longest, column.widest)
+        if room + (name - LEAST_NAME if column.rank <= FIRST_RANKS else 0) < 0:
+            break
+        kept.append(column)
+    return [column for column in telling if column in kept]
+
+
+def _says_something(column: Column, rows: Sequence[Calibration]) -> bool:
+    return any(column.cell(row) not in {"", figures.DASH} for row in rows)
+
+
+def lowest(calibration: Calibration) -> str:
+    """The check that scores least, with its mean score."""
+    scored = [(check.mean_score, check.name) for check in calibration.checks if check.mean_score is not None]
+    if not scored:
+        return figures.DASH
+    score, name = min(scored)
+    return f"{score:.2f} {plain(name, NAME_LENGTH)}"

@@ -1,0 +1,125 @@
+"""The Methods paragraph: how the numbers of a run came about, in sentences that can be pasted into a paper."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from taskcal.core.book import Rule, Source
+from taskcal.core.question import Metric
+from taskcal.core.stats import DEFAULT_PRIOR
+from taskcal.core.verdict import Verdict
+from taskcal.report import figures
+from taskcal.report.claims import certified_claim
+from taskcal.report.clean import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskcal.core.calibrate import Calibration
+    from taskcal.core.question import Question
+    from taskcal.core.run import RunRecord
+
+NAME = 100
+LONGEST = 3_000
+"""Characters of the paragraph, whatever the names in it are."""
+
+
+def methods(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
+    """One line of four or five sentences, without a control character."""
+    parts = (
+        _what(run, calibrations),
+        _design(run, calibrations),
+        _verdicts(run, calibrations),
+        _rates(run, calibrations),
+    )
+    return plain(" ".join(parts), LONGEST)
+
+
+def _what(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
+    tasks = figures.many(len({c.group.id.task for c in calibrations}), "task")
+    if any(c.group.id.variant for c in calibrations):
+        tasks = f"{figures.many(len(calibrations), 'variant')} of {tasks}"
+    digest = f" (SHA-256 {run.taskset_digest[:12]})" if run.taskset_digest else ""
+    taskset, agent = plain(run.taskset, NAME), plain(run.agent, NAME)
+    tool = f"taskcal {plain(run.version)} and seed {run.seed}"
+    return f"We calibrated {tasks} of the taskset {taskset}{digest} for the agent {agent}, using {tool}."
+
+
+def _design(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
+    """How many rollouts of each, and what counts as passed."""
+    passing = ", ".join(f"{value:g}" for value in sorted({c.group.passing for c in calibrations})) or "1"
+    where = " in a fresh container each" if run.engine else ""
+    return f"{_size(run, calibrations)}{where}; one passed if its reward was at least {passing}."
+
+
+def _size(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
+    design, attempts = run.question.design, [c.n + c.lost for c in calibrations] or [0]
+    until = {
+        Rule.POSTERIOR: f"Each had rollouts until a class had a posterior probability of {_level(run.question)}",
+        Rule.VALUE: f"Each had rollouts until another was worth less than {design.price:g} wrong verdicts",
+        Rule.CERTIFY: "Each had rollouts until its class was certified",
+        Rule.NEVER: f"A budget of {design.budget or 0:,} rollouts was spent where they were worth most",
+    }
+    if design.rule is not Rule.FIXED:
+        counted = f"judged in the order of launches, at most {design.limit} of each and {sum(attempts):,} in all"
+        return f"{until[design.rule]}, {counted},"
+    low, high = min(attempts), max(attempts)
+    return f"Each had {low} rollouts" if low == high else f"Each had {low} to {high} rollouts"
+
+
+def _verdicts(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
+    """The band, and what certified and likely mean."""
+    question = run.question
+    rate = "mean reward" if question.metric is Metric.REWARD else "success rate"
+    band = (
+        f"A task is too hard, in band or too easy as its {rate} lies below, within or above {figures.band_of(question)}"
+    )
+    likely = f"likely where its posterior probability under {_prior(run, calibrations)} is {_level(question)}, "
+    return f"{band}; this verdict is {_certified(question)}, {'' if rate == 'mean reward' else likely}and else leaning."
+
+
+def _certified(question: Question) -> str:
+    hard, inside, easy = (
+        certified_claim(one, question) for one in (Verdict.TOO_HARD, Verdict.IN_BAND, Verdict.TOO_EASY)
+    )
+    test = "a test by betting, valid under any prior and at any stopping time"
+    return f"certified where {test}, shows {hard}, {inside} or {easy} at an error of {100 * question.error_rate:g} %"
+
+
+def _prior(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
+    sources = Counter(c.opinion.source for c in calibrations if c.n)
+    match sources.most_common(1)[0][0] if sources else Source.DEFAULT:
+        case Source.LEARNED:
+            return "a prior learned from all tasks (penalised nonparametric maximum likelihood)"
+        case Source.WARM:
+            earlier = f"run {plain(run.prior_run)}" if run.prior_run else "an earlier run"
+            return f"a prior from {earlier}, allowing a drift of {run.question.design.drift:g} logits"
+        case _:
+            parts = (f"{part.weight:.2f} Beta({part.a:g}, {part.b:g})" for part in DEFAULT_PRIOR)
+            return f"the prior {' + '.join(parts)}"
+
+
+def _rates(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
+    """Intervals, what was lost, and what is said of a selection."""
+    if run.question.adaptive:
+        intervals = "Success rates are posterior means with equal-tailed 95 % intervals"
+    else:
+        intervals = "Success rates have Wilson's 95 % score intervals"
+    attempted, lost = sum(c.n + c.lost for c in calibrations), sum(c.lost for c in calibrations)
+    rollouts = figures.many(attempted, "rollout")
+    if lost:
+        retries = f"after up to {run.retries} further attempts"
+        losses = (
+            f"{lost:,} of {rollouts}, lost to infrastructure {retries}, are in no rate and can only weaken a verdict"
+        )
+    else:
+        losses = f"none of the {rollouts} was lost to infrastructure, with up to {run.retries} further attempts at each"
+    return (
+        f"{intervals}, their mean over tasks a Student interval with errors clustered by task; {losses}. "
+        "Statements about selected tasks are posterior expectations."
+    )
+
+
+def _level(question: Question) -> str:
+    return f"at least {100 * (1 - question.error_rate):g} %"

@@ -1,0 +1,120 @@
+"""What makes a verdict less, or another thing, than it looks: said beside its row, and in sentences below the table."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from taskcal.core.calibrate import Doubt
+from taskcal.core.question import Metric
+from taskcal.core.rollout import Stop
+from taskcal.core.verdict import Strength, Verdict
+from taskcal.report import figures
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from taskcal.core.calibrate import Calibration
+    from taskcal.core.question import Question
+
+CLASSES = frozenset({Verdict.TOO_HARD, Verdict.IN_BAND, Verdict.TOO_EASY})
+PLACES = MappingProxyType(
+    {Verdict.TOO_HARD: "below the band", Verdict.IN_BAND: "in the band", Verdict.TOO_EASY: "above the band"}
+)
+LIMITS = (Stop.TIMEOUT, Stop.OUT_OF_MEMORY)
+SHORT = MappingProxyType({Doubt.LOST: "losses", Doubt.IDENTICAL: "identical"})
+
+
+def note(calibration: Calibration, question: Question) -> str:
+    """A few words for a column: `rather too-hard`, or `limits, losses`; '' for none."""
+    limits = "limits" if calibration.limited else ""
+    parts = (_short_mismatch(calibration, question), limits, *(SHORT[doubt] for doubt in calibration.doubts))
+    return ", ".join(part for part in parts if part)
+
+
+def full_note(calibration: Calibration, question: Question) -> str:
+    """The same beside a verdict that does not tell its partial signal: `partial signal 0.87, limits`."""
+    return ", ".join(part for part in (figures.partial_signal(calibration), note(calibration, question)) if part)
+
+
+def remarks(calibration: Calibration, question: Question) -> list[str]:
+    """A sentence for each, without its full stop; none for a group without a class."""
+    if calibration.verdict not in CLASSES:
+        return []
+    return list(_remarks(calibration, question))
+
+
+def needs_words(calibration: Calibration, question: Question) -> bool:
+    """Whether a task in the band has more to it than its row can tell; resting on the prior alone is no news."""
+    if calibration.verdict is not Verdict.IN_BAND:
+        return False
+    torn = place(calibration, question) is not _likeliest(calibration)
+    return torn or calibration.limited or bool(calibration.doubts)
+
+
+def place(calibration: Calibration, question: Question) -> Verdict:
+    """The class of what was counted: of k/n where it was decided, or of the mean reward."""
+    if question.metric is Metric.REWARD:
+        return question.band.verdict(calibration.mean_reward or 0.0)
+    passed, graded = calibration.opinion.counts
+    return question.band.verdict(passed / graded if graded else 0.0)
+
+
+def _likeliest(calibration: Calibration) -> Verdict:
+    """The most probable class; where there is no posterior, the verdict."""
+    return calibration.posterior.likeliest if calibration.posterior else calibration.verdict
+
+
+def _short_mismatch(calibration: Calibration, question: Question) -> str:
+    likeliest = _likeliest(calibration)
+    if calibration.verdict not in CLASSES or place(calibration, question) is likeliest:
+        return ""
+    return "against k/n" if likeliest is calibration.verdict else f"rather {likeliest}"
+
+
+def _remarks(calibration: Calibration, question: Question) -> Iterator[str]:
+    if mismatch := _mismatch(calibration, question):
+        yield mismatch
+    if Doubt.LOST in calibration.doubts:
+        yield _losses(calibration, question)
+    if Doubt.IDENTICAL in calibration.doubts:
+        attempted = calibration.n + calibration.lost
+        yield f"{calibration.identical} of {attempted} transcripts are identical: a cache or temperature 0?"
+    if calibration.limited:
+        yield _limits(calibration)
+    if calibration.strength is Strength.LIKELY and calibration.robust is False:
+        source = calibration.opinion.source.value
+        yield f"it rests on the prior ({source}): the default, Jeffreys' and the uniform one are not all as sure"
+
+
+def _mismatch(calibration: Calibration, question: Question) -> str:
+    likeliest, here = _likeliest(calibration), place(calibration, question)
+    if likeliest is here or calibration.posterior is None:
+        return ""
+    counted = f"{calibration.opinion.counts.passed} of {calibration.opinion.counts.graded} lies {PLACES[here]}"
+    chance = figures.percent(calibration.posterior.highest)
+    if likeliest is calibration.verdict:
+        return f"{counted}, but the {calibration.opinion.source.value} prior is sure that it is {likeliest} ({chance})"
+    return f"{counted}, but {likeliest} is more probable ({chance})"
+
+
+def _losses(calibration: Calibration, question: Question) -> str:
+    """What the lost rollouts could have made of the verdict."""
+    lost, everything = calibration.lost, calibration.n + calibration.lost
+    earned = sum(calibration.rewards) if question.metric is Metric.REWARD else calibration.passed
+    extremes = {"failed": earned / everything, "passed": (earned + lost) / everything}
+    classes = {how: question.band.verdict(rate) for how, rate in extremes.items()}
+    changed = [f"as {how} would make it {what}" for how, what in classes.items() if what is not calibration.verdict]
+    return f"counting the {figures.many(lost, 'lost rollout')} {' and '.join(changed)}"
+
+
+def _limits(calibration: Calibration) -> str:
+    cut = sum(calibration.stops.get(stop, 0) for stop in LIMITS)
+    failures = calibration.n - calibration.passed
+    if not calibration.passed:
+        return f"limits, not difficulty: {cut} of {failures} failures ran out of time or memory"
+    # Some that passed may have been cut short too, and a calibration does not know which.
+    return (
+        f"limits, not difficulty: {cut} of {calibration.n} rollouts ran out of time or memory, "
+        f"over half of the {figures.many(failures, 'failure')}"
+    )
