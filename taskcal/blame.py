@@ -32,20 +32,19 @@ class Fault:
     words: str
 
 
-OUT_OF_MEMORY = Fault(Stop.OUT_OF_MEMORY, "what ran in the sandbox had ended it, at its memory limit")
-ENDED = Fault(Stop.CRASHED, "what ran in the sandbox had ended it")
 USELESS = Fault(Stop.CRASHED, "no check can run in the sandbox, as the agent left it")
+DEAD = {
+    Condition.OUT_OF_MEMORY: Fault(Stop.OUT_OF_MEMORY, "what ran in the sandbox had ended it, at its memory limit"),
+    Condition.ENDED: Fault(Stop.CRASHED, "what ran in the sandbox had ended it"),
+}
 
 
 def fault_inside(sandbox: GradableSandbox) -> Fault | None:
     """How what ran in a sandbox made it useless, where that is certain; else None, and our side is to blame."""
     try:
-        condition = sandbox.condition()
-        if condition is Condition.OUT_OF_MEMORY:
-            return OUT_OF_MEMORY
-        if condition is Condition.ENDED:
-            return ENDED
-        return USELESS if condition is Condition.ALIVE and _is_useless(sandbox) else None
+        if sandbox.condition() is Condition.ALIVE and _is_useless(sandbox):
+            return USELESS
+        return DEAD.get(sandbox.condition())
     except LostError:
         return None
 
@@ -54,7 +53,10 @@ def _is_useless(sandbox: GradableSandbox) -> bool:
     """Whether no check can run in it, though one can in its twin. Raises LostError."""
     with sandbox.twin() as twin:
         works = _can_judge(twin)
-    return works and not _can_judge(sandbox)
+    try:
+        return works and not _can_judge(sandbox)
+    except SandboxLost:  # it has died by now, and how will be asked next
+        return False
 
 
 def _can_judge(sandbox: GradableSandbox) -> bool:

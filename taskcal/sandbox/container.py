@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,9 @@ ROOM_OPTIONS = "rw,exec,nosuid,nodev,mode=1777,size=16m"
 SPARE_PIDS = 128
 NAME_FILES = ("/etc/hosts", "/etc/resolv.conf")
 """Containers of one network namespace share these files, so that an agent that is root could change all of them."""
+
+SETTLING_SECONDS = 0.4
+"""For how long an engine may still call a dead container running."""
 
 FROM_OUTSIDE = {137, 143, 255}
 """How a first process ends that a person, an engine's shutdown or its crash has ended."""
@@ -170,9 +174,12 @@ class DockerSandbox:
         """Whether the sandbox still lives, and if not, whose doing that is; doubts are in favour of the agent."""
         state = self._engine.state(self._container)
         if state is not None and state.running:
-            return Condition.ALIVE
-        if state is None or not state.exited:
+            time.sleep(SETTLING_SECONDS)
+            state = self._engine.state(self._container)
+        if state is None or (not state.running and not state.exited):
             return Condition.GONE
+        if state.running:
+            return Condition.ALIVE
         if state.out_of_memory:
             return Condition.OUT_OF_MEMORY
         return Condition.GONE if state.exit_code in FROM_OUTSIDE else Condition.ENDED

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import threading
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from taskcal.agents.play import Noop
-from taskcal.core.plan import Bounds
-from taskcal.core.rollout import Lost, Stop
+from taskcal.agents import Acted
+from taskcal.agents.play import Noop, stop_of
+from taskcal.core.plan import Bounds, PlannedRollout
+from taskcal.core.rollout import Lost, RolloutId, Stop
 from taskcal.core.task import (
+    Artifact,
     Check,
     Environment,
     Grader,
@@ -22,14 +26,19 @@ from taskcal.core.task import (
 )
 from taskcal.grading import Judgement, grade
 from taskcal.prepare import prepare_group
+from taskcal.runner import Context, run_rollout
 from taskcal.sandbox import Script, ScriptResult
 from taskcal.sandbox.container import DockerSandbox, Order, open_sandbox
 from taskcal.sandbox.images import Images
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
-    from taskcal.core.task import Probe, Scalar
+    from taskcal.agents import Attempt
+    from taskcal.core.rollout import Outcome
+    from taskcal.core.task import FileCopy, Probe, Scalar
+    from taskcal.sandbox import Sandbox
     from taskcal.sandbox.scope import RunScope
 
 IMAGE = "debian:bookworm-slim"
@@ -47,6 +56,13 @@ def task(*probes: Probe | str, environment: Environment = PLAIN, params: Mapping
         timeouts=Timeouts(grader=10.0),
     )
     return Group(made, made.variants[0])
+
+
+def fresh(group: Group, *artifacts: Artifact | str, files: tuple[FileCopy, ...] = ()) -> Group:
+    """The same group, graded in a fresh sandbox that receives these artifacts; a text is a path of the sandbox."""
+    wanted = tuple(Artifact(one) if isinstance(one, str) else one for one in artifacts)
+    grader = replace(group.task.grader, sandbox=GraderSandbox.FRESH, artifacts=wanted, files=files)
+    return Group(replace(group.task, grader=grader), group.variant)
 
 
 @contextlib.contextmanager
@@ -79,3 +95,31 @@ def scores(scope: RunScope, group: Group, source: str = ":", user: str | None = 
     with opened(scope, group) as sandbox:
         act(sandbox, source, user)
         return [check.score for check in judge(sandbox, group).graded.checks]
+
+
+@dataclass(frozen=True)
+class Typist(Noop):
+    """An agent that runs one script, for as long as it may."""
+
+    source: str = ":"
+    user: str | None = None
+
+    def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:
+        """Run it."""
+        return Acted(stop_of(sandbox.run(Script(self.source, 20.0, user=self.user), sink=attempt.log)))
+
+
+def outcome(scope: RunScope, folder: Path, group: Group, source: str, user: str | None = None) -> Outcome:
+    """What comes of a whole rollout in which the agent runs one script."""
+    agent = Typist(source=source, user=user)
+    images = prepare_group(group, Images(scope, network=False, log=lambda _: None), agent, Bounds())
+    assert not isinstance(images, Lost), images.reason
+    context = Context(
+        scope=scope,
+        agent=agent,
+        images={group.id: images},
+        seed=0,
+        log_path=lambda _, name: folder / name,
+        cancelled=threading.Event(),
+    )
+    return run_rollout(PlannedRollout(RolloutId(group.id, 0, 0), group), context).outcome
