@@ -2,9 +2,10 @@
 
 No limit is known at first. A replica that says 429 (or 503, 529) is given half as many calls at a time as it had, at
 most once for all the calls that were under way together, and none until the moment that it asks for; every call that
-goes well adds 1/limit, about one more call at a time per round. That is how TCP finds its rate (additive increase,
-multiplicative decrease: Chiu and Jain 1989). A replica that fails is left alone for 2, 4, … 60 seconds while others are
-there, and then tried by one call at a time: it fails fast, looks idle, and would draw every call otherwise.
+goes well while the limit is in use adds 1/limit, about one more call at a time per round. That is how TCP finds its
+rate (additive increase, multiplicative decrease: Chiu and Jain 1989). A replica that fails is left alone for 2, 4, …
+60 seconds while others are there, and then tried by one call at a time: it fails fast, looks idle, and would draw every
+call otherwise.
 """
 
 from __future__ import annotations
@@ -110,13 +111,15 @@ def learned(load: Load, ticket: Ticket, signal: Signal, now: float, pause: float
     """What a replica's load becomes when a call ends; `pause` is the seconds for which it asks to be left alone."""
     after = replace(load, in_flight=load.in_flight - 1)
     if signal is Signal.WELL:
-        return replace(after, limit=load.limit + 1.0 / load.limit, failures=0)
+        grows = load.in_flight >= load.limit / 2.0
+        return replace(after, limit=load.limit + grows / load.limit, failures=0)
     if signal is Signal.OVERLOADED:
         after = replace(after, paused_until=max(load.paused_until, now + pause))
     if signal is Signal.NOTHING or ticket.granted_at <= load.bad_at:
         return after
     if signal is Signal.OVERLOADED:
-        return replace(after, limit=max(LEAST, min(load.limit, load.in_flight) / 2.0), bad_at=now)
+        had = load.in_flight if math.isinf(load.limit) else load.limit
+        return replace(after, limit=max(LEAST, had / 2.0), bad_at=now)
     shunned = now + min(LONGEST_PAUSE, 2.0 ** (load.failures + 1))
     return replace(after, shunned_until=shunned, failures=load.failures + 1, bad_at=now)
 
