@@ -116,7 +116,7 @@ TASKCAL_OUT=$(mktemp 2>/dev/null) || TASKCAL_OUT={ROOM}/output.$$
 TASKCAL_BEGUN=$(date +%s)
 set -- "$(command -v bash || echo sh)" -c {shlex.quote(KEEPING)} sh {shlex.quote(command)}
 command -v timeout >/dev/null && set -- timeout -s KILL {whole} "$@"
-"$@" >"$TASKCAL_OUT" 2>&1 </dev/null
+{{ "$@" >"$TASKCAL_OUT" 2>&1 </dev/null; }} 2>/dev/null
 TASKCAL_STATUS=$?
 TASKCAL_SIZE=$(wc -c <"$TASKCAL_OUT")
 if [ "$TASKCAL_SIZE" -le {bound} ]; then cat "$TASKCAL_OUT"; else
