@@ -108,7 +108,8 @@ def shell_script(command: str, seconds: float, bound: int) -> str:
 
     Output goes through a file: a process that stays in the background would hold a pipe open and the call with it. Bash
     where there is one, as models expect it. `timeout` kills what the command started as well; its status alone does not
-    tell (137 is any killed command's), so the clock is asked.
+    tell (137 is any killed command's), so the clock is asked. The inner parentheses keep this shell's own word about a
+    killed command ("Killed") out of the output.
     """
     whole, half = max(1, round(seconds)), bound // 2
     return f"""umask 022
@@ -116,7 +117,8 @@ TASKCAL_OUT=$(mktemp 2>/dev/null) || TASKCAL_OUT={ROOM}/output.$$
 TASKCAL_BEGUN=$(date +%s)
 set -- "$(command -v bash || echo sh)" -c {shlex.quote(KEEPING)} sh {shlex.quote(command)}
 command -v timeout >/dev/null && set -- timeout -s KILL {whole} "$@"
-{{ "$@" >"$TASKCAL_OUT" 2>&1 </dev/null; }} 2>/dev/null
+exec 2>/dev/null
+("$@" >"$TASKCAL_OUT" 2>&1 </dev/null)
 TASKCAL_STATUS=$?
 TASKCAL_SIZE=$(wc -c <"$TASKCAL_OUT")
 if [ "$TASKCAL_SIZE" -le {bound} ]; then cat "$TASKCAL_OUT"; else
