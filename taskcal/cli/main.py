@@ -16,6 +16,7 @@ from taskcal.cli.report import report
 from taskcal.cli.run import run
 from taskcal.cli.schema import schema
 from taskcal.cli.shell import shell
+from taskcal.cli.simulate import simulate
 from taskcal.cli.validate import validate
 
 app = typer.Typer(
@@ -28,7 +29,7 @@ app = typer.Typer(
 
 COMMANDS = {
     "Prepare": (init, validate, schema, doctor, clean),
-    "Measure": (shell, run),
+    "Measure": (simulate, shell, run),
     "Look and decide": (report,),
     "From and to elsewhere": (import_,),
 }

@@ -68,13 +68,13 @@ def _separates(n: int, low: float, high: float, error_rate: float) -> bool:
 
 
 def _size(n: int, judge: Judge, chances: Sequence[Sequence[float]]) -> Size:
-    decided: list[float] = []
-    wrong: list[float] = []
+    decided, wrong = [0.0], [0.0]
     for k, by_class in enumerate(zip(*chances, strict=True)):
         verdict, sure = judge.verdict(k, n)
-        wrong += [chance for one, chance in zip(CLASSES, by_class, strict=True) if one is not verdict]
+        all_ = sum(by_class)
+        wrong.append(all_ - by_class[CLASSES.index(verdict)])
         if sure:
-            decided += by_class
+            decided.append(all_)
     return Size(n, math.fsum(decided), math.fsum(wrong))
 
 

@@ -31,6 +31,7 @@ DEVIATIONS = (-8.0, -4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0, 8.0)
 
 LEAST_SHAPE, LARGEST_SHAPE = 0.05, 10_000.0
 MOST_PARTS = 50
+LONGEST_FORMULA = 2_000
 TERM = re.compile(r"(?:(?P<weight>[^*()]+)\*)?(?P<shape>[a-z]+)\((?P<numbers>[^()]*)\)")
 
 
@@ -119,6 +120,8 @@ def parse(formula: str) -> tuple[Part, ...]:
     Terms `WEIGHT*SHAPE` joined by `+`, with weights that sum to 1, or a single SHAPE: uniform(low,high), beta(a,b),
     beta(a,b,low,high) or point(rate).
     """
+    if len(formula) > LONGEST_FORMULA:
+        raise ValueError(f"longer than {LONGEST_FORMULA:,} characters")
     terms = formula.replace(" ", "").lower().split("+")
     if len(terms) > MOST_PARTS:
         raise ValueError(f"more than {MOST_PARTS} parts")
