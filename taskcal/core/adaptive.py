@@ -108,7 +108,8 @@ def _at_rest(standings: Sequence[Standing]) -> bool:
 
 def _learns(beliefs: Beliefs, standings: Sequence[Standing], design: Design) -> bool:
     """Whether there is anything new to learn the prior from, and a task to judge by it."""
-    if not design.learn or len(standings) < FEWEST_TASKS or all(one.prior is Source.WARM for one in standings):
+    measured = sum(one.seen.graded > 0 for one in standings)
+    if not design.learn or measured < FEWEST_TASKS or all(one.prior is Source.WARM for one in standings):
         return False
     return _results(standings) != beliefs.learned_from
 

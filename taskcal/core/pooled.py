@@ -35,13 +35,18 @@ class PromptYield:
     rollouts_per_useful_group: float | None
 
 
-def pooled_mean(values: Sequence[float], clusters: Sequence[Hashable] | None = None) -> PooledMean | None:
+def pooled_mean(
+    values: Sequence[float], clusters: Sequence[Hashable] | None = None, unseen: Sequence[float] = ()
+) -> PooledMean | None:
     """The mean with a standard error clustered by `clusters` (one for each value; default: each value its own).
 
     SE^2 = C/(C-1) sum over clusters of (sum of deviations in it)^2 / n^2 (Miller 2024, arXiv 2411.00640, appendix A,
     with the correction for C clusters; Liang and Zeger 1986). For one mean per task it is sd/sqrt(T): tasks count
     equally, which they should, as an adaptive n depends on the rate. The interval is Student's with C - 1 degrees
     (Bowyer et al. 2025, arXiv 2503.01747, on why not the normal one), cut to [0, 1]. None of nothing.
+
+    Values that are themselves expectations differ less than what they stand for: `unseen` is the variance that each
+    leaves out (a posterior's), and its sum / n^2 is added to SE^2.
     """
     if not values:
         return None
@@ -53,7 +58,7 @@ def pooled_mean(values: Sequence[float], clusters: Sequence[Hashable] | None = N
     if count < 2:
         return PooledMean(centre, None, None)
     spread = math.fsum(total * total for total in totals.values())
-    error = math.sqrt(count / (count - 1) * spread) / len(values)
+    error = math.sqrt(count / (count - 1) * spread + math.fsum(unseen)) / len(values)
     half = error * stats.student_quantile(0.975, count - 1)
     return PooledMean(centre, error, Interval(max(0.0, centre - half), min(1.0, centre + half)))
 

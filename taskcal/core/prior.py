@@ -136,6 +136,19 @@ def posterior_mean(prior: Prior, counts: Counts) -> float | None:
     return math.fsum(map(mul, after(prior, counts).weights, prior.nodes)) if counts.graded else None
 
 
+def posterior_variance(prior: Prior, counts: Counts) -> float | None:
+    """The variance of the success rate; None where nothing was graded."""
+    if not counts.graded:
+        return None
+    if isinstance(prior, Grid):
+        weighted = list(zip(after(prior, counts).weights, prior.nodes, strict=True))
+        square = math.fsum(weight * node * node for weight, node in weighted)
+    else:
+        parts = stats.posterior(*counts, prior)
+        square = math.fsum(p.weight * p.a * (p.a + 1) / ((p.a + p.b) * (p.a + p.b + 1)) for p in parts)
+    return max(0.0, square - (posterior_mean(prior, counts) or 0.0) ** 2)
+
+
 def credible(prior: Prior, counts: Counts, level: float = 0.95) -> Interval | None:
     """The equal-tailed credible interval, on a grid with each cell's weight spread evenly; None without counts."""
     if not isinstance(prior, Grid):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.core import stats
 from taskcal.core.pooled import PooledMean, PromptYield, pooled_mean, prompt_yield
+from taskcal.core.prior import posterior_variance
 from taskcal.core.verdict import Posterior, Strength, Verdict
 
 if TYPE_CHECKING:
@@ -92,9 +93,15 @@ def _sure(calibration: Calibration) -> bool:
 
 
 def _success_rate(calibrations: Sequence[Calibration], question: Question) -> PooledMean | None:
-    rates = [(c.posterior_mean if question.adaptive else c.success_rate, c.group.id.task) for c in calibrations]
-    known = [(rate, task) for rate, task in rates if rate is not None]
-    return pooled_mean([rate for rate, _ in known], [task for _, task in known])
+    if not question.adaptive:
+        known = [(c.success_rate, c.group.id.task) for c in calibrations if c.success_rate is not None]
+        return pooled_mean([rate for rate, _ in known], [task for _, task in known])
+    judged = [c for c in calibrations if c.posterior_mean is not None]
+    return pooled_mean(
+        [c.posterior_mean or 0.0 for c in judged],
+        [c.group.id.task for c in judged],
+        [posterior_variance(c.opinion.prior, c.opinion.counts) or 0.0 for c in judged],
+    )
 
 
 def _expected(posteriors: Sequence[Posterior]) -> Posterior | None:
