@@ -33,9 +33,14 @@ class OpenAICaller:
         """Nothing is connected yet; an empty `key` is none."""
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=30.0)
         http = httpx.Client(limits=limits, follow_redirects=True)
+        self._http = http
         self._clients = [
             openai.OpenAI(api_key=key or NO_KEY, base_url=url, max_retries=0, http_client=http) for url in base_urls
         ]
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
 
     def post(self, replica: int, body: Mapping[str, Any], seconds: float) -> Reply | Failure:
         """Ask for one completion and wait at most about `seconds` for the whole of it."""
