@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from taskcal.agents import Acted
 from taskcal.agents.play import stop_of
 from taskcal.agents.redact import Redactor, held
+from taskcal.agents.relay import tools_on_path
 from taskcal.agents.transcript import Message, Note
 from taskcal.agents.usage import priced, read_usage
 from taskcal.errors import AgentInstallLost, ProviderLost, UsageError
@@ -81,15 +82,11 @@ class CommandAgent:
         secrets = read_secrets(spec.secrets, os.environ)
         redactor = Redactor(secrets, attempt.log)
         attempt.transcript.add(Message("user", attempt.group.variant.prompt))
-        script = Script(
-            START + spec.run,
-            attempt.timeout,
-            user=user,
-            env={**give_prompt(sandbox, attempt.group.variant.prompt, user), **spec.env, **secrets},
-            workdir=spec.workdir,
-        )
+        given = {**give_prompt(sandbox, attempt.group.variant.prompt, user), **spec.env, **secrets}
+        script = Script(START + spec.run, attempt.timeout, user=user, env=given, workdir=spec.workdir)
         try:
-            result = sandbox.run(script, sink=redactor.write)
+            with tools_on_path(sandbox, attempt, user) as told:
+                result = sandbox.run(replace(script, env={**told, **given}), sink=redactor.write)
         finally:
             redactor.close()
         clean = redactor.clean

@@ -10,9 +10,10 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from taskcal.agents.relay import ON_PATH
 from taskcal.agents.transcript import ToolCall, ToolResult
 from taskcal.errors import LostError
-from taskcal.sandbox import ROOM, Script
+from taskcal.sandbox import Script
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,7 +25,6 @@ MOST_BYTES = 16 * 1024 * 1024
 """The largest file that is read or written in one call."""
 ONLY_OUTPUT = 64 * 1024
 NOT_A_FILE = 44
-ON_PATH = f"PATH={ROOM}/bin:$PATH; export PATH\n"
 READ = f'[ -f "$TASKCAL_PATH" ] || exit {NOT_A_FILE}; exec head -c {MOST_BYTES + 1} -- "$TASKCAL_PATH"'
 WRITE = """mkdir -p -- "$(dirname -- "$TASKCAL_PATH")" && base64 -d >"$TASKCAL_PATH" <<'TASKCAL_DATA'
 {data}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from taskcal.agents import Acted
+from taskcal.agents.relay import ON_PATH, tools_on_path
 from taskcal.core.rollout import Stop
 from taskcal.sandbox import ANSWER_FILE, Ending, Script
 
@@ -50,8 +51,11 @@ def play(sandbox: Sandbox, attempt: Attempt, move: Play) -> Acted:
     source = move.run
     if move.answer is not None:
         source = f"printf %s {shlex.quote(move.answer)} >{ANSWER_FILE}\n{source}"
-    script = Script(source, attempt.timeout, user=attempt.group.task.environment.user, env=sandbox.variables)
-    return Acted(stop_of(sandbox.run(script, sink=attempt.log)))
+    user = attempt.group.task.environment.user
+    with tools_on_path(sandbox, attempt, user) as told:
+        whole = ON_PATH + source if told else source
+        script = Script(whole, attempt.timeout, user=user, env=sandbox.variables)
+        return Acted(stop_of(sandbox.run(script, sink=attempt.log)))
 
 
 def stop_of(result: ScriptResult) -> Stop:

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 from taskcal.agents.command import read_secrets, report_usage
 from taskcal.agents.handle import SandboxHandle, TimeUp, write_script
 from taskcal.agents.redact import Redactor, held
+from taskcal.agents.relay import tools_on_path
 from taskcal.agents.spec import PythonSpec
 from taskcal.agents.transcript import Message
 from taskcal.core.rollout import Stop
@@ -86,10 +87,21 @@ class PythonAgent:
         return redactor.clean(text.encode()).decode(errors="replace")
 
     def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:
-        """Call the function in a thread of its own, and wait for it as long as the attempt lasts."""
+        """Call the function, and wait for it as long as the attempt lasts."""
         attempt.transcript.add(Message("user", attempt.group.variant.prompt))
+        user = attempt.group.task.environment.user
         log = _Log(Redactor(held(self.spec.secrets, os.environ), attempt.log))
-        handle = SandboxHandle(sandbox, attempt, log.write)
+        with tools_on_path(sandbox, attempt, user):
+            call = self._called(SandboxHandle(sandbox, attempt, log.write), attempt)
+        log.write(call.complaint.encode(errors="replace"))
+        log.close()
+        if call.stop is Stop.FINISHED and call.answer is not None:
+            sandbox.run(replace(write_script(ANSWER_FILE, call.answer, WRITE_SECONDS), user=user))
+            attempt.transcript.add(Message("assistant", call.answer))
+        return report_usage(sandbox, attempt, call.stop, self.spec.price)
+
+    def _called(self, handle: SandboxHandle, attempt: Attempt) -> _Call:
+        """Call the function in a thread of its own. Raises the LostError of a sandbox that broke under it."""
         call = _Call(self.solve, handle, attempt)
         thread = threading.Thread(target=call, name=f"agent {self.name}", daemon=True)
         thread.start()
@@ -98,14 +110,7 @@ class PythonAgent:
         handle.close()
         if handle.lost is not None:
             raise handle.lost
-        stop = Stop.TIMEOUT if late else call.stop
-        log.write(call.complaint.encode(errors="replace"))
-        log.close()
-        if stop is Stop.FINISHED and call.answer is not None:
-            user = attempt.group.task.environment.user
-            sandbox.run(replace(write_script(ANSWER_FILE, call.answer, WRITE_SECONDS), user=user))
-            attempt.transcript.add(Message("assistant", call.answer))
-        return report_usage(sandbox, attempt, stop, self.spec.price)
+        return replace(call, stop=Stop.TIMEOUT) if late else call
 
 
 @dataclass

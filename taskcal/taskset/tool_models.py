@@ -15,6 +15,7 @@ from taskcal.taskset.problems import suggest
 
 LONGEST_SCHEMA = 64 * 1024
 TOOL_NAME = r"[A-Za-z_][A-Za-z0-9_-]{0,63}"
+NO_KEYWORD = "is no keyword that is checked here"
 RESERVED = frozenset({"sh", "bash", "taskcal"})
 """Names that agents call for something else."""
 
@@ -42,6 +43,21 @@ def check_parameters(schema: dict[str, object]) -> dict[str, object]:
     return schema
 
 
+def is_tool_name(name: str) -> bool:
+    """Whether a tool may be called so."""
+    return re.fullmatch(TOOL_NAME, name) is not None and name not in RESERVED
+
+
+def mistake_in(schema: Mapping[str, Any]) -> str | None:
+    """What is malformed in a schema that nobody here wrote, or None; keywords that are not known are passed over."""
+    if len(json.dumps(schema)) > LONGEST_SCHEMA:
+        return f"longer than {LONGEST_SCHEMA // 1024} KiB as JSON"
+    try:
+        return next((wrong for wrong in _mistakes(schema, "", schema) if NO_KEYWORD not in wrong), None)
+    except RecursionError:
+        return "nested too deeply"
+
+
 def _check_argument_name(name: str) -> None:
     """An argument reaches the script as a variable of its name."""
     if not SHELL_NAME.fullmatch(name):
@@ -60,7 +76,7 @@ def _mistakes(schema: object, path: str, root: Mapping[str, Any]) -> Iterator[st
     for keyword, value in schema.items():
         place = f"{path}.{keyword}" if path else str(keyword)
         if keyword not in RULES and keyword not in ANNOTATIONS:
-            yield f"{place} is no keyword that is checked here{suggest(str(keyword), RULES)}"
+            yield f"{place} {NO_KEYWORD}{suggest(str(keyword), RULES)}"
         elif keyword in FORMS:
             yield from FORMS[keyword](value, place, root)
 
