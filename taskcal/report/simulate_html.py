@@ -27,10 +27,10 @@ body { background: var(--page); color: var(--ink); font: 15px/1.5 system-ui, san
   margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.4rem; margin-bottom: .3rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.1rem; margin: 2rem 0 .3rem; }
-p { margin: .3rem 0; }
+p { margin: .3rem 0; overflow-wrap: anywhere; }
 .dim, figcaption { color: var(--dim); }
 .choice { font-weight: 600; }
-.scroll { overflow-x: auto; }
+.scroll { overflow-x: auto; } .scroll > svg { min-width: 34rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap; }
 th, td { padding: .25rem .55rem; text-align: right; border-bottom: 1px solid var(--rule); }
 th { color: var(--dim); font-weight: 500; }
@@ -88,8 +88,13 @@ def _table(simulation: Simulation) -> str:
         "".join(f"<td>{escape(column.cell(one, simulation))}</td>" for column in shown) for one in simulation.forecasts
     ]
     body = "\n".join(f"<tr>{row}</tr>" for row in rows)
-    terms = "".join(f"<dt>{escape(name)}</dt><dd>{escape(means)}</dd>" for name, means in legend(simulation))
-    return f'<div class="scroll"><table><tr>{head}</tr>\n{body}</table></div>\n<dl>{terms}</dl>'
+    terms = "".join(f"<dt>{escape(name)}</dt><dd>{escape(means)}</dd>" for name, means in legend(shown))
+    table = f"<table><tr>{head}</tr>\n{body}</table>"
+    return f"{_scrolling(table)}\n<dl>{terms}</dl>"
+
+
+def _scrolling(wide: str) -> str:
+    return f'<div class="scroll">{wide}</div>'
 
 
 def _errors(simulation: Simulation) -> list[str]:
@@ -101,7 +106,11 @@ def _errors(simulation: Simulation) -> list[str]:
         if simulation.adaptive
         else ""
     )
-    return ["<h2>What it takes to be right</h2>", *_paragraphs([about + more], "dim"), errors_plot(simulation)]
+    return [
+        "<h2>What it takes to be right</h2>",
+        *_paragraphs([about + more], "dim"),
+        _scrolling(errors_plot(simulation)),
+    ]
 
 
 def _rates(simulation: Simulation) -> list[str]:
@@ -127,5 +136,5 @@ def _rollouts(simulation: Simulation) -> list[str]:
     return [
         "<h2>Where an adaptive run spends its rollouts</h2>",
         f'<p class="dim">Near the edges of the band: {", ".join(names)}.</p>',
-        rollouts_plot(simulation),
+        _scrolling(rollouts_plot(simulation)),
     ]

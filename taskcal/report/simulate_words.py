@@ -16,7 +16,7 @@ from taskcal.report import figures
 from taskcal.report.clean import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from taskcal.core.choice import Match, Simulation
     from taskcal.core.simulate import Forecast
@@ -26,10 +26,11 @@ ABOUT = 400
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of the forecasts: its title, what it says of a design, and what that means."""
+    """One column of the forecasts. Where room is short, those of the highest rank go first."""
 
     title: str
     cell: Callable[[Forecast, Simulation], str]
+    rank: int
     means: str = ""
 
 
@@ -55,20 +56,24 @@ def times(ratio: float) -> str:
     return f"{ratio:.0f}" if ratio >= 9.95 else f"{ratio:.2g}"
 
 
+def _lost(one: Forecast, simulation: Simulation) -> str:
+    return number(one.good_lost * simulation.scale.tasks)
+
+
 COLUMNS = (
-    Column("design", lambda one, _: one.plan.name),
-    Column("per task", lambda one, _: number(one.rollouts), "rollouts of a task, on average"),
-    Column("rollouts", lambda one, all_: f"{all_.scale.rollouts(one.rollouts):,.0f}"),
-    Column("time", lambda one, all_: figures.duration(all_.scale.duration(one.rollouts))),
-    Column("cost", lambda one, all_: figures.money(all_.scale.cost(one.rollouts))),
-    Column("decided", lambda one, _: share(one.decided), "tasks with a sure verdict (likely; to certify, certified)"),
-    Column("decided wrong", lambda one, _: share(one.decided_wrong), "of these verdicts, the wrong ones"),
-    Column("wrong", lambda one, _: share(one.wrong), "tasks with a wrong verdict, sure or leaning"),
-    Column("far wrong", lambda one, _: share(one.wrong_by_far), "wrong, and not because the rate is near an edge"),
+    Column("design", lambda one, _: one.plan.name, 0),
+    Column("per task", lambda one, _: number(one.rollouts), 1, "rollouts of a task, on average"),
+    Column("rollouts", lambda one, all_: f"{all_.scale.rollouts(one.rollouts):,.0f}", 10),
+    Column("time", lambda one, all_: figures.duration(all_.scale.duration(one.rollouts)), 5),
+    Column("cost", lambda one, all_: figures.money(all_.scale.cost(one.rollouts)), 6),
     Column(
-        "good lost", lambda one, all_: number(one.good_lost * all_.scale.tasks), "tasks in the band called too-hard"
+        "decided", lambda one, _: share(one.decided), 3, "tasks with a sure verdict (likely; to certify, certified)"
     ),
-    Column("signal", lambda one, _: share(one.signal), "mixed groups, where only what is called in-band is trained on"),
+    Column("decided wrong", lambda one, _: share(one.decided_wrong), 4, "of these verdicts, the wrong ones"),
+    Column("wrong", lambda one, _: share(one.wrong), 2, "tasks with a wrong verdict, sure or leaning"),
+    Column("far wrong", lambda one, _: share(one.wrong_by_far), 9, "wrong, and not because the rate is near an edge"),
+    Column("good lost", _lost, 8, "tasks in the band called too-hard"),
+    Column("signal", lambda one, _: share(one.signal), 7, "mixed groups, if only what is called in-band is trained on"),
 )
 
 
@@ -101,9 +106,9 @@ def setting(simulation: Simulation) -> list[str]:
     ]
 
 
-def legend(simulation: Simulation) -> list[tuple[str, str]]:
+def legend(shown: Iterable[Column]) -> list[tuple[str, str]]:
     """The columns that do not explain themselves, with what they mean."""
-    return [(column.title, column.means) for column in columns(simulation) if column.means]
+    return [(column.title, column.means) for column in shown if column.means]
 
 
 def advice(simulation: Simulation) -> list[str]:
