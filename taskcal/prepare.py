@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from taskcal.agents.tools import missing_for_tools
 from taskcal.core.plan import refusal
 from taskcal.core.rollout import Lost
 from taskcal.errors import Boundary, LostError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def prepare_group(group: Group, images: Images, agent: Agent, bounds: Bounds) -> PreparedImages | Lost:
     """The images of one group, or why none of its rollouts can be run. Never raises for a task's own reasons."""
-    reason = refusal(group.task, bounds, agent.network) or agent.refusal(group.task)
+    reason = refusal(group.task, bounds, agent.network) or agent.refusal(group.task) or missing_for_tools(group.task)
     if reason:
         return Lost(Boundary.SETUP, reason)
     timeout = group.task.timeouts.setup

@@ -17,6 +17,7 @@ from taskcal.agents.chat_tools import offered
 from taskcal.agents.conversation import Conversation
 from taskcal.agents.endpoint import Endpoint
 from taskcal.agents.limiter import RealClock
+from taskcal.agents.tools import offered_tools
 from taskcal.agents.transcript import Note
 from taskcal.errors import MissingError, ProviderLost, UsageError
 
@@ -131,10 +132,11 @@ class ChatAgent:
 
     def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:
         """Talk until the model is done. Raises UsageError where the endpoint can never answer (key, model, request)."""
-        tools = offered(attempt.group.task, self.spec.tool_output)
-        talk = Conversation(self.spec, self._shared_endpoint(), sandbox, attempt, self._clock, tools)
+        task, bound = attempt.group.task, self.spec.tool_output
         try:
-            return talk.run()
+            with offered_tools(sandbox, task, task.environment.user, bound) as own:
+                tools = (*offered(task, bound), *own)
+                return Conversation(self.spec, self._shared_endpoint(), sandbox, attempt, self._clock, tools).run()
         except (ProviderLost, UsageError) as error:
             attempt.transcript.add(Note(str(error)))
             raise type(error)(self.redact(str(error))) from None

@@ -9,6 +9,7 @@ params, since its agent could.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import shlex
 from dataclasses import dataclass
@@ -124,6 +125,13 @@ def offered_tools(sandbox: Sandbox, task: Task, user: str | None, bound: int) ->
         if doubled:
             raise SetupLost(f"two tools of this task have the name {doubled[0]}")
         yield tuple(tools)
+
+
+def missing_for_tools(task: Task) -> str | None:
+    """What this installation lacks for a task's tools, and how to get it, or None."""
+    if task.mcp and importlib.util.find_spec("mcp") is None:
+        return "it has MCP servers, which need the mcp package; run `pip install 'taskcal[mcp]'`"
+    return None
 
 
 def wrong_arguments(parameters: Mapping[str, Any], arguments: object) -> str | None:
