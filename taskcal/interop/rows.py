@@ -96,7 +96,6 @@ class _Collector:
         self._checks = reading.columns.checks
         self._file = ""
         self._used: dict[str, str] = {}
-        self._unseen = reading.columns.needed
         self._rows = 0
         self._agents: Counter[str] = Counter()
         self._groups: dict[GroupId, GroupRecord] = {}
@@ -114,17 +113,18 @@ class _Collector:
             self._rows += 1
             if self._rows > MOST_ROWS:
                 raise self._mistake(row, f"more than {MOST_ROWS:,} rows; import them as several runs")
-            if self._unseen:
-                self._unseen = tuple(key for key in self._unseen if self._found(row, key) is ABSENT)
-            if self._is_wanted(row):
-                self._rollouts.append(self._rollout(row))
+            keyed = self._keyed(row)
+            if "task" not in self._used:
+                raise self._no_column(row, "task")
+            if self._is_wanted(keyed):
+                self._rollouts.append(self._rollout(keyed))
 
     def result(self, files: str) -> Imported:
         """All of it. Raises UsageError where it is not one agent's, InputError where there is nothing."""
         if not self._rows:
             raise problem(files, None, "no rows")
         agent = self._one_agent(files)
-        for key in self._unseen:
+        for key in (key for key in self._reading.columns.needed if key not in self._used):
             hint = f"say which column has it, as in {EXAMPLE}" if key in REQUIRED else "correct --map, or leave it out"
             raise problem(files, None, f"no row has {self._sought(key)}; {hint}")
         left_out = self._rows - len(self._rollouts)
@@ -133,9 +133,23 @@ class _Collector:
 
     def _check_header(self, header: Row) -> None:
         """Refuse a table of which no row can have what is needed."""
-        for key in self._columns:
-            if self._found(header, key) is ABSENT and key in self._reading.columns.needed:
+        found = self._keyed(header).values
+        for key in self._reading.columns.needed:
+            if key not in found:
                 raise self._no_column(header, key)
+
+    def _keyed(self, row: Row) -> Row:
+        """The row by keys, those that it has. Raises InputError where two columns could be meant by one."""
+        found: dict[str, object] = {}
+        for key, columns in self._columns.items():
+            for column in columns:
+                value = lookup(row.values, column)
+                if value is not ABSENT:
+                    if self._used.setdefault(key, column) != column:
+                        message = f"{key} may be {self._used[key]} or {column}; say which, as in {EXAMPLE}"
+                        raise self._mistake(row, message)
+                    found[key] = value
+        return Row(row.line, found)
 
     def _is_wanted(self, row: Row) -> bool:
         """Whether a row is the agent's; who that is, is seen at the end where no row names one, or some do not."""
@@ -171,9 +185,9 @@ class _Collector:
     def _group(self, row: Row) -> GroupId:
         group = GroupId(self._name(row, "task"), self._name(row, "variant"))
         if group in self._groups:
-            return group
+            return self._groups[group].id
         if not group.task:
-            raise self._mistake(row, "no name", "task") if "task" in self._used else self._no_column(row, "task")
+            raise self._mistake(row, "no name", "task")
         if self._names.setdefault(str(group), group) != group:
             raise self._mistake(row, f"{cells.shown(str(group))} names two tasks, one of them with a variant")
         checks = tuple((name, 1.0) for name in self._checks)
@@ -227,30 +241,21 @@ class _Collector:
                 yield CheckResult(name, 1.0, score)
 
     def _name(self, row: Row, key: str) -> str:
-        value = self._found(row, key)
+        """A name; '' where the row has none."""
         try:
-            return "" if value is ABSENT else cells.name(value)
+            return cells.name(row.values.get(key))
         except cells.CellError as error:
             raise self._mistake(row, str(error), key) from error
 
     def _value(self, row: Row, key: str, read: Callable[[object], Value]) -> Value | None:
         """What a row has for a key; None where it has nothing."""
-        value = self._found(row, key)
+        value = row.values.get(key)
+        if value is None:
+            return None
         try:
-            return None if value is ABSENT or cells.missing(value) else read(value)
+            return None if cells.missing(value) else read(value)
         except cells.CellError as error:
             raise self._mistake(row, str(error), key) from error
-
-    def _found(self, row: Row, key: str) -> object:
-        found = ABSENT
-        for column in self._columns.get(key, ()):
-            value = lookup(row.values, column)
-            if value is not ABSENT:
-                other = self._used.setdefault(key, column)
-                if other != column:
-                    raise self._mistake(row, f"{key} may be {other} or {column}; say which, as in {EXAMPLE}")
-                found = value
-        return found
 
     def _no_column(self, row: Row, key: str) -> InputError:
         message = f"no column {self._sought(key)} among {listed(row.values)}; say which, as in {EXAMPLE}"

@@ -102,7 +102,7 @@ def _json_lines(lines: _Lines) -> Table:
 
 def _object(lines: _Lines, line: str) -> dict[str, object]:
     try:
-        value = json.loads(line, object_pairs_hook=_without_duplicates)
+        value = _DECODER.decode(line)
     except RecursionError as error:
         raise lines.mistake("not JSON: nested too deep") from error
     except ValueError as error:
@@ -117,6 +117,9 @@ def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(values) < len(pairs):
         raise ValueError("a key stands twice in one row")
     return values
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_without_duplicates)
 
 
 def _separated(lines: _Lines, delimiter: str | None) -> Table:
