@@ -87,7 +87,10 @@ def desk(*answers: Reply | Failure, spec: ChatSpec = SPEC, takes: float = 0.0) -
 def test_an_answer_is_given_with_the_models_time() -> None:
     """The seconds of the try that succeeded, and of no other."""
     at = desk(BROKEN, DONE, takes=3.0)
-    assert at.ask() == Answered(DONE, pytest.approx(3.0), 0)
+    found = at.ask()
+    assert isinstance(found, Answered)
+    assert (found.reply, found.replica) == (DONE, 0)
+    assert found.seconds == pytest.approx(3.0)
     assert at.calls.bodies == [BODY, BODY]
     (slept,) = at.clock.slept
     assert at.clock.time == pytest.approx(6.0 + slept)
