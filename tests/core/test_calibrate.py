@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.core.calibrate import calibrate
-from taskcal.core.question import fixed
-from taskcal.core.rollout import CheckResult, Rollout, RolloutId, Stop, Timing, Usage
+from taskcal.core import stats
+from taskcal.core.book import Design, Source
+from taskcal.core.calibrate import Doubt, calibrate
+from taskcal.core.question import Metric, Question, fixed
+from taskcal.core.rollout import CheckResult, GroupId, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.core.summary import summarise
 from taskcal.core.verdict import Band, Posterior, Strength, Verdict
 from taskcal.errors import Boundary
@@ -82,6 +85,106 @@ def test_likely_is_a_posterior_of_95_percent(passed: int, graded: int, strength:
 def test_what_was_lost_may_not_decide(passed: int, failed: int, losses: int, strength: Strength) -> None:
     """Where the lost rollouts, all failed or all passed, would change the verdict, it is at most leaning."""
     assert counts(passed, failed, *[lost()] * losses).strength is strength
+
+
+@pytest.mark.parametrize(
+    ("passed", "failed", "losses", "doubts"),
+    [
+        (0, 8, 1, (Doubt.LOST,)),  # 1 of 9 would be in the band
+        (0, 24, 1, ()),  # 1 of 25 would still be too hard
+        (1, 15, 5, (Doubt.LOST,)),  # 1 of 21 would be too hard
+        (1, 15, 4, ()),  # 1 of 20 is just in the band, 5 of 20 are
+        (7, 1, 2, (Doubt.LOST,)),  # 7 of 10 would be in the band, 9 of 10 still too easy
+        (3, 5, 0, ()),
+        (0, 0, 8, ()),  # nothing to doubt
+    ],
+)
+def test_losses_are_counted_both_ways(passed: int, failed: int, losses: int, doubts: tuple[Doubt, ...]) -> None:
+    """All lost rollouts as failed, and all as passed: where either is of another class, the verdict is in doubt."""
+    assert counts(passed, failed, *[lost()] * losses).doubts == doubts
+
+
+def test_losses_of_a_mean_reward_are_counted_both_ways() -> None:
+    """Where the band is about rewards a lost one may have earned 0 or 1: 0.72 of ten could be 0.77 with two more."""
+    question = replace(ASK, metric=Metric.REWARD)
+    rows = rollouts([*[graded(0.72)] * 10, lost(), lost()])
+    assert calibrate([record()], rows, question)[0].doubts == (Doubt.LOST,)
+    assert calibrate([record()], rows[:10], question)[0].doubts == ()
+
+
+@pytest.mark.parametrize(("copies", "noticed"), [(1, 0), (2, 2), (3, 3), (4, 4), (11, 11)])
+def test_identical_transcripts_are_no_evidence(copies: int, noticed: int) -> None:
+    """Four copies among the transcripts or more, and a verdict that would be certified leans; n stays what it is."""
+    rows = [
+        replace(row, transcript_sha256="aa" if row.id.index < copies else f"b{row.id.index}")
+        for row in rollouts([graded(1.0)] * 11)
+    ]
+    found = calibrate([record()], rows, ASK)[0]
+    doubted = copies >= 4
+    assert (found.n, found.identical, found.success_rate) == (11, noticed, 1.0)
+    assert found.doubts == ((Doubt.IDENTICAL,) if doubted else ())
+    assert found.strength is (Strength.LEANING if doubted else Strength.CERTIFIED)
+
+
+def test_transcripts_that_are_not_known_are_not_equal() -> None:
+    """An agent whose transcript is not its whole conversation has no digest, and none of them is a copy."""
+    assert counts(11, 0).identical == 0
+
+
+@pytest.mark.parametrize(
+    ("stops", "limited"),
+    [
+        ([Stop.TIMEOUT, Stop.TIMEOUT, Stop.FINISHED], True),
+        ([Stop.TIMEOUT, Stop.OUT_OF_MEMORY, Stop.CRASHED], True),
+        ([Stop.TIMEOUT, Stop.FINISHED], False),
+        ([Stop.MAX_TURNS, Stop.CONTEXT_FULL, Stop.CRASHED], False),
+        ([], False),
+    ],
+)
+def test_limits_are_not_difficulty(stops: list[Stop], limited: bool) -> None:
+    """More than half of the failures out of time or memory are limits, whatever passed and however it ended."""
+    passed = [graded(1.0, stop=Stop.TIMEOUT)] * 4
+    assert calibrated([*passed, *(graded(0.0, stop=stop) for stop in stops)]).limited is limited
+
+
+@pytest.mark.parametrize(
+    ("rewards", "partial"),
+    [([0.7, 0.0], True), ([0.3, 0.31], False), ([0.0, 0.0], False), ([1.0, 0.0], False), ([0.7], False), ([], False)],
+)
+def test_partial_signal_is_of_what_never_passes(rewards: list[float], partial: bool) -> None:
+    """Nothing passed and rewards vary by more than noise: too hard, and yet something to learn from."""
+    assert calibrated([graded(reward) for reward in rewards]).partial_signal is partial
+
+
+def test_where_the_prior_is_sure_of_another_class_that_is_the_verdict() -> None:
+    """1 of 16 among 300 tasks that never pass: too hard, likely, though the rate itself lies in the band."""
+    groups = [replace(record(), id=GroupId(f"t{number}", "")) for number in range(301)]
+    rows = [
+        Rollout(RolloutId(group.id, index, 0), graded(1.0 if number == index == 0 else 0.0))
+        for number, group in enumerate(groups)
+        for index in range(16 if number == 0 else 64)
+    ]
+    found = calibrate(groups, rows, ASK)[0]
+    assert (found.success_rate, found.verdict, found.strength) == (1 / 16, Verdict.TOO_HARD, Strength.LIKELY)
+    assert (found.robust, found.opinion.source) == (False, Source.LEARNED)
+
+
+def test_a_certificate_comes_before_the_posterior() -> None:
+    """0 of 32 and 11 of 11 are certified, which is stronger than likely; one less is not."""
+    pairs = [(0, 31), (0, 32), (10, 0), (11, 0)]
+    expected = [Strength.LIKELY, Strength.CERTIFIED, Strength.LIKELY, Strength.CERTIFIED]
+    assert [counts(*pair).strength for pair in pairs] == expected
+
+
+def test_the_interval_is_that_of_the_design() -> None:
+    """Wilson's for a fixed group; after adaptive stopping the posterior's, at the counts that decided."""
+    rows = rollouts([graded(1.0)] * 9)
+    plain = calibrate([record()], rows, ASK)[0]
+    stopped = calibrate([record()], rows, Question(8, Design(learn=False)))[0]
+    assert plain.interval == stats.wilson(9, 9)
+    assert stopped.opinion.counts == (7, 7)
+    assert stopped.posterior_mean == stats.posterior_mean(7, 7)
+    assert stopped.interval == stats.credible(7, 7)
 
 
 @given(outcomes=OUTCOMES, losses=LOSSES)

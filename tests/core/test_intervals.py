@@ -10,11 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskcal.core import stats
+from taskcal.core.book import Design, certified_table, stopping_table
+from taskcal.core.lattice import lattice
 from taskcal.core.prior import JEFFREYS, UNIFORM
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from taskcal.core.lattice import StoppingTable
     from taskcal.core.stats import Interval
 
 # k, n: Wilson, Clopper-Pearson and Jeffreys at 95 %, then the exact one-sided upper and lower bound at 95 %.
@@ -37,10 +40,13 @@ TABLE = {
 }
 UPPER_OF_NONE = {4: 0.527129, 8: 0.312344, 16: 0.170750, 32: 0.089368, 36: 0.079847, 59: 0.049508, 64: 0.045730}
 
+RATES = [(step + 0.5) / 2000 for step in range(2000)]
+
 COVERAGE = {  # the method: its mean coverage over the grid at n = 8, 16, 64, and its worst over all of them
     "wilson": ((0.9544, 0.9536, 0.9512), 0.83),
     "clopper_pearson": ((0.9860, 0.9791, 0.9678), 0.95),
     "jeffreys": ((0.9545, 0.9515, 0.9501), 0.87),
+    "credible": ((0.9482, 0.9441, 0.9448), 0.74),
 }
 
 
@@ -62,12 +68,55 @@ def test_the_bound_of_no_success_has_a_closed_form(graded: int, bound: float) ->
 
 @pytest.mark.parametrize("name", COVERAGE)
 def test_coverage_is_near_what_is_promised(name: str) -> None:
-    """Exact sums over 499 rates: mean and worst coverage beside the nominal 95 %; the exact interval is never below."""
+    """Exact sums over 499 rates: mean and worst coverage beside the nominal 95 %; the exact interval is never below.
+
+    The credible one, of the default mixture, promises its share on average over that prior, not over equal rates.
+    """
     means, worst = COVERAGE[name]
     for graded, expected in zip((8, 16, 64), means, strict=True):
         shares = coverages(getattr(stats, name), graded)
         assert sum(shares) / len(shares) == pytest.approx(expected, abs=2e-4)
         assert min(shares) >= worst
+
+
+@pytest.mark.parametrize("graded", [8, 16, 64])
+def test_the_credible_interval_covers_on_average_over_its_prior(graded: int) -> None:
+    """Under a uniform prior all rates weigh the same, and the mean over 2,000 of them is 95 %."""
+    found = [stats.credible(passed, graded, UNIFORM) for passed in range(graded + 1)]
+    assert math.fsum(covered(found, rate) for rate in RATES) / len(RATES) == pytest.approx(0.95, abs=5e-4)
+
+
+def test_adaptive_stopping_does_not_break_the_posteriors_promise() -> None:
+    """Where a posterior of 95 % stops a task, the posterior's intervals still hold 95 % of the prior's rates.
+
+    Exact sums over all paths, for 2,000 rates under a uniform prior.
+    """
+    design = Design(cap=32)
+    beliefs = lattice(UNIFORM, design.limit, design.band)
+    counts = [(k, n) for n in range(design.limit + 1) for k in range(n + 1)]
+    table = stopping_table(design, beliefs, ((),), certified_table(design))
+    reached = [ends(table, rate) for rate in RATES]
+    credible = {(k, n): stats.credible(k, n, UNIFORM) for k, n in counts}
+    assert held(reached, credible) == pytest.approx(0.95, abs=5e-4)
+
+
+def ends(table: StoppingTable, rate: float) -> dict[tuple[int, int], float]:
+    """The chance of each k of n at which the rule ends."""
+    found: dict[tuple[int, int], float] = {}
+    here = {0: 1.0}
+    for n in range(table.cap + 1):
+        found |= {(k, n): chance for k, chance in here.items() if table.stops(k, n)}
+        going = {k: chance for k, chance in here.items() if not table.stops(k, n)}
+        here = {k: going.get(k, 0.0) * (1 - rate) + going.get(k - 1, 0.0) * rate for k in range(n + 2)}
+    return found
+
+
+def held(reached: list[dict[tuple[int, int], float]], intervals: dict[tuple[int, int], Interval | None]) -> float:
+    """How often an interval holds the rate, over all rates."""
+    total = 0.0
+    for rate, chances in zip(RATES, reached, strict=True):
+        total += sum(chance for at, chance in chances.items() if (one := intervals[at]) and one.low <= rate <= one.high)
+    return total / len(reached)
 
 
 def coverages(method: Callable[[int, int], Interval | None], graded: int) -> list[float]:

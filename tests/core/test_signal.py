@@ -1,0 +1,143 @@
+"""The chance that a group teaches anything: from rewards, with a tolerance, under both kinds of prior."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskcal.core import prior as priors
+from taskcal.core import stats
+from taskcal.core.prior import Counts
+from taskcal.core.signal import Signal, levels
+from taskcal.core.stats import DEFAULT_PRIOR
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskcal.core.prior import Prior
+
+GRID = priors.as_grid(DEFAULT_PRIOR, (0.05, 0.75))
+PRIORS = pytest.mark.parametrize("prior", [DEFAULT_PRIOR, GRID], ids=["mixture", "grid"])
+REWARDS = st.lists(st.sampled_from([0.0, 0.1, 0.3, 0.31, 0.5, 0.9, 1.0]), min_size=1, max_size=16)
+
+
+def signal(rewards: Sequence[float], prior: Prior = DEFAULT_PRIOR, tolerance: float = 0.02) -> Signal:
+    return Signal(rewards, 1.0, prior, tolerance)
+
+
+@PRIORS
+@pytest.mark.parametrize(("passed", "graded"), [(0, 8), (1, 8), (4, 8), (8, 8), (3, 64), (1, 1), (0, 128)])
+def test_of_zeros_and_ones_it_is_the_chance_of_a_mixed_group(prior: Prior, passed: int, graded: int) -> None:
+    """With two rewards only it is the beta-binomial chance 1 - p^G - (1-p)^G, averaged over the posterior."""
+    rewards = [1.0] * passed + [0.0] * (graded - passed)
+    for size in (2, 4, 8, 16, 64):
+        expected = priors.signal(prior, Counts(passed, graded), size)
+        assert signal(rewards, prior).at(size) == pytest.approx(expected, abs=1e-9)
+    assert signal(rewards).at(8) == pytest.approx(stats.signal(passed, graded, 8), abs=1e-9)
+
+
+def test_nobody_passes_and_there_is_something_to_learn() -> None:
+    """Eight rewards of 0.7 and 0 none of which passes: the success rate says 0.16, the rewards say 0.87.
+
+    By hand: (1 - 0.158760) that none passes, times (6.5 … 13.5 + 2.5 … 9.5) / (9 … 16) = 0.156223 for one level.
+    """
+    found = signal([0.7] * 6 + [0.0] * 2)
+    assert found.at(8) == pytest.approx(1 - (1 - 0.158760) * 0.156223, abs=1e-5)
+    assert signal([0.0] * 8).at(8) == pytest.approx(0.158760, abs=1e-6)
+
+
+def test_a_small_difference_is_no_contrast() -> None:
+    """A judge's 0.30 and 0.31 are one level: no signal beyond that of rewards which are all 0.3, unless asked for."""
+    near = [0.30, 0.31] * 4
+    assert stats.contrast(levels(near, 0.02)) == 0
+    assert stats.contrast(near) == pytest.approx(0.000025)
+    assert signal(near).at(8) == signal([0.3] * 8).at(8)
+    assert (signal(near, tolerance=0.0).at(8) or 0) > 0.9
+
+
+def test_a_level_reaches_upwards_from_its_lowest_reward() -> None:
+    """Rewards in steps of the tolerance do not chain into one level: three make two, and means are kept."""
+    assert levels([0.04, 0.0, 0.02], 0.02) == pytest.approx((0.04, 0.01, 0.01))
+    assert levels([0.1, 0.5], 0.0) == (0.1, 0.5)
+    assert levels([], 0.02) == ()
+
+
+@given(rewards=st.lists(st.floats(0, 1), max_size=20), tolerance=st.floats(0, 0.2))
+def test_levels_keep_the_mean_and_move_nothing_far(rewards: list[float], tolerance: float) -> None:
+    """Each reward is replaced by the mean of rewards within the tolerance of each other."""
+    found = levels(rewards, tolerance)
+    assert math.fsum(found) == pytest.approx(math.fsum(rewards))
+    assert all(abs(one - level) <= tolerance + 2e-9 for one, level in zip(rewards, found, strict=True))
+
+
+def test_what_is_as_good_as_passed_has_passed() -> None:
+    """0.995 and 1 are one level, so that passing at 1 and almost passing do not count as a mixed group."""
+    assert signal([1.0, 0.995, 1.0, 1.0]).at(8) == signal([1.0] * 4).at(8)
+
+
+@PRIORS
+@given(rewards=REWARDS)
+def test_a_larger_group_is_never_more_often_flat(prior: Prior, rewards: list[float]) -> None:
+    """The signal grows with G, whatever the rewards, and stays a chance."""
+    found = [signal(rewards, prior).at(size) or 0.0 for size in range(2, 65)]
+    assert all(after >= before - 1e-12 for before, after in itertools.pairwise(found))
+    assert 0.0 <= found[0] <= found[-1] <= 1.0
+
+
+@PRIORS
+@pytest.mark.parametrize("rewards", [[0.0, 0.5, 0.5, 1.0], [0.0, 0.25, 0.5], [1.0, 1.0, 0.5], [0.5, 0.5]])
+def test_it_is_what_predicting_one_rollout_after_another_says(prior: Prior, rewards: list[float]) -> None:
+    """Coherent: over all sequences of four, each rollout predicted from those before, the mixed sum to the signal."""
+    known = {*rewards} | sides(rewards)
+    chances = {sequence: predicted(rewards, sequence, prior) for sequence in itertools.product(known, repeat=4)}
+    mixed = math.fsum(chance for sequence, chance in chances.items() if len({*sequence}) > 1)
+    assert math.fsum(chances.values()) == pytest.approx(1, abs=1e-9)
+    assert signal(rewards, prior).at(4) == pytest.approx(mixed, abs=1e-9)
+
+
+def sides(rewards: Sequence[float]) -> set[float]:
+    """A reward for a side that none of them is on."""
+    return ({1.0} if max(rewards) < 1.0 else set()) | ({0.0} if min(rewards) >= 1.0 else set())
+
+
+def predicted(rewards: Sequence[float], sequence: Sequence[float], prior: Prior) -> float:
+    """The chance of a sequence: pass or fail by the posterior mean, then a level by how often each was seen."""
+    seen, known, chance = list(rewards), {*rewards} | sides(rewards), 1.0
+    for reward in sequence:
+        side = [level for level in known if (level >= 1.0) == (reward >= 1.0)]
+        counts = Counter(one for one in seen if (one >= 1.0) == (reward >= 1.0))
+        passed = priors.posterior_mean(prior, Counts(sum(one >= 1.0 for one in seen), len(seen))) or 0.0
+        chance *= passed if reward >= 1.0 else 1 - passed
+        chance *= (counts[reward] + 1 / len(side)) / (counts.total() + 1)
+        seen.append(reward)
+    return chance
+
+
+@PRIORS
+@given(rewards=REWARDS)
+def test_the_recommended_size_is_the_smallest(prior: Prior, rewards: list[float]) -> None:
+    """Its signal reaches 0.9 and that of one rollout less does not; none is recommended where 64 are not enough."""
+    found = signal(rewards, prior)
+    size = found.recommended_group_size()
+    if size is None:
+        assert (found.at(64) or 0.0) < 0.9
+    else:
+        assert (found.at(size) or 0.0) >= 0.9
+        assert size == 2 or (found.at(size - 1) or 0.0) < 0.9
+
+
+def test_sizes_of_known_tasks() -> None:
+    """Half of them passing needs groups of 6, one of eight ten times that, and none of eight no size up to 64."""
+    sizes = [signal([1.0] * k + [0.0] * (8 - k)).recommended_group_size() for k in (4, 1, 0)]
+    assert sizes == [6, 58, None]
+
+
+def test_undefined_is_none() -> None:
+    """Nothing graded has no signal and no recommended size, a group of one has no signal."""
+    assert (signal([]).at(8), signal([]).recommended_group_size(), signal([1.0, 0.0]).at(1)) == (None, None, None)
