@@ -123,6 +123,24 @@ AGENT_FILE: Mapping[str, str] = {
     **_means("install", "setup", "pre_install"),
     **_means("workdir", "cwd"),
 }
+CHAT_FILE: Mapping[str, str] = {
+    **{word: hint for word, hint in AGENT_FILE.items() if word not in ("command", "cmd", "script", "p")},
+    **_means("base_url", "url", "endpoint", "api_base", "base_urls", "server", "host"),
+    **_means("model", "model_name", "checkpoint"),
+    **_means("system", "system_prompt", "prompt", "instructions"),
+    **_means("max_turns", "max_steps", "max_iterations", "turns", "step_limit"),
+    **_means("tool_output", "max_output", "max_tool_output", "output_limit"),
+    **_means("api_key_env: NAME, the variable that holds the key", "api_key", "key", "token"),
+    **dict.fromkeys(("temperature", "top_p", "max_tokens", "seed"), "it goes into sampling: {…}"),
+    **dict.fromkeys(("top_k", "min_p", "reasoning_effort", "chat_template_kwargs"), "it goes into extra_body: {…}"),
+}
+SAMPLING: Mapping[str, str] = {
+    **_means("max_tokens", "max_new_tokens", "max_completion_tokens", "max_output_tokens"),
+    **dict.fromkeys(
+        ("top_k", "min_p", "stop", "repetition_penalty", "presence_penalty", "frequency_penalty", "reasoning_effort"),
+        "it goes into extra_body: {…}",
+    ),
+}
 BY_MODEL: Mapping[str, Mapping[str, str]] = {
     "TasksetModel": TOP,
     "TaskModel": TASK,
@@ -135,6 +153,8 @@ BY_MODEL: Mapping[str, Mapping[str, str]] = {
     "WrongModel": ATTEMPT,
     "SimulatedModel": AGENT_FILE,
     "CommandModel": AGENT_FILE,
+    "ChatModel": CHAT_FILE,
+    "SamplingModel": SAMPLING,
 }
 
 

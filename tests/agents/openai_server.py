@@ -96,6 +96,7 @@ class OpenAIServer:
         self.keys: list[str] = []
         self.answer: Callable[[Json], Step] = Script(steps or [says("done")])
         self.models = models if models is not None else {"object": "list", "data": [{"id": "m", "root": "/models/m"}]}
+        self.redirect: Step | None = None
         self.closing = threading.Event()
         self._clock = clock
         server = self
@@ -138,10 +139,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        """The list of models."""
+        """The list of models, or `redirect`."""
         self.owner.keys.append(self.headers.get("Authorization", ""))
-        found = self.path == "/v1/models"
-        self._send(Step(body=self.owner.models) if found else fails(404, "Not Found"))
+        listing = Step(body=self.owner.models) if self.path == "/v1/models" else fails(404, "Not Found")
+        self._send(self.owner.redirect or listing)
 
     def do_POST(self) -> None:
         """A completion."""

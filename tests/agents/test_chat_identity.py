@@ -1,0 +1,84 @@
+"""Which weights answer: what the list of models says, and what is done where it says nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from taskcal.agents.chat_identity import Served, ask_models, identify, served
+from taskcal.agents.chat_spec import ChatSpec
+from tests.agents.openai_server import OpenAIServer, Step, dead_url, fails
+from tests.agents.test_chat_messages import JSON
+
+
+def spec(*urls: str) -> ChatSpec:
+    return ChatSpec("mine", urls, "qwen")
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ({"data": [{"id": "other", "root": "/o"}, {"id": "qwen", "root": "/step-1"}]}, Served("qwen", "/step-1")),
+        ({"data": [{"id": "qwen"}]}, Served("qwen")),
+        ({"data": [{"id": "qwen", "root": None}]}, Served("qwen")),
+        ({"data": [{"id": "other"}]}, None),
+        ({"data": []}, None),
+        ({"models": ["qwen"]}, None),
+        ([], None),
+        (7, None),
+    ],
+)
+def test_the_models_entry_is_found(body: object, found: Served | None) -> None:
+    """Its id, and the root that vLLM adds: the path or name of the weights."""
+    assert served(json.dumps(body), "qwen") == found
+
+
+@given(body=JSON)
+def test_any_list_can_be_read(body: Any) -> None:
+    """Whatever the endpoint sends."""
+    for value in (body, {"data": body}, {"data": [body]}):
+        assert served(json.dumps(value), "qwen") is None or value
+    assert served("no json", "qwen") is None
+
+
+def test_replicas_that_agree_are_one_answer() -> None:
+    """And those that do not are as many as there are, in an order of their own."""
+    answers = {"a": "/step-2", "b": "/step-1", "c": "/step-2", "d": None}
+
+    def ask(url: str, key: str) -> str | None:
+        assert key == "sk"
+        root = answers[url]
+        return None if root is None else json.dumps({"data": [{"id": "qwen", "root": root}]})
+
+    assert identify(spec("a", "b", "c", "d"), "sk", ask) == (Served("qwen", "/step-1"), Served("qwen", "/step-2"))
+    assert identify(spec("d"), "sk", ask) == ()
+
+
+def test_the_list_is_asked_for_with_the_key() -> None:
+    """And without a header where there is none."""
+    with OpenAIServer() as server:
+        text = ask_models(server.url, "sk-1")
+        ask_models(server.url, "")
+    assert text is not None
+    assert json.loads(text)["data"][0]["id"] == "m"
+    assert server.keys == ["Bearer sk-1", ""]
+
+
+def test_an_endpoint_that_does_not_say_is_no_reason_to_stop() -> None:
+    """Dead, without such a list, or forbidden: the first rollout will tell."""
+    assert ask_models(dead_url(), "") is None
+    with OpenAIServer() as server:
+        assert ask_models(server.url.removesuffix("/v1"), "") is None
+
+
+def test_a_key_does_not_follow_a_redirection() -> None:
+    """It is for this endpoint, not for whoever it points at."""
+    with OpenAIServer() as other, OpenAIServer() as server:
+        server.redirect = Step(302, "", {"Location": f"{other.url}/models"})
+        ask_models(server.url, "sk-1")
+        assert other.keys == [""]
+        server.redirect = fails(401)
+        assert ask_models(server.url, "sk-1") is None
