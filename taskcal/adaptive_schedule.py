@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class AdaptiveSchedule:
     """Starts what is worth most, stops where a task is decided, and drops the retries that wait for such a task.
 
-    What was lost for good or cancelled in an earlier part of the run is missing: it is the first to be run again.
+    What an earlier part of the run lost for good waits as a retry does, so that it comes before anything new; what was
+    cancelled there is missing, and comes before anything new of its task.
     """
 
     def __init__(
@@ -37,19 +38,23 @@ class AdaptiveSchedule:
         self._limits = limits
         self._retries = Retries(limits.retries)
         self._running: Counter[str] = Counter()
-        self._waiting: list[Waiting] = []
         self._next: deque[NextLaunch] = deque()
         self._outlook: Outlook | None = None
         self._stale = True
-        by_group: dict[GroupId, list[Rollout]] = {id_: [] for id_ in self._groups}
+        by_group: dict[GroupId, list[Rollout]] = defaultdict(list)
         self._attempts: Counter[str] = Counter()
         for rollout in recorded:
-            by_group.setdefault(rollout.id.group, []).append(rollout)
+            by_group[rollout.id.group].append(rollout)
             self._attempts[rollout.id.key] = max(self._attempts[rollout.id.key], rollout.id.attempt + 1)
+        known = {id_: launches(by_group[id_]) for id_ in self._groups}
+        self._waiting = [
+            Waiting(self._planned(id_, index))
+            for id_, ended in known.items()
+            for index, launch in enumerate(ended)
+            if launch is Launch.LOST
+        ]
         self._tasks = {
-            id_: TaskState(
-                id_, _to_run_again(launches(by_group[id_])), question.earlier.get(id_), group.task.max_parallel
-            )
+            id_: TaskState(id_, _waited_for(known[id_]), question.earlier.get(id_), group.task.max_parallel)
             for id_, group in self._groups.items()
         }
 
@@ -78,8 +83,10 @@ class AdaptiveSchedule:
             self._mark(planned.id, launch_of(outcome))
         self._stale = True
 
-    def _most(self, group: GroupId) -> int | None:
-        return self._groups[group].task.max_parallel
+    def _planned(self, group: GroupId, index: int) -> PlannedRollout:
+        """The next attempt at an index."""
+        attempt = self._attempts[RolloutId(group, index, 0).key]
+        return PlannedRollout(RolloutId(group, index, attempt), self._groups[group])
 
     def _due(self, now: float) -> PlannedRollout | None:
         ready = (one for one in self._waiting if one.ready <= now and has_room(one.planned, self._running))
@@ -90,15 +97,15 @@ class AdaptiveSchedule:
         return first.planned
 
     def _asked_for(self) -> PlannedRollout | None:
+        """Where another variant has taken the last room of a task, the planner gives the slot to somebody else."""
         while self._next:
             launch = self._next.popleft()
-            key = RolloutId(launch.group, launch.index, 0).key
-            planned = PlannedRollout(
-                RolloutId(launch.group, launch.index, self._attempts[key]), self._groups[launch.group]
-            )
+            planned = self._planned(launch.group, launch.index)
             if has_room(planned, self._running):
                 self._mark(planned.id, Launch.PENDING)
                 return planned
+            self._stale = True
+            self._look()
         return None
 
     def _look(self) -> None:
@@ -112,11 +119,11 @@ class AdaptiveSchedule:
                 self._limits.watch(self._outlook)
 
     def _drop(self, groups: set[GroupId]) -> bool:
-        """Whether any retry waited for one of these groups."""
+        """Whether any retry waited for one of these groups. Such a rollout stays lost, as the rows have it."""
         dropped = [one for one in self._waiting if one.planned.id.group in groups]
         for one in dropped:
             self._waiting.remove(one)
-            self._mark(one.planned.id, Launch.MISSING)
+            self._mark(one.planned.id, Launch.LOST)
         return bool(dropped)
 
     def _mark(self, rollout: RolloutId, launch: Launch) -> None:
@@ -145,5 +152,5 @@ class Limits:
         self.watch = watch
 
 
-def _to_run_again(known: tuple[Launch, ...]) -> tuple[Launch, ...]:
-    return tuple(Launch.MISSING if launch is Launch.LOST else launch for launch in known)
+def _waited_for(known: tuple[Launch, ...]) -> tuple[Launch, ...]:
+    return tuple(Launch.PENDING if launch is Launch.LOST else launch for launch in known)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter, deque
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -12,22 +13,17 @@ from hypothesis import strategies as st
 
 from taskcal import schedule
 from taskcal.core.plan import PlannedRollout, plan
-from taskcal.core.rollout import Graded, Lost, Rollout, RolloutId, Stop
-from taskcal.core.task import Check, Environment, FileProbe, Grader, Group, ImageSource, Task, Variant
+from taskcal.core.rollout import Graded, Lost, Rollout
 from taskcal.errors import Boundary, RunFolderError
 from taskcal.schedule import FixedSchedule, run_schedule
+from tests.schedule_case import PASSED, Clock, Scripted, groups, task
 
-BOX = Environment("box", ImageSource(image="debian:bookworm-slim"))
-PASSED = Graded(Stop.FINISHED, 1.0, True, ())
-GRADER = Grader((Check("a", FileProbe("/a", exists=True)),))
-
-
-def task(name: str, *, max_parallel: int | None = None) -> Task:
-    return Task(name, (Variant("", {}, "Do it."),), BOX, GRADER, max_parallel=max_parallel)
+if TYPE_CHECKING:
+    from taskcal.core.task import Task
 
 
 def plan_of(*tasks: Task, group_size: int = 2) -> tuple[PlannedRollout, ...]:
-    return plan((Group(one, variant) for one in tasks for variant in one.variants), group_size)
+    return plan(groups(*tasks), group_size)
 
 
 def taken(queue: FixedSchedule, now: float = 0.0) -> list[str]:
@@ -67,57 +63,11 @@ def test_a_retry_waits_for_its_time() -> None:
     assert queue.is_over
 
 
-@dataclass
-class Clock:
-    """Time that passes only where somebody waits."""
-
-    now: float = 100.0
-
-    def monotonic(self) -> float:
-        """The time."""
-        return self.now
-
-
-@dataclass
-class Scripted:
-    """An engine that ends rollouts as it was told, in the order in which they began; what it was not told, passes."""
-
-    clock: Clock
-    size: int = 2
-    losses: Counter[str] = field(default_factory=Counter)
-    begun: list[tuple[float, RolloutId]] = field(default_factory=list)
-    running: deque[PlannedRollout] = field(default_factory=deque)
-    most: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def free(self) -> bool:
-        """Whether another one can start."""
-        return len(self.running) < self.size
-
-    def submit(self, planned: PlannedRollout) -> None:
-        """Start one."""
-        assert self.free
-        self.begun.append((self.clock.now, planned.id))
-        self.running.append(planned)
-        now = Counter(one.id.group.task for one in self.running)
-        self.most |= now
-
-    def next(self, timeout: float) -> Rollout | None:
-        """The oldest one, or nothing after a wait."""
-        if not self.running:
-            self.clock.now += timeout
-            return None
-        name = self.running.popleft().id
-        self.losses[name.key] -= 1
-        ended = Lost(Boundary.ENGINE, "busy") if self.losses[name.key] >= 0 else Graded(Stop.FINISHED, 1.0, True, ())
-        return Rollout(name, ended)
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Give the loop a clock of its own, so that waiting for a retry takes no time."""
     found = Clock()
-    monkeypatch.setattr(schedule, "time", found)
+    found.tell(monkeypatch)
     return found
 
 
@@ -211,7 +161,7 @@ def test_nothing_is_lost_or_doubled(losses: dict[str, int], size: int, retries: 
     clock = Clock()
     engine = Scripted(clock, size, Counter(losses))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(schedule, "time", clock)
+        clock.tell(patch)
         recorded = run(engine, task("a", max_parallel=bound), task("b"), task("c"), retries=retries)
     expected = {
         (key, attempt)
