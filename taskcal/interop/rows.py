@@ -77,14 +77,15 @@ class Imported:
 def read(paths: Sequence[Path], reading: Reading) -> Imported:
     """The rows of several files, one after the other.
 
-    At most a million rows, which take about one GB of memory. Raises InputError for the first mistake, with file and
-    line, UsageError where the rows are of several agents.
+    At most a million rows, which take about half a GB of memory here. Raises InputError for the first mistake, with its
+    place, UsageError where the rows are of several agents.
     """
     collector = _Collector(reading)
     for path in paths:
         with opened(path, reading.delimiter) as table:
             collector.take(table)
-    return collector.result(", ".join(map(str, paths)))
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return collector.result(f"{paths[0]}{more}")
 
 
 class _Collector:
