@@ -19,7 +19,7 @@ from taskcal.core.history import final, launches
 from taskcal.core.judge import judge, judge_rewards, robust
 from taskcal.core.question import Metric
 from taskcal.core.rollout import Graded, Lost, Stop
-from taskcal.core.signal import Signal, levels
+from taskcal.core.signal import Signals, levels
 from taskcal.core.standing import TaskState
 from taskcal.core.verdict import Strength, Verdict
 
@@ -164,19 +164,20 @@ def calibrate(
     else:
         states = [TaskState(g.record.id, launches(g.finals), question.earlier.get(g.record.id)) for g in sorted_out]
         opinions = judge(states, question)
-    return tuple(_calibrated(*pair, question) for pair in zip(sorted_out, opinions, strict=True))
+    signals = Signals(question.group_size, question.flat_tolerance)
+    return tuple(_calibrated(*pair, question, signals) for pair in zip(sorted_out, opinions, strict=True))
 
 
 def _sort_out(record: GroupRecord, rows: Sequence[Rollout]) -> _Group:
     return _Group(record, final(rows), sum(1 for row in rows if row.id.attempt > 0))
 
 
-def _calibrated(group: _Group, opinion: Opinion, question: Question) -> Calibration:
+def _calibrated(group: _Group, opinion: Opinion, question: Question, signals: Signals) -> Calibration:
     graded, losses, rewards = group.graded, group.losses, group.rewards
     outcomes = [outcome for _, outcome in graded]
     n, passed = len(outcomes), sum(outcome.passed for outcome in outcomes)
     level = levels(rewards, question.flat_tolerance)
-    signal = Signal(rewards, group.record.passing, opinion.prior, question.flat_tolerance)
+    reading = signals.of(rewards, group.record.passing, opinion.prior)
     verdict = _verdict(opinion, stats.mean(rewards), question)
     identical = _identical(group.finals)
     doubts = tuple(_doubts(verdict, _extremes(group, question), identical))
@@ -195,9 +196,9 @@ def _calibrated(group: _Group, opinion: Opinion, question: Question) -> Calibrat
         mean_reward=stats.mean(rewards),
         contrast=stats.contrast(level),
         contrast_unbiased=stats.contrast_unbiased(level),
-        signal=signal.at(question.group_size),
+        signal=reading.signal,
         signal_unbiased=stats.signal_unbiased(level, question.group_size),
-        recommended_group_size=signal.recommended_group_size(),
+        recommended_group_size=reading.recommended_group_size,
         opinion=opinion,
         verdict=verdict,
         strength=_strength(verdict, opinion, doubts),

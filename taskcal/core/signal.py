@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taskcal.core import stats
@@ -46,10 +47,15 @@ class Signal:
         """`rewards` are those of the graded rollouts; what shares a level with a passed one counts as passed."""
         level = levels(rewards, tolerance)
         lowest = min((at for at, reward in zip(level, rewards, strict=True) if reward >= passing), default=math.inf)
-        self._passed = tuple(Counter(at for at in level if at >= lowest).values())
-        self._failed = tuple(Counter(at for at in level if at < lowest).values())
+        self._passed = tuple(sorted(Counter(at for at in level if at >= lowest).values()))
+        self._failed = tuple(sorted(Counter(at for at in level if at < lowest).values()))
         self._counts = Counts(sum(self._passed), len(rewards))
         self._prior = prior
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """The same for all tasks with this signal; good for as long as the prior lives."""
+        return id(self._prior), self._passed, self._failed
 
     def at(self, group_size: int) -> float | None:
         """The chance that a group of this size is not flat."""
@@ -68,6 +74,31 @@ class Signal:
             middle = (low + high) // 2
             low, high = (low, middle) if (self.at(middle) or 0.0) >= target else (middle + 1, high)
         return low
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A task's signal at the group size asked for, and the group size to recommend; None as in `Signal`."""
+
+    signal: float | None
+    recommended_group_size: int | None
+
+
+class Signals:
+    """The readings of a whole taskset, where many tasks have the same counts: each is worked out once."""
+
+    def __init__(self, group_size: int, tolerance: float) -> None:
+        """For this group size."""
+        self._group_size, self._tolerance = group_size, tolerance
+        self._known: dict[tuple[object, ...], Reading] = {}
+
+    def of(self, rewards: Sequence[float], passing: float, prior: Prior) -> Reading:
+        """The reading of these rewards of graded rollouts."""
+        signal = Signal(rewards, passing, prior, self._tolerance)
+        known = self._known.get(key := signal.key)
+        if known is None:
+            known = self._known[key] = Reading(signal.at(self._group_size), signal.recommended_group_size())
+        return known
 
 
 def _same(counts: Sequence[int], group_size: int) -> float:
