@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from taskcal.agents.chat import ChatAgent
-from taskcal.core.rollout import Stop
-from taskcal.errors import ProviderLost, UsageError
+from taskcal.agents.transcript import Note, digest, read_transcript
+from taskcal.core.rollout import Graded, Lost, Stop
+from taskcal.errors import Boundary, ProviderLost, UsageError
+from taskcal.runner import run_rollout
 from tests.agents.chat_case import KEY, ChatCase
 from tests.agents.openai_server import Step as Answer
 from tests.agents.openai_server import completion, dead_url, fails, runs, says
+from tests.fake_engine import FakeEngine
+from tests.test_runner import Stage, Typist, planned
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_the_timeout_counts_the_models_and_the_tools_time(case: ChatCase) -> None:
@@ -102,3 +110,30 @@ def test_a_wrong_key_stops_the_run_and_is_not_told(case: ChatCase) -> None:
     assert KEY not in str(caught.value)
     assert KEY.encode() not in b"".join(case.lines)
     assert caught.value.__cause__ is None
+
+
+def test_a_runner_lets_it_through(case: ChatCase, tmp_path: Path) -> None:
+    """What no rollout can survive is no outcome of one; everything else is, with its transcript and digest."""
+    stage, engine = Stage(tmp_path), FakeEngine()
+    context = replace(stage.context(engine, Typist()), agent=case.agent)
+    case.server.script(fails(404, "The model `m` does not exist", "model_not_found"))
+    with pytest.raises(UsageError, match="is the model 'm' served there"):
+        run_rollout(planned(), context)
+    case.server.script(fails(500))
+    assert run_rollout(planned(1), context).outcome == Lost(Boundary.PROVIDER, case_reason(tmp_path, 1))
+    case.server.script(runs("work"), says("42"))
+    found = run_rollout(planned(2), context)
+    assert isinstance(found.outcome, Graded)
+    assert found.transcript_sha256 == digest(entry.event for entry in read_transcript(path_of(tmp_path, 2)))
+    assert engine.containers == set()
+
+
+def path_of(folder: Path, index: int) -> Path:
+    return folder / f"{index}.0.transcript.jsonl"
+
+
+def case_reason(folder: Path, index: int) -> str:
+    """The last remark of a transcript, which is why its rollout was lost."""
+    (*_, last) = read_transcript(path_of(folder, index))
+    assert isinstance(last.event, Note)
+    return last.event.text

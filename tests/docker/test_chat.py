@@ -1,0 +1,170 @@
+"""Chat agents in real containers, against a scripted endpoint on the host."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from taskcal.agents.chat_tools import Bash, Used
+from taskcal.agents.transcript import Message, ToolCall, ToolResult, digest, read_transcript
+from taskcal.core.task import Limits
+from tests.agents.openai_server import OpenAIServer, calls, dead_url, fails, runs, says
+from tests.docker.rooms import PLAIN, opened, task
+from tests.docker.samples import TASKSET, rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from taskcal.sandbox.container import DockerSandbox
+    from taskcal.sandbox.scope import RunScope
+    from tests.conftest import CommandLine, Ended
+    from tests.docker.samples import Write
+
+pytestmark = pytest.mark.docker
+
+ANSWERED = """
+taskset: answers
+version: 1
+tasks:
+  - id: where
+    prompt: Which network interfaces are there? Leave a note in /tmp/note.
+    environment: {image: "debian:bookworm-slim"}
+    params: {expected: lo}
+    grader:
+      checks:
+        - {name: the answer is right, answer: {equals: lo}}
+        - {name: the note is there, run: 'test "$(cat /tmp/note)" = "$expected"'}
+"""
+
+
+@pytest.fixture
+def server() -> Iterator[OpenAIServer]:
+    """Give an endpoint."""
+    with OpenAIServer() as made:
+        yield made
+
+
+def run(taskcal: CommandLine, write: Write, url: str, *more: str, tasks: str = TASKSET) -> Ended:
+    """A run of a chat agent at this address."""
+    write("tasks.yaml", tasks)
+    write("agent.yaml", f"agent: mine\nkind: chat\nbase_url: {url}\nmodel: m\nprice: {{input: 1, output: 2}}\n")
+    return taskcal("run", "tasks.yaml", "--agent", "agent.yaml", "-q", *more)
+
+
+def test_a_container_without_network_is_acted_in_and_graded(
+    taskcal: CommandLine, write: Write, server: OpenAIServer
+) -> None:
+    """The model is reached from the host, its commands run in the container, its last words are the answer."""
+    server.script(runs("cd /sys/class/net && ls"), runs("ls | tee /tmp/note; pwd"), says("lo"))
+    ended = run(taskcal, write, server.url, "-G", "1", tasks=ANSWERED)
+    assert ended.code == 0, ended.err
+    (row,) = rows(taskcal.folder)
+    assert (row["outcome"], row["stop"], row["reward"], row["answer"]) == ("graded", "finished", 1.0, "lo")
+    assert row["turns"] == 3
+    assert row["usage"] == {"input_tokens": 30, "cached_tokens": None, "output_tokens": 15, "cost_usd": 60e-6}
+    (path,) = taskcal.folder.rglob("transcript.jsonl")
+    events = [entry.event for entry in read_transcript(path)]
+    assert row["transcript_sha256"] == digest(events)
+    assert [event for event in events if isinstance(event, Message)][-1] == Message("assistant", "lo")
+    told = [event.content for event in events if isinstance(event, ToolResult)]
+    assert told == ["lo", "lo\n/sys/class/net"]
+    assert [event.name for event in events if isinstance(event, ToolCall)] == ["bash", "bash"]
+    assert "expected" not in path.read_text()
+
+
+def test_each_rollout_asks_for_itself_with_its_own_seed(
+    taskcal: CommandLine, write: Write, server: OpenAIServer
+) -> None:
+    """A group is as many conversations as rollouts, with as many seeds; a run with the same seed has them again."""
+    for _ in range(2):
+        ended = run(taskcal, write, server.url, "-G", "4", "--task", "easy", "--seed", "7")
+        assert ended.code == 0, ended.err
+    seeds = [request["seed"] for request in server.requests]
+    assert len(seeds) == 8
+    assert sorted(seeds[:4]) == sorted(seeds[4:])
+    assert len(set(seeds)) == 4
+
+
+def test_a_wrong_key_ends_the_run(taskcal: CommandLine, write: Write, server: OpenAIServer) -> None:
+    """With one line that names address, model and variable, after the first rollouts of many."""
+    server.script(fails(401, "Incorrect API key provided", "invalid_api_key"))
+    ended = run(taskcal, write, server.url, "-G", "50", "-c", "2")
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert f"{server.url} (401: Incorrect API key provided): the key in OPENAI_API_KEY" in ended.err
+    assert len(server.requests) <= 4
+    server.script(fails(404, "The model `m` does not exist", "model_not_found"))
+    ended = run(taskcal, write, server.url, "-G", "50", "-c", "2")
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert "is the model 'm' served there?" in ended.err
+
+
+def test_an_endpoint_in_trouble_is_lost_and_never_a_zero(taskcal: CommandLine, write: Write) -> None:
+    """Five tries a call, then lost at the provider, with no reward anywhere."""
+    ended = run(taskcal, write, dead_url(), "-G", "1", "--task", "easy", "--retries", "0")
+    assert ended.code == 4
+    (row,) = rows(taskcal.folder)
+    assert (row["outcome"], row["boundary"]) == ("lost", "provider")
+    assert "Connection refused (5 tries" in row["reason"]
+    assert "reward" not in row
+
+
+def test_what_ends_a_conversation_is_graded(taskcal: CommandLine, write: Write, server: OpenAIServer) -> None:
+    """With what the agent had done until then."""
+    full = fails(400, "This model's maximum context length is 8192 tokens.", "context_length_exceeded")
+    server.script(runs("touch /tmp/easy"), full)
+    ended = run(taskcal, write, server.url, "-G", "1", "--task", "easy")
+    assert ended.code == 0, ended.err
+    (row,) = rows(taskcal.folder)
+    assert (row["stop"], row["reward"]) == ("context-full", 1.0)
+
+
+def test_parallel_calls_share_the_sandbox(taskcal: CommandLine, write: Write, server: OpenAIServer) -> None:
+    """One after the other, in their order."""
+    server.script(
+        calls(("bash", {"command": "echo 1 >/tmp/x"}), ("bash", {"command": "mv /tmp/x /tmp/easy"})), says("ok")
+    )
+    run(taskcal, write, server.url, "-G", "1", "--task", "easy")
+    assert [row["reward"] for row in rows(taskcal.folder)] == [1.0]
+
+
+def used(sandbox: DockerSandbox, command: str, seconds: float = 30.0, user: str | None = "1000") -> Used:
+    """One call of the bash tool."""
+    return Bash(user, 2000).call(sandbox, {"command": command}, seconds)
+
+
+def test_the_shell_of_a_sandbox(scope: RunScope) -> None:
+    """Bash, with what the last call left; what it starts in the background goes on, and what is too slow is killed."""
+    with opened(scope, task()) as sandbox:
+        assert used(sandbox, "[[ a == a* ]] && id -u") == Used("1000", 0)
+        assert used(sandbox, "cd /tmp; export A='x y'; ls /nowhere") == Used(
+            "ls: cannot access '/nowhere': No such file or directory\n[exit status 2]", 2
+        )
+        assert used(sandbox, 'echo "$A $PWD"; cat') == Used("x y /tmp", 0)
+        assert used(sandbox, "sleep 300 & echo started") == Used("started", 0)
+        assert used(sandbox, "pidof sleep >/dev/null && echo running").content == "running"
+        assert used(sandbox, "echo before; sleep 300", 1.0) == Used(
+            "before\n\n[killed: still running after 1 s]\n[exit status 124]", 124
+        )
+        found = used(sandbox, "yes | head -c 50000000")
+        assert found.exit_code == 0
+        assert len(found.content) < 2100
+        assert "[… 49998000 bytes left out …]" in found.content
+        assert used(sandbox, "kill -9 $$") == Used("[exit status 137]", 137)
+        assert used(sandbox, 'echo "$A"') == Used("x y", 0)
+
+
+def test_a_command_that_needs_too_much_memory_is_told(scope: RunScope) -> None:
+    """The kernel kills it; the agent is on the host and can try another way."""
+    small = replace(PLAIN, limits=Limits(memory=64 * 1024**2))
+    with opened(scope, task(environment=small)) as sandbox:
+        assert used(sandbox, "head -c 300m /dev/zero | tail").content.endswith("[killed: out of memory]")
+        assert used(sandbox, "echo alive") == Used("alive", 0)
+
+
+def test_a_room_that_the_agent_has_filled_stops_nothing(scope: RunScope) -> None:
+    """Commands still run, without keeping folder and variables."""
+    with opened(scope, task()) as sandbox:
+        used(sandbox, "head -c 20m /dev/zero >/run/taskcal/full; rm -f /run/taskcal/shell")
+        assert used(sandbox, "echo still").content == "still"
