@@ -1,6 +1,6 @@
-"""The README is tested like code: what it says can be run, loads, exists, and is all there is.
+"""The README and docs/ are tested like code: what they say can be run, loads, exists, and is all there is.
 
-`python tests/test_docs.py --write` writes the README's command reference anew. The reference is rendered here, from the
+`python tests/test_docs.py --write` writes the command reference anew. The reference is rendered here, from the
 commands themselves, and not by typer: its layout differs from version to version, and with the terminal.
 """
 
@@ -38,26 +38,34 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 ROOT = Path(__file__).parent.parent
-README = ROOT / "README.md"
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+REFERENCE = ROOT / "docs" / "reference.md"
 BEGIN, END = "<!-- help:begin -->", "<!-- help:end -->"
 WIDTH = 100
 COLUMN = 36
 COMMANDS: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]  # typer's group has them, its base not
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PATHS = re.compile(r"(?:^|[ `(])((?:taskcal|tasksets|tests)/[\w./-]*\b/?|Makefile|LICENSE|[A-Z]+\.md)", re.MULTILINE)
+PATHS = re.compile(
+    r"(?:^|[ `(])((?:taskcal|tasksets|tests|docs)/[\w./-]*\b/?|Makefile|LICENSE|[A-Z]+\.md)", re.MULTILINE
+)
 HEAVY = {"scipy", "numpy", "docker", "pydantic", "jinja2"}
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of the README."""
+    """A fenced block of a page."""
 
     language: str
     text: str
 
 
+def pages() -> str:
+    """All that a person can read."""
+    return "\n".join(page.read_text() for page in PAGES)
+
+
 def blocks(*languages: str) -> list[Block]:
-    found = (Block(*match.groups()) for match in FENCE.finditer(README.read_text()))
+    found = (Block(*match.groups()) for match in FENCE.finditer(pages()))
     return [block for block in found if block.language in languages]
 
 
@@ -114,13 +122,13 @@ def reference() -> str:
 
 
 def with_reference(text: str) -> str:
-    """The README with its command reference written anew."""
+    """The page with its command reference written anew."""
     before, _, rest = text.partition(BEGIN)
     return before + reference() + rest.partition(END)[2]
 
 
 def calls() -> Iterator[list[str]]:
-    """Every call of taskcal in the README's shell blocks and CI steps, as its arguments."""
+    """Every call of taskcal in shell blocks and CI steps, as its arguments."""
     typed = (line for block in blocks("console") for line in block.text.splitlines() if line.startswith("$ "))
     lines = [line.removeprefix("$ ") for line in typed]
     lines += [line for block in blocks("sh") for line in block.text.splitlines()]
@@ -143,16 +151,16 @@ def run_taskcal(*arguments: str, options_of_python: Sequence[str] = ()) -> host.
 
 def test_reference_is_current() -> None:
     """The command reference is what the commands say today (`python tests/test_docs.py --write` writes it)."""
-    assert README.read_text() == with_reference(README.read_text())
+    assert REFERENCE.read_text() == with_reference(REFERENCE.read_text())
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_is_documented(name: str) -> None:
-    """No command and no option without help, and the README shows each command in use."""
+    """No command and no option without help, and a page shows each command in use."""
     command = COMMANDS[name]
     assert command.help
     assert [param.name for param in command.params if not param.help] == []
-    assert f"taskcal {name}" in README.read_text().partition(BEGIN)[0]
+    assert f"taskcal {name}" in pages().replace(reference(), "")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -166,8 +174,8 @@ def test_real_help_has_every_option(name: str) -> None:
 
 
 @pytest.mark.parametrize("block", yaml_blocks("taskset"), ids=name_of)
-def test_tasksets_in_the_readme_load(block: Block, tmp_path: Path) -> None:
-    """A taskset that the README shows can be copied: it loads, and not even a warning is left."""
+def test_tasksets_on_the_pages_load(block: Block, tmp_path: Path) -> None:
+    """A taskset that a page shows can be copied: it loads, and not even a warning is left."""
     path = tmp_path / "taskset.yaml"
     path.write_text(block.text)
     taskset = load([path])
@@ -176,24 +184,24 @@ def test_tasksets_in_the_readme_load(block: Block, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("block", yaml_blocks("agent"), ids=name_of)
-def test_agents_in_the_readme_load(block: Block, tmp_path: Path) -> None:
-    """An agent file that the README shows is a valid one."""
+def test_agents_on_the_pages_load(block: Block, tmp_path: Path) -> None:
+    """An agent file that a page shows is a valid one."""
     path = tmp_path / "agent.yaml"
     path.write_text(block.text)
     assert load_agent(path).name == yaml.safe_load(block.text)["agent"]
 
 
-def test_the_readme_has_a_taskset_and_agents() -> None:
+def test_the_pages_have_a_taskset_and_agents() -> None:
     """The two tests above have something to test, and excerpts from an example are in it word for word."""
-    assert len(yaml_blocks("taskset")) == 1
-    assert len(yaml_blocks("agent")) == 2
+    assert len(yaml_blocks("taskset")) >= 1
+    assert len(yaml_blocks("agent")) >= 2
     webshop = (ROOT / "tasksets" / "webshop.yaml").read_text()
     assert [block.text for block in yaml_blocks("services") if textwrap.indent(block.text, "    ") in webshop]
 
 
 @pytest.mark.parametrize("arguments", [*calls()], ids=" ".join)
 def test_command_lines_parse(arguments: list[str]) -> None:
-    """Every call of taskcal in the README is one that taskcal understands."""
+    """Every call of taskcal on a page is one that taskcal understands."""
     name, *rest = arguments
     if name.startswith("-"):
         assert name in {"--help", "--version"}
@@ -202,15 +210,32 @@ def test_command_lines_parse(arguments: list[str]) -> None:
 
 
 def test_paths_exist() -> None:
-    """Every file and folder of this repository that the README names is there."""
-    named = set(PATHS.findall(README.read_text())) - {"taskcal/calibration"}
+    """Every file and folder of this repository that a page names is there."""
+    named = set(PATHS.findall(pages())) - {"taskcal/calibration"}
     assert len(named) > 10
     assert sorted(path for path in named if not (ROOT / path).exists()) == []
 
 
+def test_links_between_pages_lead_somewhere() -> None:
+    """Every relative link names a page that is there, and its heading."""
+    broken = []
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text()):
+            name, _, anchor = target.partition("#")
+            other = (page.parent / name).resolve() if name else page
+            if not other.exists() or (anchor and anchor not in _anchors(other)):
+                broken.append((page.name, target))
+    assert broken == []
+
+
+def _anchors(page: Path) -> set[str]:
+    heads = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).strip().replace(" ", "-") for head in heads}
+
+
 def test_words_and_keys_are_all_explained() -> None:
-    """The README names every verdict, stop, boundary and exit code, and every key of calibration.json."""
-    text = README.read_text()
+    """The pages name every verdict, stop, boundary and exit code, and every key of calibration.json."""
+    text = pages()
     words = {word.value for kind in (Verdict, Stop, Boundary) for word in kind} - {"unknown"}
     assert sorted(word for word in words if word not in text) == []
     kinds: list[type[TaskcalError]] = [TaskcalError, *TaskcalError.__subclasses__()]
@@ -262,4 +287,4 @@ def test_known_errors_are_one_line(arguments: tuple[str, ...], said: str) -> Non
 if __name__ == "__main__":
     if sys.argv[1:] != ["--write"]:
         sys.exit(f"usage: {Path(__file__).name} --write")
-    README.write_text(with_reference(README.read_text()))
+    REFERENCE.write_text(with_reference(REFERENCE.read_text()))

@@ -63,7 +63,7 @@ PURE = {
 
 SCIPY = {"core/stats.py", "core/adaptive.py", "core/compare.py"}
 
-VISIBLE = {"pyproject.toml", "taskcal", "tasksets", "tests", "Makefile", "README.md", "LICENSE", "CHANGELOG.md"}
+VISIBLE = {"pyproject.toml", "taskcal", "tasksets", "tests", "docs", "Makefile", "README.md", "LICENSE", "CHANGELOG.md"}
 
 # The brackets keep this file from matching itself.
 FORBIDDEN = re.compile(
