@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FEWEST_TASKS = 10
 """With fewer tasks two failures of each say too little of the grader."""
 
-WINDOW, MOST_LOST = 30, 27
+WINDOW, MOST_LOST = 30, 0.9
 LEAST_FREE = 2 * 1024**3
 FULL_SECONDS = 60.0
 
@@ -66,11 +66,17 @@ class AllZero(_Loose):
 
 
 class NearlyAllLost(_Loose):
-    """Almost every attempt of late was lost: whatever broke is not mended by losing more."""
+    """Almost every attempt of late was lost: whatever broke is not mended by losing more.
 
-    def __init__(self) -> None:
-        """Looks at the last attempts, retries among them."""
-        self._lately: deque[Rollout] = deque(maxlen=WINDOW)
+    It looks at the last attempts, retries among them, and at more of them than run at once: an engine that is only
+    started again costs all of these.
+    """
+
+    def __init__(self, at_once: int = 1) -> None:
+        """`at_once` is the run's concurrency."""
+        window = max(WINDOW, 2 * at_once)
+        self._needed = math.ceil(MOST_LOST * window)
+        self._lately: deque[Rollout] = deque(maxlen=window)
 
     def note(self, rollout: Rollout) -> None:
         """Remember the last ones."""
@@ -79,10 +85,11 @@ class NearlyAllLost(_Loose):
     def reason(self, now: float) -> str | None:  # noqa: ARG002 - the protocol's
         """How many, and the last of their reasons."""
         lost = [row.outcome for row in self._lately if isinstance(row.outcome, Lost)]
-        if len(lost) < MOST_LOST:
+        if len(lost) < self._needed:
             return None
         return (
-            f"{len(lost)} of the last {WINDOW} attempts were lost, the last at {lost[-1].boundary}: {lost[-1].reason}"
+            f"{len(lost)} of the last {len(self._lately)} attempts were lost, "
+            f"the last at {lost[-1].boundary}: {lost[-1].reason}"
         )
 
 

@@ -8,9 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from taskcal.adaptive_schedule import AdaptiveSchedule, Limits
+from taskcal.agents.play import Noop
 from taskcal.brakes import AllZero, LowDisk, MostCost, MostRollouts, NearlyAllLost, TimeLimit
 from taskcal.cli.resume import remaining
 from taskcal.core.plan import plan
+from taskcal.core.rollout import Graded
 from taskcal.engines.local import LocalThreads
 from taskcal.host import free_bytes
 from taskcal.runner import Context, run_rollout
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from taskcal.cli.live_run import Run
     from taskcal.core.plan import PlannedRollout
-    from taskcal.core.rollout import Graded, GroupId, Rollout, RolloutId
+    from taskcal.core.rollout import GroupId, Rollout, RolloutId
     from taskcal.core.task import Group
     from taskcal.sandbox.images import PreparedImages
     from taskcal.schedule import Brake, Schedule
@@ -81,13 +83,17 @@ def _schedule(run: Run, groups: Sequence[Group], recorded: tuple[Rollout, ...]) 
 
 
 def _brakes(run: Run, recorded: tuple[Rollout, ...]) -> Iterator[Brake]:
-    """What was all zero before is no reason to stop again: whoever resumes has been told, and goes on."""
+    """What was all zero before is no reason to stop again: whoever resumes has been told, and goes on.
+
+    An agent that does nothing is meant to earn nothing.
+    """
     spending = run.request.spending
-    yield NearlyAllLost()
+    yield NearlyAllLost(run.request.concurrency)
     root = run.scope.engine.data_root
     if root is not None:
         yield LowDisk(partial(free_bytes, root))
-    if not recorded:
+    measured = any(isinstance(row.outcome, Graded) for row in recorded)
+    if not measured and not isinstance(run.request.agent, Noop):
         yield AllZero(len(run.request.groups))
     if spending.rollouts is not None:
         yield MostRollouts(spending.rollouts)
