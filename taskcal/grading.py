@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taskcal.blame import fault_inside
@@ -43,12 +43,13 @@ from taskcal.core.task import AnswerProbe, FileProbe, GraderSandbox, RunProbe, S
 from taskcal.errors import GraderLost, SandboxLost
 from taskcal.grading_driver import (
     ABSENT,
+    ANSWER_JOB,
     NOT_A_FILE,
+    SCRIPT_JOB,
     STOP_EVERYTHING,
-    FileJob,
-    Job,
+    Batch,
     Record,
-    ScriptJob,
+    batches,
     drive,
     output_bound,
     parse,
@@ -67,7 +68,6 @@ if TYPE_CHECKING:
 
 REGEX_SECONDS = 2.0
 REGEX_TEXT = 1024 * 1024
-SCORES_LIMIT = 1024 * 1024
 KILLED = 137
 SLACK_SECONDS = 120.0
 
@@ -81,21 +81,6 @@ class Judgement:
     log: str
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Checks that share one exec, in one container; `first` is set for the exec that stops the agent."""
-
-    service: str
-    names: tuple[str, ...]
-    jobs: tuple[Job, ...]
-    first: bool = False
-    alone: bool = False
-
-
-ANSWER_JOB = "\0answer"
-SCRIPT_JOB = "\0script"
-
-
 def grade(sandbox: GradableSandbox, group: Group, stop: Stop) -> Judgement:
     """Stop the agent, run every check, and combine. Raises GraderLost, or what the sandbox raises when it dies."""
     task = group.task
@@ -107,8 +92,11 @@ def grade(sandbox: GradableSandbox, group: Group, stop: Stop) -> Judgement:
     for batch in batches(grader, task.timeouts.grader):
         records.update(_run(sandbox, batch, before if batch.first else "", grader.env))
     answer = _answer(records[ANSWER_JOB])
-    scripted = _scripted(records[SCRIPT_JOB], grader) if grader.run else {}
-    judge = _Judge(records, answer, scripted)
+    try:
+        scripted = _scripted(records[SCRIPT_JOB], grader) if grader.run else {}
+    except GraderLost as lost:
+        scripted = dict.fromkeys((check.name for check in grader.checks), _blamed(sandbox, lost).value)
+    judge = _Judge(sandbox, records, answer, scripted)
     results = tuple(_result(check, judge.score(check), notes) for check in grader.checks)
     return Judgement(combine(results, stop, task.passing), answer, _log(results, records, notes))
 
@@ -121,33 +109,6 @@ def _deliver(sandbox: GradableSandbox, grader: Grader) -> tuple[str, ...]:
             sandbox.run(Script(STOP_EVERYTHING + way, SLACK_SECONDS, user=ROOT_USER, hidden=True))
             sandbox.put(grader.files)
     return ()
-
-
-def batches(grader: Grader, timeout: float) -> tuple[Batch, ...]:
-    """The execs of a grading: the sandbox's shared one first, then one for each service, then the checks alone."""
-    shared: list[tuple[str, Job]] = [(ANSWER_JOB, FileJob(ANSWER_FILE, links=False))]
-    if grader.run:
-        shared.append((SCRIPT_JOB, ScriptJob(grader.run, timeout, limit=SCORES_LIMIT)))
-    services: dict[str, list[tuple[str, Job]]] = {}
-    alone: list[tuple[str, Job]] = []
-    for check in grader.checks:
-        if isinstance(check.probe, FileProbe):
-            shared.append((check.name, FileJob(check.probe.path)))
-        elif isinstance(check.probe, RunProbe):
-            job = (check.name, ScriptJob(check.probe.script, check.probe.timeout or timeout))
-            if check.probe.service:
-                services.setdefault(check.probe.service, []).append(job)
-            else:
-                (alone if check.probe.alone else shared).append(job)
-    return (
-        _batch("", shared, first=True),
-        *(_batch(service, jobs) for service, jobs in services.items()),
-        *(replace(_batch("", [job]), alone=True) for job in alone),
-    )
-
-
-def _batch(service: str, jobs: Sequence[tuple[str, Job]], *, first: bool = False) -> Batch:
-    return Batch(service, tuple(name for name, _ in jobs), tuple(job for _, job in jobs), first)
 
 
 def _run(sandbox: GradableSandbox, batch: Batch, before: str, env: Mapping[str, str]) -> dict[str, Record]:
@@ -203,6 +164,7 @@ def _all_failed(batch: Batch, note: str) -> dict[str, Record]:
 
 @dataclass(frozen=True, slots=True)
 class _Judge:
+    sandbox: GradableSandbox
     records: Mapping[str, Record]
     answer: str | None
     scripted: Mapping[str, float]
@@ -210,7 +172,7 @@ class _Judge:
     def score(self, check: Check) -> Score:
         probe = check.probe
         if isinstance(probe, RunProbe):
-            return judge_run(probe, self.records[check.name])
+            return self._score_run(probe, self.records[check.name])
         if isinstance(probe, FileProbe):
             state = file_state(self.records[check.name])
             text = (state.content or b"").decode(errors="replace")
@@ -219,6 +181,22 @@ class _Judge:
             return judge_answer(probe, self.answer, _matches(probe.matches, self.answer or ""))
         value = self.scripted[check.name]
         return FULL if value >= 1.0 else Score(value, "the grader's script says so")
+
+    def _score_run(self, probe: RunProbe, record: Record) -> Score:
+        try:
+            return judge_run(probe, record)
+        except GraderLost as lost:
+            if probe.service:
+                raise
+            return _blamed(self.sandbox, lost)
+
+
+def _blamed(sandbox: GradableSandbox, lost: GraderLost) -> Score:
+    """A score of 0 where the agent is to blame that a script said nothing. Raises what was lost elsewhere."""
+    words = _fault(sandbox)
+    if words is None:
+        raise lost
+    return failed(words)
 
 
 def judge_run(probe: RunProbe, record: Record) -> Score:

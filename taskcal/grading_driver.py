@@ -13,10 +13,22 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from taskcal.core.task import FileProbe, RunProbe
+from taskcal.sandbox import ANSWER_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskcal.core.task import Grader
 
 OUTPUT_LIMIT = 8192
 FILE_LIMIT = 1024 * 1024
+SCORES_LIMIT = 1024 * 1024
+ANSWER_JOB = "\0answer"
+SCRIPT_JOB = "\0script"
 MARK = "taskcal-check"
 HEAD = re.compile(rb"%s( [0-9]{1,18}){6}" % MARK.encode())
 NOT_A_FILE = 3
@@ -88,14 +100,16 @@ foreign_link() {{
   return 1
 }}
 file() {{
-  @status=0; @n=0; @size=0
+  @status=0; @n=0; @size=0; @copy=$@room/copy
   if [ -L "$2" ] && [ "$3" = nolink ]; then @status={absent}
   elif foreign_link "$2"; then @status={not_a_file}
-  elif [ -f "$2" ]; then measure "$2" {file_limit}
+  elif [ -f "$2" ]; then
+    : >"$@copy"; [ ! -s "$2" ] || head -c {read_limit} "$2" >"$@copy"
+    measure "$@copy" {file_limit}
   elif [ -e "$2" ] || [ -L "$2" ]; then @status={not_a_file}
   else @status={absent}; fi
   printf '{mark} %s %s 0 %s %s 0\\n' "$1" "$@status" "$@size" "$@n"
-  [ "$@n" = 0 ] || head -c "$@n" "$2"
+  [ "$@n" = 0 ] || head -c "$@n" "$@copy"
   printf '\\n'
 }}
 """.replace("@", OWN)
@@ -114,6 +128,8 @@ class ScriptJob:
 class FileJob:
     """A regular file to read, up to 1 MiB, before any script runs; anything else at its path is never opened.
 
+    It is copied before it is measured, since what is still written to could have another length by the time it is sent.
+
     A link is followed only where root made it, and not at all where `links` is False: one of the agent's could name a
     file that only the grader may read.
     """
@@ -123,6 +139,17 @@ class FileJob:
 
 
 Job = ScriptJob | FileJob
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Checks that share one exec, in one container; `first` is set for the exec that stops the agent."""
+
+    service: str
+    names: tuple[str, ...]
+    jobs: tuple[Job, ...]
+    first: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +180,7 @@ def drive(jobs: tuple[Job, ...], nonce: str, before: str) -> str:
         mark=MARK,
         output_limit=OUTPUT_LIMIT,
         file_limit=FILE_LIMIT,
+        read_limit=FILE_LIMIT + 1,
         absent=ABSENT,
         not_a_file=NOT_A_FILE,
     )
@@ -193,3 +221,30 @@ def parse(output: bytes, count: int) -> tuple[Record, ...] | None:
         records[index] = Record(status, bool(late), size, rest[:out], rest[out : out + err])
         rest = rest[out + err + 1 :]
     return tuple(records[index] for index in range(count)) if set(records) == set(range(count)) else None
+
+
+def batches(grader: Grader, timeout: float) -> tuple[Batch, ...]:
+    """The execs of a grading: the sandbox's shared one first, then one for each service, then the checks alone."""
+    shared: list[tuple[str, Job]] = [(ANSWER_JOB, FileJob(ANSWER_FILE, links=False))]
+    if grader.run:
+        shared.append((SCRIPT_JOB, ScriptJob(grader.run, timeout, limit=SCORES_LIMIT)))
+    services: dict[str, list[tuple[str, Job]]] = {}
+    alone: list[tuple[str, Job]] = []
+    for check in grader.checks:
+        if isinstance(check.probe, FileProbe):
+            shared.append((check.name, FileJob(check.probe.path)))
+        elif isinstance(check.probe, RunProbe):
+            job = (check.name, ScriptJob(check.probe.script, check.probe.timeout or timeout))
+            if check.probe.service:
+                services.setdefault(check.probe.service, []).append(job)
+            else:
+                (alone if check.probe.alone else shared).append(job)
+    return (
+        _batch("", shared, first=True),
+        *(_batch(service, jobs) for service, jobs in services.items()),
+        *(replace(_batch("", [job]), alone=True) for job in alone),
+    )
+
+
+def _batch(service: str, jobs: Sequence[tuple[str, Job]], *, first: bool = False) -> Batch:
+    return Batch(service, tuple(name for name, _ in jobs), tuple(job for _, job in jobs), first)

@@ -8,7 +8,7 @@ import pytest
 
 from taskcal.blame import TRIAL, fault_inside
 from taskcal.core.rollout import Stop
-from taskcal.core.task import Artifact, Check, FileCopy, Grader, GraderSandbox, Group, RunProbe, ScriptedProbe
+from taskcal.core.task import Artifact, Check, FileCopy, Grader, GraderSandbox, Group, RunProbe, ScoreBy, ScriptedProbe
 from taskcal.errors import EngineLost, GraderLost, SandboxLost
 from taskcal.grading import grade
 from taskcal.grading_driver import ABSENT, STOP_EVERYTHING
@@ -78,6 +78,17 @@ def test_breaking_the_graders_script_is_no_way_out() -> None:
     one = group(grader(ScriptedProbe(), run="score all"))
     judgement = grade(Told([b""], found=Condition.OUT_OF_MEMORY), one, Stop.OUT_OF_MEMORY)
     assert (judgement.graded.reward, judgement.answer) == (0.0, None)
+
+
+def test_a_silent_script_is_the_agents_doing_where_no_check_can_run() -> None:
+    """A shell that agrees with everything says no number; where the shell works, the script is to blame."""
+    by_number = group(grader(RunProbe("a", score=ScoreBy.STDOUT)))
+    by_script = group(grader(ScriptedProbe(), run="score all"))
+    for one in (by_number, by_script):
+        silent = ANSWER + record(1)
+        assert grade(Told([silent, b""], untouched=[WORKS]), one, Stop.FINISHED).graded.reward == 0.0
+        with pytest.raises(GraderLost):
+            grade(Told([silent, WORKS], untouched=[WORKS]), one, Stop.FINISHED)
 
 
 def test_our_own_failures_stay_lost() -> None:

@@ -17,8 +17,18 @@ from taskcal.core.task import (
     ScriptedProbe,
 )
 from taskcal.errors import GraderLost, SandboxLost
-from taskcal.grading import ANSWER_JOB, SCRIPT_JOB, batches, file_state, grade, judge_run
-from taskcal.grading_driver import ABSENT, NOT_A_FILE, STOP_EVERYTHING, FileJob, Record, ScriptJob
+from taskcal.grading import file_state, grade, judge_run
+from taskcal.grading_driver import (
+    ABSENT,
+    ANSWER_JOB,
+    NOT_A_FILE,
+    SCRIPT_JOB,
+    STOP_EVERYTHING,
+    FileJob,
+    Record,
+    ScriptJob,
+    batches,
+)
 from taskcal.sandbox import ANSWER_FILE, Ending, ScriptResult
 from taskcal.sandbox.scripts import make_way
 from tests.fake_engine import record

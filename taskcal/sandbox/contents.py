@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-NO_SUCH_FILE = "could not find the file"
+NO_FILE = ("could not find the file", "no such file or directory", "not a directory", "too many links")
+"""What an engine says where a path leads nowhere; what is there is the agent's doing, however odd it is."""
 
 
 class Contents:
@@ -75,7 +76,7 @@ class Contents:
         with self._translated(what):
             answer = self._client._get(self._archive_url(container), **options)  # noqa: SLF001 - the SDK's own drops what bounds a read
         with contextlib.closing(answer), self._translated(what):
-            if answer.status_code == 404 and NO_SUCH_FILE in answer.text.lower():
+            if answer.status_code != 200 and any(words in answer.text.lower() for words in NO_FILE):
                 yield None
             else:
                 self._client._raise_for_status(answer)  # noqa: SLF001 - see above

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.docker
 
-WORK = replace(PLAIN, workdir="/work", setup="mkdir -m 777 /work; echo old >/work/old; ln -s /usr/bin/env /work/env")
+WORK = replace(PLAIN, workdir="/work", setup="chmod 777 /work; echo old >/work/old; ln -s /usr/bin/env /work/env")
 DB = Service(
     "db", ImageSource(image=IMAGE), command="mkdir /data; echo row >/data/rows; sleep 1000", ready="test -s /data/rows"
 )
@@ -105,7 +105,7 @@ def test_the_graders_files_win(scope: RunScope, tmp_path: Path) -> None:
 
 def test_a_detour_above_an_artifact_is_not_followed(scope: RunScope) -> None:
     """An agent cannot pass off what only root may read as its own result."""
-    environment = replace(PLAIN, setup="mkdir -m 777 /work; mkdir -m 700 /hidden; echo right >/hidden/r.txt")
+    environment = replace(PLAIN, setup="mkdir -m 777 /work && mkdir -m 700 /hidden; echo right >/hidden/r.txt")
     group = fresh(task(FileProbe("/work/out/r.txt", contains="right"), environment=environment), "/work/out/r.txt")
     with opened(scope, group) as sandbox:
         act(sandbox, "ln -s /hidden /work/out", user="nobody")
