@@ -77,8 +77,8 @@ def _value(kinds: Sequence[str], name: str, text: str) -> Any:
 
 def _kinds(parameters: Mapping[str, Any], name: str) -> tuple[str, ...]:
     schema = _properties(parameters).get(name)
-    kinds = schema.get("type", ()) if isinstance(schema, dict) else ()
-    return (kinds,) if isinstance(kinds, str) else tuple(kind for kind in kinds if isinstance(kind, str))
+    kinds = schema.get("type") if isinstance(schema, dict) else None
+    return tuple(kind for kind in (kinds if isinstance(kinds, list) else [kinds]) if isinstance(kind, str))
 
 
 def _properties(parameters: Mapping[str, Any]) -> Mapping[str, Any]:

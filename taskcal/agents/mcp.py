@@ -46,14 +46,14 @@ LONGEST_MESSAGE = 4 * 1024 * 1024
 MOST_TOOLS = 128
 FAILED = 1
 
-START = """mkdir -p @room && mkfifo @room/@name || exit 1
+START = """mkdir -p @room && rm -f @room/@name && mkfifo @room/@name || exit 1
 exec 3<>@room/@name
 echo "ready $$"
 ( :
 @run
 ) <&3 2>@room/@name.err 3>&-
 """
-WRITE = """cat >@room/@name <<'TASKCAL_MESSAGE'
+WRITE = """cat 1<>@room/@name <<'TASKCAL_MESSAGE'
 @line
 TASKCAL_MESSAGE"""
 STOP = "kill -9 -- -@pid @pid 2>/dev/null; exit 0"
@@ -97,7 +97,9 @@ def connected(sandbox: Sandbox, server: McpServer, user: str | None, bound: int)
         stack.callback(channel.stop)
         try:
             channel.start(portal)
-            session = stack.enter_context(portal.wrap_async_context_manager(_session(channel)))
+            opening = portal.wrap_async_context_manager(_session(channel))
+            session = opening.__enter__()
+            stack.callback(opening.__exit__, None, None, None)  # what is raised in here is no concern of the session's
             offered = portal.call(_listed, session)
         except (MCPError, TimeoutError, RuntimeError, ValueError, anyio.ClosedResourceError) as error:
             raise channel.failure(str(error)) from error
@@ -140,10 +142,11 @@ async def _called(
 
 
 async def _listed(session: ClientSession) -> list[protocol.Tool]:
-    """Every tool, page by page, as far as a bound."""
+    """Greet the server, and ask for every tool, page by page, as far as a bound."""
     found: list[protocol.Tool] = []
     cursor: str | None = None
     with anyio.fail_after(START_SECONDS):
+        await session.initialize()
         while len(found) < MOST_TOOLS:
             page = await session.list_tools(params=protocol.PaginatedRequestParams(cursor=cursor))
             found += page.tools
@@ -162,8 +165,6 @@ async def _session(channel: _Channel) -> AsyncIterator[ClientSession]:
         who = protocol.Implementation(name="taskcal", version=__version__)
         async with ClientSession(read, write, client_info=who) as session:
             channel.opened.set()
-            with anyio.fail_after(START_SECONDS):
-                await session.initialize()
             yield session
         tasks.cancel_scope.cancel()
 

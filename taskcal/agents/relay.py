@@ -65,7 +65,7 @@ read -r status <&3
 rm -rf "$d"
 exit "${{status:-{NOT_ANSWERED}}}"
 """
-LISTENER = f"""mkdir -p {ROOM}/bin {ROOM}/calls && mkfifo {BELL} || exit 1
+LISTENER = f"""mkdir -p {ROOM}/bin {ROOM}/calls && rm -f {BELL} && mkfifo {BELL} || exit 1
 @programs
 exec 3<>{BELL}
 echo "ready $$"
@@ -120,6 +120,7 @@ class Relay:
     _under_way: set[Future[None]] = field(default_factory=set)
     _thread: threading.Thread = field(init=False)
     _lost: LostError | None = None
+    _last_words: str = ""
 
     def __post_init__(self) -> None:
         self._ends = time.monotonic() + (self.attempt.wall or self.attempt.timeout)
@@ -138,8 +139,7 @@ class Relay:
             self.close()
             if self._lost is not None:
                 raise self._lost
-            said = self._heard.decode(errors="replace").strip()[-300:]
-            raise SetupLost(f"the task's tools could not be put on PATH: {said or 'no answer'}")
+            raise SetupLost(f"the task's tools could not be put on PATH: {self._last_words or 'no answer'}")
 
     def close(self) -> None:
         """Begin no further call, stop the listener, and wait for the calls under way; a slow one is killed.
@@ -163,7 +163,7 @@ class Relay:
         """Run the listener until it is stopped; where the sandbox breaks, the agent's own command says so."""
         try:
             script = Script(listener(self.tools), self.seconds_left, user=self.user)
-            self.sandbox.run(script, sink=self._hear)
+            self._last_words = self.sandbox.run(script, sink=self._hear).tail
         except LostError as error:
             self._lost = error
         self._ready.set()

@@ -12,6 +12,7 @@ import typer
 from taskcal.agents import Attempt
 from taskcal.agents.command import START, give_prompt
 from taskcal.agents.play import Noop, play
+from taskcal.agents.relay import tools_on_path
 from taskcal.cli.measure import connect, terminate_as_interrupt
 from taskcal.cli.options import choose_tasks
 from taskcal.core.plan import Bounds, Selection
@@ -31,6 +32,9 @@ from taskcal.taskset.load import load
 if TYPE_CHECKING:
     from taskcal.agents.play import Play
     from taskcal.core.rollout import CheckResult
+
+LONGEST_SHELL = 24 * 3600.0
+"""Seconds that a task's tools answer a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +119,19 @@ def _act(sandbox: DockerSandbox, group: Group, move: Play | None) -> None:
     if move is not None:
         play(sandbox, Attempt(group, 0, group.task.timeouts.agent, _echo), move)
     user = group.task.environment.user
-    variables = give_prompt(sandbox, group.variant.prompt, user)
-    script = Script(START, 60.0, user=user, env=variables)
-    sandbox.run(script)
+    attempt = Attempt(group, 0, group.task.timeouts.agent, _echo, wall=LONGEST_SHELL)
+    with tools_on_path(sandbox, attempt, user) as told:
+        _person(sandbox, group, {**give_prompt(sandbox, group.variant.prompt, user), **told}, by_hand=move is None)
+
+
+def _person(sandbox: DockerSandbox, group: Group, variables: dict[str, str], *, by_hand: bool) -> None:
+    script = Script(f'{START}printf %s "$PATH"', 60.0, user=group.task.environment.user, env=variables)
+    path = sandbox.run(script).stdout.decode()
     if sys.stdin.isatty():
         _echo(f"{group.variant.prompt}\n-- a shell as the agent gets it; leave it (exit) to grade --".encode())
-        with sandbox.terminal(variables) as line:
+        with sandbox.terminal(variables | ({"PATH": path} if path else {})) as line:
             join(line)
-    elif move is None:
+    elif by_hand:
         sandbox.run(replace(script, source=START + sys.stdin.read(), timeout=group.task.timeouts.agent), sink=_echo)
 
 

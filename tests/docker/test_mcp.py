@@ -1,0 +1,93 @@
+"""MCP servers in real containers: their tools offered as a task's own, and what is lost where they do not work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from taskcal.agents.tools import offered_tools
+from taskcal.core.tool import Tool
+from taskcal.errors import SetupLost
+from tests.docker.rooms import opened
+from tests.docker.shop import said, shop
+
+if TYPE_CHECKING:
+    from taskcal.sandbox.scope import RunScope
+
+pytestmark = pytest.mark.docker
+
+SERVER = r"""who='"serverInfo":{"name":"s","version":"1"}'
+while read -r line; do
+  id=$(printf %s "$line" | sed -n 's/.*"id":\([0-9]*\).*/\1/p')
+  case $line in
+    *'"method":"initialize"'*) result='{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},'$who'}' ;;
+    *'"method":"tools/list"'*) result='{"tools":[{"name":"count","description":"Count.","inputSchema":@schema}]}' ;;
+    *'"method":"tools/call"'*) n=$((n+1)); echo "$line" >>/tmp/called
+      [ $n -lt 3 ] || { echo 'no more' >&2; exit 1; }
+      result='{"content":[{"type":"text","text":"call '$n'"}],"isError":false}' ;;
+    *) continue ;;
+  esac
+  printf '{"jsonrpc":"2.0","id":%s,"result":%s}\n' "$id" "$result"
+done
+"""
+STEP = (
+    '{"type":"object","properties":{"step":{"$ref":"#/$defs/s"}},"required":["step"],"$defs":{"s":{"type":"integer"}}}'
+)
+
+
+def test_an_mcp_servers_tools_are_offered_the_same_way(scope: RunScope) -> None:
+    """One process for the whole rollout; arguments are checked before they are sent; its death is an answer."""
+    run = """
+        echo $TASKCAL_TOOLS
+        count --step 5; count --step 1.5; count --step 6; count --step 7; echo "exit $?"
+        grep -c . /tmp/called
+        """
+    found = said(scope, shop(server=SERVER.replace("@schema", STEP)), run).splitlines()
+    assert found[:2] == ["count", "call 1"]
+    assert found[2] == "count: step must be a whole number; try count --help"
+    assert found[3:] == ["call 2", "Connection closed", "exit 1", "3"]
+
+
+def test_a_model_calls_an_mcp_servers_tool(scope: RunScope) -> None:
+    """As any other function, and is told of wrong arguments."""
+    group = shop(server=SERVER.replace("@schema", STEP))
+    with opened(scope, group) as sandbox, offered_tools(sandbox, group.task, None, 1000) as (tool,):
+        assert (tool.name, tool.description) == ("count", "Count.")
+        assert tool.call(sandbox, {"step": "x"}, 20.0).content == "count was not called: step must be a whole number"
+        assert tool.call(sandbox, {"step": 5, "odd": "\ud800"}, 20.0).content == "call 1"
+
+
+@pytest.mark.parametrize(
+    ("server", "reason"),
+    [
+        ("echo 'no such shop' >&2; exit 3", "the MCP server counter does not work: .*no such shop"),
+        ("no-such-program", "the MCP server counter does not work: .*not found"),
+        ("echo nonsense; exit 0", "the MCP server counter does not work"),
+        (
+            SERVER.replace("@schema", '{"type":"object","properties":{"a":{"type":"x"}}}'),
+            "offers a tool that cannot be used, 'count': properties.a.type must be",
+        ),
+        (SERVER.replace('"name":"count"', '"name":"sh"'), "offers a tool that cannot be used, 'sh'"),
+    ],
+)
+def test_an_mcp_server_that_does_not_work_is_lost_at_setup(scope: RunScope, server: str, reason: str) -> None:
+    """With its own last words; no rollout is graded without the tools that its task promises."""
+    group = shop(server=server.replace("@schema", STEP))
+    with (
+        opened(scope, group) as sandbox,
+        pytest.raises(SetupLost, match=reason),
+        offered_tools(sandbox, group.task, None, 1000),
+    ):
+        pass
+
+
+def test_one_name_for_two_tools_is_lost_at_setup(scope: RunScope) -> None:
+    """A task's own tool and a server's would hide each other."""
+    group = shop(Tool("count", run="true"), server=SERVER.replace("@schema", STEP))
+    with (
+        opened(scope, group) as sandbox,
+        pytest.raises(SetupLost, match="two tools of this task have the name count"),
+        offered_tools(sandbox, group.task, None, 1000),
+    ):
+        pass
