@@ -12,7 +12,6 @@ from taskcal.errors import UsageError
 if TYPE_CHECKING:
     from taskcal.core.book import Design
 
-SMALLEST_CAP = 4
 STOPS = {"sure": Rule.POSTERIOR, "value": Rule.VALUE}
 
 

@@ -10,23 +10,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taskcal.core.book import Design
 from taskcal.core.rollout import Graded, RolloutId
 from taskcal.core.run import IMPORTED
+from taskcal.core.verdict import Band
 from taskcal.errors import UsageError
 from taskcal.store import find
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
     from taskcal.cli.configuration import Configuration
     from taskcal.cli.options import RunOptions
+    from taskcal.core.book import Design
     from taskcal.core.plan import Plan
     from taskcal.core.question import Question
     from taskcal.core.rollout import GroupId, Rollout
     from taskcal.core.run import RunRecord
 
 UNLIMITED = math.inf
+PRIOR = "the earlier calibration (--prior)"
+ONCE = ("--resume", "--prior")
+"""Options with a value that a run has on record, or that are given anew to go on with it."""
 
 
 def continued(given: RunOptions, configured: Configuration) -> RunOptions:
@@ -40,6 +44,9 @@ def continued(given: RunOptions, configured: Configuration) -> RunOptions:
     asked = folder.record()
     if asked.engine == IMPORTED:
         raise UsageError(f"run {asked.id} was imported and cannot be resumed; import its rows again with the new ones")
+    if given.design.prior and find(given.design.prior, root).record().id != asked.prior_run:
+        began = f"with --prior {asked.prior_run}" if asked.prior_run else "without an earlier calibration"
+        raise UsageError(f"run {asked.id} began {began}; leave --prior out, or start a new run")
     return replace(
         given,
         resume=str(folder.path),
@@ -69,7 +76,7 @@ def refuse_differences(before: RunRecord, now: RunRecord, *, extend: bool) -> No
         if old != new
     ]
     different += _sizes_that_differ(before.question, now.question, extend=extend)
-    different += ["the design"] if _rest(before.question) != _rest(now.question) else []
+    different += _designs_that_differ(before.question, now.question)
     if different:
         raise UsageError(
             f"run {before.id} cannot be resumed: {' and '.join(different)} changed; start a new run instead"
@@ -93,11 +100,24 @@ def _size(value: float) -> str:
     return "no limit" if value == UNLIMITED else str(value)
 
 
-def _rest(question: Question) -> tuple[object, ...]:
-    """What must stay as it was; fixed groups may be judged against another band at any time."""
-    design = replace(question.design, cap=None, budget=None)
-    design = design if question.adaptive else Design(rule=design.rule)
-    return design, question.metric if question.adaptive else None, dict(question.earlier)
+def _designs_that_differ(before: Question, now: Question) -> list[str]:
+    """What must stay as it was; fixed groups may be judged against another band, or otherwise, at any time."""
+    if before.design.rule is not now.design.rule:
+        return ["when a task has had enough (--adaptive, --certify, --stop, or a --budget without them)"]
+    if not before.adaptive:
+        return [] if before.earlier == now.earlier else [PRIOR]
+    parts: list[tuple[str, object, object]] = [
+        ("--band", before.band, now.band),
+        ("--error-rate", before.error_rate, now.error_rate),
+        (PRIOR, before.earlier, now.earlier),
+        ("the design", _rest(before.design), _rest(now.design)),
+    ]
+    return [name for name, old, new in parts if old != new]
+
+
+def _rest(design: Design) -> Design:
+    """What has no option, so that only another version of taskcal can ask it differently."""
+    return replace(design, cap=None, budget=None, band=Band(), error_rate=0.5)
 
 
 def remaining(plan: Plan, recorded: Iterable[Rollout]) -> Plan:
@@ -121,8 +141,14 @@ def next_id(group: GroupId, recorded: Iterable[Rollout]) -> RolloutId:
 
 def command_to_resume(run: str) -> str:
     """What a person types to go on with this run, with the options of the call that was interrupted."""
-    words = sys.argv[1:]
-    if "--resume" in words:
-        place = words.index("--resume")
-        del words[place : place + 2]
-    return f"taskcal {shlex.join([*words, '--resume', run])}"
+    return f"taskcal {shlex.join([*_without(ONCE, sys.argv[1:]), '--resume', run])}"
+
+
+def _without(options: Collection[str], words: Sequence[str]) -> list[str]:
+    """A command line without these options and their values."""
+    follows = [False, *(word in options for word in words)]
+    return [
+        word
+        for word, is_value in zip(words, follows, strict=False)
+        if not is_value and word.partition("=")[0] not in options
+    ]

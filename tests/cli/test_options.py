@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 
 from taskcal.cli import options
 from taskcal.cli.configuration import Configuration
-from taskcal.cli.options import Request, RunOptions, default_concurrency, images_of, resolve
+from taskcal.cli.options import default_concurrency, images_of
 from taskcal.cli.parse import band, pairs
 from taskcal.core.gate import FailOn, Gate
 from taskcal.core.plan import Bounds, Selection
@@ -32,41 +31,8 @@ from taskcal.core.task import (
 )
 from taskcal.core.verdict import Band
 from taskcal.errors import InputError, UsageError
+from tests.cli.options_case import TASKSET, request
 
-TASKSET = """\
-taskset: shop
-version: 1
-environments:
-  box: {image: "debian:bookworm-slim", memory: 64m}
-defaults:
-  environment: box
-  grader: {checks: [{name: a, file: /a, exists: true}, {name: b, file: /b, exists: true}]}
-  solutions: [{name: s, run: touch /a /b}]
-tasks:
-  - {id: ship, prompt: "Ship {{ n }}.", tags: [sql], variants: {n: [1, 2]}}
-  - {id: refund, prompt: Refund.}
-"""
-NOTHING = RunOptions(
-    files=("shop.yaml",),
-    agent="oracle",
-    overrides=(),
-    selection=Selection(),
-    params=(),
-    group_size=None,
-    concurrency=None,
-    retries=None,
-    seed=None,
-    band=None,
-    fail_on=None,
-    max_lost=None,
-    allow_network="bridge",
-    max_memory=None,
-    max_cpus=None,
-    keep_failed=False,
-    as_json=False,
-    quiet=False,
-    out=None,
-)
 CONFIGURED = Configuration(
     group_size=4, concurrency=3, retries=1, fail_on="flagged", max_lost=0.5, band="0.1,0.9", runs="results"
 )
@@ -78,11 +44,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "shop.yaml").write_text(TASKSET)
     return tmp_path
-
-
-def request(configured: Configuration | None = None, **given: Any) -> Request:
-    """What is asked with these options typed."""
-    return resolve(replace(NOTHING, **given), configured or Configuration())
 
 
 def test_defaults_where_nothing_is_said() -> None:

@@ -16,7 +16,7 @@ from taskcal.core.plan import Bounds, refusal
 from taskcal.core.task import Network, NetworkMode
 from taskcal.errors import UsageError
 from taskcal.taskset.load import load
-from tests.cli.test_options import NOTHING, TASKSET
+from tests.cli.options_case import NOTHING, TASKSET
 
 if TYPE_CHECKING:
     from pathlib import Path
