@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from taskcal.cli.interrupts import Interrupts
     from taskcal.cli.options import Request
     from taskcal.cli.progress import Progress
     from taskcal.core.run import RunRecord
@@ -23,6 +24,7 @@ class Run:
     folder: RunFolder
     record: RunRecord
     progress: Progress
+    interrupts: Interrupts
     cancelled: threading.Event = field(default_factory=threading.Event)
     kept: list[str] = field(default_factory=list)
     stopped: str = ""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
 import secrets
-import signal
 import sys
 import time
 from dataclasses import replace
@@ -18,13 +16,14 @@ import typer
 
 from taskcal import __version__
 from taskcal.cli.digests import agent_digest, taskset_digest
+from taskcal.cli.interrupts import Interrupts
 from taskcal.cli.live_run import Run
 from taskcal.cli.preparing import PREPARERS, prepare_images
 from taskcal.cli.progress import make_progress
 from taskcal.cli.publish import publish
 from taskcal.cli.resume import command_to_resume, refuse_differences
 from taskcal.cli.rolling import roll_out
-from taskcal.core.gate import Exit, exit_code
+from taskcal.core.gate import exit_code
 from taskcal.core.rows import group_record
 from taskcal.core.run import RunRecord
 from taskcal.errors import LostError
@@ -40,19 +39,23 @@ if TYPE_CHECKING:
     from taskcal.cli.options import Request
     from taskcal.engines.local import LocalThreads
 
-END_SECONDS = 5.0
+END_SECONDS, PAUSE_SECONDS = 4.0, 0.2
 
 
 def measure(request: Request) -> int:
     """Carry out a request and give the exit code. Raises TaskcalError where nothing could be started."""
-    engine = connect(request.concurrency)
-    folder, record = open_folder(request, make_record(request, engine))
-    progress = make_progress(quiet=request.quiet, as_json=request.as_json, stream=sys.stderr)
-    run = Run(request, RunScope(engine, record.id), folder, record, progress)
-    begun = time.monotonic()
+    with Interrupts() as interrupts:
+        engine = connect(request.concurrency)
+        folder, record = open_folder(request, make_record(request, engine))
+        progress = make_progress(quiet=request.quiet, as_json=request.as_json, stream=sys.stderr)
+        return _measure(Run(request, RunScope(engine, record.id), folder, record, progress, interrupts))
+
+
+def _measure(run: Run) -> int:
+    """Carry out a run whose folder is open, report it, and close everything."""
+    request, folder, begun = run.request, run.folder, time.monotonic()
     try:
-        with terminate_as_interrupt():
-            interrupted = _carry_out(run)
+        interrupted = _carry_out(run)
         final = replace(
             run.record,
             seconds=round((run.record.seconds or 0.0) + time.monotonic() - begun, 3),
@@ -66,7 +69,7 @@ def measure(request: Request) -> int:
         return int(exit_code(calibrations, request.gate, interrupted=interrupted, group_size=owed))
     finally:
         folder.close()
-        engine.close()
+        run.scope.engine.close()
 
 
 def open_folder(request: Request, record: RunRecord) -> tuple[RunFolder, RunRecord]:
@@ -121,19 +124,9 @@ def _notes(agent: Agent) -> Iterator[str]:
         yield f"the agent's file gives every sandbox network: {agent.network.mode.value}, whatever the task says"
 
 
-@contextlib.contextmanager
-def terminate_as_interrupt() -> Iterator[None]:
-    """SIGTERM, and a terminal that is closed, end a run like Ctrl-C."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def terminate_as_interrupt() -> Interrupts:
+    """SIGTERM, and a terminal that is closed, are like Ctrl-C; a second one does not wait."""
+    return Interrupts()
 
 
 def _carry_out(run: Run) -> bool:
@@ -143,30 +136,30 @@ def _carry_out(run: Run) -> bool:
         with run.progress:
             run.stopped = roll_out(run, prepare_images(run, pools), pools) or ""
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, _leave_at_once)
-        run.cancelled.set()
         return True
     finally:
         run.cancelled.set()
-        _clean_up(run)
-        for threads in pools:
-            threads.close(END_SECONDS)
-        _clean_up(run)
+        _end(run, pools)
     return False
 
 
-def _leave_at_once(*_: object) -> None:
-    """The second Ctrl-C does not wait for containers to go; every result is on disk already."""
-    os.write(2, b"\nstopped at once; the next taskcal command, or `taskcal clean`, removes what is left\n")
-    os._exit(Exit.INTERRUPTED)
+def _end(run: Run, pools: list[LocalThreads[Any, Any]]) -> None:
+    """Remove what the run has on the engine until its threads have ended: one of them may just make a container."""
+    deadline = time.monotonic() + END_SECONDS
+    while _clean_up(run) is None and not all(threads.close(PAUSE_SECONDS) for threads in pools):
+        if time.monotonic() > deadline:
+            break
+    error = _clean_up(run)
+    if error is not None:  # an engine that does not answer must not hide the results
+        typer.echo(f"not everything could be removed ({error}); `taskcal clean` does it later", err=True)
 
 
-def _clean_up(run: Run) -> None:
-    """Remove what the run has on the engine; an engine that does not answer must not hide the results."""
+def _clean_up(run: Run) -> LostError | None:
     try:
         run.scope.close()
     except LostError as error:
-        typer.echo(f"not everything could be removed ({error}); `taskcal clean` does it later", err=True)
+        return error
+    return None
 
 
 def _say_how_to_go_on(run: Run, *, interrupted: bool) -> None:

@@ -41,7 +41,8 @@ def prepare_images(run: Run, pools: list[LocalThreads[Any, Any]]) -> dict[GroupI
     recorded = tuple(run.folder.rollouts())
     for group, result in _all(threads, _unfinished(run, recorded)):
         if isinstance(result, Lost):
-            run.folder.append(Rollout(next_id(group.id, recorded), result, started_at=run.record.started_at))
+            with run.interrupts.held():
+                run.folder.append(Rollout(next_id(group.id, recorded), result, started_at=run.record.started_at))
             unmeasurable.setdefault(result, []).append(str(group.id))
         else:
             made[group.id] = result

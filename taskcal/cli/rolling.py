@@ -39,7 +39,8 @@ def roll_out(run: Run, images: dict[GroupId, PreparedImages], pools: list[LocalT
         return run_rollout(planned, context, queued)
 
     def record(rollout: Rollout) -> None:
-        run.folder.append(rollout)
+        with run.interrupts.held():
+            run.folder.append(rollout)
         run.progress.finished(rollout)
 
     threads: LocalThreads[PlannedRollout, Rollout] = LocalThreads(work, run.request.concurrency)
@@ -50,7 +51,12 @@ def roll_out(run: Run, images: dict[GroupId, PreparedImages], pools: list[LocalT
         run.progress.finished(rollout)
     schedule = _schedule(run, groups, recorded)
     brakes = tuple(_brakes(run, recorded))
-    return run_schedule(schedule, threads, record, run.scope.engine.answers, brakes)
+    try:
+        return run_schedule(schedule, threads, record, run.scope.engine.answers, brakes)
+    except KeyboardInterrupt:
+        while (finished := threads.next(0.0)) is not None:
+            record(finished)
+        raise
 
 
 def _context(run: Run, images: dict[GroupId, PreparedImages]) -> Context:

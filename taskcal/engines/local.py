@@ -60,13 +60,14 @@ class LocalThreads(Generic[Job, Result]):
             raise result.error
         return result
 
-    def close(self, timeout: float) -> None:
-        """Let idle threads end, and wait up to `timeout` seconds for those that are in a job."""
+    def close(self, timeout: float) -> bool:
+        """Let idle threads end, wait up to `timeout` seconds for those in a job, and say whether all have ended."""
         deadline = time.monotonic() + timeout
         for _ in self._threads:
             self._jobs.put(None)
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
 
     def _loop(self) -> None:
         while (item := self._jobs.get()) is not None:
