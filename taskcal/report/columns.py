@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -23,15 +23,16 @@ LEAST_NAME = 12
 FIRST_RANKS = 2
 GAP = 2
 UNBOUNDED = 10**6
-COUNTS, NOTE = 12, 15
-"""Cells of counts and of a note: as wide as one with a single thing beside it; where there are more they are folded."""
+COUNTS, NOTE, WORD = 12, 15, 9
+"""Cells of counts and of a note: as wide as one with a single thing beside it; and the longest word of a note."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column of the table. Where room is short, those of the highest rank go first.
 
-    One that may be `widest` folds its cells to that; one that is `rare` is left out where none of them says anything.
+    Cells are folded where they are wider than `widest`, and down to `least` before the column is dropped. One that is
+    `rare` is left out where none of its cells says anything.
     """
 
     title: str
@@ -39,6 +40,7 @@ class Column:
     rank: int
     right: bool = True
     widest: int = UNBOUNDED
+    least: int = UNBOUNDED
     rare: bool = False
 
 
@@ -54,7 +56,7 @@ def columns_for(question: Question) -> tuple[Column, ...]:
         Column("signal", lambda c: figures.percent(c.signal), 4),
         Column("verdict", figures.verdict, 0, right=False),
         Column("sure", figures.sure, 7),
-        Column("note", lambda c: full_note(c, question), 3, right=False, widest=NOTE, rare=True),
+        Column("note", lambda c: full_note(c, question), 3, right=False, widest=NOTE, least=WORD, rare=True),
         Column("time", lambda c: figures.duration(c.seconds), 8),
         Column("cost", lambda c: figures.money(c.cost_usd), 9, rare=True),
         Column("lowest check", lowest, 10, right=False),
@@ -62,20 +64,21 @@ def columns_for(question: Question) -> tuple[Column, ...]:
 
 
 def fitting(rows: Sequence[Calibration], names: Sequence[str], width: int, question: Question) -> list[Column]:
-    """Those that say something (no cost where no agent reports one) and fit, by rank.
+    """Those that say something (no cost where no agent reports one) and fit, by rank; `widest` is what each is given.
 
     The names keep a quarter of the width if they need it; before the first columns are dropped, names are folded.
     """
     telling = [column for column in columns_for(question) if not column.rare or _says_something(column, rows)]
-    name = min(max(map(cell_len, names), default=0), max(LEAST_NAME, width // 4))
-    room, kept = width - GAP - name, []
+    name = max(LEAST_NAME, min(max(map(cell_len, names), default=0), width // 4))
+    room, given = width - GAP - name, {}
     for column in sorted(telling, key=lambda column: column.rank):
-        longest = max(cell_len(text) for text in (column.title, *map(column.cell, rows)))
-        room -= GAP + min(longest, column.widest)
-        if room + (name - LEAST_NAME if column.rank <= FIRST_RANKS else 0) < 0:
+        needed = min(column.widest, max(cell_len(text) for text in (column.title, *map(column.cell, rows))))
+        spare = room - GAP + (name - LEAST_NAME if column.rank <= FIRST_RANKS else 0)
+        if spare < min(needed, column.least):
             break
-        kept.append(column)
-    return [column for column in telling if column in kept]
+        given[column.title] = min(needed, spare)
+        room -= GAP + given[column.title]
+    return [replace(column, widest=given[column.title]) for column in telling if column.title in given]
 
 
 def _says_something(column: Column, rows: Sequence[Calibration]) -> bool:

@@ -228,5 +228,5 @@ def _outside(kept: Sequence[Calibration], summary: Summary) -> str:
     if outside is None or summary.selected_rate is None:
         return ""
     rate = figures.percent(summary.selected_rate)
-    number = f"about {outside:.1f}" if outside >= 0.05 else "none"
-    return f" By the posteriors {number} of them lie outside the band, and their mean success rate is {rate}."
+    lying = f"about {outside:.1f} of them lie" if outside >= 0.05 else "none of them lies"
+    return f" By the posteriors {lying} outside the band, and their mean success rate is {rate}."

@@ -24,7 +24,7 @@ from taskcal.report.sentences import SENTENCE, about_all, ending, headline, whol
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from rich.console import Console, ConsoleOptions, JustifyMethod, RenderableType, RenderResult
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
     from taskcal.core.calibrate import Calibration
     from taskcal.core.question import Question
@@ -119,9 +119,7 @@ def _table(tasks: Sequence[Sequence[Calibration]], width: int, question: Questio
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, header_style="dim")
     table.add_column("task", overflow="fold", min_width=LEAST_NAME)
     for column in columns:
-        folds = column.widest < UNBOUNDED
-        justify: JustifyMethod = "right" if column.right else "left"
-        table.add_column(column.title, justify=justify, no_wrap=not folds, max_width=column.widest if folds else None)
+        table.add_column(column.title, justify="right" if column.right else "left", width=column.widest)
     left = iter(names)
     for rows in tasks:
         if len(rows) > 1:

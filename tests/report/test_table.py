@@ -10,8 +10,21 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from taskcal.core.question import Metric
+from taskcal.core.rollout import Stop
 from taskcal.report.table import DETAILS, ROWS, final_lines, final_table
-from tests.report.sample_run import CHECKS, calibration, graded, lost, record, run_record, shop
+from tests.report.sample_run import (
+    CHECKS,
+    QUESTION,
+    calibration,
+    copied,
+    counted,
+    graded,
+    lost,
+    record,
+    run_record,
+    shop,
+)
 
 if TYPE_CHECKING:
     from taskcal.core.calibrate import Calibration
@@ -59,7 +72,7 @@ The average success rate is 25 %, within the band of 5 to 75 %; of 100 groups of
 teach nothing.
 24 rollouts attempted, 16 graded, 8 lost and counted in no rate or reward (sandbox 8).
 Keeping the one in-band variant: of 100 groups of 8, about 4 would teach nothing instead of 44; 8.3
-rollouts per useful group instead of 14.3. By the posteriors none of them lie outside the band, and
+rollouts per useful group instead of 14.3. By the posteriors none of them lies outside the band, and
 their mean success rate is 50 %.
 Prior: the default one, as fewer than 20 were measured.
 Claims about the true success rate p of a variant: in-band, likely (1): 0.05 <= p <= 0.75, at most 5
@@ -104,7 +117,7 @@ def test_a_lost_rollout_is_never_a_zero() -> None:
     """A task whose rollouts were all lost shows dashes, and how many were lost; no rate or reward of 0."""
     rows = [calibration(record("gone"), [lost()] * 8)]
     line = next(line for line in rendered(rows).splitlines() if line.startswith(" gone"))
-    assert line.split() == ["gone", "0", "+8", "lost", *[DASH] * 4, "unmeasured", *[DASH] * 3]
+    assert line.split() == ["gone", "0", "+8", "lost", *[DASH] * 4, "unmeasured", *[DASH] * 2]
     assert "Nothing was measured" in rendered(rows)
     assert "8 rollouts attempted, 0 graded, 8 lost and counted in no rate or reward (sandbox 8)" in rendered(rows)
 
@@ -164,6 +177,39 @@ def test_thousands_of_tasks_stay_readable() -> None:
 
 def _named(like: Calibration, name: str) -> Calibration:
     return replace(like, group=record(name, checks=CHECKS))
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 200])
+def test_a_row_says_what_there_is_to_it(width: int) -> None:
+    """Beside the verdict, on every usual width: a more probable class, a partial signal, limits, losses, copies."""
+    half, none, late = graded(1, 0), graded(0, 0), graded(0, 0, stop=Stop.TIMEOUT)
+    rows = [
+        counted(1, 15, task="torn"),
+        calibration(record("partial"), [half] * 6 + [none] * 2),
+        calibration(record("slow"), [late] * 5 + [graded(1, 1)] * 3),
+        calibration(record("shaken"), [none] * 8 + [lost()]),
+        _named(copied([graded(1, 1)] * 8, 4), "copied"),
+    ]
+    text = rendered(rows, width)
+    for words in ("rather", "partial signal", "limits", "losses", "identical"):
+        assert f"  {words}" in text.partition("success rate: passed")[0]
+    assert "torn  in-band, leaning (44 %)\n  why   1 of 16 lies in the band, but too-hard" in text
+    assert "partial  too-hard, leaning, partial signal 0.87 (86 %)" in text
+
+
+def test_a_table_without_notes_has_no_column_for_them() -> None:
+    """Where every row is what it looks like, the width is left to others."""
+    assert "note" not in rendered([counted(2, 6)], 200)
+    assert "note" in rendered([counted(1, 15)], 200)
+
+
+def test_mean_rewards_come_first_where_the_band_is_about_them() -> None:
+    """On a narrow terminal the column that the verdict is about stays."""
+    question = replace(QUESTION, metric=Metric.REWARD)
+    row = calibration(record("a"), [graded(1, 0)] * 6 + [graded(0, 0)] * 2, question=question)
+    head = rendered([row], 60, run_record(question=question)).partition(" task")[2].splitlines()[0]
+    assert {"reward", "verdict"} <= set(head.split())
+    assert "success" not in head
 
 
 def test_plain_lines_say_the_same() -> None:

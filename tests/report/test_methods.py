@@ -1,0 +1,141 @@
+"""The paragraph for a paper, and the command that measures the same again."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from taskcal.cli.main import app
+from taskcal.core.book import Design, Rule
+from taskcal.core.calibrate import calibrate
+from taskcal.core.prior import Counts
+from taskcal.core.question import Metric, Question, fixed
+from taskcal.core.verdict import Band
+from taskcal.report.again import command
+from taskcal.report.markdown import render_markdown
+from taskcal.report.methods import methods
+from tests.report.sample_run import (
+    QUESTION,
+    adaptive,
+    calibration,
+    counted,
+    graded,
+    lost,
+    record,
+    rollouts,
+    run_record,
+    shop,
+)
+
+COMMANDS: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]  # typer's group has them, its base not
+
+
+def test_what_a_reader_of_a_paper_needs() -> None:
+    """Tasks, agent, tool, seed, group size, passing, band, strengths, prior, intervals, what was lost, retries."""
+    text = methods(run_record(), shop())
+    for words in (
+        "We calibrated 10 variants of 9 tasks of the taskset shop-orders (SHA-256 aaaaaaaaaaaa) ",
+        "for the agent simulated, using taskcal 0.1.0 and seed 7.",
+        "Each had 8 to 31 rollouts in a fresh container each; one passed if its reward was at least 1.",
+        "lies below, within or above 5 to 75 %",
+        "certified where a test by betting, valid under any prior and at any stopping time, shows p < 0.10",
+        "0.02 < p < 0.80 or p > 0.70 at an error of 5 %",
+        "the prior 0.25 Beta(1, 100) + 0.60 Beta(1, 1) + 0.15 Beta(50, 1) is at least 95 %",
+        "Wilson's 95 % score intervals",
+        "clustered by task",
+        "10 of 103 rollouts, lost to infrastructure after up to 2 further attempts, are in no rate",
+        "selected tasks are posterior expectations",
+    ):
+        assert words in text
+
+
+@pytest.mark.parametrize("question", [QUESTION, adaptive(), replace(QUESTION, metric=Metric.REWARD)])
+def test_it_is_a_paragraph_of_five_sentences(question: Question) -> None:
+    """One line that can be pasted, whatever was measured; also where nothing was."""
+    for rows in ([counted(4, 4, question)], []):
+        text = methods(run_record(question=question), rows)
+        assert "\n" not in text
+        assert len(re.findall(r"\.(?: [A-Z]|$)", text)) == 5
+        assert "None" not in text
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        (adaptive(), "until a class had a posterior probability of at least 95 %, judged in the order of launches"),
+        (adaptive(Rule.CERTIFY), "until its class was certified, judged in the order of launches, at most 128 of each"),
+        (adaptive(Rule.VALUE), "until another was worth less than 0.001 wrong verdicts"),
+        (adaptive(Rule.NEVER, budget=400), "A budget of 400 rollouts was spent where they were worth most"),
+    ],
+)
+def test_the_adaptive_rule_is_said(question: Question, words: str) -> None:
+    """How long each task went on, in which order it was judged, and that rates are posterior means."""
+    text = methods(run_record(question=question), [counted(0, 19, question)])
+    assert words in text
+    assert "19 in all" in text
+    assert "posterior means with equal-tailed 95 % intervals" in text
+    assert "Wilson" not in text
+
+
+def test_the_prior_is_said() -> None:
+    """Learned from the taskset, or from an earlier run: a reader must know."""
+    groups = [record(f"t{number}") for number in range(20)]
+    learned = calibrate(groups, [row for group in groups for row in rollouts(group, [graded(1, 1)] * 8)], QUESTION)
+    assert "a prior learned from all tasks (penalised nonparametric maximum likelihood)" in methods(
+        run_record(), learned
+    )
+    warmed = replace(QUESTION, earlier={record("a-task").id: Counts(4, 8)})
+    run = replace(run_record(question=warmed), prior_run="run-1")
+    assert "a prior from run run-1, allowing a drift of 0.5 logits" in methods(run, [counted(4, 4, warmed)])
+
+
+def test_mean_rewards_are_never_likely() -> None:
+    """Where the band is about rewards there is no posterior, and the paragraph mentions none for the verdict."""
+    question = replace(QUESTION, metric=Metric.REWARD)
+    text = methods(run_record(question=question), [calibration(record("a"), [lost()])])
+    assert "as its mean reward lies below, within or above 0.05 to 0.75" in text
+    assert "mean reward < 0.10, 0.02 < mean reward < 0.80 or mean reward > 0.70" in text
+    assert "likely where" not in text
+
+
+def test_strangers_add_nothing_to_it() -> None:
+    """A taskset's name is text in it, on the terminal as on the page."""
+    run = run_record(taskset="\x1b[31m<img src=x>`[l](http://e.example)\n# x" + "y" * 5000)
+    text = methods(run, shop())
+    assert text.isprintable()
+    assert text.endswith("posterior expectations.")
+    assert "<img" not in render_markdown(run, shop())
+
+
+@pytest.mark.parametrize(
+    ("question", "options"),
+    [
+        (QUESTION, ""),
+        (fixed(8, Band(0.1, 0.9)), "--band 0.1,0.9"),
+        (replace(QUESTION, metric=Metric.REWARD, flat_tolerance=0.1), "--metric reward --flat-tolerance 0.1"),
+        (Question(8, Design(rule=Rule.FIXED, error_rate=0.01)), "--error-rate 0.01"),
+        (adaptive(), "--adaptive"),
+        (adaptive(Rule.CERTIFY), "--adaptive --certify"),
+        (adaptive(Rule.VALUE), "--adaptive --stop value"),
+        (adaptive(Rule.NEVER, budget=400), "--adaptive --budget 400"),
+        (adaptive(budget=400), "--adaptive --stop sure --budget 400"),
+        (Question(8, Design(cap=32, error_rate=0.1)), "--adaptive --max-group-size 32 --error-rate 0.1"),
+    ],
+)
+def test_the_command_asks_the_same_again(question: Question, options: str) -> None:
+    """Every option that is not at its default is in it, and the command line understands it."""
+    line = command(run_record(question=question))
+    assert line.startswith("taskcal run tasksets/shop.yaml --agent simulated --group-size 8 --seed 7")
+    assert line.endswith(options)
+    words = shlex.split(line)[2:]
+    assert COMMANDS["run"].make_context("run", words).params["group_size"] == 8
+
+
+def test_the_command_names_the_run_that_it_started_from() -> None:
+    """A warm run is repeated from the same earlier run."""
+    assert command(replace(run_record(), prior_run="run-1")).endswith("--prior run-1")
