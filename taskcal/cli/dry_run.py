@@ -69,15 +69,16 @@ def _spending(request: Request, rollouts: float) -> Iterator[str]:
         yield f"expected     {duration(seconds)}, at {duration(earlier.seconds)} a rollout as in run {earlier.run}"
     if earlier.cost_usd is not None:
         yield f"expected     {money(rollouts * earlier.cost_usd)}, at {money(earlier.cost_usd)} a rollout"
-    if earlier.seconds is None:
+    if not earlier.run:
         yield "expected     --prior RUN, an earlier run of these tasks, would say which time and cost"
 
 
 def _worst(request: Request, groups: int) -> float:
     question = request.question
-    each = question.design.limit if question.adaptive else question.group_size
+    most = groups * (question.design.limit if question.adaptive else question.group_size)
+    most = most if question.design.budget is None else min(most, question.design.budget)
     longest = max(group.task.timeouts.agent for group in request.groups)
-    return longest * groups * each / request.concurrency
+    return longest * most / request.concurrency
 
 
 def _refusal(group: Group, request: Request) -> str | None:

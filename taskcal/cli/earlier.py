@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from taskcal.core.calibrate import calibrate
+from taskcal.core.question import Metric
 from taskcal.core.rows import group_record
 from taskcal.core.stats import mean
 from taskcal.errors import UsageError
@@ -34,15 +35,16 @@ class Earlier:
 def earlier_run(name: str, root: Path, groups: Sequence[Group]) -> Earlier:
     """What a run below `root`, or a folder, says of these groups.
 
-    A task whose prompt, params or checks have changed is another task. Raises UsageError where none is the same,
-    RunFolderError where there is no such run.
+    A task whose prompt, params, checks or passing reward have changed is another task. Raises UsageError where none is
+    the same, RunFolderError where there is no such run.
     """
     folder = find(name, root)
     record = folder.record()
+    by_success = replace(record.question, metric=Metric.SUCCESS)
     asked = {group.id: group_record(group) for group in groups}
     known = [
         calibration
-        for calibration in calibrate(folder.groups(), folder.rollouts(), record.question)
+        for calibration in calibrate(folder.groups(), folder.rollouts(), by_success)
         if calibration.n and _same(calibration.group, asked.get(calibration.group.id))
     ]
     if not known:
@@ -50,7 +52,7 @@ def earlier_run(name: str, root: Path, groups: Sequence[Group]) -> Earlier:
     return Earlier(
         run=record.id,
         counts={one.group.id: one.opinion.counts for one in known if one.opinion.counts.graded},
-        seconds=mean([one.seconds for one in known if one.seconds is not None]),
+        seconds=mean([one.seconds for one in known if one.seconds]),  # imported rows that tell no time have 0
         cost_usd=mean([cost for one in known if (cost := _cost(one)) is not None]),
     )
 
@@ -59,7 +61,7 @@ def _same(before: GroupRecord, now: GroupRecord | None) -> bool:
     """Imported groups have neither prompt nor checks; their name has to do."""
     if now is None or not before.prompt:
         return now is not None
-    return (before.prompt, before.params, before.checks) == (now.prompt, now.params, now.checks)
+    return replace(before, tags=(), file="", line=0) == replace(now, tags=(), file="", line=0)
 
 
 def _cost(calibration: Calibration) -> float | None:

@@ -1,0 +1,153 @@
+"""What an earlier run says of the tasks of a new one: only of the same tasks, and never more than it saw."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from taskcal.cli.design import DesignOptions
+from taskcal.cli.earlier import earlier_run
+from taskcal.core.book import Design
+from taskcal.core.plan import Selection
+from taskcal.core.prior import Counts
+from taskcal.core.question import Metric, Question
+from taskcal.core.rollout import Graded, GroupId, RolloutId, Stop
+from taskcal.core.run import IMPORTED
+from taskcal.errors import RunFolderError, UsageError
+from taskcal.store import RunFolder
+from tests.cli.options_case import TASKSET, make_run, request
+from tests.schedule_case import BUSY, FAILED, PASSED
+
+if TYPE_CHECKING:
+    from taskcal.cli.options import Request
+    from taskcal.core.rollout import Outcome
+
+RUNS = Path("runs")
+SHIP1, SHIP2, REFUND = GroupId("ship", "1"), GroupId("ship", "2"), GroupId("refund", "")
+OUTCOMES: dict[str, list[Outcome]] = {"ship/1": [PASSED, FAILED, BUSY, PASSED], "refund": [FAILED] * 4}
+PARTIAL = Graded(Stop.FINISHED, 0.5, False, ())
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the current folder, with a taskset in it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shop.yaml").write_text(TASKSET)
+    return tmp_path
+
+
+def warm(name: str = "last", selection: Selection | None = None) -> Request:
+    """A new adaptive run that starts from an earlier one."""
+    return request(design=DesignOptions(adaptive=True, prior=name), selection=selection or Selection())
+
+
+def change(old: str, new: str) -> None:
+    """Edit the taskset."""
+    text = Path("shop.yaml").read_text()
+    assert old in text
+    Path("shop.yaml").write_text(text.replace(old, new))
+
+
+def test_the_counts_are_those_of_the_graded() -> None:
+    """Of each variant its own; the lost count nowhere, and what was never measured is not there."""
+    make_run(RUNS, "first", request(), OUTCOMES)
+    found = warm()
+    assert found.question.earlier == {SHIP1: Counts(2, 3), REFUND: Counts(0, 4)}
+    assert (found.earlier.run, found.earlier.seconds) == ("first", 10.0)
+    assert found.earlier.cost_usd == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize("name", ["first", "runs/first", "last"])
+def test_a_run_is_named_as_everywhere(name: str) -> None:
+    """By its id, its folder, or as the last one."""
+    make_run(RUNS, "first", request(), OUTCOMES)
+    assert warm(name).earlier.run == "first"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("Refund.", "Refund it.", {SHIP1}),
+        ("Ship {{ n }}.", "Ship order {{ n }}.", {REFUND}),
+        ("name: a, file", "name: first, file", set()),
+        ("name: a, file: /a", "name: a, weight: 2, file: /a", set()),
+        ("prompt: Refund.", "prompt: Refund., passing: 0.5", {SHIP1}),
+        ("id: refund", "id: refunds", {SHIP1}),
+        ("tags: [sql]", "tags: [sql, db]", {SHIP1, REFUND}),
+        ("taskset: shop", "\n\ntaskset: store", {SHIP1, REFUND}),
+    ],
+)
+def test_a_changed_task_is_another_task(old: str, new: str, same: set[GroupId]) -> None:
+    """Its prompt, checks, weights and passing reward make it what it is; tags and place in the file do not."""
+    make_run(RUNS, "first", request(), OUTCOMES)
+    change(old, new)
+    if same:
+        assert set(warm().question.earlier) == same
+    else:
+        with pytest.raises(UsageError, match=r"^--prior last: run first measured none of these tasks as they are now$"):
+            warm()
+
+
+def test_a_run_of_other_tasks_is_a_usage_error() -> None:
+    """Also one of the same tasks in which none of those that are chosen was graded, and one that is not there."""
+    make_run(RUNS, "lost", request(), {"refund": [BUSY]})
+    with pytest.raises(UsageError, match="--prior lost: run lost measured none of these tasks as they are now"):
+        warm("lost")
+    make_run(RUNS, "first", request(), {"refund": [PASSED]})
+    with pytest.raises(UsageError, match="measured none of these tasks"):
+        warm("first", Selection(("ship",)))
+    with pytest.raises(RunFolderError, match="not a run's folder"):
+        warm("gone")
+
+
+def test_imported_runs_are_matched_by_name() -> None:
+    """They have neither prompts nor checks; a time that a table does not tell is not one of no seconds."""
+    groups = request().groups
+    run = make_run(RUNS, "mine", request(), OUTCOMES)
+    run.write_record(replace(run.record(), engine=IMPORTED))
+    text = (run.path / "taskset.json").read_text()
+    for prompt in ("Ship 1.", "Ship 2.", "Refund."):
+        text = text.replace(f'"{prompt}"', '""')
+    (run.path / "taskset.json").write_text(text.replace('"n": 1', '"m": 1'))
+    rows = (run.path / "rollouts.jsonl").read_text()
+    (run.path / "rollouts.jsonl").write_text(rows.replace('"total": 10.0', '"total": 0.0'))
+    found = earlier_run("mine", RUNS, groups)
+    assert found.counts == {SHIP1: Counts(2, 3), REFUND: Counts(0, 4)}
+    assert found.seconds is None
+
+
+def test_a_run_about_rewards_tells_successes() -> None:
+    """A warm start is about how often a task passes, whatever the earlier run was asked."""
+    asked = replace(request().question, metric=Metric.REWARD)
+    make_run(RUNS, "rewards", request(), {"refund": [PASSED, PASSED, PARTIAL]}, asked)
+    assert warm().question.earlier == {REFUND: Counts(2, 3)}
+
+
+def test_an_adaptive_run_tells_what_it_decided_on() -> None:
+    """The counts at its decision: what was still in flight then came in the order of its durations."""
+    make_run(RUNS, "first", request(), {"refund": [*[PASSED] * 7, FAILED]}, Question(8, Design(learn=False)))
+    assert warm().question.earlier == {REFUND: Counts(7, 7)}
+
+
+def test_a_fixed_run_starts_warm_too() -> None:
+    """Its verdicts rest on both, and a resume knows what it began from."""
+    make_run(RUNS, "first", request(), OUTCOMES)
+    found = request(design=DesignOptions(prior="first"))
+    assert not found.question.adaptive
+    assert found.question.earlier[REFUND] == Counts(0, 4)
+    made = make_run(RUNS, "second", found, {})
+    assert RunFolder.open(made.path).record().prior_run == "first"
+    assert RunFolder.open(made.path).record().question.earlier == found.question.earlier
+
+
+def test_nothing_is_read_of_attempts_that_were_replaced() -> None:
+    """Of several attempts at one index the last counts, as in the run's own report."""
+    run = make_run(RUNS, "first", request(), {"refund": [BUSY, FAILED]})
+    run.lock()
+    before = next(iter(run.rollouts()))
+    run.append(replace(before, id=RolloutId(REFUND, 0, 1), outcome=PASSED))
+    run.close()
+    assert warm().question.earlier == {REFUND: Counts(1, 2)}
