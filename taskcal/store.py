@@ -160,13 +160,17 @@ class RunFolder:
 
     def log_path(self, rollout: RolloutId, name: str) -> Path:
         """Where a log of one attempt belongs; its folder is made."""
+        folder = self.attempt_folder(rollout)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / name
+
+    def attempt_folder(self, rollout: RolloutId) -> Path:
+        """Where the logs of one attempt are, if it has any."""
         group = str(rollout.group)
         digest = hashlib.sha256(group.encode()).hexdigest()
         safe = re.sub(r"[^A-Za-z0-9._-]+", "-", group)[:LONGEST_NAME]
         index = str(rollout.index) if rollout.attempt == 0 else f"{rollout.index}-retry{rollout.attempt}"
-        folder = self.path / "rollouts" / digest[:2] / f"{safe}-{digest[:8]}" / index
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / name
+        return self.path / "rollouts" / digest[:2] / f"{safe}-{digest[:8]}" / index
 
     def _cut_torn_line(self) -> None:
         path = self.path / "rollouts.jsonl"

@@ -16,6 +16,7 @@ from taskcal.cli.report import report
 from taskcal.cli.run import run
 from taskcal.cli.schema import schema
 from taskcal.cli.shell import shell
+from taskcal.cli.show import show
 from taskcal.cli.simulate import simulate
 from taskcal.cli.validate import validate
 
@@ -30,7 +31,7 @@ app = typer.Typer(
 COMMANDS = {
     "Prepare": (init, validate, schema, doctor, clean),
     "Measure": (simulate, shell, run),
-    "Look and decide": (report,),
+    "Look and decide": (report, show),
     "From and to elsewhere": (import_,),
 }
 

@@ -33,6 +33,13 @@ def plain(text: str, limit: int = 300) -> str:
     return line if len(line) <= limit else line[: max(0, limit - 1)].rstrip() + ELLIPSIS
 
 
+def verbatim(line: str, limit: int = LONGEST_LINE) -> str:
+    """One line of a text that is to be read as it was written: as harmless as `plain`, but its spaces stay."""
+    spaced = line.expandtabs(4)
+    visible = spaced if spaced.isprintable() else "".join(map(_shown, _SEQUENCES.sub("", spaced)))
+    return visible if len(visible) <= limit else visible[: max(0, limit - 1)] + ELLIPSIS
+
+
 def markdown_safe(text: str, limit: int = 300) -> str:
     """One line that GitHub shows as it is, also in a table's cell: no markup, HTML, link, image or mention."""
     line = plain(text, limit)
