@@ -23,8 +23,8 @@ LEAST_NAME = 12
 FIRST_RANKS = 2
 GAP = 2
 UNBOUNDED = 10**6
-COUNTS, NOTE, WORD = 12, 15, 9
-"""Cells of counts and of a note: as wide as one with a single thing beside it; and the longest word of a note."""
+COUNTS, NOTE, WORD = 12, 19, 9
+"""Cells of counts and of a note: as many as one takes that says a single thing; and the longest word of a note."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from taskcal.report import explain, figures, order
 from taskcal.report.claims import claim
 from taskcal.report.clean import plain
 from taskcal.report.columns import LEAST_NAME, UNBOUNDED, fitting
+from taskcal.report.methods import methods
 from taskcal.report.sentences import SENTENCE, about_all, ending, headline, whole
 
 if TYPE_CHECKING:
@@ -45,12 +46,12 @@ STYLES = MappingProxyType(
 )
 
 
-def final_table(run: RunRecord, calibrations: Sequence[Calibration]) -> FinalTable:
-    """What a person sees at the end of a run; it fits itself to the width that it is printed at."""
-    return FinalTable(run, tuple(calibrations))
+def final_table(run: RunRecord, calibrations: Sequence[Calibration], *, with_methods: bool = False) -> FinalTable:
+    """What a person sees at the end of a run, and the Methods; it fits itself to the width that it is printed at."""
+    return FinalTable(run, tuple(calibrations), with_methods)
 
 
-def final_lines(run: RunRecord, calibrations: Sequence[Calibration]) -> list[str]:
+def final_lines(run: RunRecord, calibrations: Sequence[Calibration], *, with_methods: bool = False) -> list[str]:
     """The same as lines without colour or wrapping, for logs and pipes."""
     tasks, left = _first(order.by_task(calibrations), ROWS)
     shown = [row for rows in tasks for row in rows]
@@ -60,7 +61,8 @@ def final_lines(run: RunRecord, calibrations: Sequence[Calibration]) -> list[str
     widths = [max(len(line[place]) for line in [head, *cells]) for place in range(len(head))]
     lines = [title(run), "", *(_padded(line, widths) for line in [head, *cells]), *_more(left), legend(run), ""]
     lines += [line for detail in _details(run, calibrations) for line in _detail_lines(detail)]
-    return [*lines, *_unsaid(run, calibrations), *about_all(whole(run, calibrations)), *_notes(run)]
+    lines += [*_unsaid(run, calibrations), *about_all(whole(run, calibrations)), *_notes(run)]
+    return [*lines, "", f"Methods: {methods(run, calibrations)}"] if with_methods else lines
 
 
 def title(run: RunRecord) -> str:
@@ -82,7 +84,7 @@ def _size(run: RunRecord) -> str:
 def legend(run: RunRecord) -> str:
     """How to read the rates, in a line."""
     if run.question.adaptive:
-        return "passed: of what the verdict rests on, the late came after it; success rate: posterior mean [95 %]"
+        return "passed: of the rollouts that the verdict rests on; success rate: posterior mean [95 % interval]"
     return "success rate: passed / n [Wilson's 95 % interval]"
 
 
@@ -92,6 +94,7 @@ class FinalTable:
 
     run: RunRecord
     calibrations: tuple[Calibration, ...]
+    with_methods: bool = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Choose the columns by the width at hand."""
@@ -104,6 +107,8 @@ class FinalTable:
         for line in about_all(told):
             yield Text(line, style="bold" if line == headline(told) else "")
         yield from map(Text, _notes(self.run))
+        if self.with_methods:
+            yield Text(f"\nMethods: {methods(self.run, self.calibrations)}")
 
 
 def _names(tasks: Sequence[Sequence[Calibration]]) -> Iterator[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from rich.console import Console
 from typer.main import get_command
 
 from taskcal.cli.main import app
@@ -19,6 +21,7 @@ from taskcal.core.verdict import Band
 from taskcal.report.again import command
 from taskcal.report.markdown import render_markdown
 from taskcal.report.methods import methods
+from taskcal.report.table import final_lines, final_table
 from tests.report.sample_run import (
     QUESTION,
     adaptive,
@@ -101,6 +104,17 @@ def test_mean_rewards_are_never_likely() -> None:
     assert "as its mean reward lies below, within or above 0.05 to 0.75" in text
     assert "mean reward < 0.10, 0.02 < mean reward < 0.80 or mean reward > 0.70" in text
     assert "likely where" not in text
+
+
+def test_a_report_can_end_with_it() -> None:
+    """Asked for, it is the last thing on a terminal and in plain lines; a run that has just ended does without."""
+    console = Console(file=io.StringIO(), width=100, color_system=None, _environ={})
+    with console.capture() as capture:
+        console.print(final_table(run_record(), shop(), with_methods=True))
+    paragraph = f"Methods: {methods(run_record(), shop())}"
+    assert " ".join(capture.get().split()).endswith(paragraph)
+    assert final_lines(run_record(), shop(), with_methods=True)[-1] == paragraph
+    assert "Methods" not in "\n".join(final_lines(run_record(), shop()))
 
 
 def test_strangers_add_nothing_to_it() -> None:
