@@ -32,9 +32,6 @@ while read -r line; do
 done
 """
 STEP = (
-    '{"type":"object","properties":{"step":{"$ref":"#/$defs/s"}},"required":["step"],'
-    '"$defs":{"s":{"type":"integer"}}}'
-)
     '{"type":"object","properties":{"step":{"$ref":"#/$defs/s"}},"required":["step"],"$defs":{"s":{"type":"integer"}}}'
 )
 
