@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.request
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http.client import HTTPException
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError
+
+from taskcal.agents.trouble import RETRIED, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +19,8 @@ if TYPE_CHECKING:
     from taskcal.agents.chat_spec import ChatSpec
 
 ASK_SECONDS = 5.0
-TRIES = 2
+TRIES = 3
+LONGEST_WAIT = 10.0
 MOST_BYTES = 4 * 1024 * 1024
 
 
@@ -50,17 +55,20 @@ def served(text: str, model: str) -> Served | None:
     return None
 
 
-def ask_models(base_url: str, key: str) -> str | None:
-    """The body of `/v1/models`, or None where it cannot be had."""
+def ask_models(base_url: str, key: str, sleep: Callable[[float], None] = time.sleep) -> str | None:
+    """The body of `/v1/models`, or None where it cannot be had; a server that is busy is asked again."""
     request = urllib.request.Request(f"{base_url}/models")  # noqa: S310 - http or https, as the agent file's check has it
     if key:
         request.add_unredirected_header("Authorization", f"Bearer {key}")
-    for _ in range(TRIES):
+    for number in range(TRIES):
         try:
             with urllib.request.urlopen(request, timeout=ASK_SECONDS) as answer:  # noqa: S310 - see above
                 return str(answer.read(MOST_BYTES).decode(errors="replace"))
-        except HTTPError:
-            return None
+        except HTTPError as error:
+            if error.code not in RETRIED and error.code < 500:
+                return None
+            asked = retry_after({name.lower(): text for name, text in error.headers.items()}, datetime.now(UTC))
+            sleep(min(LONGEST_WAIT, 2.0**number if asked is None else asked))
         except (OSError, HTTPException, ValueError):
-            continue
+            return None
     return None

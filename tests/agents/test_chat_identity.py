@@ -82,3 +82,19 @@ def test_a_key_does_not_follow_a_redirection() -> None:
         assert other.keys == [""]
         server.redirect = fails(401)
         assert ask_models(server.url, "sk-1") is None
+
+
+def test_a_busy_endpoint_is_asked_again() -> None:
+    """As long as it wants to be waited for, within reason: what serves the model is part of what the agent is."""
+    slept: list[float] = []
+    with OpenAIServer() as server:
+        server.redirect = fails(429, retry_after="2")
+
+        def sleep(seconds: float) -> None:
+            slept.append(seconds)
+            server.redirect = fails(503, retry_after="99") if len(slept) == 1 else None
+
+        assert ask_models(server.url, "", sleep) is not None
+        server.redirect = fails(500)
+        assert ask_models(server.url, "", slept.append) is None
+    assert slept == [2.0, 10.0, 1.0, 2.0, 4.0]
