@@ -14,7 +14,7 @@ from taskcal.sandbox.archive import folder, pack
 from taskcal.sandbox.carry import Carrier, Source
 from taskcal.sandbox.contents import read_small
 from taskcal.sandbox.execute import could_not_start, execute
-from taskcal.sandbox.images import as_variables
+from taskcal.sandbox.images import as_variables, named_params
 from taskcal.sandbox.labels import KEPT_PREFIX
 from taskcal.sandbox.scope import DROPPED, FIRST_PROCESS, RunScope, host_config
 from taskcal.sandbox.scripts import READY_SECONDS, clear_way, make_folder, started
@@ -113,12 +113,17 @@ class DockerSandbox:
         return f"container:{self._fresh}"
 
     def start(self) -> None:
-        """Run the environment's `start` and wait until `ready` succeeds. Raises SetupLost."""
+        """Run the environment's `start` and wait until `ready` succeeds. Raises SetupLost.
+
+        As with setup, it sees those params that its text names: an agent that is root can read what processes see.
+        """
         environment = self._order.environment
         if not environment.start.strip() and not environment.ready.strip():
             return
         source = started(environment.start, environment.ready)
-        result = self.run(Script(source, READY_SECONDS, user=ROOT_USER, env=self.variables))
+        named = named_params(source, self._order.params)
+        env = {**named, "TASKCAL_ROLLOUT": self._order.unique}
+        result = self.run(Script(source, READY_SECONDS, user=ROOT_USER, env=env))
         if not result.ok:
             raise SetupLost(f"start or ready did not succeed within {READY_SECONDS} s: {result.tail}")
 

@@ -178,7 +178,10 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("way", BROKEN)
+SOME = ("no shell", "a first process without memory", "no workdir")
+
+
+@pytest.mark.parametrize("way", [way if way in SOME else pytest.param(way, marks=pytest.mark.long) for way in BROKEN])
 def test_breaking_the_judge_is_graded(scope: RunScope, tmp_path: Path, way: str) -> None:
     """However the agent breaks its sandbox: shared it earns nothing, fresh what its artifacts earn; neither is lost."""
     small = replace(WORK, limits=Limits(memory=60 * 1024**2))
@@ -200,6 +203,15 @@ def test_a_script_that_scores_is_no_way_out(scope: RunScope, tmp_path: Path) -> 
     found = outcome(scope, tmp_path, group, "rm /usr/bin/sh")
     assert isinstance(found, Graded)
     assert found.reward == 0
+
+
+def test_start_sees_the_params_that_it_names(scope: RunScope) -> None:
+    """And no other: an agent that is root can read the environment of every process."""
+    environment = replace(WORK, start=': "$named"; sleep 1000 &')
+    group = task(environment=environment, params={"named": "seen-4b1", "other": "hidden-9c2"})
+    with opened(scope, group) as sandbox:
+        found = act(sandbox, "cat /proc/[0-9]*/environ").stdout
+    assert (b"seen-4b1" in found, b"hidden-9c2" in found) == (True, False)
 
 
 def test_the_kernels_kill_is_the_agents_end(scope: RunScope, tmp_path: Path) -> None:

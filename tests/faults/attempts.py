@@ -120,7 +120,7 @@ ATTEMPTS = (
     Attempt("the host's network and its metadata", ROOT, "for a in 169.254.169.254:80 172.17.0.1:2375 127.0.0.1:2375; do perl -MIO::Socket::INET -e 'my $c=IO::Socket::INET->new(PeerAddr=>shift,Timeout=>1) or exit; print $c qq(GET / HTTP/1.0\\r\\n\\r\\n); print <$c>' $a; done >/work/result"),
     Attempt("other rollouts", ROOT, "cat /proc/net/arp /proc/net/tcp /etc/hosts /proc/[0-9]*/cgroup >/work/result; ls /sys/class/net /sys/fs/cgroup/*/docker >>/work/result"),
     Attempt("all pids taken", NOBODY, "i=0; while [ $i -lt 600 ]; do sleep 1000 >/dev/null 2>&1 & i=$((i+1)); done"),
-    Attempt("small disks filled", NOBODY, "cat /dev/zero >/run/taskcal/x; cat /dev/zero | head -c 64m >/dev/shm/x; : >/work/result"),
+    Attempt("small disks filled", NOBODY, "head -c 64m /dev/zero >/run/taskcal/x; head -c 100m /dev/zero >/dev/shm/x; : >/work/result"),
     Attempt("another time", ROOT, "date -s '2001-01-01'; hwclock --set --date 2001-01-01; touch -d '2200-01-01' /work/result"),
     Attempt("immutable files", ROOT, ": >/work/result; chattr +i /work/result /work /etc/hosts; chattr +a /work"),
     Attempt("rights taken away", NOBODY, "umask 777; : >/work/result; mkdir /work/d; chmod 0 /work/d /work/result; setfacl -m u:0:- /work/result"),

@@ -1,0 +1,56 @@
+"""Each fault as a task that has it: the agent runs the prompt as a script, and the task brings what breaks."""
+
+from __future__ import annotations
+
+import textwrap
+
+from tests.faults.attempts import PATCH
+
+AGENT = 'agent: obedient\nkind: command\nrun: exec sh -c "$TASKCAL_PROMPT"\n'
+WORKS = "touch /tmp/done"
+HUNGRY = "exec perl -e '$x = q(a) x 400_000_000; sleep 1'"
+ENDS_ITSELF = f"perl -e '{PATCH.replace(chr(39), chr(34))}'; kill -9 -1"
+SCORED = "grader: {run: exit 1, checks: [{name: a}]}"
+
+SCENES = {
+    "agent-timeout": (f"{WORKS}; echo at work; sleep 60", ""),
+    "agent-crash": (f"{WORKS}; echo last words; exit 9", ""),
+    "agent-out-of-memory": (f"{WORKS}; {HUNGRY}", "environment: {extends: box, memory: 64m}"),
+    "fork-bomb": (f"{WORKS}; while :; do sleep 60 & done", "environment: {extends: box, pids: 64}"),
+    "full-disk": (f"{WORKS}; cat /dev/zero >/run/taskcal/x", ""),
+    "endless-output": (f"{WORKS}; exec yes", ""),
+    "ended-sandbox": (f"{WORKS}; {ENDS_ITSELF}", ""),
+    "broken-judge": (f"{WORKS}; rm /usr/bin/sh /usr/bin/dash", ""),
+    "check-crash": (WORKS, "grader: {checks: [{name: a, run: kill -SEGV $$}]}"),
+    "check-hang": (WORKS, "grader: {checks: [{name: a, run: sleep 60}]}"),
+    "check-interpreter": (WORKS, "grader: {checks: [{name: a, run: no-such-program /grader/x}]}"),
+    "check-no-number": (WORKS, "grader: {checks: [{name: a, run: echo perhaps, score: stdout}]}"),
+    "script-crash": (WORKS, SCORED),
+    "setup": (WORKS, "environment: {extends: box, setup: echo broken; exit 3}"),
+    "start": (WORKS, "environment: {extends: box, start: echo broken; exit 3}"),
+    "service": (WORKS, 'environment: {extends: box, services: {db: {image: "debian:bookworm-slim", command: exit 1, ready: "true && sleep 1"}}}'),
+    "service-ended": ("sleep 1.5", 'environment: {extends: box, services: {db: {image: "debian:bookworm-slim", command: sleep 1; echo bye}}}\ngrader: {checks: [{name: a, run: "true", in: db}]}'),
+    "image-missing": (WORKS, "environment: {image: 'taskcal-test.invalid/nothing:1'}"),
+    "image-unbuildable": (WORKS, "environment: {build: broken}"),
+    "agent-missing": ("exec no-such-program", ""),
+    "provider": ("echo overloaded; exit 75", ""),
+    "container-removed": ("echo up; sleep 60", "timeouts: {agent: 60s}"),
+}  # fmt: skip
+
+HEAD = """\
+taskset: faults
+version: 1
+environments: {box: {image: "debian:bookworm-slim"}}
+defaults: {environment: box, timeouts: {agent: 2s, grader: 2s}, grader: {checks: [{name: a, run: test -e /tmp/done}]}}
+tasks:
+"""
+
+
+def taskset() -> str:
+    """All scenes as one taskset."""
+    return HEAD + "".join(_task(name, prompt, rest) for name, (prompt, rest) in SCENES.items())
+
+
+def _task(name: str, prompt: str, rest: str) -> str:
+    script = textwrap.indent(prompt, " " * 6)
+    return f"  - id: {name}\n    prompt: |\n{script}\n{textwrap.indent(rest, ' ' * 4)}\n"
