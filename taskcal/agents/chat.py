@@ -78,16 +78,7 @@ class ChatAgent:
         """What is said to the model and by which weights. Where the server stands and what it costs is not in it."""
         spec = self.spec
         limits = (spec.max_turns, spec.tool_output, spec.timeout)
-        said_of = (
-            spec.name,
-            spec.model,
-            self.served,
-            spec.version,
-            spec.system,
-            spec.sampling,
-            spec.extra_body,
-            limits,
-        )
+        said_of = (spec.name, spec.model, self.served, spec.system, spec.sampling, spec.extra_body, limits)
         return f"ChatAgent{said_of!r}"
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -101,11 +92,10 @@ class ChatAgent:
 
     @property
     def about(self) -> str:
-        """Which weights, and how they are sampled, with what is left to the server."""
+        """Which weights, where the name does not say, and how they are sampled."""
         roots = {one.root for one in self.served if one.root and one.root != self.spec.model}
         weights = [f"{self.spec.model} is {' and '.join(sorted(roots))}"] if roots else []
-        version = [f"version {self.spec.version}"] if self.spec.version else []
-        return "; ".join((*version, *weights, sampled(self.spec.sampling)))
+        return "; ".join((*weights, sampled(self.spec.sampling)))
 
     @property
     def install(self) -> str:

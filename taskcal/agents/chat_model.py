@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from taskcal.agents.agent_model import AgentModel, PriceModel, price_of
 from taskcal.agents.chat_spec import ChatSpec, Sampling
-from taskcal.taskset.fields import EnvName, Line, Model, Seconds, Tag
+from taskcal.taskset.fields import EnvName, Line, Model, Seconds
 from taskcal.taskset.quantities import BYTES, LONGEST_TEXT, MEMORY
 
 NO_SEED = -1
@@ -101,7 +101,6 @@ class ChatModel(AgentModel):
     sampling: SamplingModel = Field(default_factory=SamplingModel)
     extra_body: ExtraBody = Field(default_factory=dict)
     price: PriceModel | None = None
-    version: Tag = ""
 
 
 def chat_spec(model: ChatModel) -> ChatSpec:
@@ -122,5 +121,4 @@ def chat_spec(model: ChatModel) -> ChatSpec:
         extra_body=model.extra_body,
         price=price_of(model.price),
         timeout=model.timeout,
-        version=model.version,
     )

@@ -33,7 +33,7 @@ class ChatSpec:
 
     `api_key_env` None is `DEFAULT_KEY` where it is set, else no key. `timeout` (seconds) caps the task's own,
     `call_timeout` is how long one call may go without an answer, retries included. `tool_output` is in bytes.
-    `extra_body` goes into every request as it stands. `version` says which weights these are, where nothing else does.
+    `extra_body` goes into every request as it stands.
     """
 
     name: str
@@ -48,7 +48,6 @@ class ChatSpec:
     extra_body: Mapping[str, object] = field(default_factory=dict)
     price: Price | None = None
     timeout: float | None = None
-    version: str = ""
 
     @property
     def key_name(self) -> str:

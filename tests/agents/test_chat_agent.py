@@ -24,11 +24,11 @@ SPEC = ChatSpec("mine", ("http://a/v1",), "qwen")
     [
         {"model": "other"}, {"system": "Be brief."}, {"max_turns": 9}, {"tool_output": 999}, {"timeout": 9.0},
         {"sampling": Sampling(temperature=0.5)}, {"sampling": Sampling(seed=1)}, {"extra_body": {"top_k": 1}},
-        {"version": "step-1200"}, {"name": "yours"},
+        {"name": "yours"},
     ],
 )  # fmt: skip
 def test_what_makes_another_agent(changed: dict[str, object]) -> None:
-    """Model, weights, sampling, limits and version: rollouts of two of them are never one group."""
+    """Model, weights, sampling and limits: rollouts of two of them are never one group."""
     assert repr(ChatAgent(replace(SPEC, **changed))) != repr(ChatAgent(SPEC))  # type: ignore[arg-type]  # by name
     assert repr(ChatAgent(SPEC, served=(Served("qwen", "/step-1200"),))) != repr(ChatAgent(SPEC))
 
@@ -48,7 +48,7 @@ def test_an_agent_travels_to_other_processes(case: ChatCase) -> None:
 
 
 def test_what_is_left_to_the_server_is_said() -> None:
-    """In one sentence for every report, with the weights behind the name and the version."""
+    """In one sentence for every report, with the weights behind the name."""
     assert (
         sampled(Sampling(0.7, 1.0, 4096)) == "sampling: temperature 0.7, top_p 1.0, max_tokens 4096, a seed per rollout"
     )
@@ -56,8 +56,8 @@ def test_what_is_left_to_the_server_is_said() -> None:
         "sampling: temperature 0.0, top_p server default, max_tokens server default, no seed sent; "
         "a server default comes from the model's own files"
     )
-    agent = ChatAgent(replace(SPEC, version="step-1200"), served=(Served("qwen", "/models/a"), Served("qwen", "qwen")))
-    assert agent.about.startswith("version step-1200; qwen is /models/a; sampling: temperature server default")
+    agent = ChatAgent(SPEC, served=(Served("qwen", "/models/a"), Served("qwen", "qwen")))
+    assert agent.about.startswith("qwen is /models/a; sampling: temperature server default")
 
 
 def test_a_chat_agent_asks_nothing_of_the_sandbox() -> None:

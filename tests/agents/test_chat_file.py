@@ -31,7 +31,6 @@ call_timeout: 10m
 sampling: {temperature: 0.7, top_p: 0.9, max_tokens: 4096, seed: 11}
 extra_body: {top_k: 20, chat_template_kwargs: {enable_thinking: false}, stop: ["</end>"]}
 price: {input: 3, cached_input: 0.3, output: 15}
-version: step-1200
 """
 LEAST = "agent: mine\nkind: chat\nbase_url: http://localhost:8000/v1\nmodel: qwen\n"
 
@@ -63,7 +62,6 @@ def test_a_chat_agent_is_as_written(folder: Path) -> None:
         extra_body={"top_k": 20, "chat_template_kwargs": {"enable_thinking": False}, "stop": ["</end>"]},
         price=Price(input=3.0, output=15.0, cached_input=0.3),
         timeout=300.0,
-        version="step-1200",
     )
 
 
@@ -135,12 +133,12 @@ def test_values_can_be_set(folder: Path) -> None:
         write(folder, WHOLE),
         {
             "sampling.temperature": "0", "max_turns": "7", "extra_body.top_k": "5", "tool_output": "2k",
-            "base_url": "http://three/v1", "version": "step-2", "price.input": "4",
+            "base_url": "http://three/v1", "price.input": "4",
         },
     )  # fmt: skip
     assert isinstance(spec, ChatSpec)
     assert (spec.sampling.temperature, spec.max_turns, spec.extra_body["top_k"]) == (0.0, 7, 5)
-    assert (spec.tool_output, spec.base_urls, spec.version) == (2048, ("http://three/v1",), "step-2")
+    assert (spec.tool_output, spec.base_urls) == (2048, ("http://three/v1",))
     with pytest.raises(UsageError, match=r"--set max_turns: must be a whole number"):
         load_agent("a.yaml", {"max_turns": "many"})
     with pytest.raises(UsageError, match=r"--set sampling: sets single values only"):
