@@ -11,9 +11,10 @@ from rich.text import Text
 
 from taskcal.core.book import Rule
 from taskcal.core.lattice import CLASSES
+from taskcal.core.standing import Closed
 from taskcal.core.verdict import Verdict
 from taskcal.report import figures
-from taskcal.report.board import BESIDE_MARKS, FRAME, NAME, Mark, mark_of
+from taskcal.report.board import BESIDE_MARKS, NAME, Mark, mark_of
 from taskcal.report.clean import plain
 
 if TYPE_CHECKING:
@@ -25,7 +26,11 @@ if TYPE_CHECKING:
     from taskcal.core.rollout import GroupId, Rollout, RolloutId
     from taskcal.core.standing import Standing
 
+FRAME = 5
 BAR = 20
+BESIDE_NAME = 53
+"""A bar, `12/128 +8`, the longest word for a state, and the gaps between them."""
+
 PARTS = MappingProxyType(
     {
         Verdict.TOO_HARD: ("░", "red"),
@@ -33,6 +38,8 @@ PARTS = MappingProxyType(
         Verdict.TOO_EASY: ("▒", "yellow"),
     }
 )
+
+DECIDED = {Closed.CONFIDENT, Closed.CERTIFIED, Closed.NOT_WORTH_MORE}
 
 
 def bar(posterior: Triple, width: int = BAR) -> Text:
@@ -73,23 +80,37 @@ class OutlookBoard:
 
     @property
     def expected_left(self) -> float:
-        """Rollouts that the run is expected to take yet."""
-        return self._outlook.expected_left if self._outlook else 0.0
+        """Rollouts that the run is expected to take yet, and no more than its budget has left."""
+        if not self._outlook:
+            return 0.0
+        left, budget = self._outlook.expected_left, self._design.budget
+        ended = sum(one.tally.launched - one.tally.in_flight for one in self._standings)
+        return left if budget is None else min(left, max(0.0, budget - ended))
 
     def summary(self) -> str:
-        """`12 of 40 decided, 28 open; 310 rollouts, 2,250 saved against 64 each, about 180 left`."""
-        standings = self._outlook.standings if self._outlook else ()
-        decided = sum(one.closed is not None for one in standings)
+        """`12 of 40 closed, 28 open; 310 rollouts, about 180 left`."""
         done = sum(mark.over for mark in self._marks.values())
-        told = f"{decided} of {len(self._groups)} {self._word}, {len(self._groups) - decided} open"
-        saved = decided * self._design.limit - sum(one.tally.launched for one in standings if one.closed)
-        worth = f", {saved:,} saved against {self._design.limit} each" if saved > 0 else ""
         left = f", about {round(self.expected_left):,} left" if self._outlook else ""
-        return f"{told}; {figures.many(done, 'rollout')}{worth}{left}"
+        return f"{self._standing()}; {figures.many(done, 'rollout')}{left}"
+
+    def saved(self) -> str:
+        """`2,250 rollouts saved against 64 each`, or nothing."""
+        decided = [one for one in self._standings if one.closed in DECIDED]
+        saved = len(decided) * self._design.limit - sum(one.tally.launched for one in decided)
+        return f"{figures.many(saved, 'rollout')} saved against {self._design.limit} each" if saved > 0 else ""
 
     @property
-    def _word(self) -> str:
-        return "certified or closed" if self._design.rule is Rule.CERTIFY else "closed"
+    def _standings(self) -> tuple[Standing, ...]:
+        return self._outlook.standings if self._outlook else ()
+
+    def _standing(self) -> str:
+        """How many have had enough; a budget without another rule closes none, so there it is how many are sure."""
+        tasks = len(self._standings) or len(self._groups)
+        closed = sum(one.closed is not None for one in self._standings)
+        if self._design.rule is Rule.NEVER:
+            return f"{sum(one.likely is not None for one in self._standings)} of {tasks} likely"
+        word = "certified or closed" if self._design.rule is Rule.CERTIFY else "closed"
+        return f"{closed} of {tasks} {word}, {tasks - closed} open"
 
     def times(self, elapsed: float) -> str:
         """`1m 12s elapsed, about 3m 00s left`."""
@@ -102,14 +123,14 @@ class OutlookBoard:
         """The table for a terminal of that many cells; where the tasks are more than the lines, the latest active."""
         places = {group: place for place, group in enumerate(self._groups)}
         shown = sorted(list(self._recent)[-max(1, height - FRAME) :], key=places.__getitem__)
-        standings = {one.group: one for one in (self._outlook.standings if self._outlook else ())}
         running = Counter(group for (group, _), mark in self._marks.items() if mark is Mark.RUNNING)
+        standings = {one.group: one for one in self._standings}
         table = Table.grid(padding=(0, 2, 0, 0))
-        table.add_column(no_wrap=True, overflow="ellipsis", max_width=min(NAME, max(BESIDE_MARKS, width // 2)))
+        table.add_column(no_wrap=True, overflow="ellipsis", max_width=min(NAME, max(BESIDE_MARKS, width - BESIDE_NAME)))
         for _ in range(3):
             table.add_column(no_wrap=True)
         for group in shown:
-            table.add_row(Text(plain(str(group))), *_cells(standings.get(group), running[group]))
+            table.add_row(Text(plain(str(group))), *self._cells(standings.get(group), running[group]))
         return self._framed(table, len(shown), elapsed)
 
     def _framed(self, table: Table, shown: int, elapsed: float) -> Table:
@@ -118,29 +139,28 @@ class OutlookBoard:
         hidden = len(self._groups) - shown
         if hidden:
             frame.add_row(Text(f"… and {figures.many(hidden, 'more group')}, less lately active", style="dim"))
-        frame.add_row(Text(f"{self.summary()}; {self.times(elapsed)}", style="bold", no_wrap=True, overflow="ellipsis"))
+        times = "; ".join(part for part in (self.times(elapsed), self.saved()) if part)
+        for line in (self.summary(), times):
+            frame.add_row(Text(line, style="bold", no_wrap=True, overflow="ellipsis"))
         legend = (part for one in CLASSES for part in (PARTS[one], (f" {one.value}  ", "dim")))
         frame.add_row(Text.assemble(*legend, ("(the bar is the chance of each)", "dim"), no_wrap=True, overflow="crop"))
         return frame
+
+    def _cells(self, standing: Standing | None, running: int) -> tuple[Text, Text, Text]:
+        """The bar, k/n with what runs, and what is decided; what cannot be run has no standing once others have."""
+        if standing is None:
+            return Text("·" * BAR, style="dim"), Text(""), Text("unmeasured" if self._outlook else "", style="dim")
+        counts = f"{standing.seen.passed}/{standing.seen.graded}" + (f" +{running}" if running else "")
+        return bar(standing.posterior), Text(counts, style="dim"), self._state(standing)
+
+    def _state(self, standing: Standing) -> Text:
+        certifying = self._design.rule is Rule.CERTIFY
+        verdict = standing.certificate if certifying else standing.likely or standing.certificate
+        if verdict is None:
+            return Text(standing.closed.value if standing.closed else "", style="dim")
+        return Text(verdict.value, style=PARTS[verdict][1])
 
     def _set(self, rollout: RolloutId, mark: Mark) -> None:
         self._marks[rollout.group, rollout.index] = mark
         self._recent.pop(rollout.group, None)
         self._recent[rollout.group] = None
-
-
-def _cells(standing: Standing | None, running: int) -> tuple[Text, Text, Text]:
-    """The bar, k/n with what runs, and what is decided."""
-    if standing is None:
-        return Text("·" * BAR, style="dim"), Text(""), Text("")
-    counts = f"{standing.seen.passed}/{standing.seen.graded}" + (f" +{running}" if running else "")
-    return bar(standing.posterior), Text(counts, style="dim"), _state(standing)
-
-
-def _state(standing: Standing) -> Text:
-    if standing.closed is None:
-        return Text("")
-    verdict = standing.likely or standing.certificate
-    if verdict is None:
-        return Text(standing.closed.value, style="dim")
-    return Text(verdict.value, style=PARTS[verdict][1])
