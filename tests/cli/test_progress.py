@@ -11,9 +11,13 @@ from rich.console import Console
 
 from taskcal import host
 from taskcal.cli.progress import LiveProgress, PlainProgress, Progress, Quiet, make_progress
+from taskcal.core.adaptive import advance
+from taskcal.core.book import Design
 from taskcal.core.rollout import Graded, GroupId, Lost, Outcome, Rollout, RolloutId, Stop, Timing
+from taskcal.core.standing import Launch, TaskState
 from taskcal.errors import Boundary
 
+PLAIN = Design(learn=False)
 PASSED = Graded(Stop.FINISHED, 1.0, passed=True, checks=())
 FAILED = Graded(Stop.TIMEOUT, 0.25, passed=False, checks=())
 LOST = Lost(Boundary.SANDBOX, "the container\x1b[2J\ndied")
@@ -93,6 +97,67 @@ def test_what_an_earlier_part_measured_is_counted_but_not_told_again() -> None:
     progress.finished(Rollout(RolloutId(group, 0, 0), PASSED))
     play(progress, group, 1, PASSED)
     assert [line.split()[0] for line in out.getvalue().splitlines()] == ["running", "[2/3]"]
+
+
+def look(progress: Progress, group: GroupId, *launches: Launch) -> None:
+    progress.look(advance([TaskState(group, launches)], 0, PLAIN))
+
+
+def test_an_adaptive_run_in_a_log() -> None:
+    """A line for each rollout, without a total that nobody knows, and now and then where the run stands."""
+    out, clock = io.StringIO(), Ticks()
+    group = GroupId("ship", "")
+    progress = PlainProgress(out, clock)
+    progress.begin_adaptive([group], PLAIN)
+    look(progress, group)
+    clock.now = 30.0
+    play(progress, group, 0, LOST)
+    play(progress, group, 0, PASSED, attempt=1)
+    look(progress, group, Launch.PASSED)
+    for index in range(1, 63):
+        play(progress, group, index, PASSED)
+    look(progress, group, *[Launch.PASSED] * 63)
+    play(progress, group, 63, PASSED)
+    lines = out.getvalue().splitlines()
+    assert lines[:3] == [
+        "running 1 group adaptively, of at most 64 rollouts each",
+        "[1] ship#0 lost at sandbox, 12s: the container died",
+        "[2] ship#0 (retry 1) passed, reward 1.00, finished, 12s",
+    ]
+    assert lines[64].startswith("[64] ship#62 passed")
+    assert lines[65].startswith("0 of 1 closed, 1 open; 63 rollouts, about ")
+    assert len(lines) == 66
+
+
+def test_an_adaptive_run_on_a_terminal() -> None:
+    """Its bars move with what the planner thinks, and it vanishes like the other one."""
+    out, clock = io.StringIO(), Ticks()
+    group = GroupId("ship", "")
+    with live(out, clock) as progress:
+        progress.begin_adaptive([group], PLAIN)
+        play(progress, group, 0, PASSED)
+        look(progress, group, *[Launch.PASSED] * 7)
+        progress.started(RolloutId(group, 7, 0))
+    text = out.getvalue()
+    assert "7/7 +1" in text
+    assert "\x1b[33mtoo-easy" in text
+    assert "1 of 1 closed, 0 open" in text
+    assert "(the bar is the chance of each)" in text
+    assert text.endswith("\x1b[1A\x1b[2K")
+
+
+@pytest.mark.parametrize("kind", ["live", "plain", "quiet"])
+def test_looks_of_the_planner_are_safe_at_any_time(kind: str) -> None:
+    """Before the rollouts begin, and in a run of fixed groups, there is nobody who would show them."""
+    out = io.StringIO()
+    kinds: dict[str, Progress] = {"live": live(out), "plain": PlainProgress(out, Ticks()), "quiet": Quiet()}
+    group = GroupId("ship", "")
+    with kinds[kind] as progress:
+        look(progress, group, Launch.PASSED)
+        progress.begin([group], 1)
+        look(progress, group, Launch.PASSED)
+        play(progress, group, 0, PASSED)
+    assert "closed" not in out.getvalue()
 
 
 def test_the_live_table_shows_and_vanishes() -> None:
