@@ -103,6 +103,7 @@ class Mark(StrEnum):
     NONE = "none"
     FOUND = "found"
     UNKNOWN = "unknown"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)

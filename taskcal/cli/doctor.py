@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from taskcal.doctor import Diagnosis
+    from taskcal.agents import Agent
+    from taskcal.doctor import Diagnosis, Sign
     from taskcal.errors import MissingError
 
 
@@ -16,9 +18,15 @@ def doctor(
         bool,
         typer.Option("--fix", help="Bring what is missing. An engine that answers or is configured stays as it is."),
     ] = False,
+    agent: Annotated[
+        str | None, typer.Option("--agent", "-a", help="Also let this agent do one trivial task.", show_default=False)
+    ] = None,
+    set_: Annotated[
+        list[str], typer.Option("--set", help="Override a key of the agent file: key=value.", metavar="KEY=VALUE")
+    ] = [],  # noqa: B006 - typer's way to say: none given
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
 ) -> None:
-    """Look for what tasks need: engine, disk, base image, leftovers of dead runs.
+    """Look for what tasks need: engine, disk, base image, leftovers of dead runs; with --agent, one that works.
 
     With --fix, and only where no engine answers, on Debian or Ubuntu as root, it installs docker.io and starts dockerd.
     A missing base image is pulled or, where no registry answers, built with debootstrap. Exits with 3 and the commands
@@ -26,8 +34,11 @@ def doctor(
     """
     from taskcal.errors import MissingError
 
+    chosen = None if agent is None else _choose(agent, set_)
     trouble = _repair() if fix else None
     diagnosis = _examine()
+    if chosen is not None:
+        diagnosis = replace(diagnosis, signs=(*diagnosis.signs, _try(chosen, diagnosis)))
     typer.echo(_as_json(diagnosis) if as_json else "\n".join(str(sign) for sign in diagnosis.signs))
     if trouble is not None:
         raise trouble
@@ -62,6 +73,34 @@ def _examine() -> Diagnosis:
     except MissingError as error:
         return examine_without_engine(error, host.facts())
     return examine(engine, leftovers(engine), host)
+
+
+def _choose(name: str, overrides: list[str]) -> Agent:
+    """The agent that is to be tried, before anything else takes time. Raises UsageError, InputError."""
+    from taskcal.agents.choose import choose_agent
+    from taskcal.cli.parse import pairs
+
+    return choose_agent(name, dict(pairs("--set", overrides)))
+
+
+def _try(agent: Agent, diagnosis: Diagnosis) -> Sign:
+    """One trivial task, where the rest is in order."""
+    from taskcal.cli.preflight import Fitness, try_agent
+    from taskcal.core.plan import Bounds
+    from taskcal.doctor import Mark, Sign
+    from taskcal.sandbox.docker import DockerEngine
+
+    if diagnosis.remedy:
+        return Sign("agent", Mark.UNKNOWN, f"{agent.name} was not tried: something above is missing")
+    engine = DockerEngine.connect()
+    try:
+        trial = try_agent(engine, agent, Bounds(), None, lambda line: typer.echo(line, err=True))
+    finally:
+        engine.close()
+    if trial.fitness is Fitness.WORKS:
+        return Sign("agent", Mark.OK, f"{agent.name} {trial.words}")
+    mend = f"mend the agent {agent.name}, and try it again" if trial.fitness is Fitness.BROKEN else ""
+    return Sign("agent", Mark.FAILED, f"{agent.name}: {trial.words}", mend)
 
 
 def _as_json(diagnosis: Diagnosis) -> str:

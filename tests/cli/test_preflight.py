@@ -1,0 +1,98 @@
+"""What one trivial task says of an agent, and when an agent need not do it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from taskcal.agents.command import CommandAgent
+from taskcal.agents.play import Noop, Oracle, Simulated
+from taskcal.agents.spec import CommandSpec, SimulatedSpec
+from taskcal.cli.preflight import SECONDS, Fitness, is_exempt, judged, trivial, was_seen
+from taskcal.core.rollout import Graded, Lost, Stop, Timing
+from taskcal.core.task import Environment, Group, ImageSource, Network, NetworkMode, Service, Timeouts
+from taskcal.errors import Boundary
+from taskcal.store import RunFolder
+from tests.agents.fake_sandbox import task
+from tests.store_case import FIRST, GROUP, RECORD, SECOND
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from taskcal.core.rollout import Outcome, Rollout
+
+
+def rollout(outcome: Outcome) -> Rollout:
+    return replace(FIRST, outcome=outcome, turns=2, timing=Timing(agent=3.0))
+
+
+def graded(stop: Stop, *, passed: bool) -> Graded:
+    return Graded(stop, float(passed), passed=passed, checks=())
+
+
+@pytest.mark.parametrize(
+    ("outcome", "fitness", "words"),
+    [
+        (graded(Stop.FINISHED, passed=True), Fitness.WORKS, "did one trivial task: 2 turns, 3.0s"),
+        (graded(Stop.CRASHED, passed=True), Fitness.WORKS, "did one trivial task: 2 turns, 3.0s"),
+        (graded(Stop.CRASHED, passed=False), Fitness.BROKEN, "crashed at a trivial task; its last words: bad | key"),
+        (graded(Stop.TIMEOUT, passed=False), Fitness.BROKEN, "timeout at a trivial task; its last words: bad | key"),
+        (
+            graded(Stop.FINISHED, passed=False),
+            Fitness.WEAK,
+            "finished without having done a trivial task; its last words: bad | key",
+        ),
+        (Lost(Boundary.AGENT_INSTALL, "not found"), Fitness.BROKEN, "agent-install: not found"),
+        (Lost(Boundary.PROVIDER, "no answer"), Fitness.BROKEN, "provider: no answer"),
+    ],
+)
+def test_a_trial_tells_broken_agents_from_weak_ones(outcome: Outcome, fitness: Fitness, words: str) -> None:
+    """What did not work keeps a run from starting; what ended in order may be made for something else."""
+    found = judged(rollout(outcome), "\nbad\n  key\n")
+    assert (found.fitness, found.words) == (fitness, words)
+
+
+def test_an_agent_that_printed_nothing_is_said_to_have() -> None:
+    """An empty log is a finding as well; a long one is its end."""
+    assert judged(rollout(graded(Stop.CRASHED, passed=False)), " \n").words.endswith("it printed nothing")
+    assert len(judged(rollout(graded(Stop.CRASHED, passed=False)), "x" * 9000).words) < 400
+
+
+def test_the_trivial_task_is_where_the_real_ones_are() -> None:
+    """In the same environment, so that the agent is installed on the same image, without what takes time to start."""
+    services = (Service("db", ImageSource(image="db")),)
+    real = Environment("e", ImageSource(image="shop"), "/app", "agent", network=Network(NetworkMode.BRIDGE))
+    real = replace(real, services=services, start="serve", ready="up", finish="back", setup="make $order")
+    like = replace(task(), environment=real, timeouts=Timeouts(setup=5.0))
+    found = trivial(Group(like, replace(like.variants[0], params={"order": 1})))
+    environment = found.task.environment
+    assert (environment.source.image, environment.user, environment.setup) == ("shop", "agent", "make $order")
+    assert (environment.services, environment.start, environment.ready, environment.finish) == ((), "", "", "")
+    assert (found.task.timeouts.agent, found.task.timeouts.setup) == (SECONDS, 5.0)
+    assert found.variant.params == {"order": 1}
+    assert found.variant.prompt != like.variants[0].prompt
+    assert trivial(None).task.environment.source.image == "debian:bookworm-slim"
+
+
+def test_agents_that_play_need_no_trial() -> None:
+    """There is nothing in them that could be wrong."""
+    assert is_exempt(Noop())
+    assert is_exempt(Oracle())
+    assert is_exempt(Simulated(SimulatedSpec("s")))
+    assert not is_exempt(CommandAgent(CommandSpec("a", "x")))
+
+
+def test_an_agent_is_seen_once_a_rollout_of_it_was_graded(tmp_path: Path) -> None:
+    """Not by a run that was lost as a whole, nor by another agent's; damaged runs say nothing."""
+    assert not was_seen(tmp_path, "bb")
+    folder = RunFolder.create(tmp_path, RECORD, [GROUP])
+    folder.append(SECOND)
+    assert not was_seen(tmp_path, "bb")
+    folder.append(FIRST)
+    folder.close()
+    (tmp_path / "aaa").mkdir()
+    (tmp_path / "aaa" / "run.json").write_text("damaged")
+    assert was_seen(tmp_path, "bb")
+    assert not was_seen(tmp_path, "cc")
