@@ -22,8 +22,13 @@ if TYPE_CHECKING:
     from taskcal.store import RunFolder
 
 
-def publish(folder: RunFolder, *, as_json: bool, band: Band | None = None) -> tuple[Calibration, ...]:
-    """Calibrate, write the derived files, and print the result; another band is only printed. Raises RunFolderError."""
+def publish(
+    folder: RunFolder, *, as_json: bool, band: Band | None = None, methods: bool = False
+) -> tuple[Calibration, ...]:
+    """Calibrate, write the derived files, and print the result; another band is only printed.
+
+    Raises RunFolderError.
+    """
     from dataclasses import replace
 
     record = folder.record()
@@ -37,7 +42,7 @@ def publish(folder: RunFolder, *, as_json: bool, band: Band | None = None) -> tu
         if as_json:
             typer.echo(text, nl=False)
         else:
-            show(record, calibrations)
+            show(record, calibrations, methods=methods)
             typer.echo(f"report: {folder.path / 'report.md'}" if band is None else "the run's own report is unchanged")
     return calibrations
 
@@ -57,11 +62,11 @@ def calibrations_of(folder: RunFolder, record: RunRecord) -> tuple[Calibration, 
     return calibrate(folder.groups(), folder.rollouts(), record.question)
 
 
-def show(record: RunRecord, calibrations: tuple[Calibration, ...]) -> None:
-    """The final table on a terminal, plain lines elsewhere."""
+def show(record: RunRecord, calibrations: tuple[Calibration, ...], *, methods: bool) -> None:
+    """The final table on a terminal, plain lines elsewhere; at the end, if asked, how it was measured."""
     if not sys.stdout.isatty():
-        typer.echo("\n".join(final_lines(record, calibrations)))
+        typer.echo("\n".join(final_lines(record, calibrations, with_methods=methods)))
         return
     from rich.console import Console
 
-    Console().print(final_table(record, calibrations))
+    Console().print(final_table(record, calibrations, with_methods=methods))

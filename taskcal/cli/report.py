@@ -26,4 +26,4 @@ def report(
     from taskcal.store import find
 
     root = Path(runs or find_configuration(Path.cwd()).runs or "runs")
-    publish(find(run, root), as_json=as_json, band=parse_band(band) if band else None)
+    publish(find(run, root), as_json=as_json, band=parse_band(band) if band else None, methods=True)

@@ -209,7 +209,7 @@ def _calibrated(group: _Group, opinion: Opinion, question: Question, signals: Si
         reason="" if outcomes else _why_unmeasured(losses),
         checks=_check_means(group.record, outcomes),
         rewards=rewards,
-        seconds=stats.mean([row.timing.total for row, _ in graded]),
+        seconds=stats.mean([row.timing.total for row, _ in graded if row.timing.total]),
         cost_usd=sum(costs) if costs else None,
     )
 

@@ -54,12 +54,13 @@ def columns_for(question: Question) -> tuple[Column, ...]:
         Column("reward", lambda c: figures.decimal(c.mean_reward), 1 if of_reward else 5),
         Column("contrast", lambda c: figures.decimal(c.contrast, 3), 6),
         Column("signal", lambda c: figures.percent(c.signal), 4),
+        Column("G 90%", figures.recommended, 11),
         Column("verdict", figures.verdict, 0, right=False),
         Column("sure", figures.sure, 7),
         Column("note", lambda c: full_note(c, question), 3, right=False, widest=NOTE, least=WORD, rare=True),
         Column("time", lambda c: figures.duration(c.seconds), 8),
-        Column("cost", lambda c: figures.money(c.cost_usd), 9, rare=True),
-        Column("lowest check", lowest, 10, right=False),
+        Column("cost", lambda c: figures.money(c.cost_usd), 10, rare=True),
+        Column("lowest check", lowest, 12, right=False),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from taskcal.core.advantages import LARGEST_GROUP
 from taskcal.core.question import Metric
 from taskcal.core.verdict import Strength, Verdict
 
@@ -117,6 +118,14 @@ def partial_signal(calibration: Calibration) -> str:
 def is_sure(calibration: Calibration) -> bool:
     """Whether its verdict is more than leaning."""
     return calibration.strength in {Strength.CERTIFIED, Strength.LIKELY}
+
+
+def recommended(calibration: Calibration) -> str:
+    """The smallest group of which nine in ten are mixed; `>64` where no sensible one is."""
+    if calibration.signal is None:
+        return DASH
+    size = calibration.recommended_group_size
+    return f">{LARGEST_GROUP}" if size is None else str(size)
 
 
 def sure(calibration: Calibration) -> str:

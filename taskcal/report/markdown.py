@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from taskcal.core.run import IMPORTED
 from taskcal.core.verdict import Verdict
 from taskcal.report import explain, figures, order
 from taskcal.report.again import command
@@ -38,8 +39,8 @@ LEGEND = """\
 {rates}
 
 Contrast is the population variance of the reward inside a group: 0 means nothing to learn from. Signal is the
-chance that the rewards of a group of {size} are not all equal, so that a group-relative update is not zero. A verdict
-is certified where a guarantee holds whatever the prior, likely where its class has a posterior probability of at least
+chance that the rewards of a group of {size} are not all equal, so that a group-relative update is not zero; `G for
+90 %` is the smallest group of which nine in ten are so. A verdict is certified where a guarantee holds whatever the prior, likely where its class has a posterior probability of at least
 {sure:g} %, else it leans; `sure` is that probability, `robust` says whether default, Jeffreys' and uniform prior all
 decide the same."""
 
@@ -54,6 +55,7 @@ def _columns(question: Question) -> tuple[tuple[str, str, Callable[[Calibration]
         ("mean reward", "---:", lambda c: figures.decimal(c.mean_reward)),
         ("contrast", "---:", lambda c: figures.decimal(c.contrast, 3)),
         ("signal", "---:", lambda c: figures.percent(c.signal)),
+        ("G for 90 %", "---:", figures.recommended),
         ("verdict", "---", figures.full_verdict),
         ("note", "---", lambda c: note(c, question)),
         ("sure", "---:", figures.sure),
@@ -164,7 +166,8 @@ def _method(run: RunRecord, calibrations: Sequence[Calibration]) -> list[str]:
     table = _table([("what", "---"), ("value", "---")], ([name, _safe(value)] for name, value in facts))
     again = f"```sh\n{command(run)}\n```"
     paragraph = markdown_safe(methods(run, calibrations), LONGEST)
-    return ["## How it was measured", table, "To measure it again:", again, "## Methods", paragraph]
+    repeated = [] if run.engine == IMPORTED else ["To measure it again:", again]
+    return ["## How it was measured", table, *repeated, "## Methods", paragraph]
 
 
 def _design(run: RunRecord) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.core.book import Rule, Source
 from taskcal.core.question import Metric
+from taskcal.core.run import IMPORTED
 from taskcal.core.stats import DEFAULT_PRIOR
 from taskcal.core.verdict import Verdict
 from taskcal.report import figures
@@ -42,14 +43,16 @@ def _what(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
         tasks = f"{figures.many(len(calibrations), 'variant')} of {tasks}"
     digest = f" (SHA-256 {run.taskset_digest[:12]})" if run.taskset_digest else ""
     taskset, agent = plain(run.taskset, NAME), plain(run.agent, NAME)
-    tool = f"taskcal {plain(run.version)} and seed {run.seed}"
-    return f"We calibrated {tasks} of the taskset {taskset}{digest} for the agent {agent}, using {tool}."
+    tool = f"using taskcal {plain(run.version)} and seed {run.seed}"
+    if run.engine == IMPORTED:
+        tool = f"using taskcal {plain(run.version)} on rewards that were measured elsewhere"
+    return f"We calibrated {tasks} of the taskset {taskset}{digest} for the agent {agent}, {tool}."
 
 
 def _design(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
     """How many rollouts of each, and what counts as passed."""
     passing = ", ".join(f"{value:g}" for value in sorted({c.group.passing for c in calibrations})) or "1"
-    where = " in a fresh container each" if run.engine else ""
+    where = "" if run.engine in {"", IMPORTED} else " in a fresh container each"
     return f"{_size(run, calibrations)}{where}; one passed if its reward was at least {passing}."
 
 
@@ -108,7 +111,9 @@ def _rates(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
         intervals = "Success rates have Wilson's 95 % score intervals"
     attempted, lost = sum(c.n + c.lost for c in calibrations), sum(c.lost for c in calibrations)
     rollouts = figures.many(attempted, "rollout")
-    if lost:
+    if run.engine == IMPORTED:
+        losses = f"{lost:,} of {rollouts} had no verdict, are in no rate and can only weaken a verdict"
+    elif lost:
         retries = f"after up to {run.retries} further attempts"
         losses = (
             f"{lost:,} of {rollouts}, lost to infrastructure {retries}, are in no rate and can only weaken a verdict"

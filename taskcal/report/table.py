@@ -14,6 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from taskcal.core.run import IMPORTED
 from taskcal.core.verdict import Strength, Verdict
 from taskcal.report import explain, figures, order
 from taskcal.report.claims import claim
@@ -70,7 +71,7 @@ def title(run: RunRecord) -> str:
     parts = (
         f"{run.taskset} with agent {run.agent}",
         _size(run),
-        f"seed {run.seed}",
+        *([] if run.engine == IMPORTED else [f"seed {run.seed}"]),
         f"run {run.id}",
     )
     return plain(", ".join(parts))

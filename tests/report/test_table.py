@@ -117,7 +117,7 @@ def test_a_lost_rollout_is_never_a_zero() -> None:
     """A task whose rollouts were all lost shows dashes, and how many were lost; no rate or reward of 0."""
     rows = [calibration(record("gone"), [lost()] * 8)]
     line = next(line for line in rendered(rows).splitlines() if line.startswith(" gone"))
-    assert line.split() == ["gone", "0", "+8", "lost", *[DASH] * 4, "unmeasured", *[DASH] * 2]
+    assert line.split() == ["gone", "0", "+8", "lost", *[DASH] * 5, "unmeasured", *[DASH] * 2]
     assert "Nothing was measured" in rendered(rows)
     assert "8 rollouts attempted, 0 graded, 8 lost and counted in no rate or reward (sandbox 8)" in rendered(rows)
 
@@ -130,7 +130,7 @@ def test_it_fits_the_terminal(width: int) -> None:
     head = next(line for line in lines if line.startswith(" task"))
     assert {"task", "verdict"} <= set(head.split())
     assert width < 60 or {"n", "rate"} <= set(head.split())
-    assert ("contrast" in head, "lowest check" in head) == (width >= 120, width >= 160)
+    assert ("contrast" in head, "lowest check" in head) == (width >= 120, width >= 240)
 
 
 def test_strangers_cannot_move_the_terminal() -> None:
@@ -216,7 +216,7 @@ def test_plain_lines_say_the_same() -> None:
     """Where there is no terminal: a line for each group with all numbers, the reasons, and the closing sentences."""
     lines = final_lines(run_record("the agent is no model", interrupted=True), shop())
     assert lines[2].split() == [
-        "task", "n", "success", "rate", "reward", "contrast", "signal", "verdict", "sure", "note", "time", "lowest",
+        "task", "n", "success", "rate", "reward", "contrast", "signal", "G", "90%", "verdict", "sure", "note", "time", "lowest",
         "check",
     ]  # fmt: skip
     assert "ship-order/high-level    8          0 % [0\N{EN DASH}32]" in lines[3]
