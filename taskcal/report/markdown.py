@@ -40,9 +40,10 @@ LEGEND = """\
 
 Contrast is the population variance of the reward inside a group: 0 means nothing to learn from. Signal is the
 chance that the rewards of a group of {size} are not all equal, so that a group-relative update is not zero; `G for
-90 %` is the smallest group of which nine in ten are so. A verdict is certified where a guarantee holds whatever the prior, likely where its class has a posterior probability of at least
-{sure:g} %, else it leans; `sure` is that probability, `robust` says whether default, Jeffreys' and uniform prior all
-decide the same."""
+90 %` is the smallest group of which nine in ten are so. A verdict is certified
+where a guarantee holds whatever the prior, likely where its class has a posterior probability of at least {sure:g} %,
+else it leans; `sure` is that probability, `robust` says whether default, Jeffreys' and uniform prior all decide the
+same."""
 
 
 def _columns(question: Question) -> tuple[tuple[str, str, Callable[[Calibration], str]], ...]:

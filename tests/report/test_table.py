@@ -216,8 +216,8 @@ def test_plain_lines_say_the_same() -> None:
     """Where there is no terminal: a line for each group with all numbers, the reasons, and the closing sentences."""
     lines = final_lines(run_record("the agent is no model", interrupted=True), shop())
     assert lines[2].split() == [
-        "task", "n", "success", "rate", "reward", "contrast", "signal", "G", "90%", "verdict", "sure", "note", "time", "lowest",
-        "check",
+        "task", "n", "success", "rate", "reward", "contrast", "signal", "G", "90%", "verdict", "sure",
+        "note", "time", "lowest", "check",
     ]  # fmt: skip
     assert "ship-order/high-level    8          0 % [0\N{EN DASH}32]" in lines[3]
     assert lines[-2:] == ["The run was interrupted: these are the rollouts until then.", "Note: the agent is no model"]
