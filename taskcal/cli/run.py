@@ -86,7 +86,7 @@ def run(
             "--max-group-size",
             help="Most rollouts of a task. (default: 64; to certify 128)",
             min=4,
-            max=1024,
+            max=256,
             rich_help_panel=ADAPTIVE,
         ),
     ] = None,
@@ -144,7 +144,7 @@ def run(
         str | None, typer.Option("--resume", help="Go on with a run (a folder, an id, or last).", metavar="RUN")
     ] = None,
     extend: Annotated[
-        bool, typer.Option("--extend", help="With --resume: allow a larger --group-size than the run had.")
+        bool, typer.Option("--extend", help="With --resume: allow a larger --group-size, --max-group-size or --budget.")
     ] = False,
     keep_failed: Annotated[
         bool, typer.Option("--keep-failed", help="Leave one failed container per task variant, to look into.")
