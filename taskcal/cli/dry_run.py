@@ -56,8 +56,8 @@ def _told(request: Request, rollouts: float, groups: int) -> str:
     if not question.adaptive:
         return f"{rollouts:.0f} ({groups} groups x {question.group_size})"
     most, begun = question.design.limit, f"from run {request.earlier.run}" if request.earlier.run else "default prior"
-    budget = "" if question.design.budget is None else f", {question.design.budget} at the most"
-    told = f"about {rollouts:.0f} expected ({rollouts / max(1, groups):.1f} a group, {begun}; {most} each at the most"
+    budget = "" if question.design.budget is None else f", {question.design.budget} in all"
+    told = f"about {rollouts:.0f} expected ({rollouts / max(1, groups):.1f} a group, {begun}; at most {most} each"
     return f"{told}{budget})"
 
 

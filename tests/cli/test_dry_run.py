@@ -48,7 +48,7 @@ def test_a_fixed_run() -> None:
 def test_an_adaptive_run() -> None:
     """The expectation under the default prior, which is far below the most that it may take."""
     (line,) = told("rollouts", design=adaptive())
-    found = re.fullmatch(r"about (\d+) expected \(([\d.]+) a group, default prior; 64 each at the most\)", line)
+    found = re.fullmatch(r"about (\d+) expected \(([\d.]+) a group, default prior; at most 64 each\)", line)
     assert found
     assert int(found[1]) == round(3 * float(found[2]))
     assert 3 * 4 < int(found[1]) < 3 * 32
@@ -82,8 +82,7 @@ def test_time_and_cost_come_from_the_earlier_run(is_adaptive: bool) -> None:
 def test_an_earlier_run_without_times_is_not_asked_for_again() -> None:
     """Who gave --prior already is not told to give it."""
     run = make_run(RUNS, "first", request(), DECIDED)
-    rows = (run.path / "rollouts.jsonl").read_text()
-    (run.path / "rollouts.jsonl").write_text(rows.replace("10.0", "0.0").replace("0.02", "null"))
+    edit(run.path / "rollouts.jsonl", ("10.0", "0.0"), ("0.02", "null"))
     assert told("expected", design=adaptive(prior="first")) == []
 
 
@@ -92,7 +91,7 @@ def test_a_budget_bounds_it(budget: int, expected: int) -> None:
     """It is spent whole, as far as every group's cap allows; so is the time at the worst."""
     (line,) = told("rollouts", design=adaptive(budget=budget))
     assert line.startswith(f"about {expected} expected (")
-    assert line.endswith(f" a group, default prior; 64 each at the most, {budget} at the most)")
+    assert line.endswith(f" a group, default prior; at most 64 each, {budget} in all)")
     (worst,) = told("at", design=adaptive(budget=budget))
     assert worst.startswith(f"most      {expected * 15 // 2} min ")
 
