@@ -5,7 +5,10 @@
 
 A line is whole when it ends with a newline. A torn last line (a kill in the middle of a write) is no rollout: it is
 ignored when read and cut off before the next line is appended. A broken line anywhere else is a damaged file, and an
-error that names it.
+error that names it. `run.json` is written last, so that a folder that has one has the rest.
+
+Lines and files end with a `crc32` of what stands before it: a digit that a disk or an editor changed is an error too,
+and never another number. Who means to change something removes the key with it.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import os
 import re
 import secrets
 import shutil
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -30,9 +34,11 @@ if TYPE_CHECKING:
 
     from taskcal.core.calibrate import GroupRecord
     from taskcal.core.rollout import Rollout, RolloutId
+    from taskcal.core.rows import Row
     from taskcal.core.run import RunRecord
 
 LONGEST_NAME = 60
+SEAL = "crc32"
 
 
 class RunFolder:
@@ -49,9 +55,9 @@ class RunFolder:
         folder = cls(root / record.id)
         try:
             folder.path.mkdir(parents=True)
-            folder.write_record(record)
-            folder.write("taskset.json", json.dumps({"groups": [group_row(group) for group in groups]}, indent=1))
+            folder.write("taskset.json", sealed({"groups": [group_row(group) for group in groups]}, indent=1))
             folder.lock()
+            folder.write_record(record)
         except OSError as error:
             raise RunFolderError(f"{folder.path}: {error.strerror or error}; choose another folder with -o") from error
         return folder
@@ -108,12 +114,14 @@ class RunFolder:
             raise RunFolderError(f"{self.path}: not opened for writing")
         try:
             for rollout in rollouts:
-                line = (json.dumps(rollout_row(rollout), allow_nan=False) + "\n").encode()
+                line = f"{sealed(rollout_row(rollout))}\n".encode()
                 while line:
                     line = line[os.write(self._lines, line) :]
             os.fsync(self._lines)
         except OSError as error:
-            raise RunFolderError(f"{self.path}/rollouts.jsonl: {error.strerror}; results so far are kept") from error
+            raise RunFolderError(
+                f"{self.path}/rollouts.jsonl: {error.strerror}; results so far are kept, go on with --resume"
+            ) from error
 
     def close(self) -> None:
         """Give up the lock."""
@@ -124,16 +132,16 @@ class RunFolder:
     def record(self) -> RunRecord:
         """What was asked. Raises RunFolderError."""
         with self._reading("run.json"):
-            return run_of(json.loads((self.path / "run.json").read_text()))
+            return run_of(unsealed((self.path / "run.json").read_bytes()))
 
     def write_record(self, record: RunRecord) -> None:
         """Replace `run.json`."""
-        self.write("run.json", json.dumps(run_row(record), indent=1))
+        self.write("run.json", sealed(run_row(record), indent=1))
 
     def groups(self) -> tuple[GroupRecord, ...]:
         """The groups of the run in their order. Raises RunFolderError."""
         with self._reading("taskset.json"):
-            return tuple(group_of(row) for row in json.loads((self.path / "taskset.json").read_text())["groups"])
+            return tuple(group_of(row) for row in unsealed((self.path / "taskset.json").read_bytes())["groups"])
 
     def rollouts(self) -> Iterator[Rollout]:
         """Every rollout on disk, in the order of writing. Raises RunFolderError for a damaged file."""
@@ -143,7 +151,7 @@ class RunFolder:
                 if not line.endswith(b"\n"):
                     return
                 try:
-                    yield rollout_of(json.loads(line))
+                    yield rollout_of(unsealed(line))
                 except (RowError, ValueError, TypeError, AttributeError, RecursionError) as error:
                     raise RunFolderError(f"{path}:{number}: damaged line: {error}") from error
 
@@ -152,9 +160,14 @@ class RunFolder:
         path = self.path / name
         draft = path.with_name(f".{name}.{os.getpid()}")
         try:
-            draft.write_text(text, encoding="utf-8")
+            with draft.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
             draft.replace(path)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                draft.unlink()
             raise RunFolderError(f"{path}: {error.strerror or error}") from error
         return path
 
@@ -187,6 +200,37 @@ class RunFolder:
             raise RunFolderError(f"{self.path}/{name}: {error.strerror}") from error
         except (RowError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise RunFolderError(f"{self.path}/{name}: damaged: {error}") from error
+
+
+def sealed(row: Row, indent: int | None = None) -> str:
+    """An object as JSON, with a checksum of its compact form as its last key."""
+    seal = _checksum(json.dumps(row, allow_nan=False).encode())
+    return json.dumps(row | {SEAL: seal}, indent=indent, allow_nan=False)
+
+
+def unsealed(text: bytes) -> Row:
+    """An object without its checksum, which must fit where there is one. Raises RowError, or what `json` raises."""
+    row = json.loads(text)
+    if not isinstance(row, dict):
+        raise RowError("must be an object")
+    seal = row.pop(SEAL, None)
+    if (
+        seal is not None
+        and not _is_compact(text, seal)
+        and seal != _checksum(json.dumps(row, allow_nan=False).encode())
+    ):
+        raise RowError(f"changed after it was written; remove its {SEAL} if that was meant")
+    return row
+
+
+def _is_compact(text: bytes, seal: object) -> bool:
+    """Whether a text is as it was written: seen without writing it again, for many thousand lines."""
+    end = f', "{SEAL}": "{seal}"}}'.encode()
+    return text.rstrip().endswith(end) and seal == _checksum(text.rstrip().removesuffix(end) + b"}")
+
+
+def _checksum(text: bytes) -> str:
+    return f"{zlib.crc32(text):08x}"
 
 
 def newest(root: Path) -> RunFolder:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from typing import TYPE_CHECKING
+
 from taskcal.core.calibrate import GroupRecord
 from taskcal.core.question import fixed
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop
 from taskcal.core.run import RunRecord
 from taskcal.errors import Boundary
+from taskcal.store import SEAL
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 GROUP = GroupRecord(GroupId("ship", "easy"), {"order": 12}, "Ship it.", ("sql",), 1.0, (("a", 1.0),), "t.yaml", 3)
 GRADED = Graded(Stop.FINISHED, 0.7, passed=False, checks=(CheckResult("a", 1.0, 0.7, "why"),))
@@ -28,3 +35,12 @@ RECORD = RunRecord(
     engine="Docker 20.10",
     host="Linux",
 )
+
+
+def edit(path: Path, *changes: tuple[str, str]) -> None:
+    """Change a file of a run as a person does who means it, without its checksums."""
+    text = re.sub(rf',\s*"{SEAL}": "\w+"', "", path.read_text())
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new)
+    path.write_text(text)

@@ -50,13 +50,14 @@ def test_half_a_run_is_none(tmp_path: Path) -> None:
 
 
 def test_the_disk_is_waited_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many rollouts cost one wait, after the last of them, and before the folder gets its name."""
+    """Many rollouts cost one wait as each file does, after the last of them, and before the folder gets its name."""
     waits: list[tuple[int, bool]] = []
     monkeypatch.setattr(
         os, "fsync", lambda lines: waits.append((os.fstat(lines).st_size, (tmp_path / RECORD.id).exists()))
     )
     folder = RunFolder.create_whole(tmp_path, RECORD, [GROUP], [FIRST, SECOND] * 50)
-    assert waits == [((folder.path / "rollouts.jsonl").stat().st_size, False)]
+    sizes = [(folder.path / name).stat().st_size for name in ("taskset.json", "run.json", "rollouts.jsonl")]
+    assert waits == [(size, False) for size in sizes]
     folder.close()
 
 

@@ -14,6 +14,7 @@ from taskcal.core.plan import Selection
 from taskcal.core.rollout import GroupId
 from tests.cli.options_case import TASKSET, make_run, request
 from tests.schedule_case import FAILED, PASSED
+from tests.store_case import edit
 
 RUNS = Path("runs")
 DECIDED = {"ship/1": [PASSED] * 16, "ship/2": [FAILED] * 16, "refund": [PASSED] * 16}

@@ -20,6 +20,7 @@ from taskcal.errors import RunFolderError, UsageError
 from taskcal.store import RunFolder
 from tests.cli.options_case import TASKSET, make_run, request
 from tests.schedule_case import BUSY, FAILED, PASSED
+from tests.store_case import edit
 
 if TYPE_CHECKING:
     from taskcal.cli.options import Request
@@ -108,12 +109,9 @@ def test_imported_runs_are_matched_by_name() -> None:
     groups = request().groups
     run = make_run(RUNS, "mine", request(), OUTCOMES)
     run.write_record(replace(run.record(), engine=IMPORTED))
-    text = (run.path / "taskset.json").read_text()
-    for prompt in ("Ship 1.", "Ship 2.", "Refund."):
-        text = text.replace(f'"{prompt}"', '""')
-    (run.path / "taskset.json").write_text(text.replace('"n": 1', '"m": 1'))
-    rows = (run.path / "rollouts.jsonl").read_text()
-    (run.path / "rollouts.jsonl").write_text(rows.replace('"total": 10.0', '"total": 0.0'))
+    prompts = [(f'"{prompt}"', '""') for prompt in ("Ship 1.", "Ship 2.", "Refund.")]
+    edit(run.path / "taskset.json", *prompts, ('"n": 1', '"m": 1'))
+    edit(run.path / "rollouts.jsonl", ('"total": 10.0', '"total": 0.0'))
     found = earlier_run("mine", RUNS, groups)
     assert found.counts == {SHIP1: Counts(2, 3), REFUND: Counts(0, 4)}
     assert found.seconds is None
