@@ -106,27 +106,28 @@ class Bash:
 def shell_script(command: str, seconds: float, bound: int) -> str:
     """The script of one call.
 
-    Output goes through a file: a process that stays in the background would hold a pipe open and the call with it. Bash
-    where there is one, as models expect it. `timeout` kills what the command started as well; its status alone does not
-    tell (137 is any killed command's), so the clock is asked. The inner parentheses keep this shell's own word about a
-    killed command ("Killed") out of the output.
+    Output goes through a file without a name: a process that stays in the background would hold a pipe open and the
+    call with it, and a name would be there for the command to see. Bash where there is one, as models expect it.
+    `timeout` kills what the command started as well; its status alone does not tell (137 is any killed command's), so
+    the clock is asked. The inner parentheses keep this shell's own word about a killed command out of the output.
     """
     whole, half = max(1, round(seconds)), bound // 2
     return f"""umask 022
 TASKCAL_OUT=$(mktemp 2>/dev/null) || TASKCAL_OUT={ROOM}/output.$$
+exec 3<>"$TASKCAL_OUT"
+rm -f "$TASKCAL_OUT"
 TASKCAL_BEGUN=$(date +%s)
 set -- "$(command -v bash || echo sh)" -c {shlex.quote(KEEPING)} sh {shlex.quote(command)}
 command -v timeout >/dev/null && set -- timeout -s KILL {whole} "$@"
 exec 2>/dev/null
-("$@" >"$TASKCAL_OUT" 2>&1 </dev/null)
+("$@" >&3 2>&3 3>&- </dev/null)
 TASKCAL_STATUS=$?
-TASKCAL_SIZE=$(wc -c <"$TASKCAL_OUT")
-if [ "$TASKCAL_SIZE" -le {bound} ]; then cat "$TASKCAL_OUT"; else
-  head -c {half} "$TASKCAL_OUT"
+TASKCAL_SIZE=$(wc -c </proc/self/fd/3)
+if [ "$TASKCAL_SIZE" -le {bound} ]; then cat /proc/self/fd/3; else
+  head -c {half} /proc/self/fd/3
   echo; echo "[… $((TASKCAL_SIZE - {2 * half})) bytes left out …]"
-  tail -c {half} "$TASKCAL_OUT"
+  tail -c {half} /proc/self/fd/3
 fi
-rm -f "$TASKCAL_OUT"
 case $TASKCAL_STATUS in 124|137|143)
   [ $(($(date +%s) - TASKCAL_BEGUN)) -lt {whole} ] || {{ echo; echo '[{late(whole)}]'; exit {STILL_RUNNING}; }}
 esac

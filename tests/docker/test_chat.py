@@ -87,6 +87,19 @@ def test_each_rollout_asks_for_itself_with_its_own_seed(
     assert len(set(seeds)) == 4
 
 
+def test_a_model_that_always_does_the_same_is_noticed(taskcal: CommandLine, write: Write, server: OpenAIServer) -> None:
+    """Nothing of ours is in what it sees: the same commands in two containers are the same conversation."""
+    server.answer = lambda request: (
+        runs("ls -A /tmp; env | sort | grep -v HOSTNAME") if len(request["messages"]) < 4 else says("ok")
+    )
+    run(taskcal, write, server.url, "-G", "3", "--task", "easy")
+    assert len({row["transcript_sha256"] for row in rows(taskcal.folder)}) == 1
+    (path, *_) = taskcal.folder.rglob("transcript.jsonl")
+    (told, again) = [entry.event.content for entry in read_transcript(path) if isinstance(entry.event, ToolResult)]
+    assert told.startswith("HOME=")
+    assert set(again.splitlines()) - set(told.splitlines()) == {"TASKCAL_FOLDER=/", "OLDPWD=/"}
+
+
 def test_a_wrong_key_ends_the_run(taskcal: CommandLine, write: Write, server: OpenAIServer) -> None:
     """With one line that names address, model and variable, after the first rollouts of many."""
     server.script(fails(401, "Incorrect API key provided", "invalid_api_key"))
