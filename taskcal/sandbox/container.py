@@ -185,7 +185,7 @@ class DockerSandbox:
             return Condition.GONE
         if state.running:
             return Condition.ALIVE
-        if state.out_of_memory:
+        if state.out_of_memory and self._engine.ended_unaided(self._container, state):
             return Condition.OUT_OF_MEMORY
         return Condition.GONE if state.exit_code in FROM_OUTSIDE else Condition.ENDED
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import math
 import tarfile
 from typing import IO, TYPE_CHECKING, Any
 
@@ -49,6 +50,16 @@ class Contents:
                 return str(self._client.logs(container, tail=lines).decode(errors="replace").strip())
         except LostError:
             return ""
+
+    def ended_unaided(self, container: str, state: ContainerState) -> bool:
+        """Whether the engine remembers how a container ended, and that nobody had asked it to kill anything there."""
+        window = {"since": int(state.started), "until": math.ceil(state.finished) + 1}
+        with self._translated("asking what happened to a container"):
+            events = self._client.events(
+                **window, filters={"container": container, "event": ["kill", "die"]}, decode=True
+            )
+            actions = [str(event.get("Action")) for event in events]
+        return actions == ["die"]
 
     def kill(self, container: str) -> None:
         """End every process of a container and keep its files; one that has ended already is a success."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from taskcal.errors import ImageLost
@@ -54,13 +55,18 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class ContainerState:
-    """How a container is. `out_of_memory` and `exit_code` are its first process's, where it has ended."""
+    """How a container is, and with `exited` how its first process ended; times are seconds since 1970, the engine's.
+
+    `out_of_memory` says that the kernel killed in it for memory, at its end or at any time before.
+    """
 
     running: bool
     exited: bool
     out_of_memory: bool
     exit_code: int
     workdir: str
+    started: float = 0.0
+    finished: float = 0.0
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Self:
@@ -72,7 +78,14 @@ class ContainerState:
             out_of_memory=bool(state.get("OOMKilled")),
             exit_code=int(state.get("ExitCode", 0)),
             workdir=str((facts.get("Config") or {}).get("WorkingDir") or "/"),
+            started=_seconds(state.get("StartedAt")),
+            finished=_seconds(state.get("FinishedAt")),
         )
+
+
+def _seconds(written: str | None) -> float:
+    """An engine's way to write a time; the year 1 stands for none."""
+    return datetime.fromisoformat(written).timestamp() if written and not written.startswith("0001") else 0.0
 
 
 GO_FOLDER = 1 << 31

@@ -22,6 +22,7 @@ from taskcal.core.task import (
     ScriptedProbe,
     Service,
 )
+from taskcal.sandbox import Condition, Ending
 from tests.docker.rooms import IMAGE, PLAIN, act, fresh, judge, opened, outcome, scores, task
 
 if TYPE_CHECKING:
@@ -212,6 +213,21 @@ def test_start_sees_the_params_that_it_names(scope: RunScope) -> None:
     with opened(scope, group) as sandbox:
         found = act(sandbox, "cat /proc/[0-9]*/environ").stdout
     assert (b"seen-4b1" in found, b"hidden-9c2" in found) == (True, False)
+
+
+def test_a_kill_from_outside_is_not_the_agents_doing(scope: RunScope) -> None:
+    """Not even where the kernel had killed for memory before, which the engine then remembers of the container."""
+    group = task(environment=replace(WORK, limits=Limits(memory=60 * 1024**2)))
+    with opened(scope, group) as sandbox:
+        assert act(sandbox, "exec perl -e '$x = q(a) x 200_000_000; sleep 1'").ending is Ending.OUT_OF_MEMORY
+        assert sandbox.condition() is Condition.ALIVE
+        scope.engine.kill(sandbox.container)
+        state = scope.engine.state(sandbox.container)
+        assert state is not None
+        assert state.out_of_memory
+        assert sandbox.condition() is Condition.GONE
+        scope.engine.remove(sandbox.container)
+        assert sandbox.condition() is Condition.GONE
 
 
 def test_the_kernels_kill_is_the_agents_end(scope: RunScope, tmp_path: Path) -> None:
