@@ -84,9 +84,9 @@ def refuse_differences(before: RunRecord, now: RunRecord, *, extend: bool) -> No
 
 
 def _sizes_that_differ(before: Question, now: Question, *, extend: bool) -> list[str]:
-    """What --extend allows to grow."""
+    """What --extend allows to grow; another rule has other sizes of its own."""
     sizes: list[tuple[str, float, float]] = [("the group size", before.group_size, now.group_size)]
-    if before.adaptive and now.adaptive:
+    if before.adaptive and before.design.rule is now.design.rule:
         sizes += [("--max-group-size", before.design.limit, now.design.limit)]
         sizes += [("--budget", before.design.budget or UNLIMITED, now.design.budget or UNLIMITED)]
     return [

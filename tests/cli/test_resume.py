@@ -75,7 +75,7 @@ def test_what_is_typed_wins_and_is_then_compared() -> None:
 @pytest.mark.parametrize(
     ("now", "name"),
     [
-        (replace(ADAPTIVE, design=Design(cap=64, budget=100, rule=Rule.CERTIFY)), "--certify"),
+        (replace(ADAPTIVE, design=Design(budget=100, rule=Rule.CERTIFY)), "--certify"),
         (replace(ADAPTIVE, design=Design(cap=64, budget=100, rule=Rule.FIXED)), "--adaptive"),
         (replace(ADAPTIVE, design=Design(cap=64, budget=100, rule=Rule.NEVER)), "--budget"),
         (replace(ADAPTIVE, design=Design(cap=64, budget=100, error_rate=0.1)), "--error-rate"),
