@@ -22,7 +22,7 @@ from taskcal.agents.transcript import Note
 from taskcal.errors import MissingError, ProviderLost, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from taskcal.agents import Acted, Attempt
     from taskcal.agents.chat_identity import Served
@@ -40,12 +40,19 @@ def open_chat(spec: ChatSpec) -> ChatAgent:
     """The agent of a file. Raises MissingError without the openai package, UsageError without the key it names."""
     if importlib.util.find_spec("openai") is None:
         raise MissingError("agents of kind chat need the openai package; run `pip install 'taskcal[chat]'`")
-    key = os.environ.get(spec.key_name, "")
-    if spec.api_key_env and not key:
-        raise UsageError(
-            f"the agent needs the key {spec.key_name}, which is not set; run `export {spec.key_name}=…` first"
-        )
+    key = read_key(spec, os.environ)
     return ChatAgent(spec, key, identify(spec, key))
+
+
+def read_key(spec: ChatSpec, host: Mapping[str, str]) -> str:
+    """The endpoint's key, '' for none. Raises UsageError for one that is named and not set, or that cannot be sent."""
+    name = spec.key_name
+    key = host.get(name, "").strip()
+    if spec.api_key_env and not key:
+        raise UsageError(f"the agent needs the key {name}, which is not set; run `export {name}=…` first")
+    if not (key.isascii() and key.isprintable()):
+        raise UsageError(f"the key in {name} holds a character that no header can; set it again with `export {name}=…`")
+    return key
 
 
 def call_openai(spec: ChatSpec, key: str) -> Caller:

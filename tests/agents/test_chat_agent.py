@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from taskcal.agents.chat import ChatAgent, open_chat, sampled
+from taskcal.agents.chat import ChatAgent, open_chat, read_key, sampled
 from taskcal.agents.chat_identity import Served
 from taskcal.agents.chat_spec import ChatSpec, Sampling
 from taskcal.agents.spec import Price
@@ -84,6 +84,15 @@ def test_the_key_comes_from_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
         open_chat(named)
     monkeypatch.setenv("MY_KEY", KEY)
     assert open_chat(named).redact(KEY) == "[MY_KEY]"
+
+
+@pytest.mark.parametrize("key", ["sk-\N{RIGHT DOUBLE QUOTATION MARK}", "sk-a\nb", "sk-\x00"])
+def test_a_key_that_cannot_be_sent_is_refused_unseen(key: str) -> None:
+    """As it comes from a careless copy; an error deep in the connection would show it. A line's end is cut off."""
+    with pytest.raises(UsageError, match="the key in OPENAI_API_KEY holds a character that no header can") as caught:
+        read_key(SPEC, {"OPENAI_API_KEY": key})
+    assert "sk-" not in str(caught.value)
+    assert read_key(SPEC, {"OPENAI_API_KEY": "sk-1\n"}) == "sk-1"
 
 
 def test_a_missing_package_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
