@@ -85,7 +85,8 @@ class ChatAgent:
         """What is said to the model and by which weights. Where the server stands and what it costs is not in it."""
         spec = self.spec
         limits = (spec.max_turns, spec.tool_output, spec.timeout)
-        said_of = (spec.name, spec.model, self.served, spec.system, spec.sampling, spec.extra_body, limits)
+        asked = (spec.system, spec.sampling, spec.send_reasoning, spec.extra_body)
+        said_of = (spec.name, spec.model, self.served, asked, limits)
         return f"ChatAgent{said_of!r}"
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -43,10 +43,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer of the model. `finish` is the server's word for why it ended."""
+    """One answer of the model. `finish` is the server's word for why it ended, `thought` the key of its reasoning."""
 
     content: str = ""
     reasoning: str = ""
+    thought: str = ""
     refusal: str = ""
     calls: tuple[Call, ...] = ()
     finish: str = ""
@@ -76,15 +77,17 @@ def request(spec: ChatSpec, seed: int, messages: Sequence[Json], tools: Sequence
     return body | dict(spec.extra_body)
 
 
-def said(reply: Reply) -> Json:
+def said(reply: Reply, *, with_reasoning: bool = False) -> Json:
     """An answer as it goes back with the next request.
 
     Arguments that are no JSON object are sent as {}, and names that no tool can have without what is wrong in them:
     servers that check the history refuse the whole request otherwise, and the tool's answer says what was wrong.
+    Reasoning goes back under the key that it came with: some models want it between tool calls, others refuse it.
     """
-    if not reply.calls:
-        return {"role": "assistant", "content": reply.content}
-    return {"role": "assistant", "content": reply.content or None, "tool_calls": [_said_call(c) for c in reply.calls]}
+    message: Json = {"role": "assistant", "content": reply.content}
+    if reply.calls:
+        message |= {"content": reply.content or None, "tool_calls": [_said_call(call) for call in reply.calls]}
+    return message | ({reply.thought: reply.reasoning} if with_reasoning and reply.thought else {})
 
 
 def _said_call(call: Call) -> Json:
@@ -118,9 +121,11 @@ def reply_of(text: str, now: datetime) -> Reply | Failure:
     message = choice.get("message")
     if not isinstance(message, dict):
         return Failure(OK, "", "an answer without a message (no choices)")
+    thought = next((key for key in REASONING if _text(message.get(key))), "")
     return Reply(
         content=_content(message.get("content")),
-        reasoning=next((found for key in REASONING if (found := _text(message.get(key)))), ""),
+        reasoning=_text(message.get(thought)),
+        thought=thought,
         refusal=_text(message.get("refusal")),
         calls=_calls(message.get("tool_calls")),
         finish=_text(choice.get("finish_reason")),

@@ -99,6 +99,7 @@ class ChatModel(AgentModel):
     tool_output: Output = 16 * 1024
     call_timeout: Seconds = 60.0
     sampling: SamplingModel = Field(default_factory=SamplingModel)
+    send_reasoning: bool = False
     extra_body: ExtraBody = Field(default_factory=dict)
     price: PriceModel | None = None
 
@@ -118,6 +119,7 @@ def chat_spec(model: ChatModel) -> ChatSpec:
         tool_output=model.tool_output,
         call_timeout=model.call_timeout,
         sampling=Sampling(asked.temperature, asked.top_p, asked.max_tokens, seed, sends_seed=sends_seed),
+        send_reasoning=model.send_reasoning,
         extra_body=model.extra_body,
         price=price_of(model.price),
         timeout=model.timeout,

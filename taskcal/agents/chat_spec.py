@@ -33,7 +33,7 @@ class ChatSpec:
 
     `api_key_env` None is `DEFAULT_KEY` where it is set, else no key. `timeout` (seconds) caps the task's own,
     `call_timeout` is how long one call may go without an answer, retries included. `tool_output` is in bytes.
-    `extra_body` goes into every request as it stands.
+    `extra_body` goes into every request as it stands; `send_reasoning` sends back what the model thought before.
     """
 
     name: str
@@ -45,6 +45,7 @@ class ChatSpec:
     tool_output: int = 16 * 1024
     call_timeout: float = 60.0
     sampling: Sampling = field(default_factory=Sampling)
+    send_reasoning: bool = False
     extra_body: Mapping[str, object] = field(default_factory=dict)
     price: Price | None = None
     timeout: float | None = None

@@ -84,7 +84,7 @@ class Conversation:
         self.worked += answer.seconds
         self.usages.append(reply.usage)
         self._record(reply)
-        self.messages.append(said(reply))
+        self.messages.append(said(reply, with_reasoning=self.spec.send_reasoning))
         if self._left() <= 0:
             return Stop.TIMEOUT
         if reply.is_refused:

@@ -87,7 +87,9 @@ KINDS: Mapping[str, type[AnyModel]] = {
     "chat": ChatModel,
     "python": PythonModel,
 }
-NUMBERS = frozenset({"timeout", "success", "price", "max_turns", "call_timeout", "sampling", "extra_body"})
+NUMBERS = frozenset(
+    {"timeout", "success", "price", "max_turns", "call_timeout", "sampling", "extra_body", "send_reasoning"}
+)
 """Keys with numbers; all other single values are text, also where they look like numbers."""
 
 

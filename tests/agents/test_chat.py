@@ -127,6 +127,15 @@ def test_the_transcript_holds_everything(case: ChatCase) -> None:
     assert acted.transcript_digest == digest(case.events)
 
 
+def test_reasoning_goes_back_where_it_is_wanted(case: ChatCase) -> None:
+    """Some models need it between their tool calls."""
+    call = {"id": "c", "type": "function", "function": {"name": "bash", "arguments": '{"command": "true"}'}}
+    thinking = Answer(body=completion({"content": None, "reasoning": "Hm.", "tool_calls": [call]}))
+    case.spec = replace(case.spec, send_reasoning=True)
+    case.act(thinking, says("ok"))
+    assert case.server.requests[1]["messages"][1]["reasoning"] == "Hm."
+
+
 def test_equal_conversations_have_equal_digests(case: ChatCase) -> None:
     """A group that always says the same is noticed."""
     one, same, other = (case.act(says(text), seed=seed) for seed, text in enumerate(("ok", "ok", "well")))

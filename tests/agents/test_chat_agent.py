@@ -24,7 +24,7 @@ SPEC = ChatSpec("mine", ("http://a/v1",), "qwen")
     [
         {"model": "other"}, {"system": "Be brief."}, {"max_turns": 9}, {"tool_output": 999}, {"timeout": 9.0},
         {"sampling": Sampling(temperature=0.5)}, {"sampling": Sampling(seed=1)}, {"extra_body": {"top_k": 1}},
-        {"name": "yours"},
+        {"name": "yours"}, {"send_reasoning": True},
     ],
 )  # fmt: skip
 def test_what_makes_another_agent(changed: dict[str, object]) -> None:

@@ -30,6 +30,7 @@ tool_output: 8k
 call_timeout: 10m
 sampling: {temperature: 0.7, top_p: 0.9, max_tokens: 4096, seed: 11}
 extra_body: {top_k: 20, chat_template_kwargs: {enable_thinking: false}, stop: ["</end>"]}
+send_reasoning: true
 price: {input: 3, cached_input: 0.3, output: 15}
 """
 LEAST = "agent: mine\nkind: chat\nbase_url: http://localhost:8000/v1\nmodel: qwen\n"
@@ -60,6 +61,7 @@ def test_a_chat_agent_is_as_written(folder: Path) -> None:
         call_timeout=600.0,
         sampling=Sampling(0.7, 0.9, 4096, 11),
         extra_body={"top_k": 20, "chat_template_kwargs": {"enable_thinking": False}, "stop": ["</end>"]},
+        send_reasoning=True,
         price=Price(input=3.0, output=15.0, cached_input=0.3),
         timeout=300.0,
     )
@@ -132,7 +134,7 @@ def test_values_can_be_set(folder: Path) -> None:
     spec = load_agent(
         write(folder, WHOLE),
         {
-            "sampling.temperature": "0", "max_turns": "7", "extra_body.top_k": "5", "tool_output": "2k",
+            "sampling.temperature": "0", "max_turns": "7", "send_reasoning": "false", "extra_body.top_k": "5", "tool_output": "2k",
             "base_url": "http://three/v1", "price.input": "4",
         },
     )  # fmt: skip

@@ -102,8 +102,11 @@ def test_an_answer_is_read() -> None:
 
 @pytest.mark.parametrize("key", ["reasoning_content", "reasoning", "thinking"])
 def test_reasoning_is_kept(key: str) -> None:
-    """In the fields where vLLM, SGLang and DeepSeek, OpenRouter and newer vLLM, and Ollama put it."""
-    assert reply({"content": "4", key: "two and two"}).reasoning == "two and two"
+    """From the fields where vLLM and DeepSeek, OpenRouter and newer vLLM, and Ollama put it; sent back if wanted."""
+    found = reply({"content": "4", key: "two and two"})
+    assert found.reasoning == "two and two"
+    assert said(found) == {"role": "assistant", "content": "4"}
+    assert said(found, with_reasoning=True) == {"role": "assistant", "content": "4", key: "two and two"}
     assert reply({"content": "4", key: None}).reasoning == ""
 
 
