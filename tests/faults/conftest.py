@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.docker.conftest import scope
+from tests.docker.conftest import scope, write
 
-__all__ = ["scope"]
+__all__ = ["scope", "write"]

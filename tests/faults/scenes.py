@@ -10,15 +10,23 @@ AGENT = 'agent: obedient\nkind: command\nrun: exec sh -c "$TASKCAL_PROMPT"\n'
 WORKS = "touch /tmp/done"
 HUNGRY = "exec perl -e '$x = q(a) x 400_000_000; sleep 1'"
 ENDS_ITSELF = f"perl -e '{PATCH.replace(chr(39), chr(34))}'; kill -9 -1"
+SHORT = "timeouts: {agent: 2s}"
 SCORED = "grader: {run: exit 1, checks: [{name: a}]}"
 
+
+def serving(command: str) -> str:
+    """An environment with a service."""
+    service = f'{{image: "debian:bookworm-slim", command: "{command}", ready: "true && sleep 1"}}'
+    return f"environment: {{extends: box, services: {{db: {service}}}}}\n"
+
+
 SCENES = {
-    "agent-timeout": (f"{WORKS}; echo at work; sleep 60", ""),
+    "agent-timeout": (f"{WORKS}; echo at work; sleep 60", SHORT),
     "agent-crash": (f"{WORKS}; echo last words; exit 9", ""),
     "agent-out-of-memory": (f"{WORKS}; {HUNGRY}", "environment: {extends: box, memory: 64m}"),
-    "fork-bomb": (f"{WORKS}; while :; do sleep 60 & done", "environment: {extends: box, pids: 64}"),
+    "fork-bomb": (f"{WORKS}; while :; do sleep 60 >/dev/null 2>&1 & done", "environment: {extends: box, pids: 64}"),
     "full-disk": (f"{WORKS}; cat /dev/zero >/run/taskcal/x", ""),
-    "endless-output": (f"{WORKS}; exec yes", ""),
+    "endless-output": (f"{WORKS}; exec yes", SHORT),
     "ended-sandbox": (f"{WORKS}; {ENDS_ITSELF}", ""),
     "broken-judge": (f"{WORKS}; rm /usr/bin/sh /usr/bin/dash", ""),
     "check-crash": (WORKS, "grader: {checks: [{name: a, run: kill -SEGV $$}]}"),
@@ -28,20 +36,20 @@ SCENES = {
     "script-crash": (WORKS, SCORED),
     "setup": (WORKS, "environment: {extends: box, setup: echo broken; exit 3}"),
     "start": (WORKS, "environment: {extends: box, start: echo broken; exit 3}"),
-    "service": (WORKS, 'environment: {extends: box, services: {db: {image: "debian:bookworm-slim", command: exit 1, ready: "true && sleep 1"}}}'),
-    "service-ended": ("sleep 1.5", 'environment: {extends: box, services: {db: {image: "debian:bookworm-slim", command: sleep 1; echo bye}}}\ngrader: {checks: [{name: a, run: "true", in: db}]}'),
+    "service": (WORKS, serving("echo last words; exit 1")),
+    "service-ended": ("sleep 1.5", serving("sleep 1; echo bye") + 'grader: {checks: [{name: a, run: "true", in: db}]}'),
     "image-missing": (WORKS, "environment: {image: 'taskcal-test.invalid/nothing:1'}"),
     "image-unbuildable": (WORKS, "environment: {build: broken}"),
     "agent-missing": ("exec no-such-program", ""),
     "provider": ("echo overloaded; exit 75", ""),
-    "container-removed": ("echo up; sleep 60", "timeouts: {agent: 60s}"),
+    "container-removed": ("echo up; sleep 60", "timeouts: {agent: 90s}"),
 }  # fmt: skip
 
 HEAD = """\
 taskset: faults
 version: 1
 environments: {box: {image: "debian:bookworm-slim"}}
-defaults: {environment: box, timeouts: {agent: 2s, grader: 2s}, grader: {checks: [{name: a, run: test -e /tmp/done}]}}
+defaults: {environment: box, timeouts: {agent: 20s, grader: 2s}, grader: {checks: [{name: a, run: test -e /tmp/done}]}}
 tasks:
 """
 

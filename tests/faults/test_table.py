@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskcal.core.faults import FAULTS, Fault, rows
+from taskcal.core.faults import FAULTS, rows
 from taskcal.core.rollout import Stop
 from taskcal.errors import Boundary
-from tests.conftest import ROOT, CommandLine, environment
+from tests.conftest import ROOT, environment
+from tests.docker import samples
 from tests.docker.conftest import left_on
 from tests.faults.scenes import AGENT, SCENES, taskset
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from taskcal.sandbox.docker import DockerEngine
+    from tests.conftest import CommandLine
+    from tests.docker.samples import Write
 
 GROUP_SIZE = 2
 ELSEWHERE = {
@@ -33,6 +36,7 @@ ELSEWHERE = {
     "bug": "tests/test_runner.py::test_anything_else_is_lost_at_unknown",
 }
 ONCE = {"setup", "image-missing", "image-unbuildable"}
+UNEARNED = {"ended-sandbox", "broken-judge", "check-crash", "check-hang", "check-interpreter", "service-ended"}
 SAYS = {
     "check-crash": "exit 139",
     "check-hang": "timeout",
@@ -40,6 +44,7 @@ SAYS = {
     "check-no-number": "perhaps",
     "setup": "exit 3.*broken",
     "start": "broken",
+    "service": "service db died.*last words",
     "service-ended": "bye",
     "image-missing": "taskcal-test.invalid",
     "image-unbuildable": "last words",
@@ -47,66 +52,13 @@ SAYS = {
     "ended-sandbox": "what ran in the sandbox had ended it",
     "broken-judge": "no check can run",
 }
-UNEARNED = {"ended-sandbox", "broken-judge", "check-crash", "check-hang", "check-interpreter", "service-ended"}
-
-
-@dataclass(frozen=True)
-class Played:
-    """What a run of all scenes left: its exit code, its error output and its rows by task; and what on the engine."""
-
-    code: int
-    err: str
-    rows: dict[str, list[dict[str, Any]]]
-    left: int
-
-
-@pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory, engine: DockerEngine) -> Played:
-    """Give the result of one run of all scenes, in which somebody removes the containers of one."""
-    folder = tmp_path_factory.mktemp("scenes")
-    (folder / "tasks.yaml").write_text(taskset())
-    (folder / "agent.yaml").write_text(AGENT)
-    (folder / "broken").mkdir()
-    (folder / "broken" / "Dockerfile").write_text("FROM debian:bookworm-slim\nRUN echo last words && false\n")
-    command = CommandLine(folder).command(
-        "run", "tasks.yaml", "-a", "agent.yaml", "-G", str(GROUP_SIZE), "-c", "8", "--retries", "0", "--json"
-    )
-    process = subprocess.Popen(
-        command, cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        for index in range(GROUP_SIZE):
-            remove_at_work(engine, folder, f"container-removed#{index}", process)
-        _, err = process.communicate(timeout=120)
-    finally:
-        process.kill()
-    return Played(process.returncode, err, by_task(folder), left_on(engine, next((folder / "runs").iterdir()).name))
-
-
-def remove_at_work(engine: DockerEngine, folder: Path, key: str, process: subprocess.Popen[str]) -> None:
-    """Remove a rollout's container from outside as soon as its agent has said something."""
-    task, _, index = key.partition("#")
-    while not any(log.stat().st_size for log in folder.glob(f"runs/*/rollouts/*/{task}-*/{index}/agent.log")):
-        assert process.poll() is None, process.communicate()
-    for container in engine.containers_labelled(f"taskcal.rollout={key}"):
-        if container.labels["taskcal.run"] == next((folder / "runs").iterdir()).name:
-            engine.remove(container.id)
-
-
-def by_task(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {}
-    for line in next(folder.glob("runs/*/rollouts.jsonl")).read_text().splitlines():
-        found.setdefault(json.loads(line)["task"], []).append(json.loads(line))
-    return found
 
 
 def test_the_table_is_whole() -> None:
-    """Every way to end and every boundary has a row, and every row is acted out, or proven where it says."""
+    """Every way to end and every boundary has a row, and every row is acted out here, or proven where it says."""
     names = [fault.name for fault in FAULTS]
-    assert len(names) == len(set(names))
+    assert sorted(names) == sorted([*SCENES, *ELSEWHERE])
     assert {fault.ends for fault in FAULTS} == {*Stop, *Boundary}
-    assert set(names) == {*SCENES, *ELSEWHERE}
-    assert not {*SCENES} & {*ELSEWHERE}
     for place in ELSEWHERE.values():
         file, _, test = place.partition("::")
         assert f"def {test}(" in (ROOT / file).read_text(), place
@@ -115,32 +67,61 @@ def test_the_table_is_whole() -> None:
 def test_the_table_is_in_the_documentation() -> None:
     """People read the very rows that are tested."""
     page = (ROOT / "docs" / "faults.md").read_text()
-    missing = [row for row in rows() if f"| {' | '.join(row)} |" not in page]
-    assert missing == []
+    assert [row for row in rows() if f"| {' | '.join(row)} |" not in page] == []
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.name in SCENES], ids=lambda fault: fault.name)
-def test_whose_fault_it_is(played: Played, fault: Fault) -> None:
-    """What is stored of a fault: graded with its stop, or lost at its boundary, with the reason and no reward."""
-    found = played.rows[fault.name]
-    assert len(found) == (1 if fault.name in ONCE else GROUP_SIZE)
-    for row in found:
-        if isinstance(fault.ends, Stop):
-            assert (row["outcome"], row.get("stop")) == ("graded", fault.ends), row
-            assert row["reward"] == (0.0 if fault.name in UNEARNED else 1.0), row
-            said = " ".join(check["note"] for check in row["checks"])
-        else:
-            assert (row["outcome"], row.get("boundary")) == ("lost", fault.ends), row
-            assert "reward" not in row
-            assert row["reason"]
-            said = row["reason"]
-        assert re.search(SAYS.get(fault.name, ""), said), said
+def test_whose_fault_it_is(taskcal: CommandLine, write: Write, engine: DockerEngine) -> None:
+    """One run of all scenes: what is stored of each, why, what it earned, the exit code, and nothing left."""
+    write("tasks.yaml", taskset())
+    write("agent.yaml", AGENT)
+    write("broken/Dockerfile", "FROM debian:bookworm-slim\nRUN echo last words && false\n")
+    options = ("-a", "agent.yaml", "-G", str(GROUP_SIZE), "-c", "8", "--retries", "0", "--max-lost", "0.1")
+    process = subprocess.Popen(
+        taskcal.command("run", "tasks.yaml", *options),
+        cwd=taskcal.folder,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        for index in range(GROUP_SIZE):
+            remove_at_work(engine, taskcal.folder, index, process)
+        _, err = process.communicate(timeout=200)
+    finally:
+        process.kill()
+    assert (process.returncode, "Traceback" in err) == (4, False), err
+    assert left_on(engine, samples.run_id(taskcal.folder)) == 0
+    check(samples.rows(taskcal.folder))
 
 
-@pytest.mark.docker
-def test_after_all_of_them_nothing_is_left(played: Played) -> None:
-    """No container and no network; and a run that lost so much says so with its exit code."""
-    assert played.left == 0
-    assert played.code == 4, played.err
-    assert "Traceback" not in played.err
+def remove_at_work(engine: DockerEngine, folder: Path, index: int, process: subprocess.Popen[str]) -> None:
+    """Remove a rollout's container from outside as soon as its agent has said something."""
+    logs = f"runs/*/rollouts/*/container-removed-*/{index}/agent.log"
+    while not any(log.stat().st_size for log in folder.glob(logs)):
+        assert process.poll() is None, process.communicate()
+    for container in engine.containers_labelled(f"taskcal.rollout=container-removed#{index}"):
+        if container.labels["taskcal.run"] == samples.run_id(folder):
+            engine.remove(container.id)
+
+
+def check(stored: list[Any]) -> None:
+    """Compare all rows with the table."""
+    expected = {fault.name: fault.ends for fault in FAULTS if fault.name in SCENES}
+    assert {row["task"]: row.get("stop", row.get("boundary")) for row in stored} == expected
+    assert {row["task"]: row["outcome"] for row in stored} == {
+        name: "graded" if isinstance(ends, Stop) else "lost" for name, ends in expected.items()
+    }
+    assert sorted(row["key"] for row in stored) == sorted(
+        f"{name}#{index}" for name in expected for index in range(1 if name in ONCE else GROUP_SIZE)
+    )
+    graded = {name for name, ends in expected.items() if isinstance(ends, Stop)}
+    rewards = {row["task"]: row["reward"] for row in stored if "reward" in row}
+    assert rewards == {name: float(name not in UNEARNED) for name in graded}
+    assert [row for row in stored if not re.search(SAYS.get(row["task"], ""), " ".join(words(row)))] == []
+
+
+def words(row: Any) -> Iterator[str]:
+    """Why: the reason of a loss, or the notes of the checks."""
+    return (note["note"] for note in row["checks"]) if "checks" in row else iter([row["reason"]])
