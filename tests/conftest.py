@@ -38,6 +38,8 @@ class CommandLine:
     """`taskcal` as a process of its own, in a folder of its own."""
 
     folder: Path
+    preflight: bool = False
+    """Whether a new agent is tried first, as it is for users; most tests use agents that are broken on purpose."""
 
     def command(self, *arguments: str) -> list[str]:
         """The argument vector of a call."""
@@ -51,7 +53,7 @@ class CommandLine:
             capture_output=True,
             text=True,
             cwd=self.folder,
-            env=environment(),
+            env=environment() | ({} if self.preflight else {"TASKCAL_NO_PREFLIGHT": "1"}),
             timeout=seconds,
             check=False,
         )

@@ -18,8 +18,9 @@ from taskcal import __version__
 from taskcal.cli.digests import agent_digest, taskset_digest
 from taskcal.cli.interrupts import Interrupts
 from taskcal.cli.live_run import Run
+from taskcal.cli.preflight import is_exempt, preflight, was_seen
 from taskcal.cli.preparing import PREPARERS, prepare_images
-from taskcal.cli.progress import make_progress
+from taskcal.cli.progress import Progress, make_progress
 from taskcal.cli.publish import publish
 from taskcal.cli.resume import command_to_resume, refuse_differences
 from taskcal.cli.rolling import roll_out
@@ -46,8 +47,11 @@ def measure(request: Request) -> int:
     """Carry out a request and give the exit code. Raises TaskcalError where nothing could be started."""
     with Interrupts() as interrupts:
         engine = connect(request.concurrency)
-        folder, record = open_folder(request, make_record(request, engine))
         progress = make_progress(quiet=request.quiet, as_json=request.as_json, stream=sys.stderr)
+        asked = make_record(request, engine)
+        if request.preflight and not (request.resume or is_exempt(request.agent)):
+            _try_new_agent(request, asked, engine, progress)
+        folder, record = open_folder(request, asked)
         return _measure(Run(request, RunScope(engine, record.id), folder, record, progress, interrupts))
 
 
@@ -70,6 +74,13 @@ def _measure(run: Run) -> int:
     finally:
         folder.close()
         run.scope.engine.close()
+
+
+def _try_new_agent(request: Request, asked: RunRecord, engine: DockerEngine, progress: Progress) -> None:
+    """One trivial task for an agent that no run here has measured yet. Raises MissingError where it does not work."""
+    if not was_seen(request.runs, asked.agent_digest):
+        progress.log(f"trying the agent {request.agent.name} on one trivial task")
+        preflight(engine, request.agent, request.bounds, request.groups[0], progress.log)
 
 
 def open_folder(request: Request, record: RunRecord) -> tuple[RunFolder, RunRecord]:
@@ -165,5 +176,7 @@ def _clean_up(run: Run) -> LostError | None:
 def _say_how_to_go_on(run: Run, *, interrupted: bool) -> None:
     for name in run.kept:
         typer.echo(f"kept: docker exec -it {name} sh   (remove with `taskcal clean --kept`)", err=True)
+    if run.stopped and not run.request.as_json:
+        typer.echo(f"stopped early: {run.stopped}; go on with: {command_to_resume(run.record.id)}", err=True)
     if interrupted:
         typer.echo(f"interrupted; go on with: {command_to_resume(run.record.id)}", err=True)

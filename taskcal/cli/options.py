@@ -61,6 +61,7 @@ class RunOptions:
     resume: str | None = None
     extend: bool = False
     agent_version: str | None = None
+    preflight: bool = True
     only: frozenset[GroupId] | None = None
     asked: Question | None = None
     prior_run: str = ""
@@ -94,6 +95,7 @@ class Request:
     resume: str | None = None
     extend: bool = False
     agent_version: str = ""
+    preflight: bool = True
     earlier: Earlier = field(default_factory=Earlier)
     spending: Spending = field(default_factory=Spending)
 
@@ -141,6 +143,7 @@ def resolve(given: RunOptions, configured: Configuration) -> Request:
         resume=given.resume,
         extend=given.extend,
         agent_version=given.agent_version or "",
+        preflight=given.preflight,
         earlier=earlier,
         spending=given.spending,
     )

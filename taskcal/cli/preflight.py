@@ -32,7 +32,7 @@ from taskcal.core.task import (
     Timeouts,
     Variant,
 )
-from taskcal.errors import MissingError, RunFolderError
+from taskcal.errors import Boundary, MissingError, RunFolderError
 from taskcal.prepare import prepare_group
 from taskcal.report.show import numbers
 from taskcal.runner import Context, run_rollout
@@ -53,6 +53,7 @@ is there, you are finished."""
 SOLUTION = Solution("write it", run="echo ready >/tmp/taskcal-ready")
 SECONDS = 300.0
 LAST_WORDS = 300
+THE_AGENTS = frozenset({Boundary.AGENT_INSTALL, Boundary.PROVIDER})
 BROKEN = frozenset({Stop.CRASHED, Stop.TIMEOUT, Stop.OUT_OF_MEMORY})
 
 
@@ -62,6 +63,8 @@ class Fitness(Enum):
     WORKS = "works"
     WEAK = "weak"
     BROKEN = "broken"
+    UNTRIED = "untried"
+    """Something else broke on the way, which a run says better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ def try_agent(
     try:
         images = prepare_group(group, Images(scope, network=bounds.network != "none", log=say), agent, bounds)
         if isinstance(images, Lost):
-            return Trial(Fitness.BROKEN, f"{images.boundary.value}: {images.reason}")
+            return _lost(images)
         with tempfile.TemporaryDirectory(prefix="taskcal-") as logs:
             made = {group.id: images}
             context = Context(scope, agent, made, 0, lambda _, name: Path(logs) / name, threading.Event())
@@ -129,7 +132,7 @@ def judged(rollout: Rollout, said: str) -> Trial:
     """What a rollout of the trivial task says of its agent; `said` is what it printed."""
     outcome = rollout.outcome
     if isinstance(outcome, Lost):
-        return Trial(Fitness.BROKEN, f"{outcome.boundary.value}: {outcome.reason}")
+        return _lost(outcome)
     if outcome.passed:
         return Trial(Fitness.WORKS, f"did one trivial task: {numbers(rollout)}")
     words = " | ".join(line.strip() for line in said.splitlines() if line.strip())[-LAST_WORDS:]
@@ -137,6 +140,11 @@ def judged(rollout: Rollout, said: str) -> Trial:
     if outcome.stop in BROKEN:
         return Trial(Fitness.BROKEN, f"{outcome.stop.value} at a trivial task{last}")
     return Trial(Fitness.WEAK, f"{outcome.stop.value} without having done a trivial task{last}")
+
+
+def _lost(lost: Lost) -> Trial:
+    fitness = Fitness.BROKEN if lost.boundary in THE_AGENTS else Fitness.UNTRIED
+    return Trial(fitness, f"{lost.boundary.value}: {lost.reason}")
 
 
 def preflight(engine: DockerEngine, agent: Agent, bounds: Bounds, like: Group, say: Callable[[str], None]) -> None:

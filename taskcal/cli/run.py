@@ -29,6 +29,12 @@ def run(
         str | None,
         typer.Option("--agent-version", help="What the name does not say, such as step-1200.", metavar="VERSION"),
     ] = None,
+    no_preflight: Annotated[
+        bool,
+        typer.Option(
+            "--no-preflight", envvar="TASKCAL_NO_PREFLIGHT", help="Do not try a new agent on a trivial task first."
+        ),
+    ] = False,
     set_: Annotated[
         list[str], typer.Option("--set", help="Override a key of the agent file: key=value.", metavar="KEY=VALUE")
     ] = [],  # noqa: B006 - typer's way to say: none given
@@ -180,6 +186,7 @@ def run(
         files=tuple(files or ()),
         agent=agent,
         agent_version=agent_version,
+        preflight=not no_preflight,
         overrides=tuple(set_),
         selection=Selection(tuple(task), (), tuple(tag), limit),
         params=tuple(param),

@@ -183,7 +183,7 @@ def _launches(
     """
     if slots <= 0:
         return
-    turns = [_Turn(task, one) for task, one in zip(tasks, standings, strict=True) if not one.closed]
+    turns = [_Turn(task, one) for task, one in zip(tasks, standings, strict=True) if not one.closed and task.room != 0]
     everywhere = slots + sum(one.tally.in_flight for one in standings)
     bound = min(design.most_in_flight, max(1, math.ceil(everywhere / max(1, len(turns)))))
     if design.budget is not None:

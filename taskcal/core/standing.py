@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from taskcal.core.book import Rule, Source
@@ -202,7 +203,8 @@ def _closed(task: TaskState, counts: Counts, design: Design, *, spent: bool) -> 
 
 
 def _losing(launches: Sequence[Launch]) -> bool:
-    finished = [launch for launch in launches if launch not in UNFINISHED]
+    """Like every decision on the launches before the first that has not finished, whatever came in behind it."""
+    finished = list(takewhile(lambda launch: launch not in UNFINISHED, launches))
     lost = finished.count(Launch.LOST)
     in_a_row = len(finished) >= MOST_LOSSES and {*finished[-MOST_LOSSES:]} == {Launch.LOST}
     return in_a_row or (lost >= MOST_LOSSES and 2 * lost > len(finished))
