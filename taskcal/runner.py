@@ -159,6 +159,7 @@ def _act(sandbox: DockerSandbox, planned: PlannedRollout, context: Context) -> A
             group=planned.group,
             seed=rollout_seed(context.seed, planned.id),
             timeout=agent_seconds(planned.group, context.agent),
+            wall=planned.group.task.timeouts.wall,
             log=_bounded(log.write),
             transcript=Transcript.at(context.log_path(planned.id, FILE), context.agent.redact),
         )

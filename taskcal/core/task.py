@@ -212,11 +212,16 @@ class WrongAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds that the agent, the setup and each check of the grader may take."""
+    """Seconds that the agent, the setup and each check of the grader may take.
+
+    `agent` is working time; `wall` bounds it together with what an agent waits for a model's rate limits and for
+    failed calls, which is not its own. None leaves that to taskcal.
+    """
 
     agent: float = 900.0
     setup: float = 600.0
     grader: float = 120.0
+    wall: float | None = None
 
 
 class External(StrEnum):

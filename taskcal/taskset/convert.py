@@ -118,7 +118,7 @@ def _file_probe(model: CheckModel, path: str) -> FileProbe:
 
 def timeouts(model: TimeoutsModel) -> Timeouts:
     """Give the timeouts, in seconds."""
-    return Timeouts(model.agent, model.setup, model.grader)
+    return Timeouts(model.agent, model.setup, model.grader, model.wall)
 
 
 def solution(model: SolutionModel) -> Solution:

@@ -20,6 +20,7 @@ class TimeoutsModel(Model):
     agent: Seconds = 900.0
     setup: Seconds = 600.0
     grader: Seconds = 120.0
+    wall: Seconds | None = None
 
 
 class AttemptModel(Model):

@@ -57,7 +57,7 @@ tasks:
     tools: [{name: lookup, description: Look up, run: ./lookup, parameters: {type: object}}]
     max_parallel: 2
     external: stateful
-    timeouts: {grader: 30s}
+    timeouts: {grader: 30s, wall: 2h}
     grader:
       files: {/grader/others.txt: fixtures/others.txt}
       env: {LEVEL: 3}
@@ -130,7 +130,7 @@ def test_the_grader_is_as_written(shop: Yaml) -> None:
 def test_the_rest_of_a_task_is_as_written(shop: Yaml) -> None:
     """Defaults fill in, key by key; the task's own words win."""
     task = shop.load(FULL).tasks[0]
-    assert (task.timeouts.agent, task.timeouts.setup, task.timeouts.grader) == (900, 600, 30)
+    assert (task.timeouts.agent, task.timeouts.setup, task.timeouts.grader, task.timeouts.wall) == (900, 600, 30, 7200)
     assert (task.passing, task.tags, task.max_parallel, task.external) == (0.9, ("sql",), 2, External.STATEFUL)
     assert (task.solutions[0].answer, task.solutions[0].files[0].destination) == ("done", "/s.sql")
     assert (task.wrong[0].reward_at_most, task.wrong[0].run) == (0.5, "")
