@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 ROOT, NOBODY = "0", "nobody"
 
-REWRITE = "while :; do cp /grader/expected /work/result; done"
+REWRITE = "while :; do cp /grader/expected /work/.copy && mv /work/.copy /work/result; done"
 SERVE = """use IO::Socket::INET; my $s;
 until ($s = IO::Socket::INET->new(Listen => 5, LocalPort => 7001, ReuseAddr => 1)) {
   for (glob "/proc/[0-9]*") { open(P, "<", "$_/cmdline") or next; kill 9, m{(\\d+)} if <P> =~ m{^perl.*LocalPort}s && !m{/$$\\z} }
