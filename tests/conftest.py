@@ -53,16 +53,17 @@ class CommandLine:
             capture_output=True,
             text=True,
             cwd=self.folder,
-            env=environment() | ({} if self.preflight else {"TASKCAL_NO_PREFLIGHT": "1"}),
+            env=environment(preflight=self.preflight),
             timeout=seconds,
             check=False,
         )
         return Ended(done.returncode, done.stdout, done.stderr)
 
 
-def environment() -> dict[str, str]:
-    """The host's environment without what would change output or choose an agent."""
-    return {name: value for name, value in os.environ.items() if name not in {"TASKCAL_AGENT", "FORCE_COLOR", "CI"}}
+def environment(*, preflight: bool = False) -> dict[str, str]:
+    """The host's environment without what would change output or choose an agent; new agents are not tried first."""
+    kept = {name: value for name, value in os.environ.items() if name not in {"TASKCAL_AGENT", "FORCE_COLOR", "CI"}}
+    return kept if preflight else kept | {"TASKCAL_NO_PREFLIGHT": "1"}
 
 
 @pytest.fixture

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taskcal.sandbox.labels import KEPT_PREFIX, RUN, Owner
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from taskcal.sandbox.docker import DockerEngine
     from taskcal.sandbox.facts import Labelled
+
+AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +47,7 @@ def leftovers(engine: DockerEngine, *, kept: bool = False) -> Leftovers:
 
 def sweep(engine: DockerEngine, found: Leftovers) -> None:
     """Remove what was found; what is gone by now is no error."""
-    for container in found.containers:
-        engine.remove(container)
+    _remove(engine, found.containers)
     for network in found.networks:
         engine.remove_network(network)
 
@@ -51,11 +55,16 @@ def sweep(engine: DockerEngine, found: Leftovers) -> None:
 def sweep_run(engine: DockerEngine, run: str) -> None:
     """Remove every container and network of one run, except the containers that a person asked to keep."""
     label = f"{RUN}={run}"
-    for container in engine.containers_labelled(label):
-        if not is_kept(container):
-            engine.remove(container.id)
+    _remove(engine, [one.id for one in engine.containers_labelled(label) if not is_kept(one)])
     for network in engine.networks_labelled(label):
         engine.remove_network(network.id)
+
+
+def _remove(engine: DockerEngine, containers: Sequence[str]) -> None:
+    """Remove containers side by side: one alone takes a third of a second on a busy machine, and a person waits."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for _ in pool.map(engine.remove, containers):
+            pass
 
 
 def is_kept(container: Labelled) -> bool:
