@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import stat
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from taskcal.core.gate import Exit
@@ -53,12 +55,22 @@ class Interrupts:
             self._came = False
             raise KeyboardInterrupt
 
-    def _first(self, *_: object) -> None:
+    def _first(self, came: int, _: object) -> None:
         for number in self._before:
             signal.signal(number, leave_at_once)
+        if came == signal.SIGHUP:
+            _let_go_of_the_terminal()
         if not self._holding:
             raise KeyboardInterrupt
         self._came = True
+
+
+def _let_go_of_the_terminal() -> None:
+    """Nobody can be told any more, and trying to must not keep the report from being written."""
+    with contextlib.suppress(OSError), Path(os.devnull).open("w") as nowhere:
+        for stream in (1, 2):
+            if stat.S_ISCHR(os.fstat(stream).st_mode):
+                os.dup2(nowhere.fileno(), stream)
 
 
 def leave_at_once(*_: object) -> None:
