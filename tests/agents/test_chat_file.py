@@ -134,8 +134,8 @@ def test_values_can_be_set(folder: Path) -> None:
     spec = load_agent(
         write(folder, WHOLE),
         {
-            "sampling.temperature": "0", "max_turns": "7", "send_reasoning": "false", "extra_body.top_k": "5", "tool_output": "2k",
-            "base_url": "http://three/v1", "price.input": "4",
+            "sampling.temperature": "0", "max_turns": "7", "send_reasoning": "false", "extra_body.top_k": "5",
+            "tool_output": "2k", "base_url": "http://three/v1", "price.input": "4",
         },
     )  # fmt: skip
     assert isinstance(spec, ChatSpec)
