@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from taskcal.sandbox.facts import ImageInfo
 
 PULL_SECONDS = 30
+BAKING = 2
+"""How images are baked; a higher number leaves those alone that were baked otherwise."""
 DOCTOR = "run `taskcal doctor --fix`, which pulls or builds it"
 LOST_PLACES = "/dev/shm"  # noqa: S108 - named because a commit leaves it out, not used as a scratch folder
 
@@ -157,8 +159,7 @@ class Images:
         container = engine.create(
             base.id,
             host_config(recipe.limits, self._scope.network_mode(mode)),
-            entrypoint=list(FIRST_PROCESS),
-            command=[],
+            **_idling(base),
             labels=self._scope.labels("bake"),
             environment=dict(recipe.env),
             working_dir=recipe.workdir,
@@ -178,6 +179,17 @@ class Images:
         if not result.ok:
             what = result.ending.value if result.exit_code is None else f"exit {result.exit_code}"
             raise SetupLost(f"setup failed ({what}): {result.tail}")
+
+
+def _idling(base: ImageInfo) -> dict[str, list[str]]:
+    """How a container that is to be committed passes its time.
+
+    A commit cannot empty what the container has: for an image without an entrypoint, the first process must be the
+    command, or a service that is baked from it would idle for ever instead of running its own.
+    """
+    if base.entrypoint:
+        return {"entrypoint": list(FIRST_PROCESS), "command": []}
+    return {"entrypoint": [""], "command": list(FIRST_PROCESS)}
 
 
 def recipe_for(part: Environment | Service, params: Mapping[str, Scalar], timeout: float) -> Recipe:
@@ -206,7 +218,7 @@ def as_variables(params: Mapping[str, Scalar]) -> dict[str, str]:
 
 def bake_key(base: str, archive: bytes, recipe: Recipe) -> str:
     """24 hex digits of SHA-256 over all that decides what the baked image holds."""
-    parts = [base, digest(archive), recipe.setup, recipe.workdir, sorted(recipe.env.items())]
+    parts = [BAKING, base, digest(archive), recipe.setup, recipe.workdir, sorted(recipe.env.items())]
     text = json.dumps([*parts, sorted(recipe.params.items())])
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
