@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated
 
 import typer
@@ -9,19 +10,35 @@ import typer
 
 def clean(
     kept: Annotated[bool, typer.Option("--kept", help="Also the containers that `run --keep-failed` left.")] = False,
-    images: Annotated[bool, typer.Option("--images", help="Also all baked images; they are made again.")] = False,
+    images: Annotated[
+        bool, typer.Option("--images", help="Also the baked images that no run uses; they are made again.")
+    ] = False,
 ) -> None:
     """Remove containers and networks of dead runs of this machine."""
     from taskcal.sandbox.docker import DockerEngine
-    from taskcal.sandbox.labels import BAKE
-    from taskcal.sandbox.sweep import leftovers, sweep
+    from taskcal.sandbox.sweep import leftovers, sweep, sweep_images
 
     engine = DockerEngine.connect()
     found = leftovers(engine, kept=kept)
     sweep(engine, found)
     typer.echo(f"removed {found}" if found else "nothing was left behind")
     if images:
-        baked = engine.images_labelled(BAKE)
-        for image in baked:
-            engine.remove_image(image.id)
-        typer.echo(f"removed {len(baked)} baked images")
+        removed, left = sweep_images(engine, _images_in_use())
+        used = f", {_count(left)} in use" if left else ""
+        typer.echo(f"removed {_count(removed)}{used}")
+
+
+def _images_in_use() -> frozenset[str]:
+    """What the records of the runs name that are going on here; what a run elsewhere misses, it makes again."""
+    from taskcal.errors import RunFolderError
+    from taskcal.store import RunFolder, being_written
+
+    ids: set[str] = set()
+    for path in being_written():
+        with contextlib.suppress(RunFolderError):
+            ids.update(RunFolder.open(path).record().images.values())
+    return frozenset(ids)
+
+
+def _count(number: int) -> str:
+    return f"{number} baked image{'s' * (number != 1)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from taskcal.cli.live_run import Run
-    from taskcal.core.rollout import GroupId
+    from taskcal.core.plan import PlannedRollout
+    from taskcal.core.rollout import GroupId, Outcome
     from taskcal.core.task import Group
 
 PREPARERS = 4
@@ -27,7 +29,7 @@ LOCAL_BASE = f"the base image {BASE_IMAGE} was built on this machine with deboot
 
 def prepare_images(run: Run, pools: list[LocalThreads[Any, Any]]) -> dict[GroupId, PreparedImages]:
     """The images of every group that has them; the other groups are recorded as lost, once each."""
-    images = Images(run.scope, network=run.request.bounds.network != "none", log=run.progress.log)
+    images = _images(run)
     made: dict[GroupId, PreparedImages] = {}
     unmeasurable: dict[Lost, list[str]] = {}
 
@@ -54,6 +56,31 @@ def prepare_images(run: Run, pools: list[LocalThreads[Any, Any]]) -> dict[GroupI
     run.record = replace(run.record, notes=notes, images=named)
     run.folder.write_record(run.record)
     return made
+
+
+class Renewal:
+    """Makes a group's images again that somebody removed under the run, so that the next attempt finds them."""
+
+    def __init__(self, run: Run, images: dict[GroupId, PreparedImages]) -> None:
+        """`images` are those that rollouts start from; they are changed in place."""
+        self._run = run
+        self._images = images
+        self._lock = threading.Lock()
+
+    def note(self, planned: PlannedRollout, used: PreparedImages, outcome: Outcome) -> None:
+        """A rollout has ended that began with the images `used`; of many that miss them the first makes them again."""
+        group = planned.group
+        if not (isinstance(outcome, Lost) and outcome.boundary is Boundary.IMAGE):
+            return
+        with self._lock:
+            if self._images[group.id] is used and not self._run.cancelled.is_set():
+                made = prepare_group(group, _images(self._run), self._run.request.agent, self._run.request.bounds)
+                if isinstance(made, PreparedImages):
+                    self._images[group.id] = made
+
+
+def _images(run: Run) -> Images:
+    return Images(run.scope, network=run.request.bounds.network != "none", log=run.progress.log)
 
 
 def _unfinished(run: Run, recorded: tuple[Rollout, ...]) -> tuple[Group, ...]:

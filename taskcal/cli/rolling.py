@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from taskcal.adaptive_schedule import AdaptiveSchedule, Limits
 from taskcal.agents.play import Noop
 from taskcal.brakes import AllZero, LowDisk, MostCost, MostRollouts, NearlyAllLost, TimeLimit
+from taskcal.cli.preparing import Renewal
 from taskcal.cli.resume import remaining
 from taskcal.core.plan import plan
 from taskcal.core.rollout import Graded
@@ -32,11 +33,14 @@ if TYPE_CHECKING:
 def roll_out(run: Run, images: dict[GroupId, PreparedImages], pools: list[LocalThreads[Any, Any]]) -> str | None:
     """Run what is owed, each result on disk as it comes; says why it stopped early, if it did."""
     groups = [group for group in run.request.groups if group.id in images]
-    context = _context(run, images)
+    context, renewal = _context(run, images), Renewal(run, images)
 
     def work(planned: PlannedRollout, queued: float) -> Rollout:
         run.progress.started(planned.id)
-        return run_rollout(planned, context, queued)
+        used = images[planned.id.group]
+        rollout = run_rollout(planned, context, queued)
+        renewal.note(planned, used, rollout.outcome)
+        return rollout
 
     def record(rollout: Rollout) -> None:
         with run.interrupts.held():

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taskcal.sandbox.labels import KEPT_PREFIX, RUN, Owner
+from taskcal.sandbox.labels import BAKE, KEPT_PREFIX, RUN, Owner
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from taskcal.sandbox.docker import DockerEngine
     from taskcal.sandbox.facts import Labelled
@@ -58,6 +58,25 @@ def sweep_run(engine: DockerEngine, run: str) -> None:
     _remove(engine, [one.id for one in engine.containers_labelled(label) if not is_kept(one)])
     for network in engine.networks_labelled(label):
         engine.remove_network(network.id)
+
+
+def sweep_images(engine: DockerEngine, spared: Collection[str]) -> tuple[int, int]:
+    """Remove every baked image but those `spared` and those that a container uses; how many went and how many stay.
+
+    An image on which another one is baked can only go after it, so the rest is tried again as long as some go.
+    """
+    found = before = _baked(engine)
+    while True:
+        for image in (before & found) - set(spared):
+            engine.remove_image(image)
+        left = _baked(engine)
+        if left >= found:
+            return len(before - left), len(before & left)
+        found = left
+
+
+def _baked(engine: DockerEngine) -> set[str]:
+    return {image.id for image in engine.images_labelled(BAKE)}
 
 
 def _remove(engine: DockerEngine, containers: Sequence[str]) -> None:

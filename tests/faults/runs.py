@@ -49,9 +49,9 @@ def wait_for(happened: Callable[[], bool], process: subprocess.Popen[str], folde
         time.sleep(0.01)  # what is waited for is another process's doing
 
 
-def an_agent_spoke(folder: Path) -> bool:
+def an_agent_spoke(runs: Path) -> bool:
     """Whether the agent of any rollout has said something: its container is then in the middle of its life."""
-    return any(log.stat().st_size for log in folder.glob("*/*/rollouts/*/*/*/agent.log"))
+    return any(log.stat().st_size for log in runs.glob("*/rollouts/*/*/*/agent.log"))
 
 
 def stable(document: Any) -> list[dict[str, Any]]:

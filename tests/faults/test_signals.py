@@ -75,7 +75,7 @@ def test_a_signal_leaves_nothing_and_a_way_on(
     write("agent.yaml", BUSY)
     process = start(taskcal, "run", "tasks.yaml", "-a", "agent.yaml", "-G", "8", "-c", "8")
     try:
-        wait_for(lambda: an_agent_spoke(taskcal.folder), process, taskcal.folder)
+        wait_for(lambda: an_agent_spoke(taskcal.folder / "runs"), process, taskcal.folder)
         run = next((taskcal.folder / "runs").iterdir())
         time.sleep(random.Random(f"{number} {moment}").uniform(0, 3))  # noqa: S311 - a moment is no secret
         volumes = volumes_of(engine, run.name)
@@ -106,7 +106,7 @@ def test_the_second_signal_leaves_at_once(taskcal: CommandLine, write: Write, en
     write("agent.yaml", BUSY)
     process = start(taskcal, "run", "tasks.yaml", "-a", "agent.yaml", "-G", "8", "-c", "8", "-q")
     try:
-        wait_for(lambda: an_agent_spoke(taskcal.folder), process, taskcal.folder)
+        wait_for(lambda: an_agent_spoke(taskcal.folder / "runs"), process, taskcal.folder)
         process.send_signal(signal.SIGINT)
         while process.poll() is None:
             process.send_signal(signal.SIGTERM)
@@ -140,7 +140,7 @@ def test_a_closed_terminal_ends_a_run_in_good_order(taskcal: CommandLine, write:
     write("agent.yaml", BUSY)
     command = taskcal.command("run", "tasks.yaml", "-a", "agent.yaml", "-G", "8", "-c", "4")
     with on_a_terminal(command, taskcal.folder) as (process, line):
-        while not an_agent_spoke(taskcal.folder):
+        while not an_agent_spoke(taskcal.folder / "runs"):
             os.read(line, 65536)
             assert process.poll() is None
         os.close(line)
@@ -163,7 +163,7 @@ def test_what_was_switched_off_stays_so(taskcal: CommandLine, write: Write) -> N
         stderr=subprocess.STDOUT,
     )
     try:
-        while not an_agent_spoke(taskcal.folder):
+        while not an_agent_spoke(taskcal.folder / "runs"):
             assert process.poll() is None
         process.send_signal(signal.SIGHUP)
         process.communicate(timeout=60)

@@ -1,0 +1,86 @@
+"""Baked images may go at any time: a run that goes on keeps its own, and makes again what is gone all the same."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+import pytest
+
+from taskcal.sandbox.labels import BAKE
+from tests.docker.conftest import left_on
+from tests.docker.samples import run_id
+from tests.faults.own_engine import own_engine, use
+from tests.faults.runs import an_agent_spoke, start, stored, taskset, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from taskcal.sandbox.docker import DockerEngine
+    from tests.conftest import CommandLine
+    from tests.docker.samples import Write
+
+pytestmark = [pytest.mark.docker, pytest.mark.long]  # an engine of its own is started for each test
+INSTALLS = (
+    "agent: a\nkind: command\ninstall: touch /opt/agent\nrun: test -e /opt/agent; echo up; sleep 1; touch /tmp/half\n"
+)
+
+
+@pytest.fixture
+def own(engine: DockerEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator[DockerEngine]:
+    """Give a connection to an engine that nobody else uses, and that every taskcal of this test uses."""
+    with own_engine(engine) as made:
+        use(made, monkeypatch)
+        found = made.connect()
+        yield found
+        found.close()
+
+
+def baked(engine: DockerEngine) -> set[str]:
+    return {image.id for image in engine.images_labelled(BAKE)}
+
+
+def test_cleaning_removes_what_no_run_uses(taskcal: CommandLine, write: Write, own: DockerEngine) -> None:
+    """All of the images of a run that is over, those that others are based on too, and none of one that goes on."""
+    write("agent.yaml", INSTALLS)
+    write("old.yaml", taskset(1, secrets.token_hex(4)))
+    assert taskcal("run", "old.yaml", "-a", "agent.yaml", "-G", "1", "-q", "-o", "old").code == 0
+    old = baked(own)
+    write("new.yaml", taskset(1, secrets.token_hex(4)))
+    process = start(taskcal, "run", "new.yaml", "-a", "agent.yaml", "-G", "4", "-c", "1")
+    try:
+        wait_for(lambda: an_agent_spoke(taskcal.folder / "runs"), process, taskcal.folder)
+        said = taskcal("clean", "--images").out
+        assert (len(old), baked(own) & old) == (2, set())
+        assert "removed 2 baked images, 2 baked images in use" in said
+        assert process.wait(timeout=120) == 0
+    finally:
+        process.kill()
+    assert {row["outcome"] for row in stored(taskcal.folder / "runs")} == {"graded"}
+    assert "removed 2 baked images\n" in taskcal("clean", "--images").out
+    assert baked(own) == set()
+
+
+def test_an_image_that_goes_under_a_run_is_made_again(taskcal: CommandLine, write: Write, own: DockerEngine) -> None:
+    """Somebody else's clean-up costs at worst a loss that is tried again: every rollout is graded in the end."""
+    write("agent.yaml", INSTALLS)
+    write("tasks.yaml", taskset(2, secrets.token_hex(4)))
+    process = start(taskcal, "run", "tasks.yaml", "-a", "agent.yaml", "-G", "4", "-c", "2")
+    try:
+        wait_for(lambda: an_agent_spoke(taskcal.folder / "runs"), process, taskcal.folder)
+        first = baked(own)
+        while first & baked(own):
+            for image in first:
+                own.remove_image(image)  # the engine refuses while a container uses it
+            assert process.poll() is None
+        assert process.wait(timeout=120) == 0, (taskcal.folder / "err").read_text()
+    finally:
+        process.kill()
+    rows = stored(taskcal.folder / "runs")
+    lost = [row for row in rows if row["outcome"] == "lost"]
+    assert lost
+    assert {row["boundary"] for row in lost} == {"image"}
+    assert sorted(row["key"] for row in rows if row["outcome"] == "graded") == [
+        f"task-{n}#{index}" for n in range(2) for index in range(4)
+    ]
+    assert left_on(own, run_id(taskcal.folder)) == 0
