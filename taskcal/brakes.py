@@ -7,6 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from taskcal.core.rollout import Graded, Lost
+from taskcal.errors import Boundary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,6 +92,31 @@ class NearlyAllLost(_Loose):
             f"{len(lost)} of the last {len(self._lately)} attempts were lost, "
             f"the last at {lost[-1].boundary}: {lost[-1].reason}"
         )
+
+
+class EngineAway(_Loose):
+    """An engine that did not come back while the run waited for it: what is left would be lost, one wait after another.
+
+    The loop asks for reasons only when it does not wait, which is when the engine answers or the wait was too long.
+    """
+
+    def __init__(self, is_back: Callable[[], bool]) -> None:
+        """`is_back` says whether the engine answers."""
+        self._is_back = is_back
+        self._missed = False
+
+    def note(self, rollout: Rollout) -> None:
+        """Remember that it was missed."""
+        self._missed = self._missed or (
+            isinstance(rollout.outcome, Lost) and rollout.outcome.boundary is Boundary.ENGINE
+        )
+
+    def reason(self, now: float) -> str | None:  # noqa: ARG002 - the protocol's
+        """That it is away, and what to do."""
+        missed, self._missed = self._missed, False
+        if not missed or self._is_back():
+            return None
+        return "the container engine did not come back; start it (`taskcal doctor` says more), then go on with --resume"
 
 
 class MostRollouts(_Loose):

@@ -8,11 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.brakes import FULL_SECONDS, LEAST_FREE, AllZero, LowDisk, MostCost, MostRollouts, NearlyAllLost, TimeLimit
+from taskcal.brakes import (
+    FULL_SECONDS,
+    LEAST_FREE,
+    AllZero,
+    EngineAway,
+    LowDisk,
+    MostCost,
+    MostRollouts,
+    NearlyAllLost,
+    TimeLimit,
+)
 from taskcal.core.plan import PlannedRollout, plan
 from taskcal.core.rollout import Graded, GroupId, Lost, Rollout, RolloutId, Stop, Usage
 from taskcal.errors import Boundary
-from taskcal.schedule import FixedSchedule, run_schedule
+from taskcal.schedule import RESTART_SECONDS, FixedSchedule, run_schedule
 from tests.schedule_case import BUSY, FAILED, PASSED, Clock, Scripted, groups, task
 
 if TYPE_CHECKING:
@@ -239,3 +249,26 @@ def test_the_first_reason_is_told() -> None:
     """Where several limits are reached, one is named, in the order in which they were given."""
     reason, recorded = run(Scripted(Clock()), plan_of(5), TimeLimit(0.0, 0.0), MostCost(0.0))
     assert (reason, recorded) == ("--time-limit 0s was reached", [])
+
+
+def test_an_engine_that_is_back_is_no_reason() -> None:
+    """A restart costs what was in flight; other losses are not the engine's."""
+    image = Lost(Boundary.IMAGE, "gone")
+    assert first_bite(EngineAway(lambda: True), [BUSY, PASSED, BUSY]) is None
+    assert first_bite(EngineAway(lambda: False), [PASSED, image, PASSED]) is None
+    assert first_bite(EngineAway(lambda: False), [PASSED, BUSY]) == 2
+
+
+def test_an_engine_that_stays_away_is_waited_for_once() -> None:
+    """Only what was in flight is lost then, and the reason says how to go on."""
+    recorded: list[Rollout] = []
+    engine = Scripted(Clock(), ends=lambda _: BUSY)
+    with pytest.MonkeyPatch.context() as patch:
+        engine.clock.tell(patch)
+        begun = engine.clock.now
+        schedule = FixedSchedule(plan_of(10), 2)
+        reason = run_schedule(schedule, engine, recorded.append, lambda: False, [EngineAway(lambda: False)])
+    assert reason is not None
+    assert "--resume" in reason
+    assert [one.outcome for one in recorded] == [BUSY, BUSY]
+    assert RESTART_SECONDS <= engine.clock.now - begun < RESTART_SECONDS + 10

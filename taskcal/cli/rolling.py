@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskcal.adaptive_schedule import AdaptiveSchedule, Limits
 from taskcal.agents.play import Noop
-from taskcal.brakes import AllZero, LowDisk, MostCost, MostRollouts, NearlyAllLost, TimeLimit
+from taskcal.brakes import AllZero, EngineAway, LowDisk, MostCost, MostRollouts, NearlyAllLost, TimeLimit
 from taskcal.cli.preparing import Renewal
 from taskcal.cli.resume import remaining
 from taskcal.core.plan import plan
@@ -98,6 +98,7 @@ def _brakes(run: Run, recorded: tuple[Rollout, ...]) -> Iterator[Brake]:
     An agent that does nothing is meant to earn nothing.
     """
     spending = run.request.spending
+    yield EngineAway(run.scope.engine.answers)
     yield NearlyAllLost(run.request.concurrency)
     root = run.scope.engine.data_root
     if root is not None:

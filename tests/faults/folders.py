@@ -89,7 +89,7 @@ def check_plan(run: Path) -> None:
     graded = {row.id.key for row in rows if isinstance(row.outcome, Graded)}
     owed = [planned.id for planned in remaining(plan(request.groups, request.group_size), rows)]
     keys = [one.key for one in owed]
-    everything = {planned.id.key for planned in plan(request.groups, GROUP_SIZE)}
+    everything = {planned.id.key for planned in plan(request.groups, request.group_size)}
     if len(keys) != len(set(keys)) or set(keys) != everything - graded:
         raise Wrong(f"planned {sorted(keys)[:5]} where {sorted(everything - graded)[:5]} are missing")
     if any(row.id in owed for row in rows):
