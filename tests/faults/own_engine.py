@@ -94,11 +94,17 @@ class OwnEngine:
 
 
 @contextlib.contextmanager
-def own_engine(like: DockerEngine) -> Iterator[OwnEngine]:
-    """An engine that has the base image of another one; afterwards nothing of it is left."""
+def own_engine(like: DockerEngine, disk: str = "") -> Iterator[OwnEngine]:
+    """An engine that has the base image of another one, on a `disk` of so many bytes (such as 300m) where it is given.
+
+    Afterwards nothing of it is left.
+    """
     folder = Path(tempfile.mkdtemp(prefix="taskcal-"))
     engine = OwnEngine(folder)
     try:
+        (folder / "data").mkdir()
+        if disk:
+            subprocess.run(["/bin/mount", "-t", "tmpfs", "-o", f"size={disk}", "none", folder / "data"], check=True)
         engine.start()
         client = engine.connect()
         client._client.load_image(b"".join(like._client.get_image(BASE_IMAGE)))
@@ -106,6 +112,8 @@ def own_engine(like: DockerEngine) -> Iterator[OwnEngine]:
         yield engine
     finally:
         engine.kill()
+        if disk:
+            subprocess.run(["/bin/umount", folder / "data"], check=True)
         shutil.rmtree(folder)
 
 

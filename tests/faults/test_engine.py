@@ -58,3 +58,25 @@ def test_a_restarted_engine_costs_what_was_in_flight(
     found = own.connect()
     assert left_on(found, run_id(taskcal.folder)) == 0
     found.close()
+
+
+def test_an_engine_that_stays_away_ends_the_run(taskcal: CommandLine, write: Write, own: OwnEngine) -> None:
+    """After one wait the run says why it ends, and a resume finishes it where an engine answers again."""
+    write("tasks.yaml", taskset(2, "nothing"))
+    write("agent.yaml", SOLVES)
+    process = start(taskcal, "run", "tasks.yaml", "-a", "agent.yaml", "-G", "8", "-c", "2")
+    try:
+        wait_for(lambda: len(stored(taskcal.folder / "runs")) >= 3, process, taskcal.folder)
+        own.kill()
+        process.wait(timeout=300)
+    finally:
+        process.kill()
+    said = (taskcal.folder / "out").read_text()
+    assert "the container engine did not come back" in said
+    assert "Traceback" not in (taskcal.folder / "err").read_text()
+    assert taskcal("run", "--resume", "last").code == 3
+    own.start()
+    assert taskcal("run", "--resume", "last", "-q").code == 0
+    rows = [row for row in stored(taskcal.folder / "runs") if row["outcome"] == "graded"]
+    assert sorted(row["key"] for row in rows) == sorted(f"task-{n}#{index}" for n in range(2) for index in range(8))
+    assert {row["reward"] for row in rows} == {1.0}
