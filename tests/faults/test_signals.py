@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pty
 import random
 import re
 import signal
 import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -19,11 +17,9 @@ import pytest
 from tests.conftest import environment
 from tests.docker.conftest import left_on
 from tests.faults.runs import an_agent_spoke, start, stored, taskset, wait_for
+from tests.faults.terminal import on_a_terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from taskcal.sandbox.docker import DockerEngine
     from tests.conftest import CommandLine
     from tests.docker.samples import Write
@@ -33,9 +29,6 @@ PROMISED_SECONDS = 5.0
 BUSY = (
     "agent: busy\nkind: command\nrun: echo up; sleep 1; touch /tmp/half; test $(date +%N | cut -c 1) -lt 5 || sleep 9\n"
 )
-OWN_TERMINAL = """import fcntl, os, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.argv[1], sys.argv[1:])"""
 WITH_VOLUME = "FROM debian:bookworm-slim\nVOLUME /data\n"
 MOMENTS = range(10)
 
@@ -116,22 +109,6 @@ def test_the_second_signal_leaves_at_once(taskcal: CommandLine, write: Write, en
     assert "stopped at once" in (taskcal.folder / "err").read_text()
     assert taskcal("clean").code == 0
     assert left_on(engine, next((taskcal.folder / "runs").iterdir()).name) == 0
-
-
-@contextlib.contextmanager
-def on_a_terminal(command: list[str], folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """Start a command as a terminal's own, and give it with the other end of the line."""
-    line, inner = pty.openpty()
-    owning = [sys.executable, "-c", OWN_TERMINAL, *command]
-    process = subprocess.Popen(
-        owning, cwd=folder, env=environment(), stdin=inner, stdout=inner, stderr=inner, start_new_session=True
-    )
-    os.close(inner)
-    try:
-        yield process, line
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_a_closed_terminal_ends_a_run_in_good_order(taskcal: CommandLine, write: Write, engine: DockerEngine) -> None:
