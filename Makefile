@@ -6,10 +6,10 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check bench clean
+.PHONY: help setup demo test test-all test-faults check bench clean
 
 help:
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: setup ## from nothing to a calibrated example taskset and its report
 	@$(BIN)/taskcal doctor --fix
@@ -35,7 +35,13 @@ clean: ## remove .venv, caches, runs, and the containers of dead runs
 
 test-all: check ## as test, with the long ones
 	@$(BIN)/taskcal doctor --fix
-	@$(BIN)/pytest -n $(JOBS) --dist worksteal
+	@$(BIN)/pytest -n $(JOBS) --dist worksteal -m "not alone"
+	@$(BIN)/pytest -m alone
+
+test-faults: setup ## kills, signals, full disks, restarted engines, hostile input, a soak; over an hour
+	@$(BIN)/taskcal doctor --fix
+	@$(BIN)/pytest -n $(JOBS) --dist worksteal -m "not alone" tests/faults
+	@$(BIN)/pytest -m alone tests/faults
 
 setup: $(STAMP) ## make .venv and install taskcal with its tools into it
 	@:

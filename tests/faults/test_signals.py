@@ -53,7 +53,7 @@ def volumes_left(engine: DockerEngine, names: set[str]) -> set[str]:
     [
         *((number, 0) for number in (signal.SIGINT, signal.SIGTERM)),
         *(
-            pytest.param(number, moment, marks=pytest.mark.long)  # twenty runs
+            pytest.param(number, moment, marks=[pytest.mark.long, pytest.mark.alone])  # twenty runs, timed
             for number in (signal.SIGINT, signal.SIGTERM)
             for moment in MOMENTS
         ),
