@@ -61,6 +61,6 @@ def stable(document: Any) -> list[dict[str, Any]]:
 
 def stored(runs: Path) -> list[Any]:
     """The whole rows of the only run below a folder; none where there is no run yet."""
-    files = list(runs.glob("*/rollouts.jsonl"))
+    files = [file.with_name("rollouts.jsonl") for file in runs.glob("*/run.json")]
     text = files[0].read_text() if files else ""
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
