@@ -120,7 +120,7 @@ def test_a_forged_call_is_the_agents_own(scope: RunScope) -> None:
         mkdir hgfedcba && head -c 3000000 /dev/urandom >hgfedcba/call && echo hgfedcba >bell
         ship-order --order 5; echo "exit $?"
     """
-    assert said(scope, shop(SHIP), run).endswith("exit 5\n")
+    assert "exit 5\n" in said(scope, shop(SHIP), run)
 
 
 def test_solutions_functions_and_models_have_the_same_tools(scope: RunScope) -> None:

@@ -14,6 +14,14 @@ SHORT = "timeouts: {agent: 2s}"
 SCORED = "grader: {run: exit 1, checks: [{name: a}]}"
 
 
+# A service that ends when the agent calls it, and not before.
+ANSWER = "perl -MIO::Socket::INET -e '$s = IO::Socket::INET->new(LocalPort => 7001, Listen => 1); $s->accept'"
+CALL = "perl -MIO::Socket::INET -e 'sleep 1 until IO::Socket::INET->new(q(127.0.0.1:7001))'"
+
+
+IN_DB = 'grader: {checks: [{name: a, run: "true", in: db}]}'
+
+
 def serving(command: str) -> str:
     """An environment with a service."""
     service = f'{{image: "debian:bookworm-slim", command: "{command}", ready: "true && sleep 1"}}'
@@ -37,7 +45,7 @@ SCENES = {
     "setup": (WORKS, "environment: {extends: box, setup: echo broken; exit 3}"),
     "start": (WORKS, "environment: {extends: box, start: echo broken; exit 3}"),
     "service": (WORKS, serving("echo last words; exit 1")),
-    "service-ended": ("sleep 1.5", serving("sleep 1; echo bye") + 'grader: {checks: [{name: a, run: "true", in: db}]}'),
+    "service-ended": (f"{CALL}; sleep 2", serving(f"{ANSWER}; echo bye") + IN_DB),
     "image-missing": (WORKS, "environment: {image: 'taskcal-test.invalid/nothing:1'}"),
     "image-unbuildable": (WORKS, "environment: {build: broken}"),
     "agent-missing": ("exec no-such-program", ""),
