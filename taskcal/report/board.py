@@ -78,17 +78,23 @@ class Standing:
     total: int
     measured: int
     marks: Counter[Mark]
+    cost_usd: float = 0.0
 
     def __str__(self) -> str:
-        """`12/96 done, 8 passed, 1 lost`."""
+        """`12/96 done, 8 passed, 1 lost, $0.42`."""
         counts = [f"{self.marks[mark]} {mark.name.lower()}" for mark in (Mark.PASSED, Mark.LOST) if self.marks[mark]]
-        return ", ".join([f"{self.done}/{self.total} done", *counts])
+        return ", ".join([f"{self.done}/{self.total} done", *counts, *spent(self.cost_usd)])
 
     def times(self, elapsed: float) -> str:
         """`1m 12s elapsed, about 3m 00s left`."""
         left = time_left(self.measured, self.measured + self.total - self.done, elapsed)
         told = f"{figures.duration(elapsed)} elapsed"
         return told if not left else f"{told}, about {figures.duration(left)} left"
+
+
+def spent(cost_usd: float) -> list[str]:
+    """What the rollouts have cost so far; nothing where no agent says so."""
+    return [figures.money(cost_usd)] if cost_usd else []
 
 
 class Board:
@@ -103,6 +109,7 @@ class Board:
         self._running: set[tuple[GroupId, int]] = set()
         self._measured: set[tuple[GroupId, int]] = set()
         self._size = group_size
+        self._cost = 0.0
 
     def started(self, rollout: RolloutId) -> None:
         """A rollout, or a further attempt at it, is running."""
@@ -113,6 +120,7 @@ class Board:
     def finished(self, rollout: Rollout) -> bool:
         """A rollout has ended; False where it was not started here but comes from an earlier part of the run."""
         key = (rollout.id.group, rollout.id.index)
+        self._cost += rollout.usage.cost_usd or 0.0
         begun = key in self._running
         if begun:
             self._running.remove(key)
@@ -123,7 +131,8 @@ class Board:
     def standing(self) -> Standing:
         """How far it has come by now."""
         done = sum(count for mark, count in self._counts.items() if mark.over)
-        return Standing(done, len(self._marks) * self._size, len(self._measured), Counter(self._counts))
+        total = len(self._marks) * self._size
+        return Standing(done, total, len(self._measured), Counter(self._counts), self._cost)
 
     def draw(self, width: int, height: int, elapsed: float) -> Table:
         """The table for a terminal of that many cells; where the groups are more than the lines, the latest active."""

@@ -14,7 +14,7 @@ from taskcal.core.lattice import CLASSES
 from taskcal.core.standing import Closed
 from taskcal.core.verdict import Verdict
 from taskcal.report import figures
-from taskcal.report.board import BESIDE_MARKS, NAME, Mark, mark_of
+from taskcal.report.board import BESIDE_MARKS, NAME, Mark, mark_of, spent
 from taskcal.report.clean import plain
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class OutlookBoard:
         self._recent = dict.fromkeys(reversed(groups))
         self._begun: set[tuple[GroupId, int]] = set()
         self.measured = 0
+        self._cost = 0.0
 
     def look(self, outlook: Outlook) -> None:
         """The planner's latest answer."""
@@ -75,6 +76,7 @@ class OutlookBoard:
         """A rollout has ended; False where it was not started here but comes from an earlier part of the run."""
         begun = (rollout.id.group, rollout.id.index) in self._begun
         self.measured += begun
+        self._cost += rollout.usage.cost_usd or 0.0
         self._set(rollout.id, mark_of(rollout.outcome))
         return begun
 
@@ -91,7 +93,7 @@ class OutlookBoard:
         """`12 of 40 closed, 28 open; 310 rollouts, about 180 left`."""
         done = sum(mark.over for mark in self._marks.values())
         left = f", about {round(self.expected_left):,} left" if self._outlook else ""
-        return f"{self._standing()}; {figures.many(done, 'rollout')}{left}"
+        return f"{self._standing()}; {', '.join([figures.many(done, 'rollout'), *spent(self._cost)])}{left}"
 
     def saved(self) -> str:
         """`2,250 rollouts saved against 64 each`, or nothing."""

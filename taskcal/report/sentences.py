@@ -102,7 +102,8 @@ def denominators(told: Whole) -> str:
     if not summary.attempted:
         return ""
     timed_out = f" ({summary.timed_out:,} timed out)" if summary.timed_out else ""
-    parts = [f"{figures.many(summary.attempted, 'rollout')} attempted", f"{summary.graded:,} graded{timed_out}"]
+    cost = "" if summary.cost_usd is None else f" for {figures.money(summary.cost_usd)}"
+    parts = [f"{figures.many(summary.attempted, 'rollout')} attempted{cost}", f"{summary.graded:,} graded{timed_out}"]
     if summary.retried:
         parts.append(figures.many(summary.retried, "attempt") + " retried")
     if not summary.lost:

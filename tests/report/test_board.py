@@ -8,7 +8,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from taskcal.core.rollout import GroupId, Outcome, Rollout, RolloutId
+from taskcal.core.rollout import GroupId, Outcome, Rollout, RolloutId, Usage
 from taskcal.report.board import Board, Mark, mark_of, time_left
 from tests.report.sample_run import graded, lost
 
@@ -131,3 +131,16 @@ def test_names_cannot_move_the_table(width: int) -> None:
     assert len(lines) == 3
     assert max(map(cell_len, lines)) <= width
     assert lines[0].startswith("[bold]x[/b")
+
+
+def test_money_is_told_while_it_is_spent() -> None:
+    """What the rollouts have cost so far, retries among them; nothing where no agent says what it costs."""
+    board = Board([SHIP], 4)
+    for attempt in (0, 1):
+        rollout = RolloutId(SHIP, 0, attempt)
+        board.started(rollout)
+        board.finished(Rollout(rollout, graded(1, 1), usage=Usage(cost_usd=0.21)))
+    assert str(board.standing()) == "1/4 done, 1 passed, $0.42"
+    free = Board([SHIP], 4)
+    play(free, SHIP, 0, graded(1, 1))
+    assert str(free.standing()) == "1/4 done, 1 passed"
