@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.docker.conftest import left_on
-from tests.faults.runs import stable, start, stored, taskset
+from tests.faults.runs import stable, start, stored, taskset, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ def test_a_killed_run_loses_nothing_that_finished(
     taskcal: CommandLine, write: Write, engine: DockerEngine, tasks: int, size: int, kills: int
 ) -> None:
     """Killed again and again: each rollout once, none lost, and the calibration of a run that nobody touched."""
-    write("tasks.yaml", taskset(tasks, secrets.token_hex(8)))
+    write("tasks.yaml", taskset(tasks, secrets.token_hex(8)).replace("setup:", "network: bridge, setup:"))
     write("agent.yaml", AGENT)
     asked = ("run", "tasks.yaml", "-a", "agent.yaml", "-G", str(size), "--seed", "3", "-c", "3", "-q", "--json", "-o")
     cut = taskcal.folder / "cut"
@@ -90,6 +90,22 @@ def test_what_was_asked_survives_every_moment(taskcal: CommandLine, write: Write
         assert json.loads(next((taskcal.folder / "cut").glob(f"*/{name}")).read_text())
     assert taskcal("run", "--resume", "last", "-q", "-o", "cut").code == 0
     assert len(stored(taskcal.folder / "cut")) == 1
+
+
+def test_a_second_process_is_refused(taskcal: CommandLine, write: Write) -> None:
+    """Whoever goes on with a run that goes on is told so, and harms nothing of it; nor does a clean-up."""
+    write("tasks.yaml", taskset(1, "nothing"))
+    process = start(taskcal, "run", "tasks.yaml", "-a", "oracle", "-G", "8", "-c", "2", "-q")
+    try:
+        wait_for(lambda: bool(stored(taskcal.folder / "runs")), process, taskcal.folder)
+        second = taskcal("run", "--resume", "last", "-q")
+        assert (second.code, second.err.count("\n")) == (2, 1)
+        assert "another process is writing this run" in second.err
+        assert taskcal("clean").code == 0
+        assert process.wait(timeout=120) == 0
+    finally:
+        process.kill()
+    assert [row["outcome"] for row in stored(taskcal.folder / "runs")] == ["graded"] * 8
 
 
 def test_a_killed_build_leaves_nothing(
