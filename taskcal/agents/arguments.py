@@ -28,7 +28,7 @@ def arguments_of(parameters: Mapping[str, Any], words: Sequence[str]) -> dict[st
     rest = list(words)
     while rest:
         name, text = _flag(parameters, rest)
-        value = _value(_kinds(parameters, name), name, text)
+        value = _value(_properties(parameters).get(name), name, text)
         if isinstance(found.get(name), list) and isinstance(value, list):
             found[name] += value
         else:
@@ -62,23 +62,46 @@ def _flag(parameters: Mapping[str, Any], rest: list[str]) -> tuple[str, str]:
     return name, rest.pop(0)
 
 
-def _value(kinds: Sequence[str], name: str, text: str) -> Any:
+def _value(schema: object, name: str, text: str) -> Any:
     """A text as the first of the types that it can be; a text of no known type is JSON if it can be, else itself."""
+    kinds = _types(schema)
     if "string" in kinds:
         return text
+    if "array" in kinds and not text.lstrip().startswith("["):
+        return [_value(_items(schema), name, text)]
     try:
-        value = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
-        if "array" in kinds or not kinds:
-            return [text] if "array" in kinds else text
+        if not kinds:
+            return text
         raise ValueError(f"--{name} must be {' or '.join(kinds)}, not {text[:80]!r}") from error
-    return [value] if "array" in kinds and not isinstance(value, list) else value
 
 
 def _kinds(parameters: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    schema = _properties(parameters).get(name)
-    kinds = schema.get("type") if isinstance(schema, dict) else None
-    return tuple(kind for kind in (kinds if isinstance(kinds, list) else [kinds]) if isinstance(kind, str))
+    return _types(_properties(parameters).get(name))
+
+
+def _types(schema: object) -> tuple[str, ...]:
+    """The types that a schema allows at its outer level, or in one of its forms."""
+    if not isinstance(schema, dict):
+        return ()
+    kinds = schema.get("type")
+    own = tuple(kind for kind in (kinds if isinstance(kinds, list) else [kinds]) if isinstance(kind, str))
+    return own or tuple(kind for form in _forms(schema) for kind in _types(form))
+
+
+def _forms(schema: Mapping[str, Any]) -> list[Any]:
+    forms = schema.get("anyOf", schema.get("oneOf"))
+    return forms if isinstance(forms, list) else []
+
+
+def _items(schema: object) -> object:
+    """What a list's items are, where a schema or one of its forms says so."""
+    if not isinstance(schema, dict):
+        return None
+    return next(
+        (form["items"] for form in (schema, *_forms(schema)) if isinstance(form, dict) and "items" in form), None
+    )
 
 
 def _properties(parameters: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -24,6 +24,8 @@ PARAMETERS: dict[str, Any] = {
         "speed": {"enum": ["slow", "fast"]},
         "either": {"type": ["integer", "null"]},
         "a-b": {"type": "string"},
+        "words": {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "null"}]},
+        "maybe": {"oneOf": [{"type": "string"}, {"type": "null"}]},
     },
     "required": ["order"],
 }
@@ -42,6 +44,9 @@ PARAMETERS: dict[str, Any] = {
         (["--a-b", "x"], {"a-b": "x"}),
         (["--tags", "a", "--tags", "b"], {"tags": ["a", "b"]}),
         (["--tags", '["a", 1]', "--tags", "2"], {"tags": ["a", 1, 2]}),
+        (["--words", "5", "--words", "a"], {"words": ["5", "a"]}),
+        (["--words", '["b"]'], {"words": ["b"]}),
+        (["--maybe", "5"], {"maybe": "5"}),
         (["--more", '{"a": [1]}'], {"more": {"a": [1]}}),
         (["--speed", "fast"], {"speed": "fast"}),
         (["--either", "null"], {"either": None}),
@@ -113,4 +118,6 @@ def test_the_manual_tells_what_a_tool_takes() -> None:
         '  --speed VALUE  one of "slow", "fast"; optional',
         "  --either N  optional",
         "  --a-b TEXT  optional",
+        "  --words JSON  optional",
+        "  --maybe TEXT  optional",
     ]
