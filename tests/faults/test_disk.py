@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.docker.samples import Write
 
 pytestmark = pytest.mark.docker
-ROOM = 4096
+ROOM = 3072
 """Bytes that a file may have: enough for what is asked, and for some rows. The system says no as a full disk does."""
 BOUNDED = (
     "import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (%d, %d)); os.execv(sys.argv[1], sys.argv[1:])"
@@ -35,7 +35,7 @@ BOUNDED = (
 def test_a_disk_that_is_full_stops_the_run(taskcal: CommandLine, write: Write, engine: DockerEngine) -> None:
     """One line says where and what to do, nothing is left, and a resume with room makes what is missing."""
     write("tasks.yaml", taskset(2, "nothing"))
-    call = taskcal.command("run", "tasks.yaml", "-a", "oracle", "-G", "6", "-c", "4", "-q")
+    call = taskcal.command("run", "tasks.yaml", "-a", "oracle", "-G", "4", "-c", "4", "-q")
     ended = subprocess.run(
         [sys.executable, "-c", BOUNDED % (ROOM, ROOM), *call],
         cwd=taskcal.folder,
@@ -45,14 +45,14 @@ def test_a_disk_that_is_full_stops_the_run(taskcal: CommandLine, write: Write, e
         check=False,
     )
     rows = stored(taskcal.folder / "runs")
-    assert 0 < len(rows) < 12
+    assert 0 < len(rows) < 8
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1), ended.stderr
     assert "rollouts.jsonl: File too large; results so far are kept, go on with --resume" in ended.stderr
     assert left_on(engine, run_id(taskcal.folder)) == 0
     assert taskcal("run", "--resume", "last", "-q").code == 0
     finished = stored(taskcal.folder / "runs")
     assert finished[: len(rows)] == rows
-    assert sorted(row["key"] for row in finished) == sorted(f"task-{n}#{index}" for n in range(2) for index in range(6))
+    assert sorted(row["key"] for row in finished) == sorted(f"task-{n}#{index}" for n in range(2) for index in range(4))
 
 
 @pytest.mark.long  # an engine of its own, with a disk of its own

@@ -61,12 +61,12 @@ def left_of(runs: Path, engine: DockerEngine) -> int:
 
 
 def killed(taskcal: CommandLine, asked: tuple[str, ...], seconds: float, seen: list[Any]) -> list[Any]:
-    """Start the run, or go on with it, and kill it after so many seconds; gives the rows that it has then."""
+    """Start the run, or go on with it, and kill it so long after it has begun; gives the rows that it has then."""
     cut = taskcal.folder / "cut"
-    begun = any(cut.glob("*/run.json"))
     goes_on = ("run", "--resume", "last", "-q", "--json", "-o", "cut")
-    process = start(taskcal, *(goes_on if begun else (*asked, "cut")))
+    process = start(taskcal, *(goes_on if any(cut.glob("*/run.json")) else (*asked, "cut")))
     try:
+        wait_for(lambda: any(cut.glob("*/run.json")), process, taskcal.folder)
         time.sleep(seconds)  # the moment itself is what is tested
     finally:
         process.kill()
