@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import Annotated
 
 import typer
@@ -10,16 +11,26 @@ import typer
 
 def clean(
     kept: Annotated[bool, typer.Option("--kept", help="Also the containers that `run --keep-failed` left.")] = False,
+    older_than: Annotated[
+        str | None,
+        typer.Option(
+            "--older-than",
+            help="Also what runs elsewhere, or before this machine started anew, left so long ago, such as 48h.",
+            metavar="TIME",
+        ),
+    ] = None,
     images: Annotated[
         bool, typer.Option("--images", help="Also the baked images that no run uses; they are made again.")
     ] = False,
 ) -> None:
     """Remove containers and networks of dead runs of this machine."""
+    from taskcal.cli.parse import duration
     from taskcal.sandbox.docker import DockerEngine
     from taskcal.sandbox.sweep import leftovers, sweep, sweep_images
 
+    before = None if older_than is None else time.time() - duration("--older-than", older_than)
     engine = DockerEngine.connect()
-    found = leftovers(engine, kept=kept)
+    found = leftovers(engine, kept=kept, before=before)
     sweep(engine, found)
     typer.echo(f"removed {found}" if found else "nothing was left behind")
     if images:

@@ -40,17 +40,19 @@ class ImageInfo:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """A container, network or image as a listing shows it; `name` is a container's."""
+    """A container, network or image as a listing shows it; `name` is a container's, `created` seconds since 1970."""
 
     id: str
     labels: Mapping[str, str]
     name: str = ""
+    created: float = 0.0
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Self:
         """From a row of a listing."""
-        names = row.get("Names") or [""]
-        return cls(row["Id"], row.get("Labels") or {}, names[0].lstrip("/"))
+        names, created = row.get("Names") or [""], row.get("Created")
+        moment = _seconds(created) if isinstance(created, str) else float(created or 0)
+        return cls(row["Id"], row.get("Labels") or {}, names[0].lstrip("/"), moment)
 
 
 @dataclass(frozen=True, slots=True)

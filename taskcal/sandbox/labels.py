@@ -52,8 +52,14 @@ class Owner:
 
     def is_dead(self) -> bool:
         """Whether it is certain that the process is gone: only for a process of this boot and this namespace."""
-        ours = (self.boot, self.namespace) == (boot_id(), pid_namespace()) and "" not in (self.boot, self.namespace)
-        return ours and start_time(self.pid) != self.started
+        return self._is_ours() and start_time(self.pid) != self.started
+
+    def is_alive(self) -> bool:
+        """Whether it is certain that the process is there: likewise."""
+        return self._is_ours() and start_time(self.pid) == self.started
+
+    def _is_ours(self) -> bool:
+        return (self.boot, self.namespace) == (boot_id(), pid_namespace()) and "" not in (self.boot, self.namespace)
 
 
 BLANK = dict.fromkeys((RUN, BOOT, NAMESPACE, PID, STARTED, ROLLOUT), "")

@@ -36,11 +36,19 @@ class Leftovers:
         return f"{containers} and {networks} of {runs}"
 
 
-def leftovers(engine: DockerEngine, *, kept: bool = False) -> Leftovers:
-    """Everything whose run is certainly dead; with `kept` also the containers that a person asked to keep."""
-    containers = [c for c in engine.containers_labelled(RUN) if Owner.of(c.labels).is_dead()]
-    containers = [c for c in containers if kept or not is_kept(c)]
-    networks = [n for n in engine.networks_labelled(RUN) if Owner.of(n.labels).is_dead()]
+def leftovers(engine: DockerEngine, *, kept: bool = False, before: float | None = None) -> Leftovers:
+    """Everything whose run is certainly dead; with `kept` also the containers that a person asked to keep.
+
+    With `before` (seconds since 1970) also what was made before that moment by a run of which nobody here can know: of
+    another machine, or of this one before it was started anew.
+    """
+
+    def is_left(one: Labelled) -> bool:
+        owner = Owner.of(one.labels)
+        return owner.is_dead() or (before is not None and one.created < before and not owner.is_alive())
+
+    containers = [c for c in engine.containers_labelled(RUN) if is_left(c) and (kept or not is_kept(c))]
+    networks = [n for n in engine.networks_labelled(RUN) if is_left(n)]
     runs = sorted({row.labels[RUN] for row in (*containers, *networks)})
     return Leftovers(tuple(runs), tuple(c.id for c in containers), tuple(n.id for n in networks))
 
