@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import secrets
@@ -144,7 +145,7 @@ def _carry_out(run: Run) -> bool:
     """Prepare and roll out; True where it was interrupted. Nothing of the run is left on the engine afterwards."""
     pools: list[LocalThreads[Any, Any]] = []
     try:
-        with run.progress:
+        with contextlib.redirect_stdout(sys.stderr), run.progress:  # an agent's function may print; --json must not
             run.stopped = roll_out(run, prepare_images(run, pools), pools) or ""
     except KeyboardInterrupt:
         return True
