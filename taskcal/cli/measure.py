@@ -51,7 +51,8 @@ def measure(request: Request) -> int:
         progress = make_progress(quiet=request.quiet, as_json=request.as_json, stream=sys.stderr)
         asked = make_record(request, engine)
         if request.preflight and not (request.resume or is_exempt(request.agent)):
-            _try_new_agent(request, asked, engine, progress)
+            with contextlib.redirect_stdout(sys.stderr):
+                _try_new_agent(request, asked, engine, progress)
         folder, record = open_folder(request, asked)
         return _measure(Run(request, RunScope(engine, record.id), folder, record, progress, interrupts))
 
