@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.conftest import CommandLine
     from tests.docker.samples import Write
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.long]  # `make test-faults`; the table, tampering and one kill are quick
 ROOM = 3072
 """Bytes that a file may have: enough for what is asked, and for some rows. The system says no as a full disk does."""
 BOUNDED = (

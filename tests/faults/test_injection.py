@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.conftest import CommandLine
     from tests.docker.samples import Write
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.long]  # `make test-faults`; the table, tampering and one kill are quick
 
 ACTS = {
     "colour": "\x1b[31mred",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from taskcal.sandbox.docker import DockerEngine
     from tests.conftest import CommandLine
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.long]  # `make test-faults`; the table, tampering and one kill are quick
 HOUR = 3600.0
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.conftest import CommandLine
     from tests.docker.samples import Write
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.long]  # `make test-faults`; the table, tampering and one kill are quick
 PROMISED_SECONDS = 5.0
 BUSY = (
     "agent: busy\nkind: command\nrun: echo up; sleep 1; touch /tmp/half; test $(date +%N | cut -c 1) -lt 5 || sleep 9\n"

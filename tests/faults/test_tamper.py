@@ -102,6 +102,7 @@ def test_all_together_earn_nothing_in_a_fresh_sandbox(scope: RunScope, tmp_path:
     assert reward(scope, tmp_path, FRESH, user, alone(tuple(ordered))) == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("attempt", KNOWN_SHARED, ids=lambda attempt: attempt.name)
 def test_what_a_shared_sandbox_cannot_stop(scope: RunScope, tmp_path: Path, attempt: Attempt) -> None:
     """The list is honest: each of these earns something where grading shares the agent's sandbox."""
