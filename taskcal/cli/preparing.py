@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,10 @@ from taskcal.engines.local import LocalThreads
 from taskcal.errors import Boundary
 from taskcal.prepare import prepare_group
 from taskcal.sandbox.images import Images, PreparedImages
+from taskcal.schedule import POLL_SECONDS, RESTART_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping, Sequence
 
     from taskcal.cli.live_run import Run
     from taskcal.core.plan import PlannedRollout
@@ -29,33 +31,67 @@ LOCAL_BASE = f"the base image {BASE_IMAGE} was built on this machine with deboot
 
 def prepare_images(run: Run, pools: list[LocalThreads[Any, Any]]) -> dict[GroupId, PreparedImages]:
     """The images of every group that has them; the other groups are recorded as lost, once each."""
-    images = _images(run)
-    made: dict[GroupId, PreparedImages] = {}
-    unmeasurable: dict[Lost, list[str]] = {}
-
-    def work(group: Group, _: float) -> tuple[Group, PreparedImages | Lost]:
-        if run.cancelled.is_set():
-            return group, Lost(Boundary.CANCELLED, "the run was stopped")
-        return group, prepare_group(group, images, run.request.agent, run.request.bounds)
-
-    threads: LocalThreads[Group, tuple[Group, PreparedImages | Lost]] = LocalThreads(work, PREPARERS)
-    pools.append(threads)
     recorded = tuple(run.folder.rollouts())
-    for group, result in _all(threads, _unfinished(run, recorded)):
-        if isinstance(result, Lost):
-            with run.interrupts.held():
-                run.folder.append(Rollout(next_id(group.id, recorded), result, started_at=run.record.started_at))
-            unmeasurable.setdefault(result, []).append(str(group.id))
-        else:
-            made[group.id] = result
-    for lost, names in unmeasurable.items():
-        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        run.progress.log(f"{names[0]}{more} cannot be measured: {lost.boundary.value}: {lost.reason}")
+    groups, images = _unfinished(run, recorded), _images(run)
+    results = _prepared(run, images, groups, pools)
+    missed = [group for group in groups if _at_the_engine(results[group.id])]
+    if missed and _engine_is_back(run):
+        images = _images(run)
+        results |= _prepared(run, images, missed, pools)
+    made = {group: result for group, result in results.items() if isinstance(result, PreparedImages)}
+    _record_lost(run, {group: result for group, result in results.items() if isinstance(result, Lost)}, recorded)
     notes = (*run.record.notes, LOCAL_BASE) if images.local_base else run.record.notes
     named = {**run.record.images, **{str(group): made[group].sandbox for group in made}}
     run.record = replace(run.record, notes=notes, images=named)
     run.folder.write_record(run.record)
     return made
+
+
+def _prepared(
+    run: Run, images: Images, groups: Sequence[Group], pools: list[LocalThreads[Any, Any]]
+) -> dict[GroupId, PreparedImages | Lost]:
+    """What comes of each group's preparation, in the order of the groups."""
+
+    def work(group: Group, _: float) -> tuple[GroupId, PreparedImages | Lost]:
+        if run.cancelled.is_set():
+            return group.id, Lost(Boundary.CANCELLED, "the run was stopped")
+        return group.id, prepare_group(group, images, run.request.agent, run.request.bounds)
+
+    threads: LocalThreads[Group, tuple[GroupId, PreparedImages | Lost]] = LocalThreads(work, PREPARERS)
+    pools.append(threads)
+    for group in groups:
+        threads.submit(group)
+    results: dict[GroupId, PreparedImages | Lost] = {}
+    while len(results) < len(groups):
+        ended = threads.next(1.0)
+        results |= dict([ended] if ended else [])
+    return {group.id: results[group.id] for group in groups}
+
+
+def _at_the_engine(result: PreparedImages | Lost) -> bool:
+    return isinstance(result, Lost) and result.boundary is Boundary.ENGINE
+
+
+def _engine_is_back(run: Run) -> bool:
+    """Wait for an engine that may just be started again; whether it answers."""
+    deadline = time.monotonic() + RESTART_SECONDS
+    while not run.scope.engine.answers():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+def _record_lost(run: Run, losses: Mapping[GroupId, Lost], recorded: Sequence[Rollout]) -> None:
+    """Put each loss on disk, and say what cannot be measured, each reason once."""
+    names: dict[Lost, list[str]] = {}
+    for group, lost in losses.items():
+        with run.interrupts.held():
+            run.folder.append(Rollout(next_id(group, recorded), lost, started_at=run.record.started_at))
+        names.setdefault(lost, []).append(str(group))
+    for lost, groups in names.items():
+        more = f" and {len(groups) - 1} more" if len(groups) > 1 else ""
+        run.progress.log(f"{groups[0]}{more} cannot be measured: {lost.boundary.value}: {lost.reason}")
 
 
 class Renewal:
@@ -90,14 +126,3 @@ def _unfinished(run: Run, recorded: tuple[Rollout, ...]) -> tuple[Group, ...]:
     owed = remaining(plan(run.request.groups, run.request.group_size), recorded)
     groups = {planned.id.group for planned in owed}
     return tuple(group for group in run.request.groups if group.id in groups)
-
-
-def _all(
-    threads: LocalThreads[Group, tuple[Group, PreparedImages | Lost]], groups: tuple[Group, ...]
-) -> Iterator[tuple[Group, PreparedImages | Lost]]:
-    for group in groups:
-        threads.submit(group)
-    for _ in groups:
-        while (result := threads.next(1.0)) is None:
-            pass
-        yield result

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 from taskcal.core.task import Limits, NetworkMode
-from taskcal.sandbox.labels import ROLLOUT, Owner
-from taskcal.sandbox.once import Once
+from taskcal.sandbox.labels import ROLLOUT, RUN, Owner
 from taskcal.sandbox.sweep import sweep_run
 
 if TYPE_CHECKING:
@@ -30,18 +30,25 @@ class RunScope:
         self.engine = engine
         self.run = run
         self._owner = Owner.here()
-        self._network: Once[str] = Once()
+        self._lock = threading.Lock()
+        self._has_network = False
 
     def labels(self, rollout: str = "") -> dict[str, str]:
         """The labels for a container of this run."""
         return {**self._owner.labels(self.run), **({ROLLOUT: rollout} if rollout else {})}
 
     def network_mode(self, mode: NetworkMode) -> str:
-        """What the engine is told: `none`, or the run's own bridge, made when the first container needs it."""
+        """What the engine is told: `none`, or the run's own bridge, made when the first container needs it.
+
+        Where it could not be made, the next container tries again; an engine that went while it made it may have it.
+        """
         if mode is NetworkMode.NONE:
             return "none"
         name = f"taskcal-{self.run}"
-        self._network.get(name, lambda: self.engine.create_network(name, self.labels()))
+        with self._lock:
+            if not self._has_network and not self.engine.networks_labelled(f"{RUN}={self.run}"):
+                self.engine.create_network(name, self.labels())
+            self._has_network = True
         return name
 
     def close(self) -> None:

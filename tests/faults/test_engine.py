@@ -60,6 +60,21 @@ def test_a_restarted_engine_costs_what_was_in_flight(
     found.close()
 
 
+def test_an_engine_that_goes_while_images_are_made(taskcal: CommandLine, write: Write, own: OwnEngine) -> None:
+    """No task is given up for it: the images are made once more where it answers again."""
+    write("tasks.yaml", taskset(2, "nothing").replace("sleep 1;", "sleep 5;"))
+    write("agent.yaml", SOLVES)
+    process = start(taskcal, "run", "tasks.yaml", "-a", "agent.yaml", "-G", "2", "-c", "2")
+    try:
+        wait_for(lambda: "baking" in (taskcal.folder / "err").read_text(), process, taskcal.folder)
+        own.kill()
+        own.start()
+        assert process.wait(timeout=300) == 0, (taskcal.folder / "err").read_text()
+    finally:
+        process.kill()
+    assert [(row["outcome"], row["reward"]) for row in stored(taskcal.folder / "runs")] == [("graded", 1.0)] * 4
+
+
 def test_an_engine_that_stays_away_ends_the_run(taskcal: CommandLine, write: Write, own: OwnEngine) -> None:
     """After one wait the run says why it ends, and a resume finishes it where an engine answers again."""
     write("tasks.yaml", taskset(2, "nothing"))
