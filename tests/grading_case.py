@@ -40,9 +40,11 @@ class Told:
         """The last words that a service has, where this one has any."""
         return self.last_words.get(name)
 
-    def run(self, script: Script, *, sink: Sink | None = None, limit: int = 65536) -> ScriptResult:
+    def run(
+        self, script: Script, *, sink: Sink | None = None, errors: Sink | None = None, limit: int = 65536
+    ) -> ScriptResult:
         """The next output; what only stops the agent prints nothing."""
-        assert (sink, script.hidden, script.user) == (None, True, "0")
+        assert (sink, errors, script.hidden, script.user) == (None, None, True, "0")
         self.scripts.append(script)
         if not JOB.search(script.source.encode()):
             return ScriptResult(Ending.EXITED, 0, b"", b"")

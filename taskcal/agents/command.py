@@ -80,15 +80,16 @@ class CommandAgent:
         spec, environment = self.spec, attempt.group.task.environment
         user = spec.user or environment.user
         secrets = read_secrets(spec.secrets, os.environ)
-        redactor = Redactor(secrets, attempt.log)
+        redactor, errors = Redactor(secrets, attempt.log), Redactor(secrets, attempt.log)
         attempt.transcript.add(Message("user", attempt.group.variant.prompt))
         given = {**give_prompt(sandbox, attempt.group.variant.prompt, user), **spec.env, **secrets}
         script = Script(START + spec.run, attempt.timeout, user=user, env=given, workdir=spec.workdir)
         try:
             with tools_on_path(sandbox, attempt, user) as told:
-                result = sandbox.run(replace(script, env={**told, **given}), sink=redactor.write)
+                result = sandbox.run(replace(script, env={**told, **given}), sink=redactor.write, errors=errors.write)
         finally:
             redactor.close()
+            errors.close()
         clean = redactor.clean
         stop = self._stop(replace(result, stdout=clean(result.stdout), stderr=clean(result.stderr)))
         attempt.transcript.add(Note(f"the command ended ({_how(result)}); agent.log holds what it printed"))

@@ -92,8 +92,13 @@ class Sandbox(Protocol):
         """What the task's own scripts see beside the environment's variables; never given to the agent's process."""
         ...
 
-    def run(self, script: Script, *, sink: Sink | None = None, limit: int = 65536) -> ScriptResult:
-        """Run a script and wait for it. Raises SandboxLost or EngineLost where our side broke, never for its status."""
+    def run(
+        self, script: Script, *, sink: Sink | None = None, errors: Sink | None = None, limit: int = 65536
+    ) -> ScriptResult:
+        """Run a script and wait for it; `sink` gets what it prints, `errors` (where given) its standard error.
+
+        Raises SandboxLost or EngineLost where our side broke, never for its status.
+        """
         ...
 
     def service_ended(self, name: str) -> str | None:

@@ -127,7 +127,9 @@ class DockerSandbox:
         if not result.ok:
             raise SetupLost(f"start or ready did not succeed within {READY_SECONDS} s: {result.tail}")
 
-    def run(self, script: Script, *, sink: Sink | None = None, limit: int = 65536) -> ScriptResult:
+    def run(
+        self, script: Script, *, sink: Sink | None = None, errors: Sink | None = None, limit: int = 65536
+    ) -> ScriptResult:
         """Run a script in the sandbox, or in the service that it names.
 
         Where the agent has taken every pid or removed the workdir, even the engine cannot start a process: a script of
@@ -135,14 +137,14 @@ class DockerSandbox:
         """
         container = self._services[script.service] if script.service else self._container
         try:
-            result = execute(self._engine, container, script, sink=sink, limit=limit)
+            result = execute(self._engine, container, script, sink=sink, errors=errors, limit=limit)
             if script.user != ROOT_USER or not could_not_start(result):
                 return result
         except SandboxLost:
             if script.user != ROOT_USER or not self._engine.is_running(container):
                 raise
         self._make_room(container, script)
-        return execute(self._engine, container, script, sink=sink, limit=limit)
+        return execute(self._engine, container, script, sink=sink, errors=errors, limit=limit)
 
     def service_ended(self, name: str) -> str | None:
         """The last words of a service that has ended by itself; None for one that runs or was removed."""

@@ -34,7 +34,13 @@ NOT_STARTED = 126
 
 
 def execute(
-    engine: DockerEngine, container: str, script: Script, *, sink: Sink | None = None, limit: int = 65536
+    engine: DockerEngine,
+    container: str,
+    script: Script,
+    *,
+    sink: Sink | None = None,
+    errors: Sink | None = None,
+    limit: int = 65536,
 ) -> ScriptResult:
     """Run a script with `sh` and classify its ending. Raises SandboxLost where the container died under it."""
     stdin = through_stdin(script)
@@ -47,6 +53,7 @@ def execute(
         env=script.env,
         stdin=stdin,
         sink=sink,
+        errors=errors,
     )
     argv = ("sh",) if stdin is not None else ("sh", "-c", script.source)
     done = engine.exec(container, argv, call)

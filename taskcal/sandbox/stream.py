@@ -52,6 +52,7 @@ class ExecCall:
     env: Mapping[str, str] = field(default_factory=dict)
     stdin: bytes | None = None
     sink: Sink | None = None
+    errors: Sink | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,5 +137,6 @@ def _receive(sock: socket.socket, frames: Demultiplexer, call: ExecCall) -> bool
 def _deliver(frames: Demultiplexer, data: bytes, call: ExecCall) -> None:
     for stream, piece in frames.feed(data):
         (call.stderr if stream == STDERR else call.stdout).write(piece)
-        if call.sink is not None:
-            call.sink(piece)
+        sink = call.errors if stream == STDERR and call.errors else call.sink
+        if sink is not None:
+            sink(piece)

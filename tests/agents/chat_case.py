@@ -29,10 +29,12 @@ class SlowSandbox(FakeSandbox):
     clock: FakeClock = field(default_factory=FakeClock)
     takes: float = 0.0
 
-    def run(self, script: Script, *, sink: Sink | None = None, limit: int = 65536) -> ScriptResult:
+    def run(
+        self, script: Script, *, sink: Sink | None = None, errors: Sink | None = None, limit: int = 65536
+    ) -> ScriptResult:
         """Move the clock on."""
         self.clock.time += self.takes
-        return super().run(script, sink=sink, limit=limit)
+        return super().run(script, sink=sink, errors=errors, limit=limit)
 
 
 @dataclass

@@ -37,16 +37,19 @@ class FakeSandbox:
         """What the task's scripts see."""
         return {"order": "12", "TASKCAL_ROLLOUT": "run-1"}
 
-    def run(self, script: Script, *, sink: Sink | None = None, limit: int = 65536) -> ScriptResult:
+    def run(
+        self, script: Script, *, sink: Sink | None = None, errors: Sink | None = None, limit: int = 65536
+    ) -> ScriptResult:
         """Keep the script, send the output, give the result."""
         assert limit > 0
         if script.source == READ:
             return self.usage
         self.scripts.append(script)
-        said = self.result.stdout + self.result.stderr
-        if sink is not None:
-            for start in range(0, len(said), self.piece):
-                sink(said[start : start + self.piece])
+        for said, heard in ((self.result.stdout, sink), (self.result.stderr, errors or sink)):
+            pieces = [said[start : start + self.piece] for start in range(0, len(said), self.piece)]
+            if heard is not None:
+                for piece in pieces:
+                    heard(piece)
         return self.result
 
     def service_ended(self, name: str) -> str | None:
