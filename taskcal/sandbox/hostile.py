@@ -168,6 +168,8 @@ class _Writer:
             self.done.leave(path or member.name, "not in a folder of it")
         elif self._place.is_reserved(path):
             return
+        elif path in self._files or (path in self._folders and not member.isdir()):
+            self.done.leave(path, "there twice")
         elif member.isdir():
             self._folders.add(path)
             self._archive.addfile(_plain(member, path, 0o3777))
