@@ -31,13 +31,18 @@ class Redactor:
     def write(self, chunk: bytes) -> None:
         """Pass on what cannot be the beginning of a secret; what is kept back is kept as it came."""
         self._held += chunk
-        ready = len(self._held) - self._hold
+        ready = len(self._held) - self._begun()
         for found in self._pattern.finditer(self._held):
             if found.start() < ready < found.end():
                 ready = found.end()
         if ready > 0:
             self._sink(self.clean(self._held[:ready]))
             self._held = self._held[ready:]
+
+    def _begun(self) -> int:
+        """The length of the longest end of what is kept that a secret may begin with; no line waits for nothing."""
+        ends = (self._held[-size:] for size in range(min(self._hold, len(self._held)), 0, -1))
+        return next((len(end) for end in ends if any(value.startswith(end) for value in self._names)), 0)
 
     def close(self) -> None:
         """Pass on the rest."""
