@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from taskcal.agents import Acted, Attempt
+from taskcal.agents import Account, Acted, Attempt
 from taskcal.agents.transcript import FILE, Transcript
 from taskcal.blame import fault_inside
 from taskcal.core.plan import rollout_seed
-from taskcal.core.rollout import Graded, Lost, Rollout, Timing, Usage
+from taskcal.core.rollout import Graded, Lost, Rollout, Timing
 from taskcal.core.task import GraderSandbox
 from taskcal.errors import Boundary, CancelledLost, LostError, SandboxLost, UsageError
 from taskcal.grading import Judgement, grade
@@ -52,6 +52,7 @@ class Context:
 class _Draft:
     """A rollout while it happens; every part is final as soon as it is known."""
 
+    account: Account = field(default_factory=Account)
     acted: Acted | None = None
     answer: str | None = None
     spent: dict[str, float] = field(default_factory=dict)
@@ -79,8 +80,8 @@ def run_rollout(planned: PlannedRollout, context: Context, queued: float = 0.0) 
         id=planned.id,
         outcome=outcome,
         answer=draft.answer,
-        turns=draft.acted.turns if draft.acted else None,
-        usage=draft.acted.usage if draft.acted else Usage(),
+        turns=draft.account.turns,
+        usage=draft.account.usage,
         timing=Timing(queue=queued, total=total, **draft.spent),
         started_at=started_at,
         transcript_sha256=draft.acted.transcript_digest if draft.acted else None,
@@ -106,7 +107,7 @@ def _attempt(planned: PlannedRollout, context: Context, draft: _Draft) -> Graded
         sandbox = open_sandbox(context.scope, _order(planned, context))
     try:
         with draft.timed("agent"):
-            draft.acted = _act_to_the_end(sandbox, planned, context)
+            draft.acted = _act_to_the_end(sandbox, planned, context, draft.account)
         with draft.timed("grade"):
             judgement = grade(sandbox, planned.group, draft.acted.stop)
         judgement = redacted(judgement, context.agent)
@@ -142,10 +143,10 @@ def _order(planned: PlannedRollout, context: Context) -> Order:
     )
 
 
-def _act_to_the_end(sandbox: DockerSandbox, planned: PlannedRollout, context: Context) -> Acted:
+def _act_to_the_end(sandbox: DockerSandbox, planned: PlannedRollout, context: Context, account: Account) -> Acted:
     """Let the agent act; one that has certainly ended its own sandbox has crashed, and is graded."""
     try:
-        return _act(sandbox, planned, context)
+        return _act(sandbox, planned, context, account)
     except SandboxLost:
         fault = None if context.cancelled.is_set() else fault_inside(sandbox)
         if fault is None:
@@ -153,7 +154,7 @@ def _act_to_the_end(sandbox: DockerSandbox, planned: PlannedRollout, context: Co
         return Acted(fault.stop)
 
 
-def _act(sandbox: DockerSandbox, planned: PlannedRollout, context: Context) -> Acted:
+def _act(sandbox: DockerSandbox, planned: PlannedRollout, context: Context, account: Account) -> Acted:
     with context.log_path(planned.id, "agent.log").open("wb", buffering=0) as log:
         attempt = Attempt(
             group=planned.group,
@@ -162,6 +163,7 @@ def _act(sandbox: DockerSandbox, planned: PlannedRollout, context: Context) -> A
             wall=planned.group.task.timeouts.wall,
             log=_bounded(log.write),
             transcript=Transcript.at(context.log_path(planned.id, FILE), context.agent.redact),
+            account=account,
         )
         return context.agent.act(sandbox, attempt)
 

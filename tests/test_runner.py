@@ -51,7 +51,7 @@ BOX = Environment("box", ImageSource(image="debian:bookworm-slim"), finish="hand
 class Typist:
     """An agent that runs one command, and then ends as it is told."""
 
-    ends: BaseException | Acted = field(default_factory=lambda: Acted(Stop.FINISHED, 3, Usage(cost_usd=0.5)))
+    ends: BaseException | Acted = field(default_factory=lambda: Acted(Stop.FINISHED))
     name: str = "typist"
     about: str = ""
     install: str = ""
@@ -71,6 +71,7 @@ class Typist:
         """Type, and end."""
         self.attempts.append(attempt)
         sandbox.run(Script("type", attempt.timeout), sink=attempt.log)
+        attempt.account.turns, attempt.account.usage = 3, Usage(cost_usd=0.5)
         if isinstance(self.ends, BaseException):
             raise self.ends
         return self.ends
@@ -217,10 +218,13 @@ def test_a_grading_that_cannot_be_read_is_lost(stage: Stage, ended: ExecResult |
 
 
 def test_what_is_known_of_a_lost_rollout_is_kept(stage: Stage) -> None:
-    """Where the grading broke, what the agent consumed is still paid for."""
-    broken = FakeEngine(raises={"grade": errors.GraderLost("broken")})
-    found = run_rollout(planned(), stage.context(broken, Typist()))
-    assert (found.turns, found.usage.cost_usd, found.answer) == (3, 0.5, None)
+    """Where the grading broke, or the agent's own endpoint on the way, what was consumed is still paid for."""
+    ungraded = FakeEngine(raises={"grade": errors.GraderLost("broken")}), Typist()
+    unanswered = FakeEngine(), Typist(ends=errors.ProviderLost("overloaded"))
+    for engine, agent in (ungraded, unanswered):
+        found = run_rollout(planned(), stage.context(engine, agent))
+        assert isinstance(found.outcome, Lost)
+        assert (found.turns, found.usage.cost_usd, found.answer) == (3, 0.5, None)
 
 
 def test_closing_changes_no_outcome(stage: Stage) -> None:

@@ -14,11 +14,20 @@ if TYPE_CHECKING:
     from taskcal.sandbox import Sandbox, Sink
 
 
+@dataclass(slots=True)
+class Account:
+    """What a rollout has consumed so far, as its agent says; one that is lost on the way has cost it all the same."""
+
+    turns: int | None = None
+    usage: Usage = field(default_factory=Usage)
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """What an agent is given beside the sandbox: the group, its own seed, seconds to work, and where it is recorded.
 
     `timeout` bounds its working time; `wall` (None is no bound of its own) bounds the whole, waiting included.
+    `account` is written as soon as something is known.
     """
 
     group: Group
@@ -27,19 +36,18 @@ class Attempt:
     log: Sink
     transcript: Transcript = field(default_factory=Transcript)
     wall: float | None = None
+    account: Account = field(default_factory=Account)
 
 
 @dataclass(frozen=True, slots=True)
 class Acted:
-    """How an agent ended, and what it says it consumed. Its answer is in the sandbox's answer file.
+    """How an agent ended. Its answer is in the sandbox's answer file, what it consumed in the attempt's account.
 
     `transcript_digest` is set by agents whose whole conversation is in their transcript: two that are equal are
     suspicious.
     """
 
     stop: Stop
-    turns: int | None = None
-    usage: Usage = field(default_factory=Usage)
     transcript_digest: str | None = None
 
 

@@ -91,9 +91,9 @@ class CommandAgent:
             redactor.close()
             errors.close()
         clean = redactor.clean
-        stop = self._stop(replace(result, stdout=clean(result.stdout), stderr=clean(result.stderr)))
         attempt.transcript.add(Note(f"the command ended ({_how(result)}); agent.log holds what it printed"))
-        return report_usage(sandbox, attempt, stop, spec.price)
+        report_usage(sandbox, attempt, spec.price)
+        return Acted(self._stop(replace(result, stdout=clean(result.stdout), stderr=clean(result.stderr))))
 
     def _stop(self, result: ScriptResult) -> Stop:
         """Why the agent ended. Raises a LostError for what is not its fault."""
@@ -108,12 +108,12 @@ class CommandAgent:
         return stop_of(result)
 
 
-def report_usage(sandbox: Sandbox, attempt: Attempt, stop: Stop, price: Price | None) -> Acted:
-    """An agent that has ended, with what its usage file says; a file that says nothing usable is noted in its log."""
+def report_usage(sandbox: Sandbox, attempt: Attempt, price: Price | None) -> None:
+    """Put what the usage file says into the attempt's account; a file that says nothing usable is noted in its log."""
     reported = read_usage(sandbox)
     if reported.problem:
         attempt.log(f"[taskcal: usage.json is not used: {reported.problem}]\n".encode())
-    return Acted(stop, reported.turns, priced(reported.usage, price))
+    attempt.account.turns, attempt.account.usage = reported.turns, priced(reported.usage, price)
 
 
 def _how(result: ScriptResult) -> str:

@@ -56,9 +56,7 @@ class Conversation:
         if self.spec.system:
             self._say("system", self.spec.system)
         self._say("user", self.attempt.group.variant.prompt)
-        stop = self._talk()
-        usage = priced(total(self.usages), self.spec.price)
-        return Acted(stop, len(self.usages), usage, self.attempt.transcript.digest)
+        return Acted(self._talk(), self.attempt.transcript.digest)
 
     def _talk(self) -> Stop:
         while len(self.usages) < self.spec.max_turns:
@@ -82,7 +80,7 @@ class Conversation:
         reply = answer.reply
         self.replica = answer.replica
         self.worked += answer.seconds
-        self.usages.append(reply.usage)
+        self._charge(reply.usage)
         self._record(reply)
         self.messages.append(said(reply, with_reasoning=self.spec.send_reasoning))
         if self._left() <= 0:
@@ -92,6 +90,11 @@ class Conversation:
         if reply.calls:
             return self._act(reply.calls)
         return self._resume() if reply.is_cut else self._finish(reply.content)
+
+    def _charge(self, usage: TokenUsage) -> None:
+        self.usages.append(usage)
+        account = self.attempt.account
+        account.turns, account.usage = len(self.usages), priced(total(self.usages), self.spec.price)
 
     def _act(self, calls: Iterable[Call]) -> Stop | None:
         """Carry out the calls of one answer, one after the other as they are written: they share one sandbox."""

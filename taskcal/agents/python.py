@@ -24,6 +24,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from taskcal.agents import Acted
 from taskcal.agents.command import read_secrets, report_usage
 from taskcal.agents.handle import SandboxHandle, TimeUp, write_script
 from taskcal.agents.redact import Redactor, held
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from taskcal.agents import Acted, Attempt
+    from taskcal.agents import Attempt
     from taskcal.core.task import Network, Task
     from taskcal.sandbox import Sandbox
 
@@ -98,7 +99,8 @@ class PythonAgent:
         if call.stop is Stop.FINISHED and call.answer is not None:
             sandbox.run(replace(write_script(ANSWER_FILE, call.answer, WRITE_SECONDS), user=user))
             attempt.transcript.add(Message("assistant", call.answer))
-        return report_usage(sandbox, attempt, call.stop, self.spec.price)
+        report_usage(sandbox, attempt, self.spec.price)
+        return Acted(call.stop)
 
     def _called(self, handle: SandboxHandle, attempt: Attempt) -> _Call:
         """Call the function in a thread of its own. Raises the LostError of a sandbox that broke under it."""

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """The counts of the same groups in an earlier run; seconds and US dollars of its rollouts on average."""
+    """The counts of the same groups in an earlier run; what a graded rollout took there on average.
+
+    In seconds of its own, and in US dollars with what lost attempts cost beside it.
+    """
 
     run: str = ""
     counts: Mapping[GroupId, Counts] = field(default_factory=dict)

@@ -8,6 +8,7 @@ holds for that class whatever the prior, `likely` where the posterior gives the 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
@@ -129,11 +130,15 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """One group's rows, sorted out: the final attempt at each index, and how many attempts there were beside them."""
+    """One group's rows, sorted out: the final attempt at each index, and how many attempts there were beside them.
+
+    `cost_usd` is that of all attempts, lost ones among them: they were paid for. None where none of them told.
+    """
 
     record: GroupRecord
     finals: tuple[Rollout, ...]
     retried: int
+    cost_usd: float | None
 
     @property
     def graded(self) -> tuple[tuple[Rollout, Graded], ...]:
@@ -169,7 +174,8 @@ def calibrate(
 
 
 def _sort_out(record: GroupRecord, rows: Sequence[Rollout]) -> _Group:
-    return _Group(record, final(rows), sum(1 for row in rows if row.id.attempt > 0))
+    costs = [row.usage.cost_usd for row in rows if row.usage.cost_usd is not None]
+    return _Group(record, final(rows), sum(row.id.attempt > 0 for row in rows), math.fsum(costs) if costs else None)
 
 
 def _calibrated(group: _Group, opinion: Opinion, question: Question, signals: Signals) -> Calibration:
@@ -181,7 +187,6 @@ def _calibrated(group: _Group, opinion: Opinion, question: Question, signals: Si
     verdict = _verdict(opinion, stats.mean(rewards), question)
     identical = _identical(group.finals)
     doubts = tuple(_doubts(verdict, _extremes(group, question), identical))
-    costs = [row.usage.cost_usd for row, _ in graded if row.usage.cost_usd is not None]
     return Calibration(
         group=group.record,
         n=n,
@@ -210,7 +215,7 @@ def _calibrated(group: _Group, opinion: Opinion, question: Question, signals: Si
         checks=_check_means(group.record, outcomes),
         rewards=rewards,
         seconds=stats.mean([row.timing.total for row, _ in graded if row.timing.total]),
-        cost_usd=sum(costs) if costs else None,
+        cost_usd=group.cost_usd,
     )
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 MAX_BYTES = 32 * 1024**2
 MAX_NODES = 1_000_000
 MAX_DEPTH = 64
+TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
+PARSERS_DEPTH = "maximum nesting depth"
 MAX_KEPT = 1_000
 FASTEST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -86,6 +88,8 @@ def _syntax(file: str, error: yaml.YAMLError) -> Problem:
     mark = getattr(error, "problem_mark", None)
     what = getattr(error, "problem", None) or getattr(error, "reason", None) or "not YAML"
     message = f"not valid YAML: {what}{_context(error)}"
+    if PARSERS_DEPTH in what:  # libyaml looks ahead, and may give up before it tells of the first level
+        message = TOO_DEEP
     return Problem(file, None if mark is None else mark.line + 1, "", message)
 
 
@@ -182,7 +186,7 @@ class _Builder:
         line = _line(event)
         self._refuse_tag(event)
         if len(self._frames) >= MAX_DEPTH:
-            self._refuse(line, f"nested deeper than {MAX_DEPTH} levels")
+            self._refuse(line, TOO_DEEP)
         parent = self._frames[-1] if self._frames else None
         if parent is not None and parent.key is None and isinstance(parent.node, Map):
             self._refuse(line, "a key must be text, not a map or a list; quote it if it begins with { or [")

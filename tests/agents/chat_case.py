@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from taskcal.agents import Account
 from taskcal.agents.chat import ChatAgent
 from taskcal.agents.chat_spec import ChatSpec, Sampling
 from taskcal.agents.openai_caller import OpenAICaller
@@ -49,6 +50,7 @@ class ChatCase:
     wall: float | None = None
     lines: list[bytes] = field(default_factory=list)
     callers: list[OpenAICaller] = field(default_factory=list)
+    account: Account = field(default_factory=Account)
     _agent: ChatAgent | None = None
 
     def connect(self, spec: ChatSpec, key: str) -> OpenAICaller:
@@ -67,6 +69,7 @@ class ChatCase:
         """A rollout's."""
         transcript = Transcript(self.lines.append, self.agent.redact, self.clock.now)
         made = replace(attempt(task(), seed=seed, prompt=prompt), transcript=transcript)
+        self.account = made.account
         return replace(made, timeout=self.timeout, wall=self.wall)
 
     def act(self, *steps: Step, **how: Any) -> Acted:

@@ -13,7 +13,7 @@ from taskcal.agents.conversation import total
 from taskcal.agents.spec import Price
 from taskcal.agents.transcript import Message, TokenUsage, ToolCall, ToolResult, digest
 from taskcal.core.rollout import Stop, Usage
-from taskcal.errors import SandboxLost
+from taskcal.errors import ProviderLost, SandboxLost
 from taskcal.sandbox import ANSWER_FILE, Ending, Script, ScriptResult
 from tests.agents.chat_case import ChatCase, SlowSandbox
 from tests.agents.openai_server import Step as Answer
@@ -24,7 +24,7 @@ def test_a_model_acts_until_it_is_done(case: ChatCase) -> None:
     """Prompt, tool call, result, answer: each request holds the whole conversation; the answer is put in its place."""
     case.sandbox.result = ScriptResult(Ending.EXITED, 0, b"shipped\n", b"")
     acted = case.act(runs("ship --order 12"), says("It is shipped."))
-    assert (acted.stop, acted.turns) == (Stop.FINISHED, 2)
+    assert (acted.stop, case.account.turns) == (Stop.FINISHED, 2)
     first, second = case.server.requests
     assert first["messages"] == [{"role": "user", "content": "Ship it."}]
     assert [tool["function"]["name"] for tool in first["tools"]] == ["bash"]
@@ -90,7 +90,7 @@ def test_parallel_calls_are_all_answered(case: ChatCase) -> None:
 def test_a_malformed_call_does_not_end_a_rollout(case: ChatCase) -> None:
     """The model is told, mends it, and what it had written is in the transcript as it was."""
     acted = case.act(calls(("bash", "ls -la")), runs("ls -la"), says("ok"))
-    assert (acted.stop, acted.turns) == (Stop.FINISHED, 3)
+    assert (acted.stop, case.account.turns) == (Stop.FINISHED, 3)
     assert ToolCall("id_0", "bash", "ls -la") in case.events
     sent = case.server.requests[1]["messages"][1]["tool_calls"][0]["function"]["arguments"]
     assert sent == "{}"
@@ -146,7 +146,7 @@ def test_turns_are_bounded(case: ChatCase) -> None:
     """After the last turn its calls are still carried out, and the model is not asked again."""
     case.spec = replace(case.spec, max_turns=3)
     acted = case.act(runs("again"))
-    assert (acted.stop, acted.turns) == (Stop.MAX_TURNS, 3)
+    assert (acted.stop, case.account.turns) == (Stop.MAX_TURNS, 3)
     assert len(case.server.requests) == len(case.sandbox.scripts) == 3
 
 
@@ -173,7 +173,7 @@ def test_a_model_that_will_not_or_cannot_go_on_is_graded(case: ChatCase, answer:
 def test_an_answer_cut_by_max_tokens_may_go_on(case: ChatCase) -> None:
     """The model is told; without a max_tokens of ours it is the context that has ended."""
     acted = case.act(says("so long", finish="length"), says("short"))
-    assert (acted.stop, acted.turns) == (Stop.FINISHED, 2)
+    assert (acted.stop, case.account.turns) == (Stop.FINISHED, 2)
     assert "cut off at 500 tokens" in case.server.requests[1]["messages"][-1]["content"]
     case.spec = replace(case.spec, sampling=Sampling())
     case._agent = None
@@ -202,9 +202,19 @@ def test_many_rollouts_share_one_endpoint(case: ChatCase) -> None:
 def test_tokens_are_counted_and_priced(case: ChatCase) -> None:
     """The sums over all turns, by the agent file's price."""
     case.spec = replace(case.spec, price=Price(input=1.0, output=10.0))
-    acted = case.act(runs("work"), says("ok"))
-    assert replace(acted.usage, cost_usd=None) == Usage(20, None, 10)
-    assert acted.usage.cost_usd == pytest.approx(120e-6)
+    case.act(runs("work"), says("ok"))
+    assert case.account.turns == 2
+    assert replace(case.account.usage, cost_usd=None) == Usage(20, None, 10)
+    assert case.account.usage.cost_usd == pytest.approx(120e-6)
+
+
+def test_a_conversation_that_is_lost_was_paid_for(case: ChatCase) -> None:
+    """The answers before the endpoint went away are in the account of the attempt."""
+    case.spec = replace(case.spec, price=Price(input=1.0, output=10.0))
+    with pytest.raises(ProviderLost):
+        case.act(runs("work"), *[fails(500)] * 5)
+    assert (case.account.turns, case.account.usage.input_tokens) == (1, 10)
+    assert case.account.usage.cost_usd == pytest.approx(60e-6)
 
 
 @pytest.mark.parametrize(

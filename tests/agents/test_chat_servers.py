@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from taskcal.agents import Account
 from taskcal.agents.chat import ChatAgent, call_openai
 from taskcal.agents.chat_identity import identify
 from taskcal.agents.chat_spec import ChatSpec
@@ -127,6 +128,7 @@ class Talk:
         self.agent = ChatAgent(spec, key, identify(spec, key), call=self.connect)
         self.sandbox = FakeSandbox()
         self.lines: list[bytes] = []
+        self.account = Account()
 
     def connect(self, spec: ChatSpec, key: str) -> OpenAICaller:
         """Real connections."""
@@ -137,7 +139,8 @@ class Talk:
         """The rollout."""
         made = attempt(task())
         try:
-            return self.agent.act(self.sandbox, replace(made, transcript=Transcript(self.lines.append)))
+            recorded = replace(made, transcript=Transcript(self.lines.append), account=self.account)
+            return self.agent.act(self.sandbox, recorded)
         finally:
             for caller in self.callers:
                 caller.close()
@@ -152,9 +155,9 @@ def test_litellm_answers(litellm: str) -> None:
     """In words, with tokens counted, under a name that its list has."""
     talk = Talk(litellm, "talker")
     acted = talk.act()
-    assert (acted.stop, acted.turns) == (Stop.FINISHED, 1)
+    assert (acted.stop, talk.account.turns) == (Stop.FINISHED, 1)
     assert Message("assistant", "All done.") in talk.events
-    assert (acted.usage.input_tokens or 0) > 0
+    assert (talk.account.usage.input_tokens or 0) > 0
     assert [one.id for one in talk.agent.served] == ["talker"]
 
 
@@ -198,7 +201,7 @@ def test_llmock_has_nothing_to_say_about_retries(llmock: str) -> None:
         llmock, limited, {"type": "fail", "status": 500, "times": 1}, {"type": "fail", "status": 529, "times": 1}
     )
     acted = talk.act()
-    assert (acted.stop, acted.turns) == (Stop.FINISHED, 2)
+    assert (acted.stop, talk.account.turns) == (Stop.FINISHED, 2)
     assert [event.name for event in talk.events if isinstance(event, ToolCall)] == ["bash"]
     assert judged(llmock) == []
 

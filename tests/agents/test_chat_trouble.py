@@ -27,7 +27,7 @@ def test_the_timeout_counts_the_models_and_the_tools_time(case: ChatCase) -> Non
     case.sandbox.takes = 10.0
     case.timeout = 55.0
     acted = case.act(runs("work", takes=10.0))
-    assert (acted.stop, acted.turns) == (Stop.TIMEOUT, 3)
+    assert (acted.stop, case.account.turns) == (Stop.TIMEOUT, 3)
     assert [script.timeout - 10.0 for script in case.sandbox.scripts] == [45.0, 25.0, 5.0]
 
 

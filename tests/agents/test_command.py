@@ -14,7 +14,7 @@ from taskcal.agents.command import LONGEST_VARIABLE, CommandAgent, give_prompt, 
 from taskcal.agents.spec import CommandSpec, Price
 from taskcal.agents.transcript import Transcript
 from taskcal.core.rollout import Stop, Usage
-from taskcal.errors import AgentInstallLost, ProviderLost, UsageError
+from taskcal.errors import AgentInstallLost, LostError, ProviderLost, UsageError
 from taskcal.sandbox import ANSWER_FILE, PROMPT_FILE, USAGE_FILE, Ending, Script, ScriptResult
 from tests.agents.fake_sandbox import FakeSandbox, attempt, ending, task
 
@@ -77,17 +77,29 @@ def test_secrets_are_in_no_log_and_no_reason(monkeypatch: pytest.MonkeyPatch) ->
 def test_what_the_agent_reports_is_counted_and_priced() -> None:
     """Tokens and turns from its file, the cost from the price in the agent file."""
     said = b'{"input_tokens": 1000000, "cached_tokens": 0, "output_tokens": 0, "turns": 4}'
-    sandbox = FakeSandbox(usage=ScriptResult(Ending.EXITED, 0, said, b""))
-    found = CommandAgent(replace(SPEC, price=Price(3.0, 15.0))).act(sandbox, attempt(task()))
-    assert (found.turns, found.usage) == (4, Usage(1_000_000, 0, 0, cost_usd=3.0))
+    sandbox, asked = FakeSandbox(usage=ScriptResult(Ending.EXITED, 0, said, b"")), attempt(task())
+    agent = CommandAgent(replace(SPEC, price=Price(3.0, 15.0)))
+    agent.act(sandbox, asked)
+    assert (asked.account.turns, asked.account.usage) == (4, Usage(1_000_000, 0, 0, cost_usd=3.0))
+
+
+@pytest.mark.parametrize("code", [75, 127])
+def test_a_lost_rollout_was_paid_for(code: int) -> None:
+    """An agent that gives up because of its provider, turns after its first: those are on the bill."""
+    said = ScriptResult(Ending.EXITED, 0, b'{"turns": 9, "cost_usd": 0.7}', b"")
+    sandbox, asked = replace(ending(code), usage=said), attempt(task())
+    with pytest.raises(LostError):
+        CommandAgent(SPEC).act(sandbox, asked)
+    assert (asked.account.turns, asked.account.usage) == (9, Usage(cost_usd=0.7))
 
 
 def test_a_bad_usage_file_is_a_line_in_the_log() -> None:
     """It is no reason to lose or to change anything."""
     log: list[bytes] = []
     sandbox = FakeSandbox(usage=ScriptResult(Ending.EXITED, 0, b'{"turns": -1}', b""))
-    found = CommandAgent(SPEC).act(sandbox, attempt(task(), log))
-    assert (found.stop, found.turns, found.usage) == (Stop.FINISHED, None, Usage())
+    asked = attempt(task(), log)
+    assert CommandAgent(SPEC).act(sandbox, asked).stop is Stop.FINISHED
+    assert (asked.account.turns, asked.account.usage) == (None, Usage())
     assert log == [b"[taskcal: usage.json is not used: turns: must be a whole number from 0]\n"]
 
 

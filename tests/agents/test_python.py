@@ -184,8 +184,9 @@ def test_secrets_are_in_no_log(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_usage_is_read_and_priced() -> None:
     """From the same file as a command's."""
     sandbox = FakeSandbox(usage=ScriptResult(Ending.EXITED, 0, b'{"input_tokens": 1000000, "output_tokens": 0}', b""))
-    found = act(lambda *_: None, sandbox, spec=replace(SPEC, price=Price(2.0, 8.0)))
-    assert found.usage == Usage(1_000_000, None, 0, cost_usd=2.0)
+    asked = attempt(task())
+    PythonAgent(replace(SPEC, price=Price(2.0, 8.0)), "", lambda *_: None).act(sandbox, asked)
+    assert asked.account.usage == Usage(1_000_000, None, 0, cost_usd=2.0)
 
 
 def test_a_module_is_found_beside_the_agent_file(folder: Path) -> None:

@@ -246,8 +246,8 @@ def test_checks_have_their_means() -> None:
     ]
 
 
-def test_stops_seconds_and_cost_are_of_the_graded() -> None:
-    """Time and money of a lost rollout are no property of the task; a cost that nobody reports is None."""
+def test_stops_and_seconds_are_of_the_graded_and_cost_of_all() -> None:
+    """The time of a lost rollout is no property of the task, and yet it was paid for; an unreported cost is None."""
     ended = [(Stop.TIMEOUT, 10.0, 0.5), (Stop.CRASHED, 20.0, None), (Stop.OUT_OF_MEMORY, 30.0, 0.25)]
     rows = [
         Rollout(RolloutId(GROUP, i, 0), graded(0.0, stop=stop), usage=Usage(cost_usd=cost), timing=Timing(total=time))
@@ -255,7 +255,7 @@ def test_stops_seconds_and_cost_are_of_the_graded() -> None:
     ]
     rows.append(Rollout(RolloutId(GROUP, 3, 0), lost(), usage=Usage(cost_usd=9.0), timing=Timing(total=99.0)))
     found = calibrate([record()], rows, ASK)[0]
-    assert (found.timed_out, found.crashed, found.seconds, found.cost_usd) == (1, 2, 20.0, 0.75)
+    assert (found.timed_out, found.crashed, found.seconds, found.cost_usd) == (1, 2, 20.0, 9.75)
     assert calibrated([graded(1.0)]).cost_usd is None
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from taskcal.agents import Account
 from taskcal.agents.command import CommandAgent
 from taskcal.agents.spec import CommandSpec, Price
 from taskcal.core.rollout import Stop, Usage
@@ -33,9 +34,10 @@ def test_what_is_no_usage_is_a_line_in_the_log(scope: RunScope, run: str, proble
     """The rollout is graded all the same, and quickly."""
     log: list[bytes] = []
     group = shop(user="nobody")
+    asked = attempt(group, log)
     with opened(scope, group) as sandbox:
-        acted = CommandAgent(CommandSpec("a", run)).act(sandbox, attempt(group, log))
-    assert (acted.stop, acted.usage, acted.turns) == (Stop.FINISHED, Usage(), None)
+        assert CommandAgent(CommandSpec("a", run)).act(sandbox, asked).stop is Stop.FINISHED
+    assert asked.account == Account()
     assert f"[taskcal: usage.json is not used: {problem}".encode() in b"".join(log)
 
 
@@ -44,7 +46,7 @@ def test_usage_is_read_and_priced(scope: RunScope) -> None:
     said = '{"input_tokens": 2000000, "cached_tokens": 1000000, "output_tokens": 1000000, "turns": 3}'
     spec = CommandSpec("a", f"echo '{said}' >\"$TASKCAL_USAGE_FILE\"; sleep 600", price=Price(3.0, 15.0, 0.3))
     group = shop()
+    asked = attempt(group, [], timeout=2.0)
     with opened(scope, group) as sandbox:
-        acted = CommandAgent(spec).act(sandbox, attempt(group, [], timeout=2.0))
-    assert (acted.stop, acted.turns) == (Stop.TIMEOUT, 3)
-    assert acted.usage == Usage(2_000_000, 1_000_000, 1_000_000, 18.3)
+        assert CommandAgent(spec).act(sandbox, asked).stop is Stop.TIMEOUT
+    assert asked.account == Account(3, Usage(2_000_000, 1_000_000, 1_000_000, 18.3))

@@ -45,7 +45,7 @@ def test_the_keys_are_a_promise() -> None:
 
 
 def test_the_numbers_of_known_rollouts() -> None:
-    """Two of six passed, two were lost: each number can be worked out by hand, and none counts the lost."""
+    """Two of six passed, two were lost: each number can be worked out by hand, and only the cost counts the lost."""
     outcomes = [graded(1, 1)] * 2 + [graded(1, 0)] * 2 + [graded(0, 0)] * 2 + [lost(), lost(Boundary.PROVIDER, "429")]
     task = read(calibration(record("ship-order", "high-level"), outcomes, cost=0.5))["tasks"][0]
     assert (task["id"], task["task"], task["variant"]) == ("ship-order/high-level", "ship-order", "high-level")
@@ -59,7 +59,7 @@ def test_the_numbers_of_known_rollouts() -> None:
     assert task["interval"] == pytest.approx([0.0968, 0.7000], abs=1e-4)
     assert task["checks"][1] == {"name": "tracking code is set", "weight": 0.3, "mean_score": pytest.approx(1 / 3)}
     assert sum(task["posterior"].values()) == pytest.approx(1)
-    assert task["cost_usd"] == pytest.approx(3.0)
+    assert task["cost_usd"] == pytest.approx(4.0)
     assert (task["seconds"], task["verdict"], task["strength"]) == (12.0, "in-band", "likely")
 
 
