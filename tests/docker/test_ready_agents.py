@@ -13,7 +13,7 @@ from tests.docker import scripted_model
 from tests.docker.samples import rows
 
 if TYPE_CHECKING:
-    from tests.conftest import CommandLine
+    from tests.conftest import CommandLine, Ended
     from tests.docker.samples import Write
 
 pytestmark = [pytest.mark.docker, pytest.mark.long]
@@ -52,8 +52,12 @@ tasks:
 """
 
 
-def test_mini_swe_agent_works(taskcal: CommandLine, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Installed once, it does the task; its turns, tokens and answer arrive, its key is stored nowhere."""
+SETTINGS = ("--set", "env.MODEL=openai/scripted", "--set", "env.OPENAI_API_BASE=http://model:8000/v1")
+
+
+@pytest.fixture(autouse=True)
+def files(taskcal: CommandLine, write: Write) -> None:
+    """Put the taskset with its model, and the ready agent file with another provider's key, into the folder."""
     authorities = ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
     shutil.copy(authorities, taskcal.folder / "ca.crt")
     shutil.copy(scripted_model.__file__, taskcal.folder / "model.py")
@@ -61,9 +65,16 @@ def test_mini_swe_agent_works(taskcal: CommandLine, write: Write, monkeypatch: p
     write("t.yaml", TASKSET)
     text = (AGENTS / "mini-swe-agent.yaml").read_text()
     write("agent.yaml", text.replace("secrets: [ANTHROPIC_API_KEY]", "secrets: [OPENAI_API_KEY]"))
+
+
+def measured(taskcal: CommandLine, *options: str) -> Ended:
+    return taskcal("run", "t.yaml", "-G", "1", "--no-preflight", "-a", "agent.yaml", *SETTINGS, *options, seconds=1500)
+
+
+def test_mini_swe_agent_works(taskcal: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Installed once, it does the task; its turns, tokens and answer arrive, its key is stored nowhere."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    settings = ("--set", "env.MODEL=openai/scripted", "--set", "env.OPENAI_API_BASE=http://model:8000/v1")
-    ended = taskcal("run", "t.yaml", "-G", "1", "--no-preflight", "-a", "agent.yaml", *settings, seconds=1500)
+    ended = measured(taskcal)
     assert ended.code == 0, ended.err
     (row,) = rows(taskcal.folder)
     assert (row["outcome"], row["stop"], row["reward"]) == ("graded", "finished", 1.0), row
@@ -75,3 +86,13 @@ def test_mini_swe_agent_works(taskcal: CommandLine, write: Write, monkeypatch: p
     mine = [path for path in stored if path.name not in {"taskset.json", "run.json"}]
     assert not [path for path in mine if KEY.encode() in path.read_bytes()]
     assert any(b"my key is [OPENAI_API_KEY]" in path.read_bytes() for path in mine)
+
+
+def test_mini_swe_agents_wrong_key_is_the_providers(taskcal: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that is not accepted is lost with the provider's words, and is no failure of the agent."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-wrong-0123456789")
+    ended = measured(taskcal, "--retries", "0")
+    assert ended.code == 4, ended.out
+    (row,) = rows(taskcal.folder)
+    assert (row["outcome"], row["boundary"]) == ("lost", "provider"), row
+    assert "Incorrect API key provided" in row["reason"]
