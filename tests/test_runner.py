@@ -54,6 +54,7 @@ class Typist:
     ends: BaseException | Acted = field(default_factory=lambda: Acted(Stop.FINISHED))
     name: str = "typist"
     about: str = ""
+    missing: str = ""
     install: str = ""
     timeout: float | None = None
     network: Network | None = None

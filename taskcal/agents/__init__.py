@@ -65,6 +65,11 @@ class Agent(Protocol):
         ...
 
     @property
+    def missing(self) -> str:
+        """What it needs and cannot reach now, so that no rollout could succeed; '' where nothing is known of it."""
+        ...
+
+    @property
     def install(self) -> str:
         """A script that is baked onto each image before the first rollout; '' for none."""
         ...

@@ -41,7 +41,8 @@ def open_chat(spec: ChatSpec) -> ChatAgent:
     if importlib.util.find_spec("openai") is None:
         raise MissingError("agents of kind chat need the openai package; run `pip install 'taskcal[chat]'`")
     key = read_key(spec, os.environ)
-    return ChatAgent(spec, key, identify(spec, key))
+    found = identify(spec, key)
+    return ChatAgent(spec, key, found.served, missing=found.missing)
 
 
 def read_key(spec: ChatSpec, host: Mapping[str, str]) -> str:
@@ -71,11 +72,15 @@ class ChatAgent:
         key: str = "",
         served: tuple[Served, ...] = (),
         *,
+        missing: str = "",
         call: Callable[[ChatSpec, str], Caller] = call_openai,
         clock: Clock | None = None,
     ) -> None:
-        """`key` is the endpoint's, '' for none; `served` what the endpoint says that it serves."""
-        self.spec, self._key, self.served = spec, key, served
+        """`key` is the endpoint's, '' for none; `served` what the endpoint says that it serves.
+
+        `missing` says why it cannot be reached now.
+        """
+        self.spec, self._key, self.served, self.missing = spec, key, served, missing
         self._clock: Clock = clock or RealClock()
         self._call = call
         self._endpoint: Endpoint | None = None

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.client import HTTPException
 from typing import TYPE_CHECKING
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 
 from taskcal.agents.trouble import RETRIED, retry_after
+from taskcal.errors import MissingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,13 +33,30 @@ class Served:
     root: str = ""
 
 
-def identify(spec: ChatSpec, key: str, ask: Callable[[str, str], str | None] | None = None) -> tuple[Served, ...]:
+@dataclass(frozen=True, slots=True)
+class Identity:
     """What the replicas say that the model's name stands for, each different answer once; nothing where none says it.
 
-    A server without such a list, or one that does not answer now, is no reason to stop: the first rollout will tell.
+    `missing` says that not one of them can be reached, and why; '' where one can, or is only slow or busy.
     """
-    told = (served(text, spec.model) for url in spec.base_urls if (text := (ask or ask_models)(url, key)) is not None)
-    return tuple(sorted({one for one in told if one is not None}))
+
+    served: tuple[Served, ...] = ()
+    missing: str = ""
+
+
+def identify(spec: ChatSpec, key: str, ask: Callable[[str, str], str | None] | None = None) -> Identity:
+    """Ask all replicas. A server without such a list is no reason to stop: the first rollout will tell."""
+    told: set[Served] = set()
+    unreachable: list[str] = []
+    for url in spec.base_urls:
+        try:
+            found = served((ask or ask_models)(url, key) or "", spec.model)
+        except MissingError as error:
+            unreachable.append(str(error))
+        else:
+            told.update(() if found is None else (found,))
+    is_missing = len(unreachable) == len(spec.base_urls)
+    return Identity(tuple(sorted(told)), "; ".join(unreachable) if is_missing else "")
 
 
 def served(text: str, model: str) -> Served | None:
@@ -56,7 +74,10 @@ def served(text: str, model: str) -> Served | None:
 
 
 def ask_models(base_url: str, key: str, sleep: Callable[[float], None] = time.sleep) -> str | None:
-    """The body of `/v1/models`, or None where it cannot be had; a server that is busy is asked again."""
+    """The body of `/v1/models`, or None where it cannot be had; a server that is busy is asked again.
+
+    Raises MissingError where nobody can be asked: no such host, nobody who listens, a certificate that is not trusted.
+    """
     request = urllib.request.Request(f"{base_url}/models")  # noqa: S310 - http or https, as the agent file's check has it
     if key:
         request.add_unredirected_header("Authorization", f"Bearer {key}")
@@ -69,6 +90,10 @@ def ask_models(base_url: str, key: str, sleep: Callable[[float], None] = time.sl
                 return None
             asked = retry_after({name.lower(): text for name, text in error.headers.items()}, datetime.now(UTC))
             sleep(min(LONGEST_WAIT, 2.0**number if asked is None else asked))
+        except URLError as error:
+            if isinstance(error.reason, TimeoutError):
+                return None
+            raise MissingError(f"nothing answers at {base_url}: {error.reason}") from error
         except (OSError, HTTPException, ValueError):
             return None
     return None

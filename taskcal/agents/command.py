@@ -31,6 +31,9 @@ LONGEST_VARIABLE = 100 * 1024
 NOT_FOUND = (126, 127)
 TEMPORARY_FAILURE = 75
 PATTERN_SECONDS = 2.0
+LAST_WORDS = 4096
+"""Bytes of each stream in which `lost_pattern` is looked for: an overload that the agent has survived is far behind."""
+
 WRITE_SECONDS = 60.0
 
 START = f"""umask 022
@@ -45,6 +48,7 @@ class CommandAgent:
 
     spec: CommandSpec
     about: str = ""
+    missing: str = ""
 
     @property
     def name(self) -> str:
@@ -101,7 +105,7 @@ class CommandAgent:
             raise AgentInstallLost(
                 f"the agent's command was not found or cannot run (exit {result.exit_code}): {result.tail}"
             )
-        said = (result.stdout + result.stderr).decode(errors="replace")
+        said = b"\n".join(stream[-LAST_WORDS:] for stream in (result.stdout, result.stderr)).decode(errors="replace")
         pattern = self.spec.lost_pattern
         if result.exit_code == TEMPORARY_FAILURE or (pattern and search_within(pattern, said, PATTERN_SECONDS)):
             raise ProviderLost(f"the agent says that it is not its fault (exit {result.exit_code}): {result.tail}")

@@ -96,6 +96,7 @@ class Noop(Player):
 
     name: str = "noop"
     about: str = "does nothing: every reward is the unchanged state's"
+    missing: str = ""
 
     def refusal(self, task: Task) -> str | None:  # noqa: ARG002 - the protocol's
         """Nothing can be done to every task."""
@@ -112,6 +113,7 @@ class Oracle(Player):
 
     name: str = "oracle"
     about: str = "plays each task's first solution: every task should pass"
+    missing: str = ""
 
     def refusal(self, task: Task) -> str | None:
         """A task without a solution cannot be played."""
@@ -128,6 +130,7 @@ class Simulated(Player):
 
     spec: SimulatedSpec
     about: str = "no model: plays declared solutions with set probabilities, to try out taskcal"
+    missing: str = ""
 
     @property
     def name(self) -> str:

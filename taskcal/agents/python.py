@@ -57,6 +57,7 @@ class PythonAgent:
     code: str
     solve: Solve = field(repr=False)
     about: str = ""
+    missing: str = ""
 
     @property
     def name(self) -> str:

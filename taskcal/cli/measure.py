@@ -28,7 +28,7 @@ from taskcal.cli.rolling import roll_out
 from taskcal.core.gate import exit_code
 from taskcal.core.rows import group_record
 from taskcal.core.run import RunRecord
-from taskcal.errors import LostError
+from taskcal.errors import LostError, MissingError
 from taskcal.sandbox.docker import DockerEngine
 from taskcal.sandbox.scope import RunScope
 from taskcal.sandbox.sweep import leftovers, sweep
@@ -47,6 +47,8 @@ END_SECONDS, PAUSE_SECONDS = 4.0, 0.2
 def measure(request: Request) -> int:
     """Carry out a request and give the exit code. Raises TaskcalError where nothing could be started."""
     with Interrupts() as interrupts:
+        if request.agent.missing:
+            raise MissingError(f"{request.agent.missing}; start it, or mend the agent file, then try again")
         engine = connect(request.concurrency)
         progress = make_progress(quiet=request.quiet, as_json=request.as_json, stream=sys.stderr)
         asked = make_record(request, engine)

@@ -113,6 +113,8 @@ def try_agent(
     engine: DockerEngine, agent: Agent, bounds: Bounds, like: Group | None, say: Callable[[str], None]
 ) -> Trial:
     """Let an agent do the trivial task; `say` is told of what takes time. Raises UsageError for a person to mend."""
+    if agent.missing:
+        return Trial(Fitness.BROKEN, agent.missing)
     scope = RunScope(engine, f"preflight-{secrets.token_hex(4)}")
     group = trivial(like)
     try:

@@ -90,8 +90,8 @@ class Script:
 class OpenAIServer:
     """Serves `/v1/chat/completions` and `/v1/models` on the loopback, until it is closed."""
 
-    def __init__(self, *steps: Step, clock: FakeClock | None = None, models: Any = None) -> None:
-        """Answer with these steps, or as `answer` says."""
+    def __init__(self, *steps: Step, clock: FakeClock | None = None, models: Any = None, port: int = 0) -> None:
+        """Answer with these steps, or as `answer` says; at a port of the kernel's choice, or at the one given."""
         self.requests: list[Json] = []
         self.keys: list[str] = []
         self.answer: Callable[[Json], Step] = Script(steps or [says("done")])
@@ -101,7 +101,7 @@ class OpenAIServer:
         self._clock = clock
         server = self
         handler = type("Handler", (_Handler,), {"owner": server})
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._http = ThreadingHTTPServer(("127.0.0.1", port), handler)
         self._http.daemon_threads = True
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
@@ -109,7 +109,12 @@ class OpenAIServer:
     @property
     def url(self) -> str:
         """What an agent file calls base_url."""
-        return f"http://127.0.0.1:{self._http.server_address[1]}/v1"
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self._http.server_address[1])
 
     def script(self, *steps: Step) -> None:
         """Answer with these from now on."""

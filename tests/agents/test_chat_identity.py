@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 
-from taskcal.agents.chat_identity import Served, ask_models, identify, served
+from taskcal.agents.chat_identity import Identity, Served, ask_models, identify, served
 from taskcal.agents.chat_spec import ChatSpec
 from tests.agents.openai_server import OpenAIServer, Step, dead_url, fails
 from tests.agents.test_chat_messages import JSON
@@ -53,8 +54,18 @@ def test_replicas_that_agree_are_one_answer() -> None:
         root = answers[url]
         return None if root is None else json.dumps({"data": [{"id": "qwen", "root": root}]})
 
-    assert identify(spec("a", "b", "c", "d"), "sk", ask) == (Served("qwen", "/step-1"), Served("qwen", "/step-2"))
-    assert identify(spec("d"), "sk", ask) == ()
+    both = (Served("qwen", "/step-1"), Served("qwen", "/step-2"))
+    assert identify(spec("a", "b", "c", "d"), "sk", ask) == Identity(both)
+    assert identify(spec("d"), "sk", ask) == Identity()
+
+
+def test_one_replica_that_answers_is_enough() -> None:
+    """Only where none of them can be reached is something missing, and then it says what."""
+    with OpenAIServer() as server:
+        assert identify(replace(spec(dead_url(), server.url), model="m"), "") == Identity((Served("m", "/models/m"),))
+    gone = dead_url()
+    assert identify(spec(gone), "").missing == f"nothing answers at {gone}: [Errno 111] Connection refused"
+    assert identify(spec(gone, gone), "").missing.count("Connection refused") == 2
 
 
 def test_the_list_is_asked_for_with_the_key() -> None:
@@ -68,8 +79,7 @@ def test_the_list_is_asked_for_with_the_key() -> None:
 
 
 def test_an_endpoint_that_does_not_say_is_no_reason_to_stop() -> None:
-    """Dead, without such a list, or forbidden: the first rollout will tell."""
-    assert ask_models(dead_url(), "") is None
+    """Without such a list, silent for long, or not speaking HTTP: the first rollout will tell."""
     with OpenAIServer() as server:
         assert ask_models(server.url.removesuffix("/v1"), "") is None
 

@@ -125,7 +125,7 @@ class Talk:
         """Nothing is asked yet but the list of models."""
         spec = ChatSpec("mine", (url,), model, max_turns=3, call_timeout=20.0)
         self.callers: list[OpenAICaller] = []
-        self.agent = ChatAgent(spec, key, identify(spec, key), call=self.connect)
+        self.agent = ChatAgent(spec, key, identify(spec, key).served, call=self.connect)
         self.sandbox = FakeSandbox()
         self.lines: list[bytes] = []
         self.account = Account()

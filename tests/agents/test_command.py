@@ -160,6 +160,14 @@ def test_a_pattern_tells_the_providers_failures(stream: str) -> None:
     assert act(ending(1, b"HTTP 503"), SPEC) is Stop.CRASHED
 
 
+def test_an_overload_that_was_survived_is_none() -> None:
+    """The pattern is looked for in the last words, whatever the status: some programs end with 0 after giving up."""
+    spec = replace(SPEC, lost_pattern="rate limit")
+    with pytest.raises(ProviderLost):
+        act(ending(0, b"rate limit\n"), spec)
+    assert act(ending(0, b"rate limit, again in 2 s\n" + b"step\n" * 1000), spec) is Stop.FINISHED
+
+
 def test_a_long_prompt_goes_into_its_file() -> None:
     """Beyond 100 KiB no variable can hold it: it is written in pieces before the command, and none is too large."""
     prompt = "ä\N{SNOWMAN}x" * 60_000

@@ -10,12 +10,14 @@ import pytest
 from taskcal.agents.command import CommandAgent
 from taskcal.agents.play import Noop, Oracle, Simulated
 from taskcal.agents.spec import CommandSpec, SimulatedSpec
-from taskcal.cli.preflight import SECONDS, Fitness, is_exempt, judged, trivial, was_seen
+from taskcal.cli.preflight import SECONDS, Fitness, is_exempt, judged, trivial, try_agent, was_seen
+from taskcal.core.plan import Bounds
 from taskcal.core.rollout import Graded, Lost, Stop, Timing
 from taskcal.core.task import Environment, Group, ImageSource, Network, NetworkMode, Service, Timeouts
 from taskcal.errors import Boundary
 from taskcal.store import RunFolder
 from tests.agents.fake_sandbox import task
+from tests.fake_engine import FakeEngine, as_engine
 from tests.store_case import FIRST, GROUP, RECORD, SECOND
 
 if TYPE_CHECKING:
@@ -96,3 +98,12 @@ def test_an_agent_is_seen_once_a_rollout_of_it_was_graded(tmp_path: Path) -> Non
     (tmp_path / "aaa" / "run.json").write_text("damaged")
     assert was_seen(tmp_path, "bb")
     assert not was_seen(tmp_path, "cc")
+
+
+def test_what_cannot_be_reached_is_not_tried() -> None:
+    """An endpoint at which nothing listens: said at once, without a container and without five tries."""
+    engine = FakeEngine()
+    agent = CommandAgent(CommandSpec("mine", "run"), missing="nothing answers at http://x")
+    trial = try_agent(as_engine(engine), agent, Bounds(), None, pytest.fail)
+    assert (trial.fitness, trial.words) == (Fitness.BROKEN, "nothing answers at http://x")
+    assert engine.calls == []

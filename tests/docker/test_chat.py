@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,11 +12,12 @@ from taskcal.agents.chat_tools import Bash, Used
 from taskcal.agents.transcript import Message, ToolCall, ToolResult, digest, read_transcript
 from taskcal.core.task import Limits
 from tests.agents.openai_server import OpenAIServer, calls, dead_url, fails, runs, says
+from tests.agents.openai_server import Step as Answer
 from tests.docker.rooms import PLAIN, opened, task
 from tests.docker.samples import TASKSET, rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from taskcal.sandbox.container import DockerSandbox
     from taskcal.sandbox.scope import RunScope
@@ -46,11 +48,12 @@ def server() -> Iterator[OpenAIServer]:
         yield made
 
 
-def run(taskcal: CommandLine, write: Write, url: str, *more: str, tasks: str = TASKSET) -> Ended:
-    """A run of a chat agent at this address."""
+def run(taskcal: CommandLine, write: Write, url: str, *options: str, tasks: str = TASKSET, more: str = "") -> Ended:
+    """A run of a chat agent at this address, with more in its file."""
     write("tasks.yaml", tasks)
-    write("agent.yaml", f"agent: mine\nkind: chat\nbase_url: {url}\nmodel: m\nprice: {{input: 1, output: 2}}\n")
-    return taskcal("run", "tasks.yaml", "--agent", "agent.yaml", "-q", *more)
+    agent = f"agent: mine\nkind: chat\nbase_url: {url}\nmodel: m\nprice: {{input: 1, output: 2}}\n"
+    write("agent.yaml", agent + more)
+    return taskcal("run", "tasks.yaml", "--agent", "agent.yaml", "-q", *options)
 
 
 def test_a_container_without_network_is_acted_in_and_graded(
@@ -113,14 +116,69 @@ def test_a_wrong_key_ends_the_run(taskcal: CommandLine, write: Write, server: Op
     assert "is the model 'm' served there?" in ended.err
 
 
-def test_an_endpoint_in_trouble_is_lost_and_never_a_zero(taskcal: CommandLine, write: Write) -> None:
+def test_an_endpoint_in_trouble_is_lost_and_never_a_zero(
+    taskcal: CommandLine, write: Write, server: OpenAIServer
+) -> None:
     """Five tries a call, then lost at the provider, with no reward anywhere."""
-    ended = run(taskcal, write, dead_url(), "-G", "1", "--task", "easy", "--retries", "0")
+    server.script(fails(503, "overloaded", retry_after="0"))
+    ended = run(taskcal, write, server.url, "-G", "1", "--task", "easy", "--retries", "0")
     assert ended.code == 4
     (row,) = rows(taskcal.folder)
     assert (row["outcome"], row["boundary"]) == ("lost", "provider")
-    assert "Connection refused (5 tries" in row["reason"]
+    assert "503: overloaded (5 tries" in row["reason"]
     assert "reward" not in row
+
+
+def test_an_endpoint_that_is_not_there_starts_nothing(taskcal: CommandLine, write: Write) -> None:
+    """One line that says so, before a container or a run's folder is made; what needs no model works without it."""
+    ended = run(taskcal, write, dead_url(), "-G", "50")
+    assert (ended.code, ended.err.count("\n")) == (3, 1)
+    assert "Connection refused; start it, or mend the agent file, then try again" in ended.err
+    assert not (taskcal.folder / "runs").exists()
+    assert run(taskcal, write, dead_url(), "-G", "50", "--dry-run").code == 0
+
+
+def model(request: Any) -> Answer:
+    """A model that does the task in one call."""
+    is_new = not any(message["role"] == "assistant" for message in request["messages"])
+    return runs("touch /tmp/easy /tmp/hard") if is_new else says("done")
+
+
+def mortal(server: OpenAIServer, calls: int) -> Callable[[Any], Answer]:
+    """The same one, whose server breaks off in the middle of an answer after so many calls, and is gone."""
+
+    def answer(request: Any) -> Answer:
+        if len(server.requests) <= calls:
+            return model(request)
+        threading.Thread(target=server.close).start()
+        return replace(says("do"), sends=5, ends="torn")
+
+    return answer
+
+
+def test_an_endpoint_that_dies_halfway_costs_what_was_in_flight(taskcal: CommandLine, write: Write) -> None:
+    """No zero comes of it; a resume says in one line that it is away, and finishes the run where it is back."""
+    with OpenAIServer() as first:
+        first.answer = mortal(first, calls=9)
+        sizes = ("-G", "6", "-c", "3", "--retries", "0", "--json")
+        ended = run(taskcal, write, first.url, *sizes, more="call_timeout: 3s\n")
+    assert ended.code == 4, ended.err
+    before = rows(taskcal.folder)
+    assert {row["boundary"] for row in before if row["outcome"] == "lost"} == {"provider"}
+    assert {row["reward"] for row in before if row["outcome"] == "graded"} == {1.0}
+    assert {task["success_rate"] for task in ended.json()["tasks"]} <= {1.0, None}
+    away = taskcal("run", "--resume", "last", "-q")
+    assert (away.code, away.err.count("\n")) == (3, 1)
+    assert away.err.startswith(f"nothing answers at {first.url}: [Errno 111] Connection refused; start it, ")
+    with OpenAIServer(port=first.port) as second:
+        second.answer = model
+        resumed = taskcal("run", "--resume", "last", "-q", "--json")
+    assert resumed.code == 0, resumed.err
+    after = rows(taskcal.folder)
+    assert after[: len(before)] == before
+    graded = [row for row in after if row["outcome"] == "graded"]
+    assert sorted(row["key"] for row in graded) == sorted(f"{t}#{n}" for t in ("easy", "hard") for n in range(6))
+    assert {(row["stop"], row["reward"]) for row in graded} == {("finished", 1.0)}
 
 
 def test_what_ends_a_conversation_is_graded(taskcal: CommandLine, write: Write, server: OpenAIServer) -> None:
