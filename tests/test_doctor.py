@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ROOT = Facts(root=True, debian=True, configured="", forbidden=False, user="root", command="/v/taskcal")
 USER = replace(ROOT, root=False, user="ada")
-PULLED = ImageInfo("sha256:1", {}, (), (), (), 1)
+PULLED = ImageInfo("sha256:1", {}, (), (), (), 1, 0.0)
 
 
 class _FakeEngine:
@@ -51,7 +51,7 @@ class _FakeEngine:
     def import_image(self, tar: BinaryIO, tag: str, *, labels: Mapping[str, str], command: Sequence[str]) -> None:
         if self.full:
             raise EngineLost("no space left on device")
-        self.images[tag] = ImageInfo(tar.read().decode(), labels, (), (), tuple(command), 1)
+        self.images[tag] = ImageInfo(tar.read().decode(), labels, (), (), tuple(command), 1, 0.0)
 
 
 @dataclass(frozen=True)

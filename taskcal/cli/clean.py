@@ -22,21 +22,31 @@ def clean(
     images: Annotated[
         bool, typer.Option("--images", help="Also the baked images that no run uses; they are made again.")
     ] = False,
+    images_over: Annotated[
+        str | None,
+        typer.Option(
+            "--images-over",
+            help="As --images, those used longest ago first, until what is left takes at most so much, such as 20g.",
+            metavar="SIZE",
+        ),
+    ] = None,
 ) -> None:
     """Remove containers and networks of dead runs of this machine."""
-    from taskcal.cli.parse import duration
+    from taskcal.cli.parse import amount, duration
+    from taskcal.core.plan import size_text
     from taskcal.sandbox.docker import DockerEngine
     from taskcal.sandbox.sweep import leftovers, sweep, sweep_images
 
+    most = None if images_over is None else amount("--images-over", images_over)
     before = None if older_than is None else time.time() - duration("--older-than", older_than)
     engine = DockerEngine.connect()
     found = leftovers(engine, kept=kept, before=before)
     sweep(engine, found)
     typer.echo(f"removed {found}" if found else "nothing was left behind")
-    if images:
-        removed, left = sweep_images(engine, _images_in_use())
-        used = f", {_count(left)} in use" if left else ""
-        typer.echo(f"removed {_count(removed)}{used}")
+    if images or most is not None:
+        swept = sweep_images(engine, _images_in_use(), None if images else most)
+        left = f"; {len(swept.left)} of {size_text(swept.bytes_left)} left" if swept.left else ""
+        typer.echo(f"removed {_count(swept.removed)}{left}")
 
 
 def _images_in_use() -> frozenset[str]:

@@ -12,7 +12,7 @@ from taskcal.agents.choose import choose_agent
 from taskcal.cli.configuration import Configuration
 from taskcal.cli.design import DesignOptions, Spending, question_of
 from taskcal.cli.earlier import Earlier, earlier_run
-from taskcal.cli.parse import band, pairs
+from taskcal.cli.parse import amount, band, pairs
 from taskcal.cli.strangers import StrangerOptions, bounds_of, check_strangers
 from taskcal.core.gate import FailOn, Gate
 from taskcal.core.plan import Bounds, Selection, select
@@ -21,7 +21,6 @@ from taskcal.core.rollout import GroupId
 from taskcal.core.task import NetworkMode, Taskset
 from taskcal.errors import UsageError
 from taskcal.taskset.load import load
-from taskcal.taskset.quantities import parse_memory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -211,10 +210,7 @@ def _free_memory() -> int | None:
 def _bounds(given: RunOptions) -> Bounds:
     if given.allow_network not in {NetworkMode.NONE, NetworkMode.BRIDGE}:
         raise UsageError(f"--allow-network {given.allow_network}: must be none or bridge")
-    try:
-        memory = None if given.max_memory is None else parse_memory(given.max_memory)
-    except ValueError as error:
-        raise UsageError(f"--max-memory {given.max_memory}: {error}") from error
+    memory = None if given.max_memory is None else amount("--max-memory", given.max_memory)
     return bounds_of(given.strangers, Bounds(NetworkMode(given.allow_network), memory, given.max_cpus))
 
 

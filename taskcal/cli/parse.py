@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from taskcal.core.verdict import Band
 from taskcal.errors import UsageError
-from taskcal.taskset.quantities import parse_duration
+from taskcal.taskset.quantities import parse_duration, parse_memory
 
 
 def band(text: str) -> Band:
@@ -22,6 +22,14 @@ def duration(option: str, text: str) -> float:
     """`90s`, `2h` or seconds, as seconds. Raises UsageError."""
     try:
         return parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"{option} {text}: {error}") from error
+
+
+def amount(option: str, text: str) -> int:
+    """`20g`, `512m` or bytes, as bytes. Raises UsageError."""
+    try:
+        return parse_memory(text)
     except ValueError as error:
         raise UsageError(f"{option} {text}: {error}") from error
 

@@ -128,13 +128,14 @@ def _unfit(artifacts: Iterable[Artifact]) -> Iterator[str]:
 
 def _excess(limits: Limits, bounds: Bounds) -> str | None:
     if bounds.memory is not None and limits.memory > bounds.memory:
-        return f"it asks for {_size(limits.memory)} of memory, and --max-memory allows {_size(bounds.memory)}"
+        return f"it asks for {size_text(limits.memory)} of memory, and --max-memory allows {size_text(bounds.memory)}"
     if bounds.cpus is not None and limits.cpus > bounds.cpus:
         return f"it asks for {limits.cpus:g} CPUs, and --max-cpus allows {bounds.cpus:g}"
     return None
 
 
-def _size(count: int) -> str:
+def size_text(count: int) -> str:
+    """Bytes as a person reads them."""
     return f"{count / 1024**3:.3g} GiB" if count >= 1024**3 else f"{count / 1024**2:.4g} MiB"
 
 

@@ -19,7 +19,16 @@ import urllib3.exceptions
 
 from taskcal.errors import EngineLost, ImageLost, LostError, MissingError, SandboxLost
 from taskcal.sandbox.contents import Contents
-from taskcal.sandbox.facts import ExecResult, ImageInfo, Labelled, follow, innermost, label_changes
+from taskcal.sandbox.facts import (
+    ExecResult,
+    ImageInfo,
+    Labelled,
+    StoredImage,
+    follow,
+    innermost,
+    label_changes,
+    own_bytes,
+)
 from taskcal.sandbox.stream import Line, pump
 
 if TYPE_CHECKING:
@@ -163,15 +172,25 @@ class DockerEngine(Contents):
         with translated(f"committing {tag}"):
             return str(self._client.commit(container, repository=repository, tag=name, changes=changes)["Id"])
 
-    def images_labelled(self, label: str) -> tuple[Labelled, ...]:
+    def name_image(self, image: str, name: str) -> None:
+        """Give an image a name, which may be one that it has: the engine remembers when that was."""
+        repository, tag = docker.utils.parse_repository_tag(name)
+        with translated(f"naming image {name}", ImageLost):
+            self._client.tag(image, repository, tag)
+
+    def images_labelled(self, label: str) -> tuple[StoredImage, ...]:
         """Every image that carries a label."""
         with translated("listing images"):
-            return tuple(map(Labelled.of, self._client.images(filters={"label": label})))
+            listed = {row["Id"]: row for row in self._client.images(all=True)}
+            ids = {row["Id"] for row in self._client.images(filters={"label": label})} & set(listed)
+        found = [info for info in map(self.image, ids) if info is not None]
+        return tuple(StoredImage(info.id, own_bytes(info.id, listed), info.used) for info in found)
 
-    def remove_image(self, name: str) -> None:
-        """Remove an image; one that is gone or in use is left as it is."""
+    def remove_image(self, name: str) -> bool:
+        """Remove an image and say whether it is gone now; one in use, also by another image, is left as it is."""
         with contextlib.suppress(LostError), translated(f"removing image {name}", ImageLost):
             self._client.remove_image(name)
+        return self.image(name) is None
 
     def create(self, image: str, host_config: Mapping[str, Any], **config: Any) -> str:
         """Create a container and give its id. Raises ImageLost where the image is gone, EngineLost otherwise."""

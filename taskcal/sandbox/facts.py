@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ImageInfo:
-    """What the engine knows of an image; `volumes` are container paths that a commit leaves out."""
+    """What the engine knows of an image; `volumes` are container paths that a commit leaves out.
+
+    `used` is when it was made or last named, in seconds since 1970: a run names anew what it uses.
+    """
 
     id: str
     labels: Mapping[str, str]
@@ -23,6 +26,7 @@ class ImageInfo:
     entrypoint: tuple[str, ...]
     command: tuple[str, ...]
     size: int
+    used: float
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Self:
@@ -35,7 +39,33 @@ class ImageInfo:
             entrypoint=tuple(config.get("Entrypoint") or ()),
             command=tuple(config.get("Cmd") or ()),
             size=int(facts.get("Size", 0)),
+            used=max(_seconds(facts.get("Created")), _seconds((facts.get("Metadata") or {}).get("LastTagTime"))),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """What an image takes of the engine's disk: `own` bytes beyond the image that it was made from; `used` as above."""
+
+    id: str
+    own: int
+    used: float
+
+
+def own_bytes(image: str, listed: Mapping[str, Mapping[str, Any]]) -> int:
+    """Bytes of an image that no other image with a name or a label has, from the rows of all images by their ids.
+
+    Between a built image and what it is built on lie the images of its steps, which go with it. An engine that tells of
+    no parents leaves the whole size.
+    """
+    parent = listed.get(listed[image].get("ParentId", ""))
+    while parent is not None and not _stands_alone(parent):
+        parent = listed.get(parent.get("ParentId", ""))
+    return max(0, int(listed[image].get("Size", 0)) - int(parent.get("Size", 0) if parent else 0))
+
+
+def _stands_alone(row: Mapping[str, Any]) -> bool:
+    return bool(row.get("Labels")) or any(name != "<none>:<none>" for name in row.get("RepoTags") or ())
 
 
 @dataclass(frozen=True, slots=True)

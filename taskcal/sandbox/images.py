@@ -144,6 +144,7 @@ class Images:
         found = self._scope.engine.image(name)
         if found is None:
             raise ImageLost(f"building {source.build}: the image is gone")
+        self._scope.engine.name_image(found.id, f"taskcal/built:{found.id.removeprefix('sha256:')[:24]}")
         return found
 
     def _has(self, name: str) -> bool:
@@ -152,6 +153,7 @@ class Images:
     def _bake(self, base: ImageInfo, recipe: Recipe, archive: bytes, key: str) -> str:
         tag = f"taskcal/baked:{key}"
         if (found := self._scope.engine.image(tag)) is not None:
+            self._scope.engine.name_image(found.id, tag)  # `clean --images-over` spares what was used lately
             return found.id
         self._log(f"baking {' '.join(recipe.setup.split())[:60] or 'files'}")
         engine = self._scope.engine

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from taskcal.sandbox.docker import DockerEngine
-    from taskcal.sandbox.facts import Labelled
+    from taskcal.sandbox.facts import Labelled, StoredImage
 
 AT_ONCE = 8
 
@@ -68,23 +68,33 @@ def sweep_run(engine: DockerEngine, run: str) -> None:
         engine.remove_network(network.id)
 
 
-def sweep_images(engine: DockerEngine, spared: Collection[str]) -> tuple[int, int]:
-    """Remove every baked image but those `spared` and those that a container uses; how many went and how many stay.
+@dataclass(frozen=True, slots=True)
+class SweptImages:
+    """How many baked images went, and what those that stay take of the engine's disk."""
 
-    An image on which another one is baked can only go after it, so the rest is tried again as long as some go.
+    removed: int
+    left: tuple[StoredImage, ...]
+
+    @property
+    def bytes_left(self) -> int:
+        """Beyond what they were made from."""
+        return sum(image.own for image in self.left)
+
+
+def sweep_images(engine: DockerEngine, spared: Collection[str], most: int | None = None) -> SweptImages:
+    """Remove baked images but those `spared` and those that a container uses, what was used longest ago first.
+
+    With `most`, only until the rest takes so many bytes. An image on which another one is baked can only go after it,
+    so each time one has gone, the oldest are tried again.
     """
-    found = before = _baked(engine)
-    while True:
-        for image in (before & found) - set(spared):
-            engine.remove_image(image)
-        left = _baked(engine)
-        if left >= found:
-            return len(before - left), len(before & left)
-        found = left
-
-
-def _baked(engine: DockerEngine) -> set[str]:
-    return {image.id for image in engine.images_labelled(BAKE)}
+    left = sorted(engine.images_labelled(BAKE), key=lambda image: image.used)
+    before = len(left)
+    while most is None or sum(image.own for image in left) > most:
+        gone = next((image for image in left if image.id not in spared and engine.remove_image(image.id)), None)
+        if gone is None:
+            break
+        left.remove(gone)
+    return SweptImages(before - len(left), tuple(left))
 
 
 def _remove(engine: DockerEngine, containers: Sequence[str]) -> None:
