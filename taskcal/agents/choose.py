@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from taskcal.agents.chat import open_chat
 from taskcal.agents.chat_spec import ChatSpec
-from taskcal.agents.command import CommandAgent, read_secrets
+from taskcal.agents.command import CommandAgent
 from taskcal.agents.file import load_agent
+from taskcal.agents.from_file import read_secrets
 from taskcal.agents.play import Noop, Oracle, Simulated
 from taskcal.agents.python import load_python, plugin, plugin_names
 from taskcal.agents.spec import PythonSpec, SimulatedSpec

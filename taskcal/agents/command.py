@@ -7,22 +7,21 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from taskcal.agents import Acted
+from taskcal.agents.from_file import FromFile, read_secrets, report_usage
 from taskcal.agents.play import stop_of
-from taskcal.agents.redact import Redactor, held
+from taskcal.agents.redact import Redactor
 from taskcal.agents.relay import tools_on_path
 from taskcal.agents.transcript import Message, Note
-from taskcal.agents.usage import priced, read_usage
-from taskcal.errors import AgentInstallLost, ProviderLost, UsageError
+from taskcal.errors import AgentInstallLost, ProviderLost
 from taskcal.host import search_within
 from taskcal.sandbox import ANSWER_FILE, PROMPT_FILE, ROOM, USAGE_FILE, Script
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from taskcal.agents import Attempt
-    from taskcal.agents.spec import CommandSpec, Price
+    from taskcal.agents.spec import CommandSpec
     from taskcal.core.rollout import Stop
-    from taskcal.core.task import Network, Task
     from taskcal.sandbox import Sandbox, ScriptResult
 
 LONGEST_VARIABLE = 100 * 1024
@@ -43,41 +42,10 @@ PATH={ROOM}/bin:$PATH; export PATH
 
 
 @dataclass(frozen=True)
-class CommandAgent:
+class CommandAgent(FromFile):
     """Runs the command of an agent file as the environment's user, or the file's."""
 
     spec: CommandSpec
-    about: str = ""
-    missing: str = ""
-
-    @property
-    def name(self) -> str:
-        """The name in its file."""
-        return self.spec.name
-
-    @property
-    def install(self) -> str:
-        """The file's install step."""
-        return self.spec.install
-
-    @property
-    def timeout(self) -> float | None:
-        """The file's cap."""
-        return self.spec.timeout
-
-    @property
-    def network(self) -> Network | None:
-        """The file's network."""
-        return self.spec.network
-
-    def refusal(self, task: Task) -> str | None:  # noqa: ARG002 - the protocol's
-        """A command can attempt every task."""
-        return None
-
-    def redact(self, text: str) -> str:
-        """A text with each of the file's secrets replaced by its name."""
-        redactor = Redactor(held(self.spec.secrets, os.environ), lambda _: None)
-        return redactor.clean(text.encode()).decode(errors="replace")
 
     def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:
         """Run the command once, its output streamed to the log with every secret replaced."""
@@ -112,14 +80,6 @@ class CommandAgent:
         return stop_of(result)
 
 
-def report_usage(sandbox: Sandbox, attempt: Attempt, price: Price | None) -> None:
-    """Put what the usage file says into the attempt's account; a file that says nothing usable is noted in its log."""
-    reported = read_usage(sandbox)
-    if reported.problem:
-        attempt.log(f"[taskcal: usage.json is not used: {reported.problem}]\n".encode())
-    attempt.account.turns, attempt.account.usage = reported.turns, priced(reported.usage, price)
-
-
 def _how(result: ScriptResult) -> str:
     return result.ending.value if result.exit_code is None else f"exit {result.exit_code}"
 
@@ -133,16 +93,6 @@ def give_prompt(sandbox: Sandbox, prompt: str, user: str | None) -> dict[str, st
         script = Script(f'printf %s "$PIECE" >>{PROMPT_FILE}', WRITE_SECONDS, user=user, env={"PIECE": piece})
         sandbox.run(script)
     return paths
-
-
-def read_secrets(names: tuple[str, ...], host: Mapping[str, str]) -> dict[str, str]:
-    """The values of named variables of the host. Raises UsageError for one that is not set."""
-    missing = [name for name in names if not host.get(name)]
-    if missing:
-        raise UsageError(
-            f"the agent needs the secret {missing[0]}, which is not set; run `export {missing[0]}=…` first"
-        )
-    return {name: host[name] for name in names}
 
 
 def pieces(text: str, length: int) -> Iterator[str]:

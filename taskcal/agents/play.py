@@ -10,7 +10,7 @@ import fnmatch
 import random
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from taskcal.agents import Acted
 from taskcal.agents.relay import ON_PATH, tools_on_path
@@ -96,7 +96,7 @@ class Noop(Player):
 
     name: str = "noop"
     about: str = "does nothing: every reward is the unchanged state's"
-    missing: str = ""
+    missing: ClassVar[str] = ""
 
     def refusal(self, task: Task) -> str | None:  # noqa: ARG002 - the protocol's
         """Nothing can be done to every task."""
@@ -113,7 +113,7 @@ class Oracle(Player):
 
     name: str = "oracle"
     about: str = "plays each task's first solution: every task should pass"
-    missing: str = ""
+    missing: ClassVar[str] = ""
 
     def refusal(self, task: Task) -> str | None:
         """A task without a solution cannot be played."""
@@ -130,7 +130,7 @@ class Simulated(Player):
 
     spec: SimulatedSpec
     about: str = "no model: plays declared solutions with set probabilities, to try out taskcal"
-    missing: str = ""
+    missing: ClassVar[str] = ""
 
     @property
     def name(self) -> str:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskcal.agents import Acted
-from taskcal.agents.command import read_secrets, report_usage
+from taskcal.agents.from_file import FromFile, read_secrets, report_usage
 from taskcal.agents.handle import SandboxHandle, TimeUp, write_script
 from taskcal.agents.redact import Redactor, held
 from taskcal.agents.relay import tools_on_path
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskcal.agents import Attempt
-    from taskcal.core.task import Network, Task
     from taskcal.sandbox import Sandbox
 
     Solve = Callable[[str, SandboxHandle, int], Any]
@@ -50,43 +49,12 @@ WRITE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class PythonAgent:
+class PythonAgent(FromFile):
     """Calls the function of an agent file once a rollout. `code` is a digest of the file that it is written in."""
 
     spec: PythonSpec
     code: str
     solve: Solve = field(repr=False)
-    about: str = ""
-    missing: str = ""
-
-    @property
-    def name(self) -> str:
-        """The name in its file."""
-        return self.spec.name
-
-    @property
-    def install(self) -> str:
-        """The file's install step."""
-        return self.spec.install
-
-    @property
-    def timeout(self) -> float | None:
-        """The file's cap."""
-        return self.spec.timeout
-
-    @property
-    def network(self) -> Network | None:
-        """The file's network."""
-        return self.spec.network
-
-    def refusal(self, task: Task) -> str | None:  # noqa: ARG002 - the protocol's
-        """A function can attempt every task."""
-        return None
-
-    def redact(self, text: str) -> str:
-        """A text with each of the file's secrets replaced by its name."""
-        redactor = Redactor(held(self.spec.secrets, os.environ), lambda _: None)
-        return redactor.clean(text.encode()).decode(errors="replace")
 
     def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:
         """Call the function, and wait for it as long as the attempt lasts."""

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskcal import host
-from taskcal.agents.command import LONGEST_VARIABLE, CommandAgent, give_prompt, pieces, read_secrets
+from taskcal.agents.command import LONGEST_VARIABLE, CommandAgent, give_prompt, pieces
+from taskcal.agents.from_file import read_secrets
 from taskcal.agents.spec import CommandSpec, Price
 from taskcal.agents.transcript import Transcript
 from taskcal.core.rollout import Stop, Usage

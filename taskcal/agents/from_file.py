@@ -1,0 +1,75 @@
+"""What a command and a Python function share: secrets that their file names, and usage that lies in a file."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from taskcal.agents.redact import Redactor, held
+from taskcal.agents.usage import priced, read_usage
+from taskcal.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from taskcal.agents import Attempt
+    from taskcal.agents.spec import CommandSpec, Price, PythonSpec
+    from taskcal.core.task import Network, Task
+    from taskcal.sandbox import Sandbox
+
+
+@dataclass(frozen=True, kw_only=True)
+class FromFile:
+    """All of an agent but how it acts. What cannot be reached now is no part of what the agent is."""
+
+    spec: CommandSpec | PythonSpec
+    about: str = ""
+    missing: str = field(default="", repr=False)
+
+    @property
+    def name(self) -> str:
+        """The name in its file."""
+        return self.spec.name
+
+    @property
+    def install(self) -> str:
+        """The file's install step."""
+        return self.spec.install
+
+    @property
+    def timeout(self) -> float | None:
+        """The file's cap."""
+        return self.spec.timeout
+
+    @property
+    def network(self) -> Network | None:
+        """The file's network."""
+        return self.spec.network
+
+    def refusal(self, task: Task) -> str | None:  # noqa: ARG002 - the protocol's
+        """Each can attempt every task."""
+        return None
+
+    def redact(self, text: str) -> str:
+        """A text with each of the file's secrets replaced by its name."""
+        redactor = Redactor(held(self.spec.secrets, os.environ), lambda _: None)
+        return redactor.clean(text.encode()).decode(errors="replace")
+
+
+def report_usage(sandbox: Sandbox, attempt: Attempt, price: Price | None) -> None:
+    """Put what the usage file says into the attempt's account; a file that says nothing usable is noted in its log."""
+    reported = read_usage(sandbox)
+    if reported.problem:
+        attempt.log(f"[taskcal: usage.json is not used: {reported.problem}]\n".encode())
+    attempt.account.turns, attempt.account.usage = reported.turns, priced(reported.usage, price)
+
+
+def read_secrets(names: tuple[str, ...], host: Mapping[str, str]) -> dict[str, str]:
+    """The values of named variables of the host. Raises UsageError for one that is not set."""
+    missing = [name for name in names if not host.get(name)]
+    if missing:
+        raise UsageError(
+            f"the agent needs the secret {missing[0]}, which is not set; run `export {missing[0]}=…` first"
+        )
+    return {name: host[name] for name in names}
