@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from taskcal.agents.tools import missing_for_tools
 from taskcal.core.plan import refusal
+from taskcal.core.reach import reach_of
 from taskcal.core.rollout import Lost
+from taskcal.core.task import NetworkMode
 from taskcal.errors import Boundary, LostError
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ def prepare_group(group: Group, images: Images, agent: Agent, bounds: Bounds) ->
     timeout = group.task.timeouts.setup
     try:
         made = images.prepare(group.task.environment, group.variant.params, timeout)
+        network = group.task.environment.network
+        if NetworkMode.HOSTS in {reach_of(network, agent.network).mode, network.mode}:  # a fresh grading has the task's
+            made = replace(made, gateway=images.gateway())
         if not agent.install.strip():
             return made
         return replace(made, sandbox=images.install(made.sandbox, agent.install, timeout))

@@ -12,6 +12,7 @@ from taskcal.agents import Account, Acted, Attempt
 from taskcal.agents.transcript import FILE, Transcript
 from taskcal.blame import fault_inside
 from taskcal.core.plan import rollout_seed
+from taskcal.core.reach import reach_of
 from taskcal.core.rollout import Graded, Lost, Rollout, Timing
 from taskcal.core.task import GraderSandbox
 from taskcal.errors import Boundary, CancelledLost, LostError, SandboxLost, UsageError
@@ -136,7 +137,7 @@ def _order(planned: PlannedRollout, context: Context) -> Order:
         environment=group.task.environment,
         images=context.images[group.id],
         params=group.variant.params,
-        network=context.agent.network or group.task.environment.network,
+        network=reach_of(group.task.environment.network, context.agent.network),
         rollout=planned.id.key,
         unique=f"{context.scope.run}-{rollout_seed(context.seed, planned.id):016x}-{planned.id.attempt}",
         fresh=group.task.grader.sandbox is GraderSandbox.FRESH,
@@ -165,7 +166,13 @@ def _act(sandbox: DockerSandbox, planned: PlannedRollout, context: Context, acco
             transcript=Transcript.at(context.log_path(planned.id, FILE), context.agent.redact),
             account=account,
         )
-        return context.agent.act(sandbox, attempt)
+        try:
+            acted = context.agent.act(sandbox, attempt)
+        finally:
+            for remark in sandbox.ways_out.remarks:
+                attempt.log(f"[taskcal: {remark}]\n".encode())
+        sandbox.ways_out.check()
+        return acted
 
 
 def agent_seconds(group: Group, agent: Agent) -> float:

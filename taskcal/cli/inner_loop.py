@@ -15,9 +15,11 @@ from taskcal.agents.play import Noop, play
 from taskcal.agents.relay import tools_on_path
 from taskcal.cli.measure import connect, terminate_as_interrupt
 from taskcal.cli.options import choose_tasks
+from taskcal.cli.parse import network
 from taskcal.core.plan import Bounds, Selection
+from taskcal.core.reach import reach_of
 from taskcal.core.rollout import Lost, Stop
-from taskcal.core.task import GraderSandbox, Group, NetworkMode
+from taskcal.core.task import GraderSandbox, Group
 from taskcal.errors import MissingError, UsageError
 from taskcal.grading import grade
 from taskcal.prepare import prepare_group
@@ -101,16 +103,16 @@ def describe(check: CheckResult) -> str:
 
 
 def _open(group: Group, scope: RunScope, asked: InnerLoop) -> DockerSandbox:
-    if asked.allow_network not in {NetworkMode.NONE, NetworkMode.BRIDGE}:
-        raise UsageError(f"--allow-network {asked.allow_network}: must be none or bridge")
-    bounds = Bounds(network=NetworkMode(asked.allow_network))
-    images = Images(scope, network=bounds.network is not NetworkMode.NONE, log=lambda line: typer.echo(line, err=True))
+    bounds = Bounds(network=network("--allow-network", asked.allow_network))
+    images = Images(scope, network=bounds.builds_have_network, log=lambda line: typer.echo(line, err=True))
     prepared = prepare_group(group, images, Noop(), bounds)
     if isinstance(prepared, Lost):
         raise MissingError(f"{group.id}: {prepared.boundary.value}: {prepared.reason}")
     environment = group.task.environment
     fresh = group.task.grader.sandbox is GraderSandbox.FRESH
-    order = Order(environment, prepared, group.variant.params, environment.network, f"{group.id}#0", scope.run, fresh)
+    order = Order(
+        environment, prepared, group.variant.params, reach_of(environment.network), f"{group.id}#0", scope.run, fresh
+    )
     return open_sandbox(scope, order)
 
 

@@ -135,7 +135,11 @@ def make_record(request: Request, engine: DockerEngine) -> RunRecord:
 def _notes(agent: Agent) -> Iterator[str]:
     if agent.about:
         yield f"the agent {agent.name}: {agent.about}"
-    if agent.network is not None:
+    if agent.network is None:
+        return
+    if agent.network.hosts:
+        yield f"the agent's file lets every sandbox reach {', '.join(agent.network.hosts)} beside what its task lists"
+    else:
         yield f"the agent's file gives every sandbox network: {agent.network.mode.value}, whatever the task says"
 
 

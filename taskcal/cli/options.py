@@ -12,13 +12,12 @@ from taskcal.agents.choose import choose_agent
 from taskcal.cli.configuration import Configuration
 from taskcal.cli.design import DesignOptions, Spending, question_of
 from taskcal.cli.earlier import Earlier, earlier_run
-from taskcal.cli.parse import amount, band, pairs
+from taskcal.cli.parse import amount, band, network, pairs
 from taskcal.cli.strangers import StrangerOptions, bounds_of, check_strangers
 from taskcal.core.gate import FailOn, Gate
 from taskcal.core.plan import Bounds, Selection, select
 from taskcal.core.question import Question, fixed
 from taskcal.core.rollout import GroupId
-from taskcal.core.task import NetworkMode, Taskset
 from taskcal.errors import UsageError
 from taskcal.taskset.load import load
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskcal.agents import Agent
-    from taskcal.core.task import Group
+    from taskcal.core.task import Group, Taskset
 
 GROUP_SIZE = 8
 RETRIES = 2
@@ -208,10 +207,8 @@ def _free_memory() -> int | None:
 
 
 def _bounds(given: RunOptions) -> Bounds:
-    if given.allow_network not in {NetworkMode.NONE, NetworkMode.BRIDGE}:
-        raise UsageError(f"--allow-network {given.allow_network}: must be none or bridge")
     memory = None if given.max_memory is None else amount("--max-memory", given.max_memory)
-    return bounds_of(given.strangers, Bounds(NetworkMode(given.allow_network), memory, given.max_cpus))
+    return bounds_of(given.strangers, Bounds(network("--allow-network", given.allow_network), memory, given.max_cpus))
 
 
 def _fail_on(text: str) -> FailOn:

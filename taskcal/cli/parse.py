@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from taskcal.core.task import NetworkMode
 from taskcal.core.verdict import Band
 from taskcal.errors import UsageError
 from taskcal.taskset.quantities import parse_duration, parse_memory
@@ -32,6 +33,14 @@ def amount(option: str, text: str) -> int:
         return parse_memory(text)
     except ValueError as error:
         raise UsageError(f"{option} {text}: {error}") from error
+
+
+def network(option: str, text: str) -> NetworkMode:
+    """`none`, `hosts` or `bridge`. Raises UsageError."""
+    try:
+        return NetworkMode(text)
+    except ValueError:
+        raise UsageError(f"{option} {text}: must be none, hosts or bridge") from None
 
 
 def pairs(option: str, texts: list[str]) -> tuple[tuple[str, str], ...]:

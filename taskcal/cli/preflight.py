@@ -118,7 +118,7 @@ def try_agent(
     scope = RunScope(engine, f"preflight-{secrets.token_hex(4)}")
     group = trivial(like)
     try:
-        images = prepare_group(group, Images(scope, network=bounds.network != "none", log=say), agent, bounds)
+        images = prepare_group(group, Images(scope, network=bounds.builds_have_network, log=say), agent, bounds)
         if isinstance(images, Lost):
             return _lost(images)
         with tempfile.TemporaryDirectory(prefix="taskcal-") as logs:

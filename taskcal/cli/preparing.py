@@ -116,7 +116,7 @@ class Renewal:
 
 
 def _images(run: Run) -> Images:
-    return Images(run.scope, network=run.request.bounds.network != "none", log=run.progress.log)
+    return Images(run.scope, network=run.request.bounds.builds_have_network, log=run.progress.log)
 
 
 def _unfinished(run: Run, recorded: tuple[Rollout, ...]) -> tuple[Group, ...]:

@@ -69,7 +69,12 @@ def run(
         typer.Option("--max-lost", help="Share of lost rollouts beyond which to exit 4. (default: 0.2)", min=0, max=1),
     ] = None,
     allow_network: Annotated[
-        str, typer.Option("--allow-network", help="none, or bridge; also for builds and setup.", rich_help_panel=HARD)
+        str,
+        typer.Option(
+            "--allow-network",
+            help="none, hosts (lists of them) or bridge; builds and setup have a network with bridge alone.",
+            rich_help_panel=HARD,
+        ),
     ] = "bridge",
     max_memory: Annotated[str | None, typer.Option("--max-memory", help="Such as 4g.", rich_help_panel=HARD)] = None,
     max_cpus: Annotated[float | None, typer.Option("--max-cpus", help="Such as 2.", rich_help_panel=HARD)] = None,

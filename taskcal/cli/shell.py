@@ -14,7 +14,7 @@ def shell(
     solution: Annotated[
         str | None, typer.Option("--solution", help="Play this solution or wrong answer first, then grade.")
     ] = None,
-    allow_network: Annotated[str, typer.Option("--allow-network", help="none, or bridge.")] = "bridge",
+    allow_network: Annotated[str, typer.Option("--allow-network", help="none, hosts or bridge.")] = "bridge",
 ) -> None:
     """Open a shell in a task's sandbox; leaving it grades, and prints every check with its note."""
     from taskcal.cli.inner_loop import InnerLoop, try_task

@@ -51,6 +51,7 @@ FAULTS = (
     Fault("start", "`start` fails, or `ready` does not succeed", Boundary.SETUP, "the task's"),
     Fault("service", "a service ends, or is not ready in time", Boundary.SERVICE, "the task's"),
     Fault("service-ended", "a service ends while the agent works", Stop.FINISHED, "0 for its checks; its last words"),
+    Fault("way-out", "the way to a list of allowed hosts ends", Boundary.SERVICE, "the agent could reach nothing"),
     Fault("image-missing", "an image is not there and cannot be pulled", Boundary.IMAGE, ONCE),
     Fault("image-unbuildable", "a Dockerfile fails", Boundary.IMAGE, ONCE),
     Fault("image-removed", "an image goes while the run needs it", Boundary.IMAGE, "the next attempt has a new one"),

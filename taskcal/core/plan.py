@@ -11,18 +11,22 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from taskcal.core.reach import HERE, reach_of
 from taskcal.core.rollout import RolloutId
-from taskcal.core.task import Network, NetworkMode, as_text
+from taskcal.core.task import NetworkMode, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from taskcal.core.task import Artifact, Group, ImageSource, Limits, Task, Taskset, Variant
+    from taskcal.core.task import Artifact, Group, ImageSource, Limits, Network, Task, Taskset, Variant
 
 Plan = tuple["PlannedRollout", ...]
 
 SYSTEM = {"/", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/usr", "/usr/bin", "/usr/sbin", "/usr/lib", "/etc", "/run"}
 """Where the shell, the tools and their settings live, which a grader must have from the image."""
+
+WIDTH = (NetworkMode.NONE, NetworkMode.HOSTS, NetworkMode.BRIDGE)
+"""Networks, each wider than the one before it."""
 
 UNREADABLE = ("/proc/", "/sys/", "/dev/", "/run/taskcal/")
 """What is not in a container's files, or is taskcal's own there."""
@@ -47,6 +51,11 @@ class Bounds:
     memory: int | None = None
     cpus: float | None = None
     images: tuple[str, ...] | None = None
+
+    @property
+    def builds_have_network(self) -> bool:
+        """Whether builds, setups and installs may reach a network: there it is all or nothing."""
+        return self.network is NetworkMode.BRIDGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +100,14 @@ def select(taskset: Taskset, selection: Selection) -> tuple[Taskset, tuple[str, 
 
 def refusal(task: Task, bounds: Bounds, agent_network: Network | None = None) -> str | None:
     """Why a task must not or cannot be run here, or None. It is then unmeasured, with this reason."""
-    network = agent_network or task.environment.network
     if reason := next(_unfit(task.grader.artifacts), None):
         return reason
-    if network.mode is NetworkMode.HOSTS:
-        return "a list of allowed hosts cannot be enforced here; use network: none, or bridge"
-    if network.mode is NetworkMode.BRIDGE and bounds.network is NetworkMode.NONE:
-        return "it asks for network: bridge, and --allow-network is none"
+    reach = reach_of(task.environment.network, agent_network)
+    if WIDTH.index(reach.mode) > WIDTH.index(bounds.network):
+        asked = "a list of hosts" if reach.mode is NetworkMode.HOSTS else reach.mode
+        return f"it asks for network: {asked}, and --allow-network is {bounds.network}"
+    if any(way.host == HERE and not way.trusted for way in reach.ways):
+        return f"it asks for {HERE}, the machine that it runs on, which only an agent's file may allow"
     sources = (task.environment.source, *(service.source for service in task.environment.services))
     strange = next((source for source in sources if not _is_allowed(source, bounds)), None)
     if strange is not None:

@@ -7,18 +7,20 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from taskcal.core.task import Network
+from taskcal.core.reach import Reach, reach_of
 from taskcal.errors import GraderLost, LostError, SandboxLost, SetupLost
 from taskcal.sandbox import ANSWER_FILE, ROOM, ROOT_USER, Condition, Script, ScriptResult
 from taskcal.sandbox.archive import folder, pack
 from taskcal.sandbox.carry import Carrier, Source
 from taskcal.sandbox.contents import read_small
+from taskcal.sandbox.dial import addresses
 from taskcal.sandbox.execute import could_not_start, execute
 from taskcal.sandbox.images import as_variables, named_params
 from taskcal.sandbox.labels import KEPT_PREFIX
 from taskcal.sandbox.scope import DROPPED, FIRST_PROCESS, RunScope, host_config
 from taskcal.sandbox.scripts import READY_SECONDS, clear_way, make_folder, started
 from taskcal.sandbox.services import Surroundings, await_service, create_service
+from taskcal.sandbox.way_out import WaysOut
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -51,7 +53,7 @@ class Order:
     environment: Environment
     images: PreparedImages
     params: Mapping[str, Scalar]
-    network: Network
+    network: Reach
     rollout: str
     unique: str
     fresh: bool = False
@@ -71,6 +73,7 @@ class DockerSandbox:
         self._services: dict[str, str] = {}
         self._made: list[str] = []
         self._kept = False
+        self.ways_out = WaysOut(scope.engine, order.images.gateway, scope.labels(order.rollout))
 
     @property
     def container(self) -> str:
@@ -103,13 +106,13 @@ class DockerSandbox:
         The container that holds the network namespace must live as long as the services. Where the agent's own will
         be killed before the grading, that is the fresh one, opened at once.
         """
-        mode = self._scope.network_mode(self._order.network.mode)
+        reach = self._order.network
         if not (self._order.fresh and self._order.environment.services):
-            self._container = self._create(mode)
+            self._container = self._create(reach)
             return f"container:{self._container}"
-        self._fresh = self._create(mode)
+        self._fresh = self._create(reach)
         self._names = {path: read_small(self._engine, self._fresh, path) for path in NAME_FILES}
-        self._container = self._create(f"container:{self._fresh}")
+        self._container = self._create(reach, beside=self._fresh)
         return f"container:{self._fresh}"
 
     def start(self) -> None:
@@ -153,7 +156,7 @@ class DockerSandbox:
 
     def terminal(self, env: Mapping[str, str]) -> AbstractContextManager[Line]:
         """A shell on a terminal, as the agent's user."""
-        return self._engine.terminal(self._container, ("/bin/sh",), self._order.environment.user, env)
+        return self._engine.line(self._container, ("/bin/sh",), self._order.environment.user, env)
 
     def put(self, files: Sequence[FileCopy]) -> None:
         """Copy files of the taskset into the sandbox, owned by root, modes kept."""
@@ -171,7 +174,7 @@ class DockerSandbox:
         agent = self._container
         self._engine.kill(agent)
         if not self._fresh:
-            self._fresh = self._create(self._scope.network_mode(self._order.environment.network.mode))
+            self._fresh = self._create(reach_of(self._order.environment.network))
         self._container = self._fresh
         notes = self._carry(agent, artifacts, files)
         self.put(files)
@@ -195,7 +198,7 @@ class DockerSandbox:
     def twin(self) -> Iterator[DockerSandbox]:
         """Another sandbox of the same image and bounds, in which nobody has done anything; without services."""
         bare = replace(self._order.environment, services=(), start="", ready="", finish="")
-        sandbox = open_sandbox(self._scope, replace(self._order, environment=bare, network=Network(), fresh=False))
+        sandbox = open_sandbox(self._scope, replace(self._order, environment=bare, network=Reach(), fresh=False))
         try:
             yield sandbox
         finally:
@@ -217,6 +220,7 @@ class DockerSandbox:
 
     def close(self) -> None:
         """Remove services and container at once; an engine that does not answer is left to the sweep by label."""
+        self.ways_out.close()
         if self._kept:
             return
         for container in reversed(self._made):
@@ -256,11 +260,14 @@ class DockerSandbox:
             with contextlib.suppress(SandboxLost):
                 execute(self._engine, container, Script(make_folder(state.workdir), 20.0, user=ROOT_USER, workdir="/"))
 
-    def _create(self, network: str) -> str:
+    def _create(self, reach: Reach, beside: str = "") -> str:
+        """Create and start a container with a network of its own, or in that of the one `beside` it."""
         environment = self._order.environment
-        host: dict[str, Any] = {**host_config(environment.limits, network), "cap_drop": DROPPED}
-        if not network.startswith("container:"):
-            host["extra_hosts"] = {service.name: "127.0.0.1" for service in environment.services}
+        mode = f"container:{beside}" if beside else self._scope.network_mode(reach.mode)
+        host: dict[str, Any] = {**host_config(environment.limits, mode), "cap_drop": DROPPED}
+        if not beside:
+            named = {service.name: "127.0.0.1" for service in environment.services}
+            host["extra_hosts"] = addresses(reach.ways) | named
         if not self._order.fresh:
             host["tmpfs"] = {ROOM: ROOM_OPTIONS}
         container = self._engine.create(
@@ -276,6 +283,8 @@ class DockerSandbox:
         if self._order.fresh:
             self._engine.put_archive(container, folder(ROOM, 0o1777))
         self._engine.start(container)
+        if not beside:
+            self.ways_out.open(container, reach)
         return container
 
 

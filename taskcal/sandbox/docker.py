@@ -269,12 +269,14 @@ class DockerEngine(Contents):
         return ExecResult(code, call.stdout.value(), call.stderr.value())
 
     @contextlib.contextmanager
-    def terminal(self, container: str, argv: Sequence[str], user: str | None, env: Mapping[str, str]) -> Iterator[Line]:
-        """Start a command on a terminal of its own; what is on the line is raw bytes both ways."""
-        with translated("opening a terminal in a container"):
-            options = {"tty": True, "stdin": True, "user": user or "", "environment": dict(env)}
+    def line(
+        self, container: str, argv: Sequence[str], user: str | None, env: Mapping[str, str], *, tty: bool = True
+    ) -> Iterator[Line]:
+        """Start a command with a line to it: raw bytes in; out of it raw ones of a terminal, else framed by stream."""
+        with translated("opening a line to a container"):
+            options = {"tty": tty, "stdin": True, "user": user or "", "environment": dict(env)}
             name = self._client.exec_create(container, list(argv), **options)["Id"]
-            with self._attached(name, tty=True) as (sock, early):
+            with self._attached(name, tty=tty) as (sock, early):
                 yield Line(sock, early, lambda rows, columns: self._client.exec_resize(name, rows, columns))
 
     @contextlib.contextmanager

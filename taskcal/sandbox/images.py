@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskcal.baseimage import BASE_IMAGE
-from taskcal.core.task import Environment, Limits, NetworkMode, as_text
+from taskcal.core.task import Environment, ImageSource, Limits, NetworkMode, as_text
 from taskcal.errors import AgentInstallLost, ImageLost, LostError, SetupLost
 from taskcal.sandbox import ROOT_USER, Script
 from taskcal.sandbox.archive import digest, pack
@@ -28,7 +28,7 @@ from taskcal.sandbox.scripts import setup_script
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from taskcal.core.task import FileCopy, ImageSource, Scalar, Service
+    from taskcal.core.task import FileCopy, Scalar, Service
     from taskcal.sandbox.facts import ImageInfo
 
 PULL_SECONDS = 30
@@ -57,6 +57,8 @@ class PreparedImages:
 
     sandbox: str
     services: Mapping[str, str]
+    gateway: str = ""
+    """Of the container that carries connections to allowed hosts; '' where there are none."""
 
 
 class Images:
@@ -80,6 +82,10 @@ class Images:
 
         services = {service.name: made(service) for service in environment.services}
         return PreparedImages(made(environment), services)
+
+    def gateway(self) -> str:
+        """The image of the container that carries connections to allowed hosts. Raises ImageLost."""
+        return self.find(ImageSource(image=BASE_IMAGE)).id
 
     def find(self, source: ImageSource) -> ImageInfo:
         """A base image: there already, or pulled, or built. Raises ImageLost."""

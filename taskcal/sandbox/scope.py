@@ -40,9 +40,10 @@ class RunScope:
     def network_mode(self, mode: NetworkMode) -> str:
         """What the engine is told: `none`, or the run's own bridge, made when the first container needs it.
 
+        A list of hosts is no network either: what is on it is carried (`taskcal.sandbox.egress`).
         Where it could not be made, the next container tries again; an engine that went while it made it may have it.
         """
-        if mode is NetworkMode.NONE:
+        if mode is not NetworkMode.BRIDGE:
             return "none"
         name = f"taskcal-{self.run}"
         with self._lock:

@@ -20,7 +20,7 @@ def warnings(taskset: Taskset) -> tuple[Problem, ...]:
     return tuple(
         Problem(task.file, task.line, task.id, message)
         for task in taskset.tasks
-        for message in (*_about_proofs(task), *_about_checks(task), *_about_artifacts(task), *_about_version(task))
+        for message in (*_about_proofs(task), *_about_checks(task), *_about_artifacts(task))
     )
 
 
@@ -49,8 +49,3 @@ def _about_artifacts(task: Task) -> Iterator[str]:
 
 def _looks_at_sandbox(probe: Probe) -> bool:
     return isinstance(probe, FileProbe) or (isinstance(probe, RunProbe) and not probe.service)
-
-
-def _about_version(task: Task) -> Iterator[str]:
-    if task.environment.network.mode is NetworkMode.HOSTS:
-        yield "a network of listed hosts is not available in this version; the task will be unmeasured"

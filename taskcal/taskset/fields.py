@@ -43,7 +43,10 @@ IMAGE = re.compile(
     r"(?::\w[\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?",
     re.ASCII,
 )
-HOST = re.compile(r"(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(?::\d{1,5})?")
+HOST = re.compile(
+    r"([A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*)(?::(\d{1,5}))?"
+)
+LONGEST_HOST = 253
 
 
 class Model(BaseModel):
@@ -150,11 +153,18 @@ def _network(value: object) -> Network:
     if value in ("none", "bridge"):
         return Network(NetworkMode(str(value)))
     if isinstance(value, list) and value:
-        for host in value:
-            if not isinstance(host, str) or not HOST.fullmatch(host):
-                raise ValueError(f'not a host name: "{str(host)[:60]}"')
-        return Network(NetworkMode.HOSTS, tuple(value))
+        return Network(NetworkMode.HOSTS, tuple(map(_allowed_host, value)))
     raise ValueError("must be none, bridge, or a list of allowed hosts")
+
+
+def _allowed_host(host: object) -> str:
+    """A name, and a port where it is not the usual ones; nothing else can stand for an address inside the sandbox."""
+    match = HOST.fullmatch(host) if isinstance(host, str) else None
+    if match is None or len(match[1]) > LONGEST_HOST or not 0 < int(match[2] or 1) < 65536:
+        raise ValueError(f'not a host: "{str(host)[:60]}"; write NAME or NAME:PORT, each one by itself, without *')
+    if match[1].replace(".", "").isdigit():
+        raise ValueError(f'a host is listed by its name, not by an address: "{match[1]}"')
+    return match[0].lower()
 
 
 def _host_path(source: str, info: ValidationInfo) -> str:

@@ -95,7 +95,7 @@ def test_a_selection_chooses() -> None:
         ({"selection": Selection(tasks=("refund",), tags=("sql",))}, "the selection matches no task"),
         ({"fail_on": "always"}, "--fail-on always: must be one of never, flagged"),
         ({"band": "0.5"}, "--band 0.5: two numbers with a comma"),
-        ({"allow_network": "hosts"}, "--allow-network hosts: must be none or bridge"),
+        ({"allow_network": "host"}, "--allow-network host: must be none, hosts or bridge"),
         ({"max_memory": "much"}, "--max-memory much: "),
         ({"agent": None}, "no agent named"),
         ({"overrides": ("x",)}, "--set x: must be name=value"),

@@ -35,6 +35,7 @@ SHOP = Taskset(
     ),
 )
 HOSTS = Network(NetworkMode.HOSTS, ("example.org",))
+HERE = Network(NetworkMode.HOSTS, ("localhost:8000",))
 BRIDGE = Network(NetworkMode.BRIDGE)
 
 
@@ -130,12 +131,16 @@ def test_what_is_allowed_is_not_refused() -> None:
     assert refusal(task("a"), Bounds()) is None
     assert refusal(task("a"), Bounds(NetworkMode.NONE, BOX.limits.memory, BOX.limits.cpus)) is None
     assert refusal(task("a", environment=replace(BOX, network=BRIDGE)), Bounds()) is None
+    assert refusal(task("a", environment=replace(BOX, network=HOSTS)), Bounds(NetworkMode.HOSTS)) is None
+    assert refusal(task("a"), Bounds(NetworkMode.HOSTS), HERE) is None
 
 
 @pytest.mark.parametrize(
     ("environment", "bounds", "reason"),
     [
-        (replace(BOX, network=HOSTS), Bounds(), "cannot be enforced"),
+        (replace(BOX, network=HOSTS), Bounds(NetworkMode.NONE), "a list of hosts, and --allow-network is none"),
+        (replace(BOX, network=BRIDGE), Bounds(NetworkMode.HOSTS), "network: bridge, and --allow-network is hosts"),
+        (replace(BOX, network=HERE), Bounds(), "localhost, the machine that it runs on, which only an agent's file"),
         (replace(BOX, network=BRIDGE), Bounds(NetworkMode.NONE), "--allow-network is none"),
         (replace(BOX, limits=Limits(memory=4096)), Bounds(memory=4095), "of memory, and --max-memory allows"),
         (replace(BOX, limits=Limits(cpus=2)), Bounds(cpus=1.5), "asks for 2 CPUs, and --max-cpus allows 1.5"),
@@ -156,7 +161,7 @@ def test_what_exceeds_the_bounds_is_refused(environment: Environment, bounds: Bo
 def test_the_agents_network_counts_where_it_has_one() -> None:
     """An agent that brings a network of its own is judged by that, not by the task's."""
     assert refusal(task("a"), Bounds(NetworkMode.NONE), BRIDGE) is not None
-    assert refusal(task("a", environment=replace(BOX, network=HOSTS)), Bounds(), Network()) is None
+    assert refusal(task("a", environment=replace(BOX, network=BRIDGE)), Bounds(NetworkMode.NONE), Network()) is None
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from taskcal.agents import Acted
 from taskcal.agents.play import Noop, stop_of
 from taskcal.core.plan import Bounds, PlannedRollout
+from taskcal.core.reach import reach_of
 from taskcal.core.rollout import Lost, RolloutId, Stop
 from taskcal.core.task import (
     Artifact,
@@ -72,7 +73,8 @@ def opened(scope: RunScope, group: Group) -> Iterator[DockerSandbox]:
     assert not isinstance(images, Lost), images.reason
     environment = group.task.environment
     fresh = group.task.grader.sandbox is GraderSandbox.FRESH
-    order = Order(environment, images, group.variant.params, environment.network, "task#0", f"{scope.run}-0", fresh)
+    reach, params = reach_of(environment.network), group.variant.params
+    order = Order(environment, images, params, reach, "task#0", f"{scope.run}-0", fresh)
     sandbox = open_sandbox(scope, order)
     try:
         yield sandbox
@@ -111,7 +113,11 @@ class Typist(Noop):
 
 def outcome(scope: RunScope, folder: Path, group: Group, source: str, user: str | None = None) -> Outcome:
     """What comes of a whole rollout in which the agent runs one script."""
-    agent = Typist(source=source, user=user)
+    return rolled_out(scope, folder, group, Typist(source=source, user=user))
+
+
+def rolled_out(scope: RunScope, folder: Path, group: Group, agent: Typist) -> Outcome:
+    """What comes of a whole rollout of this agent; its logs are in the folder."""
     images = prepare_group(group, Images(scope, network=False, log=lambda _: None), agent, Bounds())
     assert not isinstance(images, Lost), images.reason
     context = Context(

@@ -29,6 +29,7 @@ ELSEWHERE = {
     "max-turns": "tests/docker/test_chat.py::test_what_ends_a_conversation_is_graded",
     "context-full": "tests/docker/test_chat.py::test_what_ends_a_conversation_is_graded",
     "refused": "tests/docker/test_chat.py::test_what_ends_a_conversation_is_graded",
+    "way-out": "tests/docker/test_egress.py::test_a_way_out_that_ends_is_no_failure_of_the_agent",
     "image-removed": "tests/faults/test_images.py::test_an_image_that_goes_under_a_run_is_made_again",
     "agent-install": "tests/docker/test_agents.py::test_agents_install_is_baked",
     "engine-restarted": "tests/faults/test_engine.py::test_a_restarted_engine_costs_what_was_in_flight",

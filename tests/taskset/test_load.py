@@ -35,7 +35,7 @@ environments:
     workdir: /app
     user: agent:staff
     env: {TZ: UTC, PORT: 8080, DEBUG: true}
-    network: [api.example.org, "*.example.net:443"]
+    network: [API.example.org, "a-b.example.net:443"]
     cpus: 0.5
     memory: 512m
     pids: 64
@@ -98,7 +98,7 @@ def test_the_environment_is_as_written(shop: Yaml) -> None:
     assert (environment.name, environment.source.build) == ("shop", str(shop.folder / "images/shop"))
     assert (environment.workdir, environment.user) == ("/app", "agent:staff")
     assert environment.env == {"TZ": "UTC", "PORT": "8080", "DEBUG": "true"}
-    assert environment.network == Network(NetworkMode.HOSTS, ("api.example.org", "*.example.net:443"))
+    assert environment.network == Network(NetworkMode.HOSTS, ("api.example.org", "a-b.example.net:443"))
     assert (environment.limits.cpus, environment.limits.memory, environment.limits.pids) == (0.5, 512 * 1024**2, 64)
     assert environment.files[0].source == str(shop.folder / "fixtures/seed.sql")
     assert (environment.setup, environment.finish) == ("make seed", "./hand-back")

@@ -155,7 +155,13 @@ def test_graders_that_cannot_be_meant_are_refused(yaml: Yaml, grader: str, messa
         ("{image: a, pids: 8}", "pids: must be at least 16"),
         ("{image: a, network: host}", "network: must be none, bridge, or a list of allowed hosts"),
         ("{image: a, network: []}", "network: must be none, bridge, or a list of allowed hosts"),
-        ("{image: a, network: ['a b']}", 'network: not a host name: "a b"'),
+        *(
+            (f"{{image: a, network: ['{host}']}}", f'network: not a host: "{host}"; write NAME or NAME:PORT')
+            for host in ("a b", "*.example.org", "a:0", "a:65536", "a:https", "https://a", "-a", "a..b", "::1")
+        ),
+        (f"{{image: a, network: [{'x' * 254}]}}", f'network: not a host: "{"x" * 60}"; write NAME'),
+        ("{image: a, network: [7]}", 'network: not a host: "7"; write NAME or NAME:PORT'),
+        ("{image: a, network: ['10.0.0.1:80']}", "network: a host is listed by its name, not by an address"),
         ("{image: a, env: {TASKCAL_X: 1}}", "TASKCAL_X is taskcal's or the loader's own"),
         ("{image: a, env: {LD_PRELOAD: x}}", "LD_PRELOAD is"),
         ("{image: a, env: {a-b: x}}", 'must be a name that a shell accepts (letters, digits, _), not "a-b"'),
