@@ -1,7 +1,7 @@
-"""What a fresh sandbox for grading costs: the same rollouts graded shared and fresh, in turns, as a ratio.
+"""What safety costs: rollouts graded shared and fresh, and without a network and with a list of hosts, as ratios.
 
-Three kinds of tasks: one small file, a folder of 2,000 files (20 MB), and a service that stays up into the grading.
-Each round runs both; the ratio of whole rollouts is what counts.
+Three kinds of tasks are graded both ways: one small file, a folder of 2,000 files (20 MB), and a service that stays up
+into the grading. Each round runs all, interleaved; the ratio of whole rollouts is what counts.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ environments:
   service:
     image: "debian:bookworm-slim"
     services: {db: {image: "debian:bookworm-slim", command: sleep 1000}}
+  hosts: {image: "debian:bookworm-slim", network: [example.org]}
 tasks:
 """
-KINDS = ("file", "folder", "service")
+KINDS = ("file", "folder", "service", "hosts")
 TASK = """
   - id: {kind}-{where}
     prompt: Make the file /work/done.
@@ -41,7 +42,7 @@ AGENT = "agent: touch\nkind: command\nrun: mkdir -p /work; touch /work/done\n"
 
 
 def tasks() -> str:
-    """Each kind twice."""
+    """Each kind both ways."""
     both = (("shared", ""), ("fresh", "artifacts: [/work], "))
     return "".join(TASK.format(kind=kind, where=where, artifacts=text) for kind in KINDS for where, text in both)
 
@@ -68,10 +69,10 @@ def main() -> None:
         (folder / "agent.yaml").write_text(AGENT)
         seconds(folder)
         rounds = [seconds(folder) for _ in range(ROUNDS)]
-    for kind in KINDS:
-        shared = statistics.median(found[f"{kind}-shared"] for found in rounds)
-        fresh = statistics.median(found[f"{kind}-fresh"] for found in rounds)
-        print(f"{kind}: shared {shared:.2f} s, fresh {fresh:.2f} s a rollout, ratio {fresh / shared:.2f}")
+    pairs = [(f"{kind}-shared", f"{kind}-fresh") for kind in KINDS]
+    for plain, safe in [*pairs, ("file-shared", "hosts-shared")]:
+        first, second = (statistics.median(found[name] for found in rounds) for name in (plain, safe))
+        print(f"{plain} {first:.2f} s, {safe} {second:.2f} s a rollout, ratio {second / first:.2f}")
 
 
 if __name__ == "__main__":
