@@ -11,7 +11,7 @@ from http.client import HTTPException
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError, URLError
 
-from taskcal.agents.trouble import RETRIED, retry_after
+from taskcal.agents.trouble import retry_after
 from taskcal.errors import MissingError
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ ASK_SECONDS = 5.0
 TRIES = 3
 LONGEST_WAIT = 10.0
 MOST_BYTES = 4 * 1024 * 1024
+BUSY = frozenset({429, 502, 503, 504, 529})
+"""A server that loads its model, or has too much to do; other errors are those of one that has no such list."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -37,7 +39,7 @@ class Served:
 class Identity:
     """What the replicas say that the model's name stands for, each different answer once; nothing where none says it.
 
-    `missing` says that not one of them can be reached, and why; '' where one can, or is only slow or busy.
+    `missing` says that not one of them could be asked, and why; '' where one could.
     """
 
     served: tuple[Served, ...] = ()
@@ -74,26 +76,31 @@ def served(text: str, model: str) -> Served | None:
 
 
 def ask_models(base_url: str, key: str, sleep: Callable[[float], None] = time.sleep) -> str | None:
-    """The body of `/v1/models`, or None where it cannot be had; a server that is busy is asked again.
+    """The body of `/v1/models`, or None where the server has none to give; one that is busy or slow is asked again.
 
-    Raises MissingError where nobody can be asked: no such host, nobody who listens, a certificate that is not trusted.
+    Raises MissingError where nobody can be asked: no such host, nobody who listens, a certificate that is not trusted,
+    a server that stays busy or silent. What it would have said is not known then, which is another thing than no list.
     """
     request = urllib.request.Request(f"{base_url}/models")  # noqa: S310 - http or https, as the agent file's check has it
     if key:
         request.add_unredirected_header("Authorization", f"Bearer {key}")
+    problem = ""
     for number in range(TRIES):
         try:
             with urllib.request.urlopen(request, timeout=ASK_SECONDS) as answer:  # noqa: S310 - see above
                 return str(answer.read(MOST_BYTES).decode(errors="replace"))
         except HTTPError as error:
-            if error.code not in RETRIED and error.code < 500:
+            if error.code not in BUSY:
                 return None
+            problem = f"{base_url}/models still answers {error.code} after {TRIES} tries"
             asked = retry_after({name.lower(): text for name, text in error.headers.items()}, datetime.now(UTC))
             sleep(min(LONGEST_WAIT, 2.0**number if asked is None else asked))
         except URLError as error:
-            if isinstance(error.reason, TimeoutError):
-                return None
-            raise MissingError(f"nothing answers at {base_url}: {error.reason}") from error
+            if not isinstance(error.reason, TimeoutError):
+                raise MissingError(f"nothing answers at {base_url}: {error.reason}") from error
+            problem = f"{base_url}/models gave no answer within {ASK_SECONDS:g} s, {TRIES} times"
+        except TimeoutError:
+            problem = f"{base_url}/models gave no answer within {ASK_SECONDS:g} s, {TRIES} times"
         except (OSError, HTTPException, ValueError):
             return None
-    return None
+    raise MissingError(problem)

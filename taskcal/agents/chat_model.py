@@ -17,6 +17,13 @@ NO_SEED = -1
 LEAST_OUTPUT, MOST_OUTPUT = 256, 1024**2
 OWN_KEYS = frozenset({"model", "messages", "tools", "stream", "n"})
 """What the loop itself decides; a second answer (`n`) or a stream would be paid for and dropped."""
+SAMPLED = {
+    **dict.fromkeys(("max_tokens", "max_completion_tokens"), "max_tokens"),
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "seed": "seed",
+}
+"""What belongs into `sampling`: there it is reported, and an answer that is cut is known to be cut by it."""
 
 
 def _base_urls(value: object) -> list[str]:
@@ -42,9 +49,11 @@ def _base_url(url: str) -> str:
 
 def _extra_body(value: object) -> object:
     """Plain JSON, free of the file that it was read from."""
-    taken = sorted(OWN_KEYS & set(value)) if isinstance(value, dict) else []
-    if taken:
-        raise ValueError(f"{taken[0]} is taskcal's own; set it where the agent file has it, or not at all")
+    given = set(value) if isinstance(value, dict) else set()
+    for taken in sorted(OWN_KEYS & given):
+        raise ValueError(f"{taken} is taskcal's own; set it where the agent file has it, or not at all")
+    for name in sorted(set(SAMPLED) & given):
+        raise ValueError(f"{name} belongs into sampling: {{{SAMPLED[name]}: …}}, where reports tell it")
     return json.loads(json.dumps(value, allow_nan=False))
 
 

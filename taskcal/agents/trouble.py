@@ -76,6 +76,10 @@ REFUSAL_CODES = frozenset(
         *("responsibleaipolicyviolation", "data_inspection_failed"),
     }
 )
+RATE_CODES = frozenset(
+    {"rate_limit_exceeded", "rate_limit_error", "too_many_requests", "slow_down", "overloaded_error"}
+)
+"""A server that says so wants to be asked again, whatever it writes about paid plans beside it."""
 FATAL_CODES = frozenset(
     {
         *("invalid_api_key", "model_not_found", "unsupported_parameter", "unsupported_value", "unknown_parameter"),
@@ -113,7 +117,10 @@ KEY = re.compile(
 MODEL = re.compile(
     r"invalid model\b|not a valid model|model\b.{0,200}?\b(not found|does not exist|not exist)", re.IGNORECASE
 )
-MONEY = re.compile(r"insufficient[ _](balance|quota|credits)|exceeded your current quota|billing", re.IGNORECASE)
+MONEY = re.compile(
+    r"insufficient[ _](balance|quota|credits)|exceeded your current quota|plan and billing|billing[ _](hard|not)",
+    re.IGNORECASE,
+)
 REQUEST = re.compile(
     r"enable-auto-tool-choice|requires --jinja|does not support (tools|function)|unsupported (parameter|value)",
     re.IGNORECASE,
@@ -136,6 +143,8 @@ def classify(failure: Failure) -> Action:
             return Action.REFUSED
         if code in CONTEXT_CODES or CONTEXT.search(words):
             return Action.CONTEXT_FULL
+    if code in RATE_CODES and (status is None or status in RETRIED or status >= 500):
+        return Action.LOST if TOO_LARGE.search(words) else Action.RETRY
     if code in FATAL_CODES or status in {401, 402, 403, 404} or (status in WORDED and _are_fatal(words)):
         return Action.FATAL
     if TOO_LARGE.search(words):

@@ -48,7 +48,7 @@ def measure(request: Request) -> int:
     """Carry out a request and give the exit code. Raises TaskcalError where nothing could be started."""
     with Interrupts() as interrupts:
         if request.agent.missing:
-            raise MissingError(f"{request.agent.missing}; start it, or mend the agent file, then try again")
+            raise MissingError(f"{request.agent.missing}; see to it, or mend the agent file, then try again")
         engine = connect(request.concurrency)
         progress = make_progress(quiet=request.quiet, as_json=request.as_json, stream=sys.stderr)
         asked = make_record(request, engine)

@@ -111,6 +111,8 @@ def test_no_seed_can_be_asked_for(folder: Path) -> None:
         ("temperature: 0.7", "temperature: unknown key, it goes into sampling: {…}"),
         ("api_key: sk-123", "api_key: unknown key, did you mean api_key_env: NAME, the variable that holds the key?"),
         ("extra_body: {stream: true}", "extra_body: stream is taskcal's own"),
+        ("extra_body: {temperature: 2}", "extra_body: temperature belongs into sampling: {temperature: …}"),
+        ("extra_body: {max_completion_tokens: 9}", "max_completion_tokens belongs into sampling: {max_tokens: …}"),
         ("extra_body: {messages: []}", "extra_body: messages is taskcal's own"),
         ("extra_body: [1]", "extra_body: must be a map"),
         ("extra_body: {a: .inf}", "extra_body: "),

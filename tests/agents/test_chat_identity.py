@@ -11,6 +11,7 @@ from hypothesis import given
 
 from taskcal.agents.chat_identity import Identity, Served, ask_models, identify, served
 from taskcal.agents.chat_spec import ChatSpec
+from taskcal.errors import MissingError
 from tests.agents.openai_server import OpenAIServer, Step, dead_url, fails
 from tests.agents.test_chat_messages import JSON
 
@@ -79,7 +80,7 @@ def test_the_list_is_asked_for_with_the_key() -> None:
 
 
 def test_an_endpoint_that_does_not_say_is_no_reason_to_stop() -> None:
-    """Without such a list, silent for long, or not speaking HTTP: the first rollout will tell."""
+    """Without such a list, or with an error of its own where it should be: the first rollout will tell."""
     with OpenAIServer() as server:
         assert ask_models(server.url.removesuffix("/v1"), "") is None
 
@@ -107,4 +108,15 @@ def test_a_busy_endpoint_is_asked_again() -> None:
         assert ask_models(server.url, "", sleep) is not None
         server.redirect = fails(500)
         assert ask_models(server.url, "", slept.append) is None
-    assert slept == [2.0, 10.0, 1.0, 2.0, 4.0]
+        assert slept == [2.0, 10.0]
+
+
+def test_what_was_not_said_is_not_taken_for_no_answer() -> None:
+    """A server that still loads would be another agent than the same one a minute later."""
+    slept: list[float] = []
+    with OpenAIServer() as server:
+        server.redirect = fails(503, "loading")
+        with pytest.raises(MissingError, match=r"/models still answers 503 after 3 tries"):
+            ask_models(server.url, "", slept.append)
+        assert identify(spec(server.url), "", lambda *_: ask_models(server.url, "", slept.append)).missing
+    assert slept == [1.0, 2.0, 4.0] * 2

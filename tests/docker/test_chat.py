@@ -133,7 +133,7 @@ def test_an_endpoint_that_is_not_there_starts_nothing(taskcal: CommandLine, writ
     """One line that says so, before a container or a run's folder is made; what needs no model works without it."""
     ended = run(taskcal, write, dead_url(), "-G", "50")
     assert (ended.code, ended.err.count("\n")) == (3, 1)
-    assert "Connection refused; start it, or mend the agent file, then try again" in ended.err
+    assert "Connection refused; see to it, or mend the agent file, then try again" in ended.err
     assert not (taskcal.folder / "runs").exists()
     assert run(taskcal, write, dead_url(), "-G", "50", "--dry-run").code == 0
 
@@ -169,7 +169,7 @@ def test_an_endpoint_that_dies_halfway_costs_what_was_in_flight(taskcal: Command
     assert {task["success_rate"] for task in ended.json()["tasks"]} <= {1.0, None}
     away = taskcal("run", "--resume", "last", "-q")
     assert (away.code, away.err.count("\n")) == (3, 1)
-    assert away.err.startswith(f"nothing answers at {first.url}: [Errno 111] Connection refused; start it, ")
+    assert away.err.startswith(f"nothing answers at {first.url}: [Errno 111] Connection refused; see to it, ")
     with OpenAIServer(port=first.port) as second:
         second.answer = model
         resumed = taskcal("run", "--resume", "last", "-q", "--json")
