@@ -3,7 +3,8 @@
 An agent that breaks its judge must not get out of a failing grade by it, and an engine's fault must not become one. So
 the agent is blamed only where that is certain: the engine says that the sandbox's first process ended of itself or at
 its memory limit, or a small grading fails there, twice over, that goes well in a twin of the same image which nobody
-has touched.
+has touched, or the kernel has killed in it for memory: an agent may take all of it for a moment and give it back, and
+nothing outside ends a script in a sandbox that lives on.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from taskcal.core.rollout import Stop
 from taskcal.errors import LostError, SandboxLost
 from taskcal.grading_driver import ABSENT, FileJob, ScriptJob, drive, parse
 from taskcal.sandbox import ROOM, ROOT_USER, Condition, Script
+from taskcal.sandbox.execute import PROBE
 
 if TYPE_CHECKING:
     from taskcal.sandbox import GradableSandbox
@@ -32,6 +34,7 @@ class Fault:
     words: str
 
 
+STARVED = Fault(Stop.OUT_OF_MEMORY, "what ran in the sandbox had taken all of its memory")
 USELESS = Fault(Stop.CRASHED, "no check can run in the sandbox, as the agent left it")
 DEAD = {
     Condition.OUT_OF_MEMORY: Fault(Stop.OUT_OF_MEMORY, "what ran in the sandbox had ended it, at its memory limit"),
@@ -42,8 +45,11 @@ DEAD = {
 def fault_inside(sandbox: GradableSandbox) -> Fault | None:
     """How what ran in a sandbox made it useless, where that is certain; else None, and our side is to blame."""
     try:
-        if sandbox.condition() is Condition.ALIVE and _is_useless(sandbox):
-            return USELESS
+        if sandbox.condition() is Condition.ALIVE:
+            if _is_useless(sandbox):
+                return USELESS
+            if _has_starved(sandbox):
+                return STARVED
         return DEAD.get(sandbox.condition())
     except LostError:
         return None
@@ -57,6 +63,12 @@ def _is_useless(sandbox: GradableSandbox) -> bool:
         return works and not _can_judge(sandbox)
     except SandboxLost:  # it has died by now, and how will be asked next
         return False
+
+
+def _has_starved(sandbox: GradableSandbox) -> bool:
+    """Whether the kernel has killed in it for memory. Raises LostError where it does not answer."""
+    result = sandbox.run(Script(PROBE, TRIAL_SECONDS, user=ROOT_USER, hidden=True))
+    return result.ok and any(int(word) > 0 for word in result.stdout.split() if word.isdigit())
 
 
 def _can_judge(sandbox: GradableSandbox) -> bool:

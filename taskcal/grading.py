@@ -5,7 +5,8 @@ image that receives the artifacts alone. Whose failure is what:
 
     a `run` check ends with another status than 0      score 0, with status and last words as the note
     a check is still running at its timeout            score 0, noted; what it left is killed
-    a check `alone` kills everything, itself included   score 0, noted: it is there for the agent's code
+    a check `alone` ends or stops everything around it,  score 0, noted: it is there for the agent's code
+      or prints no number
     a service has ended by the time it is asked        score 0 for its checks, with its last words
     `score: stdout`, status 0, last line no number     lost at the grader: it did not say what it is there to say
     the grader's one script prints no scores           lost at the grader, likewise; 0 where it ran out of time
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
 
     from taskcal.core.rollout import Graded, Stop
     from taskcal.core.task import Check, Grader, Group
-    from taskcal.sandbox import GradableSandbox
+    from taskcal.sandbox import GradableSandbox, ScriptResult
 
 REGEX_SECONDS = 2.0
 REGEX_TEXT = 1024 * 1024
@@ -129,7 +130,7 @@ def _run(sandbox: GradableSandbox, batch: Batch, before: str, env: Mapping[str, 
 
 def _driven(sandbox: GradableSandbox, batch: Batch, before: str, env: Mapping[str, str]) -> dict[str, Record]:
     script = Script(
-        drive(batch.jobs, secrets.token_hex(8), before),
+        drive(batch.jobs, secrets.token_hex(8), before, runs_agents_code=batch.alone),
         timeout=seconds(batch.jobs) + SLACK_SECONDS,
         user=ROOT_USER,
         env={**sandbox.variables, **env, "TASKCAL_ANSWER_FILE": ANSWER_FILE},
@@ -137,15 +138,19 @@ def _driven(sandbox: GradableSandbox, batch: Batch, before: str, env: Mapping[st
         service=batch.service,
     )
     result = sandbox.run(script, limit=output_bound(batch.jobs))
-    if batch.alone and result.exit_code == KILLED:
-        return _all_failed(batch, "killed, with everything around it")
+    records = parse(result.stdout, len(batch.jobs)) if result.ok else None
+    if batch.alone and records is None:
+        return _all_failed(batch, f"it ended or stopped everything around it ({_how(result)})")
     if result.ending is not Ending.EXITED:
         raise GraderLost(f"grading did not finish ({result.ending.value}): {result.tail}")
-    records = parse(result.stdout, len(batch.jobs)) if result.ok else None
     if records is None:
         where = f"service {batch.service}" if batch.service else "the sandbox"
         raise GraderLost(f"the checks could not run in {where} (exit {result.exit_code}): {result.tail}")
     return dict(zip(batch.names, records, strict=True))
+
+
+def _how(result: ScriptResult) -> str:
+    return result.ending.value if result.exit_code is None else f"exit {result.exit_code}"
 
 
 def _end_of_service(sandbox: GradableSandbox, service: str) -> str | None:
@@ -186,6 +191,8 @@ class _Judge:
         try:
             return judge_run(probe, record)
         except GraderLost as lost:
+            if probe.alone:
+                return failed(str(lost))
             if probe.service:
                 raise
             return _blamed(self.sandbox, lost)

@@ -74,7 +74,7 @@ sweep() {{
   done
 }} 2>/dev/null
 check() {{
-  ( umask 022; exec setsid sh "$@room/$1.sh" ) >"$@room/$1.out" 2>"$@room/$1.err" </dev/null & @pid=$!
+  ( umask 022; {own_imports}exec setsid sh "$@room/$1.sh" ) >"$@room/$1.out" 2>"$@room/$1.err" </dev/null & @pid=$!
   ( sleep "$2"; : >"$@room/$1.late"; kill -9 -"$@pid"; kill -9 "$@pid" ) >/dev/null 2>&1 & @watch=$!
   wait "$@pid"; echo $? >"$@room/$1.status"
   kill -9 "$@watch"; wait "$@watch"; sweep
@@ -173,9 +173,17 @@ class Record:
         return " | ".join(line.strip() for line in text.splitlines() if line.strip())[-200:]
 
 
-def drive(jobs: tuple[Job, ...], nonce: str, before: str) -> str:
-    """The driver's text. `before` runs first: what stops the agent, where these are the sandbox's own checks."""
+OWN_IMPORTS = "PYTHONSAFEPATH=${PYTHONSAFEPATH-1}; export PYTHONSAFEPATH; "
+"""Keeps Python (3.11 on) from importing what lies in the folder where a check runs, which is the agent's to fill."""
+
+
+def drive(jobs: tuple[Job, ...], nonce: str, before: str, *, runs_agents_code: bool = False) -> str:
+    """The driver's text. `before` runs first: what stops the agent, where these are the sandbox's own checks.
+
+    Only a script that is there to run the agent's code may import what lies in its folder.
+    """
     prelude = PRELUDE.format(
+        own_imports="" if runs_agents_code else OWN_IMPORTS,
         room=f"/run/taskcal-{nonce}",
         mark=MARK,
         output_limit=OUTPUT_LIMIT,

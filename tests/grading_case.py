@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.core.task import Check, Environment, Grader, Group, ImageSource, Task, Variant
 from taskcal.sandbox import Condition, Ending, Script, ScriptResult
+from taskcal.sandbox.execute import PROBE
 from tests.fake_engine import JOB, record
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class Told:
     last_words: dict[str, str] = field(default_factory=dict)
     found: Condition = Condition.ALIVE
     untouched: list[bytes | ScriptResult | BaseException] = field(default_factory=list)
+    kills: bytes = b""
+    """What the kernel's count of out-of-memory kills says."""
     fresh: tuple[tuple[Artifact, ...], tuple[FileCopy, ...]] | None = None
 
     @property
@@ -47,7 +50,7 @@ class Told:
         assert (sink, errors, script.hidden, script.user) == (None, None, True, "0")
         self.scripts.append(script)
         if not JOB.search(script.source.encode()):
-            return ScriptResult(Ending.EXITED, 0, b"", b"")
+            return ScriptResult(Ending.EXITED, 0, self.kills if script.source == PROBE else b"", b"")
         output = self.outputs.pop(0) if self.outputs else b""
         if isinstance(output, BaseException):
             raise output

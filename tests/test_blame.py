@@ -63,6 +63,14 @@ def test_a_doubt_is_no_blame(here: bytes | BaseException, there: bytes | ScriptR
     assert fault_inside(Told([here], untouched=[there])) is None
 
 
+def test_memory_that_was_gone_for_a_moment_is_no_way_out() -> None:
+    """A sandbox that works again, and in which the kernel has killed for memory: what ran in it had taken all of it."""
+    fault = fault_inside(Told([WORKS], untouched=[WORKS], kills=b"3\n"))
+    assert fault is not None
+    assert fault.stop is Stop.OUT_OF_MEMORY
+    assert fault_inside(Told([WORKS], untouched=[WORKS], kills=b"0\n")) is None
+
+
 def test_breaking_the_judge_earns_what_can_be_checked() -> None:
     """The checks that cannot run fail and say why; those of a service still count."""
     one = grader(RunProbe("a"), RunProbe("b", service="db"))

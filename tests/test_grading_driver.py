@@ -15,6 +15,7 @@ from taskcal.grading_driver import (
     FILE_LIMIT,
     MARK,
     OUTPUT_LIMIT,
+    OWN_IMPORTS,
     STOP_EVERYTHING,
     FileJob,
     Record,
@@ -169,7 +170,7 @@ def test_no_variable_of_ours_replaces_a_param() -> None:
         started("true", "true"),
         setup_script("true", ("/data",)),
     )
-    for text in texts:
+    for text in (text.replace(OWN_IMPORTS, "") for text in texts):  # which keeps a value that is there
         assigned = re.findall(r"(?:^|[\s;{&|(])([A-Za-z_]\w*)=", text)
         assigned += re.findall(r"(?:\bfor|read -r) (\w+)", text)
         assert assigned

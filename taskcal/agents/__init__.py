@@ -38,6 +38,11 @@ class Attempt:
     wall: float | None = None
     account: Account = field(default_factory=Account)
 
+    @property
+    def seconds(self) -> float:
+        """How long an agent may take whose work cannot be told from its waiting."""
+        return self.timeout if self.wall is None else min(self.timeout, self.wall)
+
 
 @dataclass(frozen=True, slots=True)
 class Acted:

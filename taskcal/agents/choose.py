@@ -43,7 +43,7 @@ def choose_agent(name: str | None, overrides: Mapping[str, str]) -> Agent:
     if isinstance(spec, SimulatedSpec):
         return Simulated(spec)
     if isinstance(spec, PythonSpec):
-        return load_python(spec)
+        return _loaded(spec, name)
     if isinstance(spec, ChatSpec):
         return open_chat(spec)
     read_secrets(spec.secrets, os.environ)
@@ -53,7 +53,15 @@ def choose_agent(name: str | None, overrides: Mapping[str, str]) -> Agent:
 def _plugin(name: str) -> Agent | None:
     """An installed package's agent; a file of that name comes first."""
     spec = None if Path(name).exists() else plugin(name)
-    return None if spec is None else load_python(spec)
+    return None if spec is None else _loaded(spec, f"--agent {name}")
+
+
+def _loaded(spec: PythonSpec, place: str) -> Agent:
+    """The agent whose function is named at a place. Raises UsageError that begins with it."""
+    try:
+        return load_python(spec)
+    except UsageError as error:
+        raise UsageError(f"{place}: {error}") from error
 
 
 def _built_in(name: str) -> Agent | None:

@@ -6,15 +6,15 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from taskcal.agents import Acted
+from taskcal.agents import Account, Acted
 from taskcal.agents.from_file import FromFile, read_secrets, report_usage
 from taskcal.agents.play import stop_of
 from taskcal.agents.redact import Redactor
-from taskcal.agents.relay import tools_on_path
+from taskcal.agents.relay import ON_PATH, tools_on_path
 from taskcal.agents.transcript import Message, Note
 from taskcal.errors import AgentInstallLost, ProviderLost
 from taskcal.host import search_within
-from taskcal.sandbox import ANSWER_FILE, PROMPT_FILE, ROOM, USAGE_FILE, Script
+from taskcal.sandbox import ANSWER_FILE, PROMPT_FILE, USAGE_FILE, Script
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,8 +37,7 @@ WRITE_SECONDS = 60.0
 
 START = f"""umask 022
 [ -z "${{TASKCAL_PROMPT+x}}" ] || printf %s "$TASKCAL_PROMPT" >{PROMPT_FILE}
-PATH={ROOM}/bin:$PATH; export PATH
-"""
+{ON_PATH}"""
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class CommandAgent(FromFile):
         redactor, errors = Redactor(secrets, attempt.log), Redactor(secrets, attempt.log)
         attempt.transcript.add(Message("user", attempt.group.variant.prompt))
         given = {**give_prompt(sandbox, attempt.group.variant.prompt, user), **spec.env, **secrets}
-        script = Script(START + spec.run, attempt.timeout, user=user, env=given, workdir=spec.workdir)
+        script = Script(START + spec.run, attempt.seconds, user=user, env=given, workdir=spec.workdir)
         try:
             with tools_on_path(sandbox, attempt, user) as told:
                 result = sandbox.run(replace(script, env={**told, **given}), sink=redactor.write, errors=errors.write)
@@ -65,11 +64,12 @@ class CommandAgent(FromFile):
         clean = redactor.clean
         attempt.transcript.add(Note(f"the command ended ({_how(result)}); agent.log holds what it printed"))
         report_usage(sandbox, attempt, spec.price)
-        return Acted(self._stop(replace(result, stdout=clean(result.stdout), stderr=clean(result.stderr))))
+        said = replace(result, stdout=clean(result.stdout), stderr=clean(result.stderr))
+        return Acted(self._stop(said, has_worked=attempt.account != Account()))
 
-    def _stop(self, result: ScriptResult) -> Stop:
-        """Why the agent ended. Raises a LostError for what is not its fault."""
-        if result.exit_code in NOT_FOUND:
+    def _stop(self, result: ScriptResult, *, has_worked: bool) -> Stop:
+        """Why the agent ended; one that reports usage was found. Raises a LostError for what is not its fault."""
+        if result.exit_code in NOT_FOUND and not has_worked:
             raise AgentInstallLost(
                 f"the agent's command was not found or cannot run (exit {result.exit_code}): {result.tail}"
             )

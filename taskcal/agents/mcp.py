@@ -207,7 +207,8 @@ class _Channel:
         said = ""
         with contextlib.suppress(LostError):
             said = self.sandbox.run(self._script(f"tail -c 500 {ROOM}/mcp/{self.server.name}.err")).tail
-        return SetupLost(f"the MCP server {self.server.name} does not work: {reason or 'it ended'} {said}".rstrip())
+        words = ": ".join(part for part in (reason or "it did not answer in time", said) if part)
+        return SetupLost(f"the MCP server {self.server.name} does not work: {words}")
 
     def write(self, line: str) -> None:
         """Put a message into the pipe; one that the server does not read is given up, and its answer never comes."""

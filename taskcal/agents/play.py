@@ -54,7 +54,7 @@ def play(sandbox: Sandbox, attempt: Attempt, move: Play) -> Acted:
     user = attempt.group.task.environment.user
     with tools_on_path(sandbox, attempt, user) as told:
         whole = ON_PATH + source if told else source
-        script = Script(whole, attempt.timeout, user=user, env=sandbox.variables)
+        script = Script(whole, attempt.seconds, user=user, env={**told, **sandbox.variables})
         return Acted(stop_of(sandbox.run(script, sink=attempt.log)))
 
 

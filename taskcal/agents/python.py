@@ -61,8 +61,8 @@ class PythonAgent(FromFile):
         attempt.transcript.add(Message("user", attempt.group.variant.prompt))
         user = attempt.group.task.environment.user
         log = _Log(Redactor(held(self.spec.secrets, os.environ), attempt.log))
-        with tools_on_path(sandbox, attempt, user):
-            call = self._called(SandboxHandle(sandbox, attempt, log.write), attempt)
+        with tools_on_path(sandbox, attempt, user) as told:
+            call = self._called(SandboxHandle(sandbox, attempt, log.write, told), attempt)
         log.write(call.complaint.encode(errors="replace"))
         log.close()
         if call.stop is Stop.FINISHED and call.answer is not None:
@@ -137,6 +137,8 @@ def load_python(spec: PythonSpec) -> PythonAgent:
     if spec.folder and spec.folder not in sys.path:
         sys.path.insert(0, spec.folder)
     solve = _imported(spec.call)
+    if inspect.iscoroutinefunction(solve):
+        raise UsageError(f"call: {spec.call} is async, and nothing would await it; give a plain function")
     try:
         inspect.signature(solve).bind("prompt", None, 0)
     except (TypeError, ValueError) as error:

@@ -8,8 +8,9 @@ exit status; its name goes through one more pipe, the bell, to a listener whose 
     listener    prints `call NAME-OF-THE-FOLDER BASE64`
     host        checks, carries out, writes `out` and `err`, then the status
 
-All of it belongs to the agent's user, who could do as much without it: whatever is forged here forges the agent's own
-calls. When the agent has ended, the listener is stopped, and no call begins.
+The programs are root's: a folder on PATH that the agent could write to would let it replace what its own harness calls
+afterwards. The rest belongs to the agent's user, who could do as much without it: whatever is forged there forges the
+agent's own calls. When the agent has ended, the listener is stopped, and no call begins.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 AT_ONCE = 8
 """Calls that are carried out at a time; one tool's script may call another tool."""
+MOST_WAITING = 64
+"""Calls that are carried out or wait for it; an agent that rings the bell for ever fills this process no further."""
 GRACE_SECONDS = 1.0
 MOST_CALL = 1024 * 1024
 READY_SECONDS = 60.0
@@ -48,7 +51,7 @@ REPLY_SECONDS = 20.0
 WRONG_USAGE, NOT_ANSWERED = 2, 125
 BELL = f"{ROOM}/calls/bell"
 HEARD = re.compile(rb"call ([A-Za-z0-9]{8}) ([A-Za-z0-9+/=]+)")
-ON_PATH = f"PATH={ROOM}/bin:$PATH; export PATH\n"
+ON_PATH = f'[ -z "${{TASKCAL_TOOLS+x}}" ] || {{ PATH={ROOM}/bin:$PATH; export PATH; }}\n'
 
 PROGRAM = f"""#!/bin/sh
 # A tool of this task; try --help.
@@ -65,8 +68,10 @@ read -r status <&3
 rm -rf "$d"
 exit "${{status:-{NOT_ANSWERED}}}"
 """
-LISTENER = f"""mkdir -p {ROOM}/bin {ROOM}/calls && rm -f {BELL} && mkfifo {BELL} || exit 1
+PROGRAMS = f"""umask 022; rm -rf {ROOM}/bin && mkdir {ROOM}/bin || exit 1
 @programs
+"""
+LISTENER = f"""mkdir -p {ROOM}/calls && rm -f {BELL} && mkfifo {BELL} || exit 1
 exec 3<>{BELL}
 echo "ready $$"
 while read -r name <&3; do
@@ -133,6 +138,7 @@ class Relay:
 
     def open(self) -> None:
         """Put the programs in place and listen. Raises SetupLost where the image lacks what they need."""
+        self.sandbox.run(Script(programs(self.tools), REPLY_SECONDS, user=ROOT_USER, hidden=True))
         self._thread.start()
         self._ready.wait(READY_SECONDS)
         if self._listener is None:
@@ -162,7 +168,7 @@ class Relay:
     def _listen(self) -> None:
         """Run the listener until it is stopped; where the sandbox breaks, the agent's own command says so."""
         try:
-            script = Script(listener(self.tools), self.seconds_left, user=self.user)
+            script = Script(LISTENER, self.seconds_left, user=self.user)
             self._last_words = self.sandbox.run(script, sink=self._hear).tail
         except LostError as error:
             self._lost = error
@@ -174,7 +180,7 @@ class Relay:
             if self._listener is None and line.startswith(b"ready ") and line[6:].isdigit():
                 self._listener = int(line[6:])
                 self._ready.set()
-            elif (call := HEARD.fullmatch(line)) and not self._closed.is_set():
+            elif (call := HEARD.fullmatch(line)) and not self._closed.is_set() and len(self._under_way) < MOST_WAITING:
                 with contextlib.suppress(RuntimeError):  # closed in the meantime
                     under_way = self._calls.submit(self._answer, call[1].decode(), call[2])
                     self._under_way.add(under_way)
@@ -217,14 +223,14 @@ def refused(reason: str) -> ScriptResult:
     return ScriptResult(Ending.EXITED, WRONG_USAGE, b"", reason.encode(errors="replace") + b"\n")
 
 
-def listener(tools: Sequence[TaskTool]) -> str:
-    """The script that puts the programs in place and tells of every call."""
-    programs = (
+def programs(tools: Sequence[TaskTool]) -> str:
+    """The script of root's that puts the programs in place."""
+    lines = (
         f"printf %s {shlex.quote(PROGRAM.replace('@', tool.name, 2))} >{ROOM}/bin/{tool.name} && "
         f"chmod 755 {ROOM}/bin/{tool.name}"
         for tool in tools
     )
-    return LISTENER.replace("@programs", "\n".join(programs))
+    return PROGRAMS.replace("@programs", "\n".join(lines))
 
 
 def reply_script(name: str, result: ScriptResult, user: str | None) -> Script:

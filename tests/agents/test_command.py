@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskcal import host
+from taskcal.agents import Account
 from taskcal.agents.command import LONGEST_VARIABLE, CommandAgent, give_prompt, pieces
 from taskcal.agents.from_file import read_secrets
 from taskcal.agents.spec import CommandSpec, Price
 from taskcal.agents.transcript import Transcript
 from taskcal.core.rollout import Stop, Usage
-from taskcal.errors import AgentInstallLost, LostError, ProviderLost, UsageError
+from taskcal.errors import AgentInstallLost, ProviderLost, UsageError
 from taskcal.sandbox import ANSWER_FILE, PROMPT_FILE, USAGE_FILE, Ending, Script, ScriptResult
 from tests.agents.fake_sandbox import FakeSandbox, attempt, ending, task
 
@@ -84,14 +85,29 @@ def test_what_the_agent_reports_is_counted_and_priced() -> None:
     assert (asked.account.turns, asked.account.usage) == (4, Usage(1_000_000, 0, 0, cost_usd=3.0))
 
 
-@pytest.mark.parametrize("code", [75, 127])
-def test_a_lost_rollout_was_paid_for(code: int) -> None:
+def test_a_lost_rollout_was_paid_for() -> None:
     """An agent that gives up because of its provider, turns after its first: those are on the bill."""
     said = ScriptResult(Ending.EXITED, 0, b'{"turns": 9, "cost_usd": 0.7}', b"")
-    sandbox, asked = replace(ending(code), usage=said), attempt(task())
-    with pytest.raises(LostError):
+    sandbox, asked = replace(ending(75), usage=said), attempt(task())
+    with pytest.raises(ProviderLost):
         CommandAgent(SPEC).act(sandbox, asked)
-    assert (asked.account.turns, asked.account.usage) == (9, Usage(cost_usd=0.7))
+    assert asked.account == Account(9, Usage(cost_usd=0.7))
+
+
+def test_an_agent_that_has_worked_was_found() -> None:
+    """127 says that a program is missing; where turns are reported, it was one that the agent itself called."""
+    worked = ScriptResult(Ending.EXITED, 0, b'{"turns": 9}', b"")
+    assert act(replace(ending(127), usage=worked)) is Stop.CRASHED
+    with pytest.raises(AgentInstallLost):
+        act(ending(127))
+
+
+def test_a_wall_bounds_a_command_as_well() -> None:
+    """Its waiting cannot be told from its work, so the shorter of the two counts."""
+    sandbox = FakeSandbox()
+    for wall in (3.0, 90.0):
+        CommandAgent(SPEC).act(sandbox, replace(attempt(task()), wall=wall))
+    assert [script.timeout for script in sandbox.scripts] == [3.0, 60.0]
 
 
 def test_a_bad_usage_file_is_a_line_in_the_log() -> None:

@@ -41,12 +41,13 @@ def test_grading_waits_for_what_is_under_way() -> None:
 def test_commands_find_the_tasks_tools_and_its_user() -> None:
     """In the task's folder, as its user, with a timeout of their own that the attempt's bounds."""
     sandbox = FakeSandbox()
-    handle = SandboxHandle(sandbox, attempt(task()), lambda _: None)
+    handle = SandboxHandle(sandbox, attempt(task()), lambda _: None, {"TASKCAL_TOOLS": "lookup"})
     handle.run("lookup", timeout=5, env={"A": "b"})
     handle.run("sleep 900", timeout=900)
     first, second = sandbox.scripts
-    assert first.source == "PATH=/run/taskcal/bin:$PATH; export PATH\nlookup"
-    assert (first.timeout, first.user, first.env, first.workdir) == (5, "agent", {"A": "b"}, None)
+    assert first.source.endswith(" PATH=/run/taskcal/bin:$PATH; export PATH; }\nlookup")
+    assert first.env == {"A": "b", "TASKCAL_TOOLS": "lookup"}
+    assert (first.timeout, first.user, first.workdir) == (5, "agent", None)
     assert 0 < second.timeout <= 60
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import re
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.agents.redact import Redactor
+from taskcal.agents.redact import Redactor, encoded
 
 KEY = "sk-0123456789abcdef"
 FEW = st.text(alphabet="abc", min_size=1, max_size=6)
@@ -91,3 +92,16 @@ def test_what_is_held_back_is_short() -> None:
 def test_a_secret_is_no_pattern(value: str) -> None:
     """Its characters are themselves, in UTF-8."""
     assert streamed({"K": value}, [f"<{value}> axb*c".encode()]) == b"<[K]> axb*c"
+
+
+@pytest.mark.parametrize("before", ["", "u", "us", "user:"])
+@pytest.mark.parametrize("after", ["", "1", "12", "123"])
+def test_a_secret_in_base64_is_replaced(before: str, after: str) -> None:
+    """Wherever it begins, as curl prints it for basic authentication; a short one is left, which could be anything."""
+    secret = f"plain>{KEY}?"
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        text = b"Basic " + encode(f"{before}{secret}{after}".encode())
+        clean = Redactor({"KEY": secret}, lambda _: None).clean(text)
+        assert b"[KEY]" in clean
+        assert len(clean) < len(b"Basic [KEY]") + 15
+    assert encoded("abc") == set()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from taskcal import host
-from taskcal.agents.relay import PROGRAM, listener, refused, reply_script
+from taskcal.agents.relay import LISTENER, PROGRAM, programs, refused, reply_script
 from taskcal.agents.tools import (
     LONGEST_VALUE,
     as_variables,
@@ -120,11 +120,12 @@ def test_a_missing_package_is_told_with_how_to_get_it(monkeypatch: pytest.Monkey
     "source",
     [
         PROGRAM.replace("@", "t", 2),
-        listener(tools_of(SHOP, None, 1)),
+        programs(tools_of(SHOP, None, 1)),
+        LISTENER,
         call_script(SHIP, {"order": 5, "code": "a'b\nTASKCAL_ARGUMENTS\n"}),
         reply_script("abcdefgh", ScriptResult(Ending.EXITED, 0, b"\xff@out@err@status", b"@name"), None).source,
     ],
-    ids=["program", "listener", "call", "reply"],
+    ids=["program", "programs", "listener", "call", "reply"],
 )
 def test_what_runs_in_the_sandbox_is_valid_shell(source: str) -> None:
     """For `sh`, whatever the arguments and the output hold."""

@@ -15,6 +15,7 @@ from taskcal.core.task import (
     Grader,
     Group,
     ImageSource,
+    Limits,
     RunProbe,
     ScoreBy,
     ScriptedProbe,
@@ -180,6 +181,38 @@ def test_checks_alone_come_last(scope: RunScope) -> None:
     """A check that runs the agent's code has an exec of its own after the others."""
     alone = RunProbe("test -e /first && touch /alone", alone=True)
     assert scores(scope, task(alone, "test ! -e /alone && touch /first")) == [1, 1]
+
+
+def test_python_imports_nothing_of_the_agents(scope: RunScope) -> None:
+    """No check imports what lies in the agent's folder, unless it is there to run that, or the grader says so."""
+    safe = 'test "$PYTHONSAFEPATH" = 1'
+    group = task(safe, RunProbe('test -z "$PYTHONSAFEPATH"', alone=True))
+    assert scores(scope, group) == [1, 1]
+    allowed = replace(group.task.grader, env={"PYTHONSAFEPATH": ""})
+    assert scores(scope, with_grader(group, allowed)) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "way", ["kill -TERM -1", "kill -HUP -1", "kill -9 -1", pytest.param("kill -STOP $PPID", marks=pytest.mark.long)]
+)
+def test_code_that_ends_its_own_check_fails_it(scope: RunScope, way: str) -> None:
+    """Whatever a check `alone` runs does to everything around it, the rollout is graded and the others count."""
+    assert scores(scope, task("true", RunProbe(way, alone=True, timeout=1.0))) == [1, 0]
+
+
+def test_code_that_takes_the_score_away_fails_its_check(scope: RunScope) -> None:
+    """In a check `alone` a missing number is the agent's doing; elsewhere it is a broken grader."""
+    group = task(RunProbe("echo 1; echo no number", score=ScoreBy.STDOUT, alone=True))
+    assert scores(scope, group) == [0]
+    with pytest.raises(GraderLost):
+        scores(scope, task(RunProbe("echo no number", score=ScoreBy.STDOUT)))
+
+
+def test_memory_that_is_not_there_fails_the_checks(scope: RunScope) -> None:
+    """An agent that leaves none for the grading is not tried again for it."""
+    tight = replace(PLAIN, limits=Limits(memory=48 * 1024**2))
+    fill = "head -c $((48 * 1024 * 1024 - 2500 * 1024)) /dev/zero >/dev/shm/x; exit 0"
+    assert scores(scope, task("true", environment=tight), fill, "nobody") in ([0.0], [1.0])
 
 
 def test_long_scripts_and_odd_names(scope: RunScope) -> None:
