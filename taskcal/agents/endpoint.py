@@ -35,6 +35,7 @@ FIRST_BACKOFF = 1.0
 LONGEST_BACKOFF = 16.0
 REJECTIONS = 3
 """How many calls may be refused for reasons that we do not know, before any answer, until the run is stopped."""
+OVER = "the time of the rollout with all its waiting is over (timeouts.wall; by default an hour beyond timeouts.agent)"
 OVERLOAD = frozenset({429, 503, 529})
 OLD_NAME, NEW_NAME = "max_tokens", "max_completion_tokens"
 
@@ -121,7 +122,7 @@ class Endpoint:
         while True:
             ticket, sent = self._admitted(wish), self._named(body)
             begun = self._clock.now()
-            outcome = self._tried(sent, ticket, trouble)
+            outcome = self._tried(sent, ticket, trouble, wish.until - begun)
             seconds = self._clock.now() - begun
             if isinstance(outcome, Reply):
                 self._has_answered = True
@@ -135,11 +136,11 @@ class Endpoint:
                 return ended
             trouble = self._waited(trouble, outcome, ticket, wish)
 
-    def _tried(self, body: Mapping[str, Any], ticket: Ticket, trouble: Trouble) -> Reply | Failure:
+    def _tried(self, body: Mapping[str, Any], ticket: Ticket, trouble: Trouble, left: float) -> Reply | Failure:
         outcome: Reply | Failure | None = None
         pause = 0.0
         try:
-            outcome = self._caller.post(ticket.replica, body, self._spec.call_timeout - trouble.seconds)
+            outcome = self._caller.post(ticket.replica, body, min(left, self._spec.call_timeout - trouble.seconds))
             if isinstance(outcome, Failure):
                 pause = backoff(trouble.tries + 1, outcome, self._chance.random())
         finally:
@@ -150,7 +151,7 @@ class Endpoint:
         patience = wish.until - self._clock.now()
         ticket = self._limiter.acquire(wish.replica, patience)
         if ticket is None:
-            raise ProviderLost(f"{self._where()}: waited {max(0.0, patience):.0f} s for a place under its rate limit")
+            raise ProviderLost(f"{self._where()}: waited {max(0.0, patience):.0f} s for its turn there; {OVER}")
         return ticket
 
     def _named(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -189,6 +190,8 @@ class Endpoint:
         after = Trouble(trouble.tries, trouble.seconds + wait)
         if trouble.tries >= TRIES or after.seconds >= self._spec.call_timeout:
             raise ProviderLost(self._exhausted(trouble, wait, failure, ticket))
+        if self._clock.now() + wait >= wish.until:
+            raise ProviderLost(f"{self._where(ticket)}: {failure}; {OVER}")
         wish.note(f"try {trouble.tries} at {self._where(ticket)} failed, the next in {wait:.1f} s: {failure}")
         self._clock.sleep(wait)
         return after

@@ -57,7 +57,7 @@ def test_the_wall_bounds_the_waiting(case: ChatCase) -> None:
     case.wall = 100.0
     with pytest.raises(ProviderLost, match="asks to wait 500 s"):
         case.act(fails(429, "slow down", retry_after="500"))
-    with pytest.raises(ProviderLost, match="waited 100 s for a place under its rate limit"):
+    with pytest.raises(ProviderLost, match=r"waited 100 s for its turn there; .*timeouts\.wall"):
         case.act(says("ok"))
     assert case.clock.time == 100.0
 
@@ -91,6 +91,15 @@ def test_a_stalled_answer_is_lost(case: ChatCase) -> None:
     stalled = Answer(body=completion({"content": "x"}), sends=10, ends="stalled")
     case._agent = ChatAgent(case.spec, KEY, call=case.connect)  # the machine's own clock: the wait is in the socket
     with pytest.raises(ProviderLost, match=r"no complete answer within .* a slow model needs a longer call_timeout"):
+        case.act(stalled)
+
+
+def test_the_wall_bounds_a_call_that_hangs(case: ChatCase) -> None:
+    """Long before its own time is over, and the reason names the bound."""
+    case.wall = 0.4
+    stalled = Answer(body=completion({"content": "x"}), sends=10, ends="stalled")
+    case._agent = ChatAgent(case.spec, KEY, call=case.connect)  # the machine's own clock: the wait is in the socket
+    with pytest.raises(ProviderLost, match=r"the time of the rollout with all its waiting is over \(timeouts\.wall"):
         case.act(stalled)
 
 
