@@ -112,6 +112,7 @@ def _rollouts(summary: Summary) -> dict[str, object]:
         "lost_by": dict(summary.lost_by),
         "retried": summary.retried,
         "cost_usd": summary.cost_usd,
+        "cost_unknown": summary.cost_unknown,
     }
 
 
@@ -185,6 +186,7 @@ def _measures(calibration: Calibration, question: Question) -> dict[str, object]
         "rewards": list(calibration.rewards),
         "seconds": calibration.seconds,
         "cost_usd": calibration.cost_usd,
+        "cost_unknown": calibration.cost_unknown,
     }
 
 
