@@ -55,6 +55,7 @@ def _run(run: RunRecord) -> dict[str, object]:
         "taskset_files": list(run.taskset_files),
         "taskset_digest": run.taskset_digest,
         "agent": run.agent,
+        "agent_version": run.agent_version,
         "agent_digest": run.agent_digest,
         "group_size": run.group_size,
         "band": [run.band.low, run.band.high],

@@ -24,8 +24,8 @@ def test_the_keys_are_a_promise() -> None:
     assert list(document) == ["schema", "run", "taskset", "tasks"]
     assert document["schema"] == "taskcal/calibration@1"
     assert set(document["run"]) >= {
-        "id", "agent", "group_size", "band", "started_at", "seed", "version", "notes", "adaptive", "error_rate", "rule",
-        "max_group_size", "budget", "flat_tolerance", "metric", "prior_run", "stopped",
+        "id", "agent", "agent_version", "group_size", "band", "started_at", "seed", "version", "notes", "adaptive",
+        "error_rate", "rule", "max_group_size", "budget", "flat_tolerance", "metric", "prior_run", "stopped",
     }  # fmt: skip
     assert set(document["taskset"]) == {
         "tasks", "in_band", "too_hard", "too_easy", "unmeasured", "broken", "certified", "likely", "leaning",
