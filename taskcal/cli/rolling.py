@@ -80,9 +80,9 @@ def _context(run: Run, images: dict[GroupId, PreparedImages]) -> Context:
 def _begin(run: Run) -> None:
     names = [group.id for group in run.request.groups]
     if run.request.question.adaptive:
-        run.progress.begin_adaptive(names, run.request.question.design)
+        run.progress.begin_adaptive(names, run.request.question.design, run.request.retries)
     else:
-        run.progress.begin(names, run.request.group_size)
+        run.progress.begin(names, run.request.group_size, run.request.retries)
 
 
 def _schedule(run: Run, groups: Sequence[Group], recorded: tuple[Rollout, ...]) -> Schedule:
