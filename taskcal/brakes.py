@@ -96,7 +96,7 @@ class NearlyAllLost(_Loose):
             return None
         return (
             f"{len(lost)} of the last {len(self._lately)} attempts were lost, "
-            f"the last at {lost[-1].boundary}: {lost[-1].reason}"
+            f"the last at {lost[-1].boundary}: {lost[-1].reason.rstrip(': ')}"
         )
 
 

@@ -34,6 +34,7 @@ from taskcal.core.task import (
 )
 from taskcal.errors import Boundary, MissingError, RunFolderError
 from taskcal.prepare import prepare_group
+from taskcal.report.clean import reason
 from taskcal.report.show import numbers
 from taskcal.runner import Context, run_rollout
 from taskcal.sandbox.images import Images
@@ -150,7 +151,7 @@ def _one_line(text: str) -> str:
 
 def _lost(lost: Lost) -> Trial:
     fitness = Fitness.BROKEN if lost.boundary in THE_AGENTS else Fitness.UNTRIED
-    return Trial(fitness, f"{lost.boundary.value}: {lost.reason}")
+    return Trial(fitness, f"{lost.boundary.value}: {reason(lost.reason)}")
 
 
 def preflight(engine: DockerEngine, agent: Agent, bounds: Bounds, like: Group, say: Callable[[str], None]) -> None:

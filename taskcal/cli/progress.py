@@ -18,7 +18,7 @@ from rich.text import Text
 from taskcal.core.rollout import Graded
 from taskcal.report import figures
 from taskcal.report.board import Board
-from taskcal.report.clean import plain
+from taskcal.report.clean import plain, reason
 from taskcal.report.outlook_board import OutlookBoard
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def describe(rollout: Rollout) -> str:
     name = rollout.id.key if not rollout.id.attempt else f"{rollout.id.key} (retry {rollout.id.attempt})"
     outcome, took = rollout.outcome, figures.duration(rollout.timing.total)
     if not isinstance(outcome, Graded):
-        return f"{name} lost at {outcome.boundary}, {took}: {plain(outcome.reason)}"
+        return f"{name} lost at {outcome.boundary}, {took}: {reason(outcome.reason)}"
     passed = "passed" if outcome.passed else "failed"
     return f"{name} {passed}, reward {outcome.reward:.2f}, {outcome.stop}, {took}"
 
