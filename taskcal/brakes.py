@@ -22,6 +22,12 @@ WINDOW, MOST_LOST = 30, 0.9
 LEAST_FREE = 2 * 1024**3
 FULL_SECONDS = 60.0
 
+SILENT = 5
+"""So many graded rollouts without a cost are no accident: this agent tells none."""
+
+CENTS = 0.1
+"""Dollars from which on a cent says enough, as in every report."""
+
 
 class _Loose:
     """A brake that never bites; the others change what they need."""
@@ -90,7 +96,7 @@ class NearlyAllLost(_Loose):
             return None
         return (
             f"{len(lost)} of the last {len(self._lately)} attempts were lost, "
-            f"the last at {lost[-1].boundary}: {lost[-1].reason}"
+            f"the last at {lost[-1].boundary}: {lost[-1].reason.rstrip(': ')}"
         )
 
 
@@ -136,21 +142,36 @@ class MostRollouts(_Loose):
 
 
 class MostCost(_Loose):
-    """So many US dollars, as far as the agent reports what it costs; what is in flight may add to it."""
+    """So many US dollars, as far as the agent reports what it costs; what is in flight may add to it.
+
+    Where the first few graded rollouts tell no cost, no later one will, and the limit would never bite.
+    """
 
     def __init__(self, most: float, spent: float = 0.0) -> None:
         """`spent` is what the run has cost before."""
         self._most, self._spent = most, spent
+        self._silent: int | None = 0
+        """Graded rollouts that told no cost; None from the first one on that did."""
 
     def note(self, rollout: Rollout) -> None:
-        """Add its cost, also that of a lost one."""
-        self._spent += rollout.usage.cost_usd or 0.0
+        """Add its cost, also that of a lost one, which may have been lost before it could tell any."""
+        if rollout.usage.cost_usd is not None:
+            self._spent += rollout.usage.cost_usd
+            self._silent = None
+        elif self._silent is not None:
+            self._silent += isinstance(rollout.outcome, Graded)
 
     def reason(self, now: float) -> str | None:  # noqa: ARG002 - the protocol's
-        """Which limit, and what was spent."""
-        if self._spent < self._most:
+        """Which limit, and what was spent or that nobody knows."""
+        if self._spent >= self._most:
+            spent = f"{self._spent:.{2 if self._spent >= CENTS else 4}f}"
+            return f"--max-cost {self._most:g} was reached: ${spent} was spent, what was in flight may have added to it"
+        if self._silent is None or self._silent < SILENT:
             return None
-        return f"--max-cost {self._most:g} was reached: {self._spent:.2f} USD are spent"
+        return (
+            f"--max-cost {self._most:g} cannot be kept: none of the first {self._silent} graded rollouts told its "
+            "cost; put a price into the agent file and have its tokens reported (docs/agents.md), or use --max-rollouts"
+        )
 
 
 class LowDisk(_Loose):

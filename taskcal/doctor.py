@@ -103,6 +103,7 @@ class Mark(StrEnum):
     NONE = "none"
     FOUND = "found"
     UNKNOWN = "unknown"
+    UNSURE = "unsure"
     FAILED = "failed"
 
 

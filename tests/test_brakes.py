@@ -117,9 +117,28 @@ def test_cost_is_what_was_reported() -> None:
         brake.note(row(outcome, cost))
     assert brake.reason(0.0) is None
     brake.note(row(PASSED, 0.25))
-    assert brake.reason(0.0) == "--max-cost 1 was reached: 1.00 USD are spent"
+    told = "what was in flight may have added to it"
+    assert brake.reason(0.0) == f"--max-cost 1 was reached: $1.00 was spent, {told}"
+    small = MostCost(0.01)
+    small.note(row(PASSED, 0.0135))
+    assert small.reason(0.0) == f"--max-cost 0.01 was reached: $0.0135 was spent, {told}"
     assert MostCost(1.0, 0.99).reason(0.0) is None
     assert MostCost(1.0, 1.0).reason(0.0) is not None
+
+
+def test_a_limit_of_cost_that_nobody_tells_is_no_limit() -> None:
+    """Five graded rollouts without a cost end the run with what to do; lost ones say nothing, and one cost frees it."""
+    assert first_bite(MostCost(1.0), [FAILED] * 10) == 5
+    assert first_bite(MostCost(1.0), [BUSY] * 50) is None
+    brake = MostCost(1.0)
+    first_bite(brake, [PASSED] * 5)
+    reason = brake.reason(0.0) or ""
+    assert reason.startswith(
+        "--max-cost 1 cannot be kept: none of the first 5 graded rollouts told its cost; put a price"
+    )
+    one = MostCost(1.0)
+    one.note(row(BUSY, 0.1))
+    assert first_bite(one, [PASSED] * 50) is None
 
 
 def test_nothing_starts_after_the_time_limit() -> None:

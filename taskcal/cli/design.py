@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
+from taskcal.agents.chat import ChatAgent
 from taskcal.core.book import Rule
 from taskcal.core.question import Metric, Question
 from taskcal.errors import UsageError
 
 if TYPE_CHECKING:
+    from taskcal.agents import Agent
     from taskcal.core.book import Design
 
 STOPS = {"sure": Rule.POSTERIOR, "value": Rule.VALUE}
@@ -37,6 +39,18 @@ class Spending:
     rollouts: int | None = None
     cost_usd: float | None = None
     seconds: float | None = None
+
+
+def check_cost(spending: Spending, agent: Agent) -> None:
+    """Raise UsageError where a limit of cost could not bind: a chat's servers tell tokens, and only a price is dollars.
+
+    What another agent's program may tell is seen only when it runs.
+    """
+    if spending.cost_usd is not None and isinstance(agent, ChatAgent) and agent.spec.price is None:
+        raise UsageError(
+            f"--max-cost needs a price in the file of the agent {agent.name}: price: {{input: …, output: …}}, "
+            "US dollars per million tokens"
+        )
 
 
 def question_of(typed: DesignOptions, base: Question) -> Question:

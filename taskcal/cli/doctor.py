@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from taskcal.agents import Agent
+    from taskcal.cli.preflight import Trial
     from taskcal.doctor import Diagnosis, Sign
     from taskcal.errors import MissingError
 
@@ -85,7 +86,7 @@ def _choose(name: str, overrides: list[str]) -> Agent:
 
 def _try(agent: Agent, diagnosis: Diagnosis) -> Sign:
     """One trivial task, where the rest is in order."""
-    from taskcal.cli.preflight import Fitness, try_agent
+    from taskcal.cli.preflight import try_agent
     from taskcal.core.plan import Bounds
     from taskcal.doctor import Mark, Sign
     from taskcal.sandbox.docker import DockerEngine
@@ -97,10 +98,23 @@ def _try(agent: Agent, diagnosis: Diagnosis) -> Sign:
         trial = try_agent(engine, agent, Bounds(), None, lambda line: typer.echo(line, err=True))
     finally:
         engine.close()
-    if trial.fitness is Fitness.WORKS:
-        return Sign("agent", Mark.OK, f"{agent.name} {trial.words}")
-    mend = f"mend the agent {agent.name}, and try it again" if trial.fitness is Fitness.BROKEN else ""
-    return Sign("agent", Mark.FAILED, f"{agent.name}: {trial.words}", mend)
+    return sign_of(agent.name, trial)
+
+
+def sign_of(name: str, trial: Trial) -> Sign:
+    """What a trial says of the agent of that name; only one that does not work is in the way of every task."""
+    from taskcal.cli.preflight import Fitness
+    from taskcal.doctor import Mark, Sign
+
+    match trial.fitness:
+        case Fitness.WORKS:
+            return Sign("agent", Mark.OK, f"{name} {trial.words}")
+        case Fitness.WEAK:
+            return Sign("agent", Mark.UNSURE, f"{name} {trial.words}; it may be made for something else")
+        case Fitness.UNTRIED:
+            return Sign("agent", Mark.UNKNOWN, f"{name} was not tried: {trial.words}")
+        case Fitness.BROKEN:
+            return Sign("agent", Mark.FAILED, f"{name}: {trial.words}", f"mend the agent {name}, and try it again")
 
 
 def _as_json(diagnosis: Diagnosis) -> str:

@@ -23,7 +23,7 @@ from taskcal.cli.preflight import is_exempt, preflight, was_seen
 from taskcal.cli.preparing import PREPARERS, prepare_images
 from taskcal.cli.progress import Progress, make_progress
 from taskcal.cli.publish import publish
-from taskcal.cli.resume import command_to_resume, refuse_differences
+from taskcal.cli.resume import refuse_differences, way_on
 from taskcal.cli.rolling import roll_out
 from taskcal.core.gate import exit_code
 from taskcal.core.rows import group_record
@@ -35,10 +35,11 @@ from taskcal.sandbox.sweep import leftovers, sweep
 from taskcal.store import RunFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from taskcal.agents import Agent
     from taskcal.cli.options import Request
+    from taskcal.core.calibrate import Calibration
     from taskcal.engines.local import LocalThreads
 
 END_SECONDS, PAUSE_SECONDS = 4.0, 0.2
@@ -72,7 +73,7 @@ def _measure(run: Run) -> int:
         )
         folder.write_record(final)
         calibrations = publish(folder, as_json=request.as_json)
-        _say_how_to_go_on(run, interrupted=interrupted)
+        _say_how_to_go_on(run, final, calibrations)
         owed = request.question.design.first if request.question.adaptive else request.group_size
         return int(exit_code(calibrations, request.gate, interrupted=interrupted, group_size=owed))
     finally:
@@ -181,10 +182,9 @@ def _clean_up(run: Run) -> LostError | None:
     return None
 
 
-def _say_how_to_go_on(run: Run, *, interrupted: bool) -> None:
+def _say_how_to_go_on(run: Run, final: RunRecord, calibrations: Sequence[Calibration]) -> None:
     for name in run.kept:
         typer.echo(f"kept: docker exec -it {name} sh   (remove with `taskcal clean --kept`)", err=True)
-    if run.stopped and not run.request.as_json:
-        typer.echo(f"stopped early: {run.stopped}; go on with: {command_to_resume(run.record.id)}", err=True)
-    if interrupted:
-        typer.echo(f"interrupted; go on with: {command_to_resume(run.record.id)}", err=True)
+    way = way_on(final, calibrations)
+    if way:
+        typer.echo(way, err=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from taskcal.agents.choose import choose_agent
 from taskcal.cli.configuration import Configuration
-from taskcal.cli.design import DesignOptions, Spending, question_of
+from taskcal.cli.design import DesignOptions, Spending, check_cost, question_of
 from taskcal.cli.earlier import Earlier, earlier_run
 from taskcal.cli.parse import amount, band, network, pairs
 from taskcal.cli.strangers import StrangerOptions, bounds_of, check_strangers
@@ -116,6 +116,7 @@ def resolve(given: RunOptions, configured: Configuration) -> Request:
         configured = Configuration()
     named = given.agent or os.environ.get("TASKCAL_AGENT") or configured.agent
     agent = choose_agent(named, dict(pairs("--set", list(given.overrides))))
+    check_cost(given.spending, agent)
     selection = replace(given.selection, params=pairs("--param", list(given.params)))
     taskset = choose_tasks(load(given.files), selection)
     if given.only is not None:

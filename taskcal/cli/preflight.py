@@ -34,6 +34,7 @@ from taskcal.core.task import (
 )
 from taskcal.errors import Boundary, MissingError, RunFolderError
 from taskcal.prepare import prepare_group
+from taskcal.report.clean import reason
 from taskcal.report.show import numbers
 from taskcal.runner import Context, run_rollout
 from taskcal.sandbox.images import Images
@@ -131,22 +132,26 @@ def try_agent(
 
 
 def judged(rollout: Rollout, said: str) -> Trial:
-    """What a rollout of the trivial task says of its agent; `said` is what it printed."""
+    """What a rollout of the trivial task says of its agent; `said` is what it printed. Its last word is its answer."""
     outcome = rollout.outcome
     if isinstance(outcome, Lost):
         return _lost(outcome)
     if outcome.passed:
         return Trial(Fitness.WORKS, f"did one trivial task: {numbers(rollout)}")
-    words = " | ".join(line.strip() for line in said.splitlines() if line.strip())[-LAST_WORDS:]
-    last = f"; its last words: {words}" if words else "; it printed nothing"
+    words = _one_line(rollout.answer or "") or _one_line(said)
+    last = f"; its last words: {words}" if words else "; it printed nothing and gave no answer"
     if outcome.stop in BROKEN:
         return Trial(Fitness.BROKEN, f"{outcome.stop.value} at a trivial task{last}")
     return Trial(Fitness.WEAK, f"{outcome.stop.value} without having done a trivial task{last}")
 
 
+def _one_line(text: str) -> str:
+    return " | ".join(line.strip() for line in text.splitlines() if line.strip())[-LAST_WORDS:]
+
+
 def _lost(lost: Lost) -> Trial:
     fitness = Fitness.BROKEN if lost.boundary in THE_AGENTS else Fitness.UNTRIED
-    return Trial(fitness, f"{lost.boundary.value}: {lost.reason}")
+    return Trial(fitness, f"{lost.boundary.value}: {reason(lost.reason)}")
 
 
 def preflight(engine: DockerEngine, agent: Agent, bounds: Bounds, like: Group, say: Callable[[str], None]) -> None:

@@ -14,6 +14,7 @@ from taskcal.core.rollout import Lost, Rollout
 from taskcal.engines.local import LocalThreads
 from taskcal.errors import Boundary
 from taskcal.prepare import prepare_group
+from taskcal.report.clean import reason
 from taskcal.sandbox.images import Images, PreparedImages
 from taskcal.schedule import POLL_SECONDS, RESTART_SECONDS
 
@@ -91,7 +92,7 @@ def _record_lost(run: Run, losses: Mapping[GroupId, Lost], recorded: Sequence[Ro
         names.setdefault(lost, []).append(str(group))
     for lost, groups in names.items():
         more = f" and {len(groups) - 1} more" if len(groups) > 1 else ""
-        run.progress.log(f"{groups[0]}{more} cannot be measured: {lost.boundary.value}: {lost.reason}")
+        run.progress.log(f"{groups[0]}{more} cannot be measured: {lost.boundary.value}: {reason(lost.reason)}")
 
 
 class Renewal:

@@ -18,7 +18,7 @@ from rich.text import Text
 from taskcal.core.rollout import Graded
 from taskcal.report import figures
 from taskcal.report.board import Board
-from taskcal.report.clean import plain
+from taskcal.report.clean import plain, reason
 from taskcal.report.outlook_board import OutlookBoard
 
 if TYPE_CHECKING:
@@ -52,10 +52,13 @@ class Progress:
     def log(self, message: str) -> None:
         """Say what is being prepared, such as an image that is built; one line."""
 
-    def begin(self, groups: Sequence[GroupId], group_size: int) -> None:
-        """Rollouts begin: `group_size` of each group. Called once, before `started` and `finished`."""
+    def begin(self, groups: Sequence[GroupId], group_size: int, retries: int = 0) -> None:
+        """Rollouts begin: `group_size` of each group, a lost one tried again up to `retries` times.
 
-    def begin_adaptive(self, groups: Sequence[GroupId], design: Design) -> None:
+        Called once, before `started` and `finished`.
+        """
+
+    def begin_adaptive(self, groups: Sequence[GroupId], design: Design, retries: int = 0) -> None:
         """Rollouts of an adaptive run begin. Called once, instead of `begin`."""
 
     def look(self, outlook: Outlook) -> None:
@@ -105,15 +108,15 @@ class LiveProgress(Progress):
         """Print above the table."""
         self._console.print(Text(plain(message, MESSAGE), style="dim"))
 
-    def begin(self, groups: Sequence[GroupId], group_size: int) -> None:
+    def begin(self, groups: Sequence[GroupId], group_size: int, retries: int = 0) -> None:
         """Show every group's row, all pending."""
         with self._lock:
-            self._board, self._begun = Board(groups, group_size), self._clock()
+            self._board, self._begun = Board(groups, group_size, retries), self._clock()
 
-    def begin_adaptive(self, groups: Sequence[GroupId], design: Design) -> None:
+    def begin_adaptive(self, groups: Sequence[GroupId], design: Design, retries: int = 0) -> None:
         """Show every group's bar."""
         with self._lock:
-            self._board, self._begun = OutlookBoard(groups, design), self._clock()
+            self._board, self._begun = OutlookBoard(groups, design, retries), self._clock()
 
     def look(self, outlook: Outlook) -> None:
         """Move the bars."""
@@ -158,17 +161,17 @@ class PlainProgress(Progress):
         with self._lock:
             self._say(message)
 
-    def begin(self, groups: Sequence[GroupId], group_size: int) -> None:
+    def begin(self, groups: Sequence[GroupId], group_size: int, retries: int = 0) -> None:
         """Say how much there is to do."""
         with self._lock:
-            self._board, self._begun, self._steps = Board(groups, group_size), self._clock(), 0
+            self._board, self._begun, self._steps = Board(groups, group_size, retries), self._clock(), 0
             count, size = figures.many(len(groups), "group"), figures.many(group_size, "rollout")
             self._say(f"running {count} of {size}")
 
-    def begin_adaptive(self, groups: Sequence[GroupId], design: Design) -> None:
+    def begin_adaptive(self, groups: Sequence[GroupId], design: Design, retries: int = 0) -> None:
         """Say how it will be decided that there is enough."""
         with self._lock:
-            self._board, self._begun, self._steps = OutlookBoard(groups, design), self._clock(), 0
+            self._board, self._begun, self._steps = OutlookBoard(groups, design, retries), self._clock(), 0
             count, cap = figures.many(len(groups), "group"), figures.many(design.limit, "rollout")
             self._say(f"running {count} adaptively, of at most {cap} each")
 
@@ -221,7 +224,7 @@ def describe(rollout: Rollout) -> str:
     name = rollout.id.key if not rollout.id.attempt else f"{rollout.id.key} (retry {rollout.id.attempt})"
     outcome, took = rollout.outcome, figures.duration(rollout.timing.total)
     if not isinstance(outcome, Graded):
-        return f"{name} lost at {outcome.boundary}, {took}: {plain(outcome.reason)}"
+        return f"{name} lost at {outcome.boundary}, {took}: {reason(outcome.reason)}"
     passed = "passed" if outcome.passed else "failed"
     return f"{name} {passed}, reward {outcome.reward:.2f}, {outcome.stop}, {took}"
 

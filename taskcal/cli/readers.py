@@ -22,25 +22,30 @@ MOST_LOG = 64 * 1024 * 1024
 
 
 def find_run(run: str | None, task: str | None, root: Path) -> tuple[RunFolder, str | None]:
-    """The run that is meant, and the task; one name that is no run is a task of the newest. Raises RunFolderError."""
+    """The run that is meant, and the task; one name that is no run is a task of the newest. Raises RunFolderError.
+
+    A name with a `#` is a rollout's, whether the newest run has it or not.
+    """
     if run is None or task is not None:
         return find(run, root), task
     try:
         return find(run, root), None
-    except RunFolderError:
+    except RunFolderError as error:
         folder = newest(root)
-        if not _named(tuple(folder.rollouts()), run):
-            raise
+        if "#" not in run and not _named(tuple(folder.rollouts()), run):
+            raise RunFolderError(f"{error}, and no task of {folder.path}") from error
         return folder, run
 
 
 def chosen(folder: RunFolder, name: str | None, attempt: int | None) -> tuple[tuple[Rollout, ...], bool]:
     """The rollouts of that name in the order of their keys, and whether it names one. Raises UsageError."""
     rollouts = tuple(folder.rollouts())
+    if not rollouts:
+        raise UsageError(f"{folder.path}: no rollout has ended yet")
     found = rollouts if name is None else _named(rollouts, name)
     if not found:
         known = ", ".join(dict.fromkeys(str(rollout.id.group) for rollout in rollouts))
-        raise UsageError(f"{name} names no rollout of {folder.path}; it has {known or 'none'}"[:400])
+        raise UsageError(f"{name} names no rollout of {folder.path}; it has {known}"[:400])
     is_one = name is not None and "#" in name and len({rollout.id.key for rollout in found}) == 1
     if not is_one:
         return tuple(sorted(found, key=lambda rollout: rollout.id)), False

@@ -14,6 +14,8 @@ from taskcal.core.rollout import Graded, RolloutId
 from taskcal.core.run import IMPORTED
 from taskcal.core.verdict import Band
 from taskcal.errors import UsageError
+from taskcal.report.clean import plain
+from taskcal.report.sentences import SENTENCE
 from taskcal.store import find
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from taskcal.cli.configuration import Configuration
     from taskcal.cli.options import RunOptions
     from taskcal.core.book import Design
+    from taskcal.core.calibrate import Calibration
     from taskcal.core.plan import Plan
     from taskcal.core.question import Question
     from taskcal.core.rollout import GroupId, Rollout
@@ -137,6 +140,20 @@ def next_id(group: GroupId, recorded: Iterable[Rollout]) -> RolloutId:
     graded = {rollout.id.index for rollout in rows if isinstance(rollout.outcome, Graded)}
     index = next(index for index in itertools.count() if index not in graded)
     return RolloutId(group, index, sum(rollout.id.index == index for rollout in rows))
+
+
+def way_on(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
+    """Why a run that is over has not all that it could have, and the command that goes on; '' where it has."""
+    lost = sum(calibration.lost for calibration in calibrations)
+    if run.interrupted:
+        why = "interrupted; go on with"
+    elif run.stopped:
+        why = f"stopped early: {plain(run.stopped, SENTENCE)}; go on with"
+    elif lost:
+        why = f"{lost:,} rollout{'s' * (lost != 1)} stayed lost; try again with"
+    else:
+        return ""
+    return f"{why}: {command_to_resume(run.id)}"
 
 
 def command_to_resume(run: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from taskcal.adaptive_schedule import AdaptiveSchedule, Limits
 from taskcal.agents.play import Noop
 from taskcal.brakes import AllZero, EngineAway, LowDisk, MostCost, MostRollouts, NearlyAllLost, TimeLimit
+from taskcal.cli.preflight import is_exempt
 from taskcal.cli.preparing import Renewal
 from taskcal.cli.resume import remaining
 from taskcal.core.plan import plan
@@ -79,9 +80,9 @@ def _context(run: Run, images: dict[GroupId, PreparedImages]) -> Context:
 def _begin(run: Run) -> None:
     names = [group.id for group in run.request.groups]
     if run.request.question.adaptive:
-        run.progress.begin_adaptive(names, run.request.question.design)
+        run.progress.begin_adaptive(names, run.request.question.design, run.request.retries)
     else:
-        run.progress.begin(names, run.request.group_size)
+        run.progress.begin(names, run.request.group_size, run.request.retries)
 
 
 def _schedule(run: Run, groups: Sequence[Group], recorded: tuple[Rollout, ...]) -> Schedule:
@@ -95,7 +96,7 @@ def _schedule(run: Run, groups: Sequence[Group], recorded: tuple[Rollout, ...]) 
 def _brakes(run: Run, recorded: tuple[Rollout, ...]) -> Iterator[Brake]:
     """What was all zero before is no reason to stop again: whoever resumes has been told, and goes on.
 
-    An agent that does nothing is meant to earn nothing.
+    An agent that does nothing is meant to earn nothing, and one that is played costs nothing.
     """
     spending = run.request.spending
     yield EngineAway(run.scope.engine.answers)
@@ -108,7 +109,7 @@ def _brakes(run: Run, recorded: tuple[Rollout, ...]) -> Iterator[Brake]:
         yield AllZero(len(run.request.groups))
     if spending.rollouts is not None:
         yield MostRollouts(spending.rollouts)
-    if spending.cost_usd is not None:
+    if spending.cost_usd is not None and not is_exempt(run.request.agent):
         yield MostCost(spending.cost_usd)
     if spending.seconds is not None:
         yield TimeLimit(spending.seconds, time.monotonic())

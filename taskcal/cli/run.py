@@ -136,7 +136,12 @@ def run(
     ] = None,
     max_cost: Annotated[
         float | None,
-        typer.Option("--max-cost", help="US dollars, as the agent reports.", min=0, rich_help_panel=SPEND),
+        typer.Option(
+            "--max-cost",
+            help="US dollars, by the agent file's price or as the agent reports.",
+            min=0,
+            rich_help_panel=SPEND,
+        ),
     ] = None,
     time_limit: Annotated[
         str | None, typer.Option("--time-limit", help="Start nothing after this, such as 2h.", rich_help_panel=SPEND)

@@ -59,19 +59,20 @@ def _print(what: str | Iterable[Line]) -> None:
     if isinstance(what, str):
         typer.echo(what)
         return
-    lines = [_coloured(line) for line in what]
-    if sys.stdout.isatty() and len(lines) >= shutil.get_terminal_size().lines:
+    terminal = shutil.get_terminal_size()
+    lines = [_coloured(line, terminal.columns) for line in what]
+    if sys.stdout.isatty() and len(lines) >= terminal.lines:
         os.environ.setdefault("LESS", "-FRX")  # as git does: colours pass, and the text stays when it is left
         pydoc.pager("\n".join(lines))
     else:
         typer.echo("\n".join(lines))
 
 
-def _coloured(line: Line) -> str:
+def _coloured(line: Line, width: int) -> str:
     from taskcal.report.show import Look
 
     colours = {Look.GOOD: "green", Look.BAD: "red"}
     if line.look is Look.PLAIN:
-        return line.text
+        return line.at(width)
     bold, dim = line.look is Look.TITLE, line.look is Look.QUIET
-    return typer.style(line.text, fg=colours.get(line.look), bold=bold or None, dim=dim or None)
+    return typer.style(line.at(width), fg=colours.get(line.look), bold=bold or None, dim=dim or None)

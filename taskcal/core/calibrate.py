@@ -75,7 +75,8 @@ class Calibration:
     """What is known of one group. Seconds are the mean of the graded rollouts' totals; `n` counts graded rollouts.
 
     `interval` is Wilson's for a fixed group, the posterior's after adaptive stopping, where k/n is biased and
-    `posterior_mean` is not. `identical` is the size of the largest set of equal transcripts.
+    `posterior_mean` is not. `identical` is the size of the largest set of equal transcripts, `cost_unknown` the number
+    of rollouts that may have cost something beside `cost_usd`.
     """
 
     group: GroupRecord
@@ -106,6 +107,7 @@ class Calibration:
     rewards: tuple[float, ...]
     seconds: float | None
     cost_usd: float | None
+    cost_unknown: int
 
     @property
     def posterior(self) -> Posterior | None:
@@ -132,13 +134,15 @@ class Calibration:
 class _Group:
     """One group's rows, sorted out: the final attempt at each index, and how many attempts there were beside them.
 
-    `cost_usd` is that of all attempts, lost ones among them: they were paid for. None where none of them told.
+    `cost_usd` is that of all attempts, lost ones among them: they were paid for. None where none of them told. In
+    `cost_unknown` rollouts the agent acted and did not tell, so that the cost is at least this.
     """
 
     record: GroupRecord
     finals: tuple[Rollout, ...]
     retried: int
     cost_usd: float | None
+    cost_unknown: int
 
     @property
     def graded(self) -> tuple[tuple[Rollout, Graded], ...]:
@@ -175,7 +179,14 @@ def calibrate(
 
 def _sort_out(record: GroupRecord, rows: Sequence[Rollout]) -> _Group:
     costs = [row.usage.cost_usd for row in rows if row.usage.cost_usd is not None]
-    return _Group(record, final(rows), sum(row.id.attempt > 0 for row in rows), math.fsum(costs) if costs else None)
+    silent = {row.id.index for row in rows if row.usage.cost_usd is None and _acted(row)}
+    retried = sum(row.id.attempt > 0 for row in rows)
+    return _Group(record, final(rows), retried, math.fsum(costs) if costs else None, len(silent))
+
+
+def _acted(row: Rollout) -> bool:
+    """Whether the agent did anything; what was lost before that has cost nothing."""
+    return isinstance(row.outcome, Graded) or row.timing.agent > 0
 
 
 def _calibrated(group: _Group, opinion: Opinion, question: Question, signals: Signals) -> Calibration:
@@ -216,6 +227,7 @@ def _calibrated(group: _Group, opinion: Opinion, question: Question, signals: Si
         rewards=rewards,
         seconds=stats.mean([row.timing.total for row, _ in graded if row.timing.total]),
         cost_usd=group.cost_usd,
+        cost_unknown=group.cost_unknown,
     )
 
 

@@ -13,9 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
 
+SAME = 1e-12
+"""A standard error below this is one of rounding."""
+
+
 @dataclass(frozen=True, slots=True)
 class PooledMean:
-    """A mean over tasks. Standard error and 95 % interval are None where there is a single cluster."""
+    """A mean over tasks. Standard error and 95 % interval are None where there is a single cluster.
+
+    The interval is None as well where all values are equal: none of width 0 is to be had from a few rollouts.
+    """
 
     mean: float
     standard_error: float | None
@@ -59,6 +66,8 @@ def pooled_mean(
         return PooledMean(centre, None, None)
     spread = math.fsum(total * total for total in totals.values())
     error = math.sqrt(count / (count - 1) * spread + math.fsum(unseen)) / len(values)
+    if error < SAME:
+        return PooledMean(centre, error, None)
     half = error * stats.student_quantile(0.975, count - 1)
     return PooledMean(centre, error, Interval(max(0.0, centre - half), min(1.0, centre + half)))
 

@@ -28,7 +28,7 @@ class Summary:
     expected to teach nothing. `expected` sums the posteriors: how many tasks of each class there should be. `doubt` is
     the mean chance that a sure verdict is wrong. `all_prompts` and `selected` are what training wastes before and after
     keeping the in-band tasks, `selected_rate` the mean of their posterior means: their k/n, by which they were chosen,
-    flatters.
+    flatters. `cost_unknown` rollouts did not tell their cost, so that `cost_usd` is the least that was spent.
     """
 
     tasks: int
@@ -49,6 +49,7 @@ class Summary:
     selected: PromptYield | None
     selected_rate: float | None
     cost_usd: float | None
+    cost_unknown: int
 
     @property
     def leaning(self) -> int:
@@ -85,6 +86,7 @@ def summarise(calibrations: Sequence[Calibration], question: Question) -> Summar
         selected=prompt_yield([c.signal for c in chosen if c.signal is not None], question.group_size),
         selected_rate=stats.mean([c.posterior_mean for c in chosen if c.posterior_mean is not None]),
         cost_usd=math.fsum(costs) if costs else None,
+        cost_unknown=sum(c.cost_unknown for c in calibrations),
     )
 
 

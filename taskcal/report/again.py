@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def command(run: RunRecord) -> str:
     """One line for a shell, without a backtick, whatever the names are: it stands in a fenced block."""
     words = ["taskcal", "run", *run.taskset_files, "--agent", run.agent_source or run.agent]
+    words += ["--agent-version", run.agent_version] if run.agent_version else []
     words += ["--group-size", str(run.group_size), "--seed", str(run.seed), *_asked(run.question)]
     if run.prior_run:
         words += ["--prior", run.prior_run]

@@ -48,11 +48,6 @@ class Mark(Enum):
         """As rich names it."""
         return self.value[1]
 
-    @property
-    def over(self) -> bool:
-        """Whether an attempt has ended."""
-        return self not in {Mark.RUNNING, Mark.PENDING}
-
 
 def mark_of(outcome: Outcome) -> Mark:
     """The mark of what came of a rollout; lost has its own, whatever else is missing."""
@@ -97,42 +92,63 @@ def spent(cost_usd: float) -> list[str]:
     return [figures.money(cost_usd)] if cost_usd else []
 
 
+class Ends:
+    """Which rollouts are done: graded, or lost in the last attempt that they have; what is tried again is not.
+
+    Nothing leaves the set, so that a count of it only grows. What an earlier part of the run lost is tried again.
+    """
+
+    def __init__(self, retries: int) -> None:
+        """`retries` is how many further attempts follow the first that this process makes."""
+        self._retries = retries
+        self._first: dict[tuple[GroupId, int], int] = {}
+        self.done: set[tuple[GroupId, int]] = set()
+        self.done_here: set[tuple[GroupId, int]] = set()
+        """Those that this process has run."""
+
+    def started(self, rollout: RolloutId) -> None:
+        """An attempt is running."""
+        self._first.setdefault((rollout.group, rollout.index), rollout.attempt)
+
+    def finished(self, rollout: Rollout) -> bool:
+        """An attempt has ended; False where it was not started here but comes from an earlier part of the run."""
+        key = (rollout.id.group, rollout.id.index)
+        first = self._first.get(key)
+        is_last = first is not None and rollout.id.attempt >= first + self._retries
+        if is_last or isinstance(rollout.outcome, Graded):
+            self.done.add(key)
+            self.done_here |= set() if first is None else {key}
+        return first is not None
+
+
 class Board:
     """The marks of all groups; a retry takes the place of the attempt before it."""
 
-    def __init__(self, groups: Sequence[GroupId], group_size: int) -> None:
-        """All rollouts of `groups` are pending."""
+    def __init__(self, groups: Sequence[GroupId], group_size: int, retries: int = 0) -> None:
+        """All rollouts of `groups` are pending; a lost one is tried again up to `retries` times."""
         self._marks: dict[GroupId, dict[int, Mark]] = {group: {} for group in groups}
         self._places = {group: place for place, group in enumerate(groups)}
         self._recent = dict.fromkeys(reversed(groups))
         self._counts: Counter[Mark] = Counter()
-        self._running: set[tuple[GroupId, int]] = set()
-        self._measured: set[tuple[GroupId, int]] = set()
+        self._ends = Ends(retries)
         self._size = group_size
         self._cost = 0.0
 
     def started(self, rollout: RolloutId) -> None:
         """A rollout, or a further attempt at it, is running."""
-        self._running.add((rollout.group, rollout.index))
-        self._measured.discard((rollout.group, rollout.index))
+        self._ends.started(rollout)
         self._set(rollout, Mark.RUNNING)
 
     def finished(self, rollout: Rollout) -> bool:
         """A rollout has ended; False where it was not started here but comes from an earlier part of the run."""
-        key = (rollout.id.group, rollout.id.index)
         self._cost += rollout.usage.cost_usd or 0.0
-        begun = key in self._running
-        if begun:
-            self._running.remove(key)
-            self._measured.add(key)
         self._set(rollout.id, mark_of(rollout.outcome))
-        return begun
+        return self._ends.finished(rollout)
 
     def standing(self) -> Standing:
         """How far it has come by now."""
-        done = sum(count for mark, count in self._counts.items() if mark.over)
         total = len(self._marks) * self._size
-        return Standing(done, total, len(self._measured), Counter(self._counts), self._cost)
+        return Standing(len(self._ends.done), total, len(self._ends.done_here), Counter(self._counts), self._cost)
 
     def draw(self, width: int, height: int, elapsed: float) -> Table:
         """The table for a terminal of that many cells; where the groups are more than the lines, the latest active."""

@@ -55,6 +55,7 @@ def _run(run: RunRecord) -> dict[str, object]:
         "taskset_files": list(run.taskset_files),
         "taskset_digest": run.taskset_digest,
         "agent": run.agent,
+        "agent_version": run.agent_version,
         "agent_digest": run.agent_digest,
         "group_size": run.group_size,
         "band": [run.band.low, run.band.high],
@@ -112,6 +113,7 @@ def _rollouts(summary: Summary) -> dict[str, object]:
         "lost_by": dict(summary.lost_by),
         "retried": summary.retried,
         "cost_usd": summary.cost_usd,
+        "cost_unknown": summary.cost_unknown,
     }
 
 
@@ -185,6 +187,7 @@ def _measures(calibration: Calibration, question: Question) -> dict[str, object]
         "rewards": list(calibration.rewards),
         "seconds": calibration.seconds,
         "cost_usd": calibration.cost_usd,
+        "cost_unknown": calibration.cost_unknown,
     }
 
 

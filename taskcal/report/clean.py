@@ -33,6 +33,11 @@ def plain(text: str, limit: int = 300) -> str:
     return line if len(line) <= limit else line[: max(0, limit - 1)].rstrip() + ELLIPSIS
 
 
+def reason(text: str) -> str:
+    """Why something was lost, as `plain`; without the colon that waits for the last words of what said none."""
+    return plain(text).rstrip(": ")
+
+
 def verbatim(line: str, limit: int = LONGEST_LINE) -> str:
     """One line of a text that is to be read as it was written: as harmless as `plain`, but its spaces stay."""
     spaced = line.expandtabs(4)

@@ -12,7 +12,7 @@ from taskcal.core.standing import Closed
 from taskcal.core.verdict import Strength, Verdict
 from taskcal.errors import Boundary
 from taskcal.report import figures
-from taskcal.report.clean import plain
+from taskcal.report.clean import plain, reason
 from taskcal.report.remarks import LIMITS, PLACES, needs_words, place, remarks
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ MORE: Mapping[Closed | None, str] = MappingProxyType(
 def why(calibration: Calibration, question: Question) -> str:
     """Why a person should look at a group, without a full stop; '' in the band, if nothing is to be said."""
     if calibration.verdict in {Verdict.UNMEASURED, Verdict.BROKEN}:
-        return plain(calibration.reason) or "no reason is recorded"
+        return reason(calibration.reason) or "no reason is recorded"
     if calibration.verdict is Verdict.IN_BAND:
         return "; ".join(remarks(calibration, question)) if needs_words(calibration, question) else ""
     parts = (_rate(calibration, question), _unmet(calibration), *remarks(calibration, question))

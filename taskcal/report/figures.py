@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from taskcal.core.calibrate import Calibration
     from taskcal.core.question import Question
+    from taskcal.core.run import RunRecord
     from taskcal.core.stats import Interval
     from taskcal.core.verdict import Band
 
@@ -132,6 +133,11 @@ def sure(calibration: Calibration) -> str:
     """The posterior probability of the verdict."""
     posterior = calibration.posterior
     return DASH if posterior is None else percent(posterior.of(calibration.verdict))
+
+
+def agent(run: RunRecord) -> str:
+    """The agent with the version that was given of it: `my-model (step-1200)`; not yet cleaned."""
+    return f"{run.agent} ({run.agent_version})" if run.agent_version else run.agent
 
 
 def tally(counts: Mapping[str, int]) -> str:

@@ -71,7 +71,7 @@ def render_markdown(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
     columns = _columns(run.question)
     counts, headline, *others = about_all(whole(run, calibrations))
     parts = [
-        f"# Calibration of {markdown_safe(run.taskset)}",
+        f"# Calibration of {markdown_safe(run.taskset)} with agent {markdown_safe(figures.agent(run))}",
         _safe(headline),
         _safe(counts),
         f"**{_safe(ending(run))}**" if ending(run) else "",
@@ -155,7 +155,7 @@ def _method(run: RunRecord, calibrations: Sequence[Calibration]) -> list[str]:
     facts = (
         ("design", _design(run)),
         ("band", figures.band_of(run.question)),
-        ("agent", run.agent),
+        ("agent", figures.agent(run)),
         ("seed", str(run.seed)),
         ("taskset", f"{', '.join(run.taskset_files)} (SHA-256 {run.taskset_digest[:12]})"),
         ("started", f"{run.started_at}, took {figures.duration(run.seconds)}"),

@@ -43,10 +43,11 @@ def _what(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
         tasks = f"{figures.many(len(calibrations), 'variant')} of {tasks}"
     digest = f" (SHA-256 {run.taskset_digest[:12]})" if run.taskset_digest else ""
     taskset, agent = plain(run.taskset, NAME), plain(run.agent, NAME)
+    version = f", version {plain(run.agent_version, NAME)}" if run.agent_version else ""
     tool = f"using taskcal {plain(run.version)} and seed {run.seed}"
     if run.engine == IMPORTED:
         tool = f"using taskcal {plain(run.version)} on rewards that were measured elsewhere"
-    return f"We calibrated {tasks} of the taskset {taskset}{digest} for the agent {agent}, {tool}."
+    return f"We calibrated {tasks} of the taskset {taskset}{digest} for the agent {agent}{version}, {tool}."
 
 
 def _design(run: RunRecord, calibrations: Sequence[Calibration]) -> str:

@@ -14,7 +14,7 @@ from taskcal.core.lattice import CLASSES
 from taskcal.core.standing import Closed
 from taskcal.core.verdict import Verdict
 from taskcal.report import figures
-from taskcal.report.board import BESIDE_MARKS, NAME, Mark, mark_of, spent
+from taskcal.report.board import BESIDE_MARKS, NAME, Ends, Mark, mark_of, spent
 from taskcal.report.clean import plain
 
 if TYPE_CHECKING:
@@ -52,14 +52,14 @@ def bar(posterior: Triple, width: int = BAR) -> Text:
 class OutlookBoard:
     """Every task's standing, and the marks of what is running; knows no clock, thread or terminal."""
 
-    def __init__(self, groups: Sequence[GroupId], design: Design) -> None:
-        """Nothing is known yet."""
+    def __init__(self, groups: Sequence[GroupId], design: Design, retries: int = 0) -> None:
+        """Nothing is known yet; a lost rollout is tried again up to `retries` times."""
         self._design = design
         self._groups = tuple(groups)
         self._outlook: Outlook | None = None
         self._marks: dict[tuple[GroupId, int], Mark] = {}
         self._recent = dict.fromkeys(reversed(groups))
-        self._begun: set[tuple[GroupId, int]] = set()
+        self._ends = Ends(retries)
         self.measured = 0
         self._cost = 0.0
 
@@ -69,12 +69,12 @@ class OutlookBoard:
 
     def started(self, rollout: RolloutId) -> None:
         """A rollout, or a further attempt at it, is running."""
-        self._begun.add((rollout.group, rollout.index))
+        self._ends.started(rollout)
         self._set(rollout, Mark.RUNNING)
 
     def finished(self, rollout: Rollout) -> bool:
         """A rollout has ended; False where it was not started here but comes from an earlier part of the run."""
-        begun = (rollout.id.group, rollout.id.index) in self._begun
+        begun = self._ends.finished(rollout)
         self.measured += begun
         self._cost += rollout.usage.cost_usd or 0.0
         self._set(rollout.id, mark_of(rollout.outcome))
@@ -91,7 +91,7 @@ class OutlookBoard:
 
     def summary(self) -> str:
         """`12 of 40 closed, 28 open; 310 rollouts, about 180 left`."""
-        done = sum(mark.over for mark in self._marks.values())
+        done = len(self._ends.done)
         left = f", about {round(self.expected_left):,} left" if self._outlook else ""
         return f"{self._standing()}; {', '.join([figures.many(done, 'rollout'), *spent(self._cost)])}{left}"
 

@@ -102,8 +102,10 @@ def denominators(told: Whole) -> str:
     if not summary.attempted:
         return ""
     timed_out = f" ({summary.timed_out:,} timed out)" if summary.timed_out else ""
-    cost = "" if summary.cost_usd is None else f" for {figures.money(summary.cost_usd)}"
-    parts = [f"{figures.many(summary.attempted, 'rollout')} attempted{cost}", f"{summary.graded:,} graded{timed_out}"]
+    parts = [
+        f"{figures.many(summary.attempted, 'rollout')} attempted{_cost(summary)}",
+        f"{summary.graded:,} graded{timed_out}",
+    ]
     if summary.retried:
         parts.append(figures.many(summary.retried, "attempt") + " retried")
     if not summary.lost:
@@ -186,6 +188,15 @@ def expected_outside(calibrations: Sequence[Calibration]) -> float | None:
     """How many of the in-band verdicts the posteriors expect to be wrong; None where there is none to ask."""
     chances = [1 - c.posterior.in_band for c in calibrations if c.posterior and c.verdict is Verdict.IN_BAND]
     return sum(chances) if chances else None
+
+
+def _cost(summary: Summary) -> str:
+    """` for $1.01`, or what is known of it; '' where nothing is."""
+    if summary.cost_usd is None:
+        return ""
+    known = figures.money(summary.cost_usd)
+    unknown = summary.cost_unknown
+    return f" for at least {known} ({unknown:,} of unknown cost)" if unknown else f" for {known}"
 
 
 def _strengths(summary: Summary) -> str:

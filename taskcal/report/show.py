@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from taskcal.agents.transcript import Message, Note, TokenUsage, ToolCall, ToolResult
 from taskcal.core.rollout import Graded, Rollout, Usage
 from taskcal.report import figures
-from taskcal.report.clean import plain, verbatim
+from taskcal.report.clean import plain, reason, verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -41,10 +41,15 @@ class Look(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line to print."""
+    """One line to print; a rule is drawn behind its text as far as there is room."""
 
     text: str
     look: Look = Look.PLAIN
+    is_rule: bool = False
+
+    def at(self, width: int) -> str:
+        """The line on a terminal of so many cells."""
+        return self.text + BAR * (min(width, WIDTH) - len(self.text)) if self.is_rule else self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,7 @@ def ending(rollout: Rollout) -> str:
     outcome = rollout.outcome
     if isinstance(outcome, Graded):
         return f"reward {outcome.reward:.3g}, {'passed' if outcome.passed else 'not passed'}, {outcome.stop.value}"
-    return f"lost at {outcome.boundary.value}: {plain(outcome.reason)}"
+    return f"lost at {outcome.boundary.value}: {reason(outcome.reason)}"
 
 
 def numbers(rollout: Rollout) -> str:
@@ -163,7 +168,8 @@ def _event(event: Event, *, full: bool) -> Iterator[Line]:
         yield Line(f"[{plain(event.text, 2000)}]", Look.QUIET)
     elif isinstance(event, TokenUsage):
         said = ", ".join(_tokens(Usage(event.input_tokens, event.cached_tokens, event.output_tokens)))
-        yield Line(f"[{said}]", Look.QUIET)
+        if said:
+            yield Line(f"[{said}]", Look.QUIET)
 
 
 def called(call: ToolCall) -> str:
@@ -184,8 +190,7 @@ def _part(name: str, text: str, *, full: bool) -> Iterator[Line]:
 
 
 def _title(name: str, beside: str = "") -> Line:
-    head = f"{BAR * 2} {name}{f'  {beside}' if beside else ''} "
-    return Line(head + BAR * max(2, WIDTH - len(head)), Look.TITLE)
+    return Line(f"{BAR * 2} {name}{f'  {beside}' if beside else ''} ", Look.TITLE, is_rule=True)
 
 
 def _text(text: str, look: Look = Look.PLAIN, *, full: bool, mark: str = "") -> Iterator[Line]:

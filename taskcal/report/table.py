@@ -69,7 +69,7 @@ def final_lines(run: RunRecord, calibrations: Sequence[Calibration], *, with_met
 def title(run: RunRecord) -> str:
     """What was measured with which agent, in a line."""
     parts = (
-        f"{run.taskset} with agent {run.agent}",
+        f"{run.taskset} with agent {figures.agent(run)}",
         _size(run),
         *([] if run.engine == IMPORTED else [f"seed {run.seed}"]),
         f"run {run.id}",

@@ -9,7 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.cli.design import DesignOptions, question_of
+from taskcal.agents.chat import ChatAgent
+from taskcal.agents.chat_spec import ChatSpec
+from taskcal.agents.play import Noop
+from taskcal.agents.spec import Price
+from taskcal.cli.design import DesignOptions, Spending, check_cost, question_of
 from taskcal.core.book import CAP, CERTIFIED_CAP, Design, Rule
 from taskcal.core.prior import Counts
 from taskcal.core.question import Metric, Question, fixed
@@ -117,6 +121,16 @@ def test_wrong_usage_is_one_line(typed: DesignOptions, message: str) -> None:
         question_of(typed, PLAIN)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+def test_a_limit_of_cost_needs_a_price() -> None:
+    """A chat's servers tell tokens: without a price every rollout would run, and the limit would never be reached."""
+    spec = ChatSpec("mine", ("http://a/v1",), "qwen")
+    with pytest.raises(UsageError, match=r"--max-cost needs a price in the file of the agent mine: price: \{input"):
+        check_cost(Spending(cost_usd=1.0), ChatAgent(spec))
+    check_cost(Spending(rollouts=5), ChatAgent(spec))
+    check_cost(Spending(cost_usd=1.0), ChatAgent(replace(spec, price=Price(1.0, 2.0))))
+    check_cost(Spending(cost_usd=1.0), Noop())
 
 
 def test_a_fixed_run_takes_what_is_about_judging() -> None:

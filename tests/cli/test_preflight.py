@@ -10,7 +10,8 @@ import pytest
 from taskcal.agents.command import CommandAgent
 from taskcal.agents.play import Noop, Oracle, Simulated
 from taskcal.agents.spec import CommandSpec, SimulatedSpec
-from taskcal.cli.preflight import SECONDS, Fitness, is_exempt, judged, trivial, try_agent, was_seen
+from taskcal.cli.doctor import sign_of
+from taskcal.cli.preflight import SECONDS, Fitness, Trial, is_exempt, judged, trivial, try_agent, was_seen
 from taskcal.core.plan import Bounds
 from taskcal.core.rollout import Graded, Lost, Stop, Timing
 from taskcal.core.task import Environment, Group, ImageSource, Network, NetworkMode, Service, Timeouts
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def rollout(outcome: Outcome) -> Rollout:
-    return replace(FIRST, outcome=outcome, turns=2, timing=Timing(agent=3.0))
+    return replace(FIRST, outcome=outcome, answer=None, turns=2, timing=Timing(agent=3.0))
 
 
 def graded(stop: Stop, *, passed: bool) -> Graded:
@@ -58,8 +59,32 @@ def test_a_trial_tells_broken_agents_from_weak_ones(outcome: Outcome, fitness: F
 
 def test_an_agent_that_printed_nothing_is_said_to_have() -> None:
     """An empty log is a finding as well; a long one is its end."""
-    assert judged(rollout(graded(Stop.CRASHED, passed=False)), " \n").words.endswith("it printed nothing")
+    assert judged(rollout(graded(Stop.CRASHED, passed=False)), " \n").words.endswith(
+        "it printed nothing and gave no answer"
+    )
     assert len(judged(rollout(graded(Stop.CRASHED, passed=False)), "x" * 9000).words) < 400
+
+
+def test_the_last_word_of_an_agent_is_its_answer() -> None:
+    """A chat prints nothing, and what it answered says why it did not do the task."""
+    answered = replace(rollout(graded(Stop.FINISHED, passed=False)), answer="I cannot\ndo that.")
+    assert judged(answered, "").words.endswith("; its last words: I cannot | do that.")
+    assert judged(replace(answered, answer=" "), "a log").words.endswith("; its last words: a log")
+
+
+@pytest.mark.parametrize(
+    ("fitness", "line", "remedy"),
+    [
+        (Fitness.WORKS, "agent       ok       mine as said", ""),
+        (Fitness.WEAK, "agent       unsure   mine as said; it may be made for something else", ""),
+        (Fitness.UNTRIED, "agent       unknown  mine was not tried: as said", ""),
+        (Fitness.BROKEN, "agent       failed   mine: as said", "mend the agent mine, and try it again"),
+    ],
+)
+def test_only_a_broken_agent_is_a_failure(fitness: Fitness, line: str, remedy: str) -> None:
+    """The mark agrees with the exit code: failed is what needs a remedy, and what may be right is unsure."""
+    sign = sign_of("mine", Trial(fitness, "as said"))
+    assert (str(sign), sign.remedy) == (line, remedy)
 
 
 def test_the_trivial_task_is_where_the_real_ones_are() -> None:

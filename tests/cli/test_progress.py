@@ -57,7 +57,7 @@ def test_plain_lines() -> None:
     out, clock = io.StringIO(), Ticks()
     with PlainProgress(out, clock) as progress:
         progress.log("building images/shop")
-        progress.begin([GroupId("ship", "easy"), GroupId("refund", "")], 2)
+        progress.begin([GroupId("ship", "easy"), GroupId("refund", "")], 2, retries=1)
         clock.now = 60.0
         play(progress, GroupId("ship", "easy"), 0, PASSED)
         play(progress, GroupId("refund", ""), 0, LOST)
@@ -67,7 +67,7 @@ def test_plain_lines() -> None:
         "building images/shop",
         "running 2 groups of 2 rollouts",
         "[1/4] ship/easy#0 passed, reward 1.00, finished, 12s; 1m 00s elapsed",
-        "[2/4] refund#0 lost at sandbox, 12s: the container died; 1m 00s elapsed",
+        "[1/4] refund#0 lost at sandbox, 12s: the container died; 1m 00s elapsed",
         "[2/4] refund#0 (retry 1) failed, reward 0.25, timeout, 12s; 1m 00s elapsed",
         "[3/4] ship/easy#1 passed, reward 1.00, finished, 12s; 1m 00s elapsed, about 20s left",
     ]

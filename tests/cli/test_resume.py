@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from taskcal.cli.design import DesignOptions
-from taskcal.cli.resume import command_to_resume, next_id, refuse_differences, remaining
+from taskcal.cli.resume import command_to_resume, next_id, refuse_differences, remaining, way_on
 from taskcal.core.book import Design, Rule
 from taskcal.core.plan import Selection, plan
 from taskcal.core.prior import Counts
@@ -21,6 +21,7 @@ from taskcal.core.verdict import Band
 from taskcal.errors import RunFolderError, UsageError
 from taskcal.store import RunFolder
 from tests.cli.options_case import TASKSET, make_run, request
+from tests.report.sample_run import counted
 from tests.schedule_case import BUSY, FAILED, PASSED, groups, task
 from tests.store_case import RECORD
 
@@ -197,6 +198,30 @@ def test_the_command_that_goes_on(monkeypatch: pytest.MonkeyPatch, words: str, c
     """The options of the call, with the run by its id, and without `last`, which would now be another one."""
     monkeypatch.setattr(sys, "argv", ["taskcal", *words.split()])
     assert command_to_resume("r") == command
+
+
+@pytest.mark.parametrize(
+    ("changed", "lost", "why"),
+    [
+        ({"interrupted": True}, 1, "interrupted; go on with"),
+        ({"stopped": "--max-cost 1\x1b[2J was reached"}, 0, "stopped early: --max-cost 1 was reached; go on with"),
+        ({}, 1, "1 rollout stayed lost; try again with"),
+        ({}, 1200, "1,200 rollouts stayed lost; try again with"),
+    ],
+    ids=str,
+)
+def test_a_run_that_lacks_something_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any], lost: int, why: str
+) -> None:
+    """However it came to that, in one line."""
+    monkeypatch.setattr(sys, "argv", ["taskcal", "run", "t.yaml"])
+    rows = [replace(counted(4, 4), lost=lost), counted(4, 4)]
+    assert way_on(replace(RECORD, **changed), rows) == f"{why}: taskcal run t.yaml --resume {RECORD.id}"
+
+
+def test_a_whole_run_has_nowhere_to_go_on_to() -> None:
+    """All of it was graded, whatever came of it."""
+    assert way_on(RECORD, [counted(0, 8), counted(4, 4)]) == ""
 
 
 def test_the_command_survives_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,13 +78,29 @@ def test_as_json(taskcal: CommandLine, run: Path) -> None:
     assert [row["key"] for row in listed["rollouts"]] == ["ship/easy#0", "ship/easy#1", "ship/easy#1"]
 
 
-@pytest.mark.parametrize("arguments", [("absent",), ("last", "absent"), ("last", "ship/easy#9")])
+@pytest.mark.parametrize("arguments", [("absent",), ("last", "absent"), ("ship/easy#9",)])
 def test_a_name_that_fits_nothing_is_one_line(taskcal: CommandLine, run: Path, arguments: tuple[str, ...]) -> None:
     """Wrong usage, with what there is."""
     assert run.is_dir()
     ended = taskcal("show", *arguments)
     assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
     assert "absent" in ended.err or "it has ship/easy" in ended.err
+
+
+def test_a_rollout_that_is_not_there_is_told_with_those_that_are(taskcal: CommandLine, run: Path) -> None:
+    """With the run before it or without: a name with a `#` can only be a rollout's."""
+    place = run.relative_to(taskcal.folder)
+    ended = taskcal("show", "exc#0")
+    assert ended.err == f"exc#0 names no rollout of {place}; it has ship/easy\n"
+    assert taskcal("show", "last", "exc#0").err == ended.err
+    assert taskcal("show", "exc").err == f"runs/exc: not a run's folder (no run.json), and no task of {place}\n"
+
+
+def test_a_run_without_rollouts_says_so(taskcal: CommandLine) -> None:
+    """It has just begun, or nothing of it ended."""
+    RunFolder.create(taskcal.folder / "runs", RECORD, [GROUP]).close()
+    ended = taskcal("show", "last")
+    assert (ended.code, ended.err) == (2, "runs/run-1: no rollout has ended yet\n")
 
 
 def test_a_damaged_transcript_hides_nothing_else(taskcal: CommandLine, run: Path) -> None:

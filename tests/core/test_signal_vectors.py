@@ -97,6 +97,16 @@ def test_few_tasks_get_students_interval() -> None:
     assert pooled_mean([]) is None
 
 
+@pytest.mark.parametrize("value", [0.0, 0.1, 1 / 3, 1.0])
+def test_equal_rates_have_no_interval(value: float) -> None:
+    """Their spread is 0, and an interval of that width would claim to know from a few rollouts what nobody can."""
+    found = pooled_mean([value] * 7)
+    assert found is not None
+    assert found.interval is None
+    assert found.mean == pytest.approx(value)
+    assert found.standard_error == pytest.approx(0.0, abs=1e-12)
+
+
 @pytest.mark.parametrize(("name", "group_size"), EFFECTIVE)
 def test_selecting_the_band_raises_the_effective_prompt_ratio(name: str, group_size: int) -> None:
     """Three digits of the ratio before and after, over populations by quadrature."""

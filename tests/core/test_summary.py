@@ -14,7 +14,7 @@ from taskcal.core.book import Design
 from taskcal.core.calibrate import calibrate
 from taskcal.core.prior import Counts
 from taskcal.core.question import Question, fixed
-from taskcal.core.rollout import GroupId, Rollout, RolloutId, Stop, Usage
+from taskcal.core.rollout import GroupId, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.core.summary import summarise
 from taskcal.core.verdict import Band, Strength, Verdict
 from taskcal.errors import Boundary
@@ -151,6 +151,19 @@ def test_costs_are_summed_where_known() -> None:
     paid = calibrate([record()], rows, ASK)[0]
     assert summarise([paid, paid, counts(1, 1)], ASK).cost_usd == 0.5
     assert summarise([counts(1, 1)], ASK).cost_usd is None
+
+
+def test_rollouts_of_unknown_cost_are_counted() -> None:
+    """Once each, however often they were retried; what was lost before the agent acted has cost nothing."""
+    called = Timing(agent=3.0)
+    rows = [
+        Rollout(RolloutId(record().id, 0, 0), lost(), timing=called),
+        Rollout(RolloutId(record().id, 0, 1), graded(1.0)),
+        Rollout(RolloutId(record().id, 1, 0), lost()),
+        Rollout(RolloutId(record().id, 2, 0), lost(), timing=called),
+        Rollout(RolloutId(record().id, 3, 0), graded(1.0), usage=Usage(cost_usd=0.25)),
+    ]
+    assert summarise([calibrate([record()], rows, ASK)[0]], ASK).cost_unknown == 2
 
 
 def test_of_nothing_everything_is_undefined() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
@@ -78,7 +80,7 @@ def test_the_rows() -> None:
 
 def test_a_retry_takes_the_place_of_what_was_lost() -> None:
     """While a lost rollout is tried again it is running, and when it is graded nothing lost is left."""
-    board = Board([SHIP], 2)
+    board = Board([SHIP], 2, retries=2)
     play(board, SHIP, 0, lost())
     assert board.standing().marks[Mark.LOST] == 1
     board.started(RolloutId(SHIP, 0, 1))
@@ -86,6 +88,32 @@ def test_a_retry_takes_the_place_of_what_was_lost() -> None:
     board.finished(Rollout(RolloutId(SHIP, 0, 1), graded(1, 1)))
     standing = board.standing()
     assert (standing.done, standing.measured, standing.marks[Mark.PASSED], standing.marks[Mark.LOST]) == (1, 1, 1, 0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=40), st.integers(0, 3))
+def test_what_is_done_stays_done(ends: list[tuple[int, bool]], retries: int) -> None:
+    """The counter only grows, and one that is still to be tried again is not in it."""
+    board, attempts, over, before = Board([SHIP], 4, retries), [0] * 4, set[int](), 0
+    for index, passes in ends:
+        if index in over:
+            continue
+        play(board, SHIP, index, graded(1, 1) if passes else lost(), attempts[index])
+        attempts[index] += 1
+        if passes or attempts[index] > retries:
+            over.add(index)
+        assert before <= board.standing().done == len(over)
+        before = board.standing().done
+
+
+def test_what_an_earlier_part_lost_is_to_be_done() -> None:
+    """A resumed run tries it again, so that it counts only when that has ended, whatever the number of the attempt."""
+    board = Board([SHIP], 2, retries=1)
+    board.finished(Rollout(RolloutId(SHIP, 0, 2), lost()))
+    assert board.standing().done == 0
+    play(board, SHIP, 0, lost(), attempt=3)
+    assert board.standing().done == 0
+    play(board, SHIP, 0, lost(), attempt=4)
+    assert board.standing().done == 1
 
 
 def test_rollouts_of_an_earlier_part_do_not_count_as_speed() -> None:

@@ -24,12 +24,13 @@ def test_the_keys_are_a_promise() -> None:
     assert list(document) == ["schema", "run", "taskset", "tasks"]
     assert document["schema"] == "taskcal/calibration@1"
     assert set(document["run"]) >= {
-        "id", "agent", "group_size", "band", "started_at", "seed", "version", "notes", "adaptive", "error_rate", "rule",
-        "max_group_size", "budget", "flat_tolerance", "metric", "prior_run", "stopped",
+        "id", "agent", "agent_version", "group_size", "band", "started_at", "seed", "version", "notes", "adaptive",
+        "error_rate", "rule", "max_group_size", "budget", "flat_tolerance", "metric", "prior_run", "stopped",
     }  # fmt: skip
     assert set(document["taskset"]) == {
         "tasks", "in_band", "too_hard", "too_easy", "unmeasured", "broken", "certified", "likely", "leaning",
-        "attempted", "graded", "timed_out", "lost", "lost_by", "retried", "cost_usd", "rollouts_saved",
+        "attempted", "graded", "timed_out", "lost", "lost_by", "retried", "cost_usd", "cost_unknown",
+        "rollouts_saved",
         "mean_success_rate", "success_rate_error", "success_rate_interval", "mean_signal", "flat_share", "prompt_yield",
         "selected_rate", "selected_outside", "expected", "doubt",
     }  # fmt: skip
@@ -37,9 +38,9 @@ def test_the_keys_are_a_promise() -> None:
         "id", "task", "variant", "params", "tags", "file", "line", "n", "passed", "lost", "retried", "lost_by",
         "timed_out", "crashed", "stops", "identical_transcripts", "success_rate", "posterior_mean", "interval",
         "interval_method", "mean_reward", "contrast", "contrast_unbiased", "signal", "signal_unbiased",
-        "partial_signal", "recommended_group_size", "checks", "rewards", "seconds", "cost_usd", "verdict", "strength",
-        "claim", "posterior", "prior", "robust", "certificate", "decided_at", "closed", "doubts", "limits", "reason",
-        "why", "advice",
+        "partial_signal", "recommended_group_size", "checks", "rewards", "seconds", "cost_usd", "cost_unknown",
+        "verdict", "strength", "claim", "posterior", "prior", "robust", "certificate", "decided_at", "closed", "doubts",
+        "limits", "reason", "why", "advice",
     }  # fmt: skip
     assert all(set(task) == wanted for task in document["tasks"])
 

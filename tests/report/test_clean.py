@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from taskcal.report.clean import markdown_safe, plain
+from taskcal.report.clean import markdown_safe, plain, reason
 
 PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
@@ -87,3 +87,10 @@ def test_addresses_and_mentions_stay_dead_text() -> None:
     assert "://" not in text
     assert "www." not in text
     assert "@octocat" not in text
+
+
+@pytest.mark.parametrize("said", ["", " ", "\n", "\x1b[0m", ": "])
+def test_a_reason_does_not_wait_for_words_that_never_came(said: str) -> None:
+    """What broke may have printed nothing; what it printed stays, colons within it too."""
+    assert reason(f"the command cannot run (exit 126): {said}") == "the command cannot run (exit 126)"
+    assert reason("exit 1: a: b") == "exit 1: a: b"

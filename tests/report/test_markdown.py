@@ -59,7 +59,7 @@ def test_it_says_what_the_terminal_says() -> None:
     """Headline, verdict counts, losses by boundary, why, what to try, means of checks, notes, how it was measured."""
     text = render_markdown(run_record("the agent is no model", interrupted=True), shop())
     for words in (
-        "# Calibration of shop-orders",
+        "# Calibration of shop-orders with agent simulated\n",
         "The average success rate is 39 % \\[12\N{EN DASH}67\\], within the band of 5 to 75 %",
         "4 in-band, 3 too-hard, 2 too-easy, 1 unmeasured",
         "103 rollouts attempted, 93 graded (8 timed out), 10 lost and counted in no rate or reward (image 8, ",
@@ -88,7 +88,9 @@ def test_strangers_add_nothing_to_the_page() -> None:
             calibration(group, [graded(0, 1, checks=checks)] * 8),
             calibration(record("gone"), [lost(reason=word)] * 8),
         ]
-        run = replace(run_record(word, taskset=word), agent=word, engine=word, taskset_files=(word,))
+        run = replace(
+            run_record(word, taskset=word), agent=word, agent_version=word, engine=word, taskset_files=(word,)
+        )
         return render_markdown(run, rows)
 
     hostile, tame = page(HOSTILE), page("word")
@@ -116,4 +118,13 @@ def test_empty_sections_are_left_out() -> None:
     fine = calibration(record("fine"), [graded(1, 1)] * 4 + [graded(0, 0)] * 4)
     text = render_markdown(run_record(), [fine])
     headings = [line for line in text.splitlines() if line.startswith("#")]
-    assert headings == ["# Calibration of shop-orders", "## Checks", "## How it was measured", "## Methods"]
+    title = "# Calibration of shop-orders with agent simulated"
+    assert headings == [title, "## Checks", "## How it was measured", "## Methods"]
+
+
+def test_the_checkpoint_is_named() -> None:
+    """Two reports of one agent file are of two agents: the version stands in the title and in the command to repeat."""
+    text = render_markdown(replace(run_record(), agent_version="step-1200"), shop())
+    assert text.startswith("# Calibration of shop-orders with agent simulated (step-1200)\n")
+    assert "| agent | simulated (step-1200) |" in text
+    assert "--agent simulated --agent-version step-1200 --group-size 8" in text

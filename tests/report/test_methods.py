@@ -57,6 +57,12 @@ def test_what_a_reader_of_a_paper_needs() -> None:
         assert words in text
 
 
+def test_the_version_of_the_agent_is_named() -> None:
+    """What was measured is one checkpoint of an agent."""
+    text = methods(replace(run_record(), agent_version="step-1200"), shop())
+    assert "for the agent simulated, version step-1200, using taskcal" in text
+
+
 @pytest.mark.parametrize("question", [QUESTION, adaptive(), replace(QUESTION, metric=Metric.REWARD)])
 def test_it_is_a_paragraph_of_five_sentences(question: Question) -> None:
     """One line that can be pasted, whatever was measured; also where nothing was."""

@@ -94,6 +94,15 @@ def test_honest_denominators() -> None:
     assert sentences.denominators(told(counted(4, 4))) == "8 rollouts attempted, 8 graded, none lost."
 
 
+def test_a_cost_that_is_known_in_part_is_the_least() -> None:
+    """The sum alone would pass for all that was spent, so it says how many rollouts are not in it."""
+    paid = calibration(record("paid"), [graded(1, 1)] * 4, 0.25)
+    assert sentences.denominators(told(paid)) == "4 rollouts attempted for $1.00, 4 graded, none lost."
+    assert sentences.denominators(told(paid, counted(4, 4))) == (
+        "12 rollouts attempted for at least $1.00 (8 of unknown cost), 12 graded, none lost."
+    )
+
+
 def test_what_a_selection_brings() -> None:
     """By hand, from signals of .159, .959 and .240 at G = 8 and the posterior of 4 of 8: .951 in band, mean .500."""
     assert sentences.selection(told(counted(0, 8), counted(4, 4), counted(8, 0))) == (

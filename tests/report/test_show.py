@@ -9,7 +9,7 @@ import pytest
 from taskcal.agents.transcript import Entry, Message, Note, TokenUsage, ToolCall, ToolResult
 from taskcal.core.rollout import CheckResult, Graded, Lost, Stop, Timing, Usage
 from taskcal.errors import Boundary
-from taskcal.report.show import Look, Record, called, check_line, ending, numbers, overview, story
+from taskcal.report.show import Line, Look, Record, called, check_line, ending, numbers, overview, story
 from tests.store_case import FIRST, GROUP
 
 ROLLOUT = replace(
@@ -62,6 +62,20 @@ def test_a_rollout_is_read_from_top_to_bottom() -> None:
         "",
         "files: runs/run-1/rollouts/aa/ship/0",
     ]
+
+
+def test_tokens_that_no_server_counted_are_no_line() -> None:
+    """Empty brackets would say that there is something."""
+    entries = (Entry(0.0, Message("assistant", "Done.")), Entry(0.1, TokenUsage()))
+    assert not any(line.startswith("[") for line in texts(replace(RECORD, entries=entries)))
+
+
+@pytest.mark.parametrize(("width", "rule"), [(200, 72), (72, 72), (50, 50), (5, 10)])
+def test_a_rule_is_no_wider_than_the_terminal(width: int, rule: int) -> None:
+    """It would wrap and be two; on a wide one it is as wide as a text, and its name is never cut."""
+    title = next(line for line in story(RECORD) if line.is_rule)
+    assert title.at(width) == "── prompt ".ljust(rule, "─")
+    assert Line("text").at(width) == "text"
 
 
 def test_an_answer_that_was_not_said_and_a_log_are_parts_of_their_own() -> None:

@@ -93,6 +93,14 @@ def test_a_small_table() -> None:
     assert rendered(rows, run=run_record("the agent is no model")) == GOLDEN.replace("~", DASH)
 
 
+def test_the_checkpoint_is_named() -> None:
+    """The title says which version of the agent was measured, where one was given."""
+    assert (
+        "with agent simulated (step-1200), groups"
+        in final_lines(replace(run_record(), agent_version="step-1200"), shop())[0]
+    )
+
+
 def test_flagged_first_then_unmeasured_and_variants_together() -> None:
     """The order is that in which a person should look, and a task's variants stand under its name."""
     lines = rendered(shop()).splitlines()
