@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
 import secrets
@@ -23,6 +22,7 @@ from taskcal.cli.preflight import is_exempt, preflight, was_seen
 from taskcal.cli.preparing import PREPARERS, prepare_images
 from taskcal.cli.progress import Progress, make_progress
 from taskcal.cli.publish import publish
+from taskcal.cli.redacted import printed_aside
 from taskcal.cli.resume import refuse_differences, way_on
 from taskcal.cli.rolling import roll_out
 from taskcal.core.gate import exit_code
@@ -54,7 +54,7 @@ def measure(request: Request) -> int:
         progress = make_progress(quiet=request.quiet, as_json=request.as_json, stream=sys.stderr)
         asked = make_record(request, engine)
         if request.preflight and not (request.resume or is_exempt(request.agent)):
-            with contextlib.redirect_stdout(sys.stderr):
+            with printed_aside(request.agent.redact):
                 _try_new_agent(request, asked, engine, progress)
         folder, record = open_folder(request, asked)
         return _measure(Run(request, RunScope(engine, record.id), folder, record, progress, interrupts))
@@ -153,7 +153,7 @@ def _carry_out(run: Run) -> bool:
     """Prepare and roll out; True where it was interrupted. Nothing of the run is left on the engine afterwards."""
     pools: list[LocalThreads[Any, Any]] = []
     try:
-        with contextlib.redirect_stdout(sys.stderr), run.progress:  # an agent's function may print; --json must not
+        with printed_aside(run.request.agent.redact), run.progress:
             run.stopped = roll_out(run, prepare_images(run, pools), pools) or ""
     except KeyboardInterrupt:
         return True
