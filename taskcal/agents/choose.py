@@ -15,6 +15,7 @@ from taskcal.agents.play import Noop, Oracle, Simulated
 from taskcal.agents.python import load_python, plugin, plugin_names
 from taskcal.agents.spec import PythonSpec, SimulatedSpec
 from taskcal.errors import UsageError
+from taskcal.taskset.problems import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,8 +38,8 @@ def choose_agent(name: str | None, overrides: Mapping[str, str]) -> Agent:
             raise UsageError(f"--set changes an agent file, and {name} has none")
         return built_in
     if not Path(name).is_file():
-        known = ", ".join(("noop", "oracle", "simulated", *plugin_names()))
-        raise UsageError(f"--agent {name}: no such file, and not one of {known}")
+        known = tuple(dict.fromkeys(("noop", "oracle", "simulated", *plugin_names())))
+        raise UsageError(f"--agent {name}: no such file, and not one of {', '.join(known)}{suggest(name, known)}")
     spec = load_agent(name, overrides)
     if isinstance(spec, SimulatedSpec):
         return Simulated(spec)
