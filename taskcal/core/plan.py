@@ -18,7 +18,7 @@ from taskcal.core.task import NetworkMode, as_text
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from taskcal.core.task import Artifact, Group, ImageSource, Limits, Network, Task, Taskset, Variant
+    from taskcal.core.task import Artifact, Group, Limits, Network, Task, Taskset, Variant
 
 Plan = tuple["PlannedRollout", ...]
 
@@ -44,7 +44,8 @@ class PlannedRollout:
 class Bounds:
     """What the operator lets a task ask for; None is no bound.
 
-    `images` are globs of image names; the word `build` among them allows images that are built from a folder.
+    `images` are globs of image names; the word `build` among them allows images that are built from a folder, on the
+    base image or on images that are listed themselves.
     """
 
     network: NetworkMode = NetworkMode.BRIDGE
@@ -109,7 +110,7 @@ def refusal(task: Task, bounds: Bounds, agent_network: Network | None = None) ->
     if any(way.host == HERE and not way.trusted for way in reach.ways):
         return f"it asks for {HERE}, the machine that it runs on, which only an agent's file may allow"
     sources = (task.environment.source, *(service.source for service in task.environment.services))
-    strange = next((source for source in sources if not _is_allowed(source, bounds)), None)
+    strange = next((source for source in sources if not is_listed(source.image or "build", bounds)), None)
     if strange is not None:
         what = f"the image {strange.image}" if strange.image else "an image that is built from a folder"
         return f"it asks for {what}, and --allow-image does not allow it"
@@ -117,8 +118,8 @@ def refusal(task: Task, bounds: Bounds, agent_network: Network | None = None) ->
     return next((reason for limits in every if (reason := _excess(limits, bounds))), None)
 
 
-def _is_allowed(source: ImageSource, bounds: Bounds) -> bool:
-    name = source.image or "build"
+def is_listed(name: str, bounds: Bounds) -> bool:
+    """Whether --allow-image lets an image be taken; `build` stands for one that is built from a folder."""
     return bounds.images is None or any(fnmatch.fnmatchcase(name, glob) for glob in bounds.images)
 
 
