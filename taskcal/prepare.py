@@ -14,6 +14,7 @@ from taskcal.core.reach import reach_of
 from taskcal.core.rollout import Lost
 from taskcal.core.task import NetworkMode
 from taskcal.errors import Boundary, LostError
+from taskcal.sandbox.building import BuildBounds
 
 if TYPE_CHECKING:
     from taskcal.agents import Agent
@@ -31,7 +32,8 @@ def prepare_group(group: Group, images: Images, agent: Agent, bounds: Bounds) ->
         return Lost(Boundary.SETUP, reason)
     timeout = group.task.timeouts.setup
     try:
-        made = images.prepare(group.task.environment, group.variant.params, timeout)
+        most = BuildBounds(memory=bounds.memory, cpus=bounds.cpus)
+        made = images.prepare(group.task.environment, group.variant.params, timeout, most)
         network = group.task.environment.network
         if NetworkMode.HOSTS in {reach_of(network, agent.network).mode, network.mode}:  # a fresh grading has the task's
             made = replace(made, gateway=images.gateway())

@@ -15,6 +15,8 @@ from taskcal.core.rollout import Lost
 from taskcal.core.task import Group, ImageSource, NetworkMode, Service
 from taskcal.errors import Boundary
 from taskcal.prepare import forbidden, prepare_group
+from taskcal.sandbox.building import BuildBounds
+from taskcal.sandbox.images import PreparedImages
 from tests.core.core_case import BOX, task
 
 if TYPE_CHECKING:
@@ -107,3 +109,25 @@ def test_nothing_is_built_for_the_answer(here: Path) -> None:
     assert isinstance(found, Lost)
     assert found.boundary is Boundary.SETUP
     assert "private" in found.reason
+
+
+class _Asked:
+    """Images that keep how a build is bounded, and make nothing."""
+
+    def __init__(self) -> None:
+        self.bounds: list[BuildBounds] = []
+
+    def prepare(self, _: object, __: object, timeout: float, most: BuildBounds) -> PreparedImages:
+        self.bounds.append(replace(most, seconds=timeout))
+        return PreparedImages("made", {})
+
+
+def test_the_operators_bounds_are_those_of_a_build() -> None:
+    """Memory, CPUs and the setup's timeout reach whoever builds; without bounds a build has none."""
+    images, one = _Asked(), task("a")
+    for bounds in (Bounds(memory=2**32, cpus=1.5), Bounds()):
+        prepare_group(Group(one, one.variants[0]), cast("Images", images), Noop(), bounds)
+    seconds = one.timeouts.setup
+    assert images.bounds == [BuildBounds(memory=2**32, cpus=1.5, seconds=seconds), BuildBounds(seconds=seconds)]
+    assert images.bounds[0].query() == {"memory": 2**32, "memswap": 2**32, "cpuperiod": 100_000, "cpuquota": 150_000}
+    assert images.bounds[1].query() == {}
