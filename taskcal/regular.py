@@ -43,10 +43,10 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
 def content(path: Path) -> bytes:
     """A whole file. Raises OSError, also where it is larger than 1 GiB."""
     with opened(path) as file:
-        found = file.read(LARGEST_FILE + 1) if os.fstat(file.fileno()).st_size <= LARGEST_FILE else None
-    if found is None or len(found) > LARGEST_FILE:
-        raise OSError(errno.EFBIG, f"larger than {LARGEST_FILE // 1024**3} GiB")
-    return found
+        size = os.fstat(file.fileno()).st_size
+        if size > LARGEST_FILE:
+            raise OSError(errno.EFBIG, f"larger than {LARGEST_FILE // 1024**3} GiB")
+        return file.read(size)
 
 
 def lines(file: IO[bytes]) -> Iterator[bytes]:

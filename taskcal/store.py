@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from taskcal import regular
+from taskcal.core.ledger import Ledger
 from taskcal.core.rows import group_of, group_row, rollout_of, rollout_row, run_of, run_row
 from taskcal.core.values import RowError
 from taskcal.errors import RunFolderError
@@ -152,16 +153,18 @@ class RunFolder:
             return tuple(map(group_of, row["groups"]))
 
     def rollouts(self) -> Iterator[Rollout]:
-        """Every rollout on disk, in the order of writing. Raises RunFolderError for a damaged file."""
-        path = self.path / "rollouts.jsonl"
+        """Every rollout on disk, in the order of writing. Raises RunFolderError for a damaged or foreign line."""
+        path, ledger = self.path / "rollouts.jsonl", Ledger(self.record())
         with self._reading(path.name), regular.opened(path) as file:
             for number, line in enumerate(regular.lines(file), start=1):
                 if not line.endswith(b"\n"):
                     return
                 try:
-                    yield rollout_of(unsealed(line))
+                    rollout = rollout_of(unsealed(line))
+                    ledger.enter(rollout)
                 except (RowError, ValueError, TypeError, AttributeError, RecursionError) as error:
                     raise RunFolderError(f"{path}:{number}: damaged line: {error}") from error
+                yield rollout
 
     def write(self, name: str, text: str) -> Path:
         """Replace a derived file in one step: a reader sees the old one or the new one. Raises RunFolderError."""
