@@ -25,6 +25,8 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from taskcal import regular
+from taskcal.core.ledger import Ledger
 from taskcal.core.rows import group_of, group_row, rollout_of, rollout_row, run_of, run_row
 from taskcal.core.values import RowError
 from taskcal.errors import RunFolderError
@@ -93,16 +95,22 @@ class RunFolder:
     def lock(self) -> None:
         """Become the only process that appends. Raises RunFolderError where another one is."""
         try:
-            lines = os.open(self.path / "rollouts.jsonl", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK
+            lines = os.open(self.path / "rollouts.jsonl", flags, 0o644)
         except OSError as error:
             raise RunFolderError(f"{self.path}: {error.strerror}") from error
+        try:
+            regular.check_regular(lines)
+        except OSError as error:
+            os.close(lines)
+            raise RunFolderError(f"{self.path}/rollouts.jsonl: {error.strerror}") from error
         try:
             fcntl.flock(lines, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(lines)
             raise RunFolderError(f"{self.path}: another process is writing this run") from error
         self._lines = lines
-        self._cut_torn_line()
+        os.truncate(lines, regular.whole_lines(lines))
 
     def append(self, rollout: Rollout) -> None:
         """Put one rollout on disk; when this returns, it is there. Raises RunFolderError."""
@@ -132,7 +140,7 @@ class RunFolder:
     def record(self) -> RunRecord:
         """What was asked. Raises RunFolderError."""
         with self._reading("run.json"):
-            return run_of(unsealed((self.path / "run.json").read_bytes()))
+            return run_of(unsealed(regular.content(self.path / "run.json")))
 
     def write_record(self, record: RunRecord) -> None:
         """Replace `run.json`."""
@@ -141,19 +149,22 @@ class RunFolder:
     def groups(self) -> tuple[GroupRecord, ...]:
         """The groups of the run in their order. Raises RunFolderError."""
         with self._reading("taskset.json"):
-            return tuple(group_of(row) for row in unsealed((self.path / "taskset.json").read_bytes())["groups"])
+            row = unsealed(regular.content(self.path / "taskset.json"))
+            return tuple(map(group_of, row["groups"]))
 
     def rollouts(self) -> Iterator[Rollout]:
-        """Every rollout on disk, in the order of writing. Raises RunFolderError for a damaged file."""
-        path = self.path / "rollouts.jsonl"
-        with self._reading(path.name), path.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
+        """Every rollout on disk, in the order of writing. Raises RunFolderError for a damaged or foreign line."""
+        path, ledger = self.path / "rollouts.jsonl", Ledger(self.record())
+        with self._reading(path.name), regular.opened(path) as file:
+            for number, line in enumerate(regular.lines(file), start=1):
                 if not line.endswith(b"\n"):
                     return
                 try:
-                    yield rollout_of(unsealed(line))
+                    rollout = rollout_of(unsealed(line))
+                    ledger.enter(rollout)
                 except (RowError, ValueError, TypeError, AttributeError, RecursionError) as error:
                     raise RunFolderError(f"{path}:{number}: damaged line: {error}") from error
+                yield rollout
 
     def write(self, name: str, text: str) -> Path:
         """Replace a derived file in one step: a reader sees the old one or the new one. Raises RunFolderError."""
@@ -184,13 +195,6 @@ class RunFolder:
         safe = re.sub(r"[^A-Za-z0-9._-]+", "-", group)[:LONGEST_NAME]
         index = str(rollout.index) if rollout.attempt == 0 else f"{rollout.index}-retry{rollout.attempt}"
         return self.path / "rollouts" / digest[:2] / f"{safe}-{digest[:8]}" / index
-
-    def _cut_torn_line(self) -> None:
-        path = self.path / "rollouts.jsonl"
-        content = path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole != len(content):
-            os.truncate(path, whole)
 
     @contextlib.contextmanager
     def _reading(self, name: str) -> Iterator[None]:

@@ -11,6 +11,7 @@ import pytest
 from taskcal.baseimage import BUILT_LABELS, base_tar, debian_architecture, host_trust, trust_files
 from taskcal.baseimage import _write as write
 from taskcal.errors import MissingError
+from taskcal.sandbox.building import BuildBounds
 from taskcal.sandbox.docker import DockerEngine
 
 BUNDLE = "etc/ssl/certs/ca-certificates.crt"
@@ -100,7 +101,7 @@ def test_ordinary_dockerfiles_build_on_it(tmp_path: Path, monkeypatch: pytest.Mo
     ]
     (context / "Dockerfile").write_text("\n".join([f"FROM {tag}", *(f"RUN {check}" for check in checks)]))
     try:
-        built = engine.build(str(context), network=True, labels={}, log=lambda _: None)
+        built = engine.build(str(context), BuildBounds(network=True), labels={}, log=lambda _: None)
         engine.remove_image(built)
     finally:
         engine.remove_image(tag)

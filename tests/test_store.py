@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,7 @@ from taskcal import host
 from taskcal.core.rollout import GroupId, Rollout, RolloutId
 from taskcal.errors import RunFolderError
 from taskcal.store import RunFolder
-from tests.store_case import FIRST, GROUP, RECORD, SECOND
+from tests.store_case import FIRST, GRADED, GROUP, RECORD, SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,11 +120,23 @@ def test_any_damage_is_read_or_named(run: RunFolder, place: int, byte: int) -> N
     damaged[place % len(damaged)] = byte
     copy = RunFolder(run.path / "copy")
     copy.path.mkdir(exist_ok=True)
+    copy.write_record(RECORD)
     lines(copy).write_bytes(damaged)
     try:
         assert len(list(copy.rollouts())) <= 3
     except RunFolderError as error:
         assert "damaged line" in str(error)  # noqa: PT017 - either way is fine, but no other exception
+
+
+def test_lines_of_another_run_are_named(run: RunFolder) -> None:
+    """They are not counted: an index beyond the group size, or one that was graded before."""
+    other = replace(FIRST, outcome=replace(GRADED, reward=1.0, passed=True))
+    for strange in (other, replace(other, id=RolloutId(GROUP.id, RECORD.group_size, 0))):
+        run.append(FIRST)
+        run.append(strange)
+        with pytest.raises(RunFolderError, match=r"rollouts\.jsonl:2: .*another run\?"):
+            read(run)
+        os.truncate(lines(run), 0)
 
 
 def test_a_second_process_is_refused(run: RunFolder) -> None:

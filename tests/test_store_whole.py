@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,7 +30,7 @@ def test_a_whole_run_is_as_one_that_grew(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "whole").iterdir()] == [RECORD.id]
     with pytest.raises(RunFolderError, match="another process"):
         RunFolder.open(whole.path).lock()
-    whole.append(FIRST)
+    whole.append(replace(FIRST, id=replace(SECOND.id, attempt=1)))
     assert len(list(whole.rollouts())) == 3
     whole.close()
     grown.close()

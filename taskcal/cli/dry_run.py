@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from taskcal.cli.options import Request, images_of
 from taskcal.core.adaptive import advance
-from taskcal.core.plan import refusal
 from taskcal.core.standing import TaskState
+from taskcal.prepare import forbidden
 from taskcal.report.figures import duration, money
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _worst(request: Request, groups: int) -> float:
 
 
 def _refusal(group: Group, request: Request) -> str | None:
-    return refusal(group.task, request.bounds, request.agent.network) or request.agent.refusal(group.task)
+    return forbidden(group.task, request.bounds, request.agent.network) or request.agent.refusal(group.task)
 
 
 def _is_baked(group: Group) -> bool:

@@ -139,7 +139,8 @@ def next_id(group: GroupId, recorded: Iterable[Rollout]) -> RolloutId:
     rows = [rollout for rollout in recorded if rollout.id.group == group]
     graded = {rollout.id.index for rollout in rows if isinstance(rollout.outcome, Graded)}
     index = next(index for index in itertools.count() if index not in graded)
-    return RolloutId(group, index, sum(rollout.id.index == index for rollout in rows))
+    attempts = (rollout.id.attempt + 1 for rollout in rows if rollout.id.index == index)
+    return RolloutId(group, index, max(attempts, default=0))
 
 
 def way_on(run: RunRecord, calibrations: Sequence[Calibration]) -> str:

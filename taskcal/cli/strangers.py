@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from taskcal.core.task import Taskset
 
 MOST_TASKS = 100
-MOST_MEMORY = 4 * 1024**3
-MOST_CPUS = 2.0
+MOST_MEMORY = 8 * 1024**3
+MOST_CPUS = 4.0
+MOST_PIDS = 8192
+"""For a sandbox and its services together; four containers of the usual size fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ def bounds_of(typed: StrangerOptions, bounds: Bounds) -> Bounds:
         memory=MOST_MEMORY if bounds.memory is None else bounds.memory,
         cpus=MOST_CPUS if bounds.cpus is None else bounds.cpus,
         images=images,
+        pids=MOST_PIDS,
     )
 
 

@@ -18,7 +18,7 @@ from taskcal.core.task import NetworkMode, as_text
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from taskcal.core.task import Artifact, Group, ImageSource, Limits, Network, Task, Taskset, Variant
+    from taskcal.core.task import Artifact, Group, Network, Task, Taskset, Variant
 
 Plan = tuple["PlannedRollout", ...]
 
@@ -27,6 +27,9 @@ SYSTEM = {"/", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/usr", "/usr/bin", 
 
 WIDTH = (NetworkMode.NONE, NetworkMode.HOSTS, NetworkMode.BRIDGE)
 """Networks, each wider than the one before it."""
+
+ROUNDING = 1e-9
+"""Of CPUs: 0.1 three times is a little more than 0.3."""
 
 UNREADABLE = ("/proc/", "/sys/", "/dev/", "/run/taskcal/")
 """What is not in a container's files, or is taskcal's own there."""
@@ -44,13 +47,16 @@ class PlannedRollout:
 class Bounds:
     """What the operator lets a task ask for; None is no bound.
 
-    `images` are globs of image names; the word `build` among them allows images that are built from a folder.
+    `memory` (bytes), `cpus` and `pids` are those of a sandbox and its services together.
+    `images` are globs of image names; the word `build` among them allows images that are built from a folder, on the
+    base image or on images that are listed themselves.
     """
 
     network: NetworkMode = NetworkMode.BRIDGE
     memory: int | None = None
     cpus: float | None = None
     images: tuple[str, ...] | None = None
+    pids: int | None = None
 
     @property
     def builds_have_network(self) -> bool:
@@ -109,16 +115,15 @@ def refusal(task: Task, bounds: Bounds, agent_network: Network | None = None) ->
     if any(way.host == HERE and not way.trusted for way in reach.ways):
         return f"it asks for {HERE}, the machine that it runs on, which only an agent's file may allow"
     sources = (task.environment.source, *(service.source for service in task.environment.services))
-    strange = next((source for source in sources if not _is_allowed(source, bounds)), None)
+    strange = next((source for source in sources if not is_listed(source.image or "build", bounds)), None)
     if strange is not None:
         what = f"the image {strange.image}" if strange.image else "an image that is built from a folder"
         return f"it asks for {what}, and --allow-image does not allow it"
-    every = (task.environment.limits, *(service.limits for service in task.environment.services))
-    return next((reason for limits in every if (reason := _excess(limits, bounds))), None)
+    return next(_excess(task, bounds), None)
 
 
-def _is_allowed(source: ImageSource, bounds: Bounds) -> bool:
-    name = source.image or "build"
+def is_listed(name: str, bounds: Bounds) -> bool:
+    """Whether --allow-image lets an image be taken; `build` stands for one that is built from a folder."""
     return bounds.images is None or any(fnmatch.fnmatchcase(name, glob) for glob in bounds.images)
 
 
@@ -136,12 +141,19 @@ def _unfit(artifacts: Iterable[Artifact]) -> Iterator[str]:
         seen.add(path)
 
 
-def _excess(limits: Limits, bounds: Bounds) -> str | None:
-    if bounds.memory is not None and limits.memory > bounds.memory:
-        return f"it asks for {size_text(limits.memory)} of memory, and --max-memory allows {size_text(bounds.memory)}"
-    if bounds.cpus is not None and limits.cpus > bounds.cpus:
-        return f"it asks for {limits.cpus:g} CPUs, and --max-cpus allows {bounds.cpus:g}"
-    return None
+def _excess(task: Task, bounds: Bounds) -> Iterator[str]:
+    """What is too much: a sandbox is a container and those of its services, which all run at once."""
+    services = task.environment.services
+    every = (task.environment.limits, *(service.limits for service in services))
+    asked = f"with its {'service' if len(services) == 1 else 'services'} it asks for" if services else "it asks for"
+    memory, cpus = sum(limits.memory for limits in every), sum(limits.cpus for limits in every)
+    pids = sum(limits.pids for limits in every)
+    if bounds.memory is not None and memory > bounds.memory:
+        yield f"{asked} {size_text(memory)} of memory, and --max-memory allows {size_text(bounds.memory)}"
+    if bounds.cpus is not None and cpus > bounds.cpus + ROUNDING:
+        yield f"{asked} {cpus:g} CPUs, and --max-cpus allows {bounds.cpus:g}"
+    if bounds.pids is not None and pids > bounds.pids:
+        yield f"{asked} {pids:,} processes (pids), and --untrusted allows {bounds.pids:,}"
 
 
 def size_text(count: int) -> str:

@@ -18,6 +18,7 @@ import requests.exceptions
 import urllib3.exceptions
 
 from taskcal.errors import EngineLost, ImageLost, LostError, MissingError, SandboxLost
+from taskcal.sandbox.building import Building
 from taskcal.sandbox.contents import Contents
 from taskcal.sandbox.facts import (
     ExecResult,
@@ -33,7 +34,7 @@ from taskcal.sandbox.stream import Line, pump
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from taskcal.sandbox.stream import ExecCall
 
@@ -70,7 +71,7 @@ def _explanation(error: docker.errors.APIError) -> str:
     return " ".join(str(error.explanation or error).split())
 
 
-class DockerEngine(Contents):
+class DockerEngine(Building, Contents):
     """One connection to an engine, safe to share between threads."""
 
     _translated = staticmethod(translated)
@@ -127,31 +128,18 @@ class DockerEngine(Contents):
     def pull(self, name: str, timeout: int) -> None:
         """Pull an image, at most `timeout` seconds of silence long. Raises ImageLost."""
         repository, tag = docker.utils.parse_repository_tag(name)
-        client = docker.APIClient(version=self._client.api_version, timeout=timeout, **docker.utils.kwargs_from_env())
         try:
-            with translated(f"pulling {name}", ImageLost):
+            with translated(f"pulling {name}", ImageLost), self._own_client(timeout) as client:
                 follow(client.pull(repository, tag=tag or "latest", stream=True, decode=True), lambda _: None)
         except EngineLost as error:
             raise ImageLost(str(error)) from error
-        finally:
-            client.close()
 
-    def build(self, folder: str, *, network: bool, labels: Mapping[str, str], log: Callable[[str], None]) -> str:
-        """Build a folder's Dockerfile with the classic builder and give the image's id. Raises ImageLost."""
-        ids: list[str] = []
-
-        def step(event: Mapping[str, Any]) -> None:
-            log(str(event.get("stream", "")))
-            if "ID" in (event.get("aux") or {}):
-                ids.append(event["aux"]["ID"])
-
-        with translated(f"building {folder}", ImageLost):
-            mode = "default" if network else "none"
-            options = {"rm": True, "forcerm": True, "decode": True, "labels": dict(labels), "network_mode": mode}
-            follow(self._client.build(path=folder, **options), step)
-        if not ids:
-            raise ImageLost(f"building {folder}: the engine named no image")
-        return ids[-1]
+    @contextlib.contextmanager
+    def _own_client(self, timeout: float) -> Iterator[Any]:
+        """A client for one request that may take long; `timeout` is in seconds of silence."""
+        settings = {"version": self._client.api_version, "timeout": timeout, **docker.utils.kwargs_from_env()}
+        with contextlib.closing(docker.APIClient(**settings)) as client:
+            yield client
 
     def import_image(self, tar: BinaryIO, tag: str, *, labels: Mapping[str, str], command: Sequence[str]) -> None:
         """Make a one-layer image of a root file system. Raises EngineLost."""

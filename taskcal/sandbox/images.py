@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from collections import deque
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from taskcal.core.task import Environment, ImageSource, Limits, NetworkMode, as_
 from taskcal.errors import AgentInstallLost, ImageLost, LostError, SetupLost
 from taskcal.sandbox import ROOT_USER, Script
 from taskcal.sandbox.archive import digest, pack
+from taskcal.sandbox.building import BuildBounds
 from taskcal.sandbox.execute import execute
 from taskcal.sandbox.labels import BAKE, BASE, BLANK
 from taskcal.sandbox.once import Once
@@ -26,12 +28,13 @@ from taskcal.sandbox.scope import FIRST_PROCESS, RunScope, host_config
 from taskcal.sandbox.scripts import setup_script
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from taskcal.core.task import FileCopy, Scalar, Service
     from taskcal.sandbox.facts import ImageInfo
 
 PULL_SECONDS = 30
+UNBOUND = BuildBounds()
 BAKING = 2
 """How images are baked; a higher number leaves those alone that were baked otherwise."""
 DOCTOR = "run `taskcal doctor --fix`, which pulls or builds it"
@@ -74,11 +77,16 @@ class Images:
         self._baked: Once[str] = Once()
         self._local_base = False
 
-    def prepare(self, environment: Environment, params: Mapping[str, Scalar], timeout: float) -> PreparedImages:
-        """The images of an environment and its services. Raises ImageLost, SetupLost or EngineLost."""
+    def prepare(
+        self, environment: Environment, params: Mapping[str, Scalar], timeout: float, most: BuildBounds = UNBOUND
+    ) -> PreparedImages:
+        """The images of an environment and its services. Raises ImageLost, SetupLost or EngineLost.
+
+        Each build and each setup may take `timeout` seconds, and a build the memory and CPUs of `most`.
+        """
 
         def made(part: Environment | Service) -> str:
-            return self.bake(self.find(part.source), recipe_for(part, params, timeout))
+            return self.bake(self.find(part.source, replace(most, seconds=timeout)), recipe_for(part, params, timeout))
 
         services = {service.name: made(service) for service in environment.services}
         return PreparedImages(made(environment), services)
@@ -87,9 +95,9 @@ class Images:
         """The image of the container that carries connections to allowed hosts. Raises ImageLost."""
         return self.find(ImageSource(image=BASE_IMAGE)).id
 
-    def find(self, source: ImageSource) -> ImageInfo:
-        """A base image: there already, or pulled, or built. Raises ImageLost."""
-        found = self._sources.get(source, lambda: self._build(source) if source.build else self._pull(source))
+    def find(self, source: ImageSource, most: BuildBounds = UNBOUND) -> ImageInfo:
+        """A base image: there already, or pulled, or built within the bounds of who asked first. Raises ImageLost."""
+        found = self._sources.get(source, lambda: self._build(source, most) if source.build else self._pull(source))
         self._local_base = self._local_base or BASE in found.labels
         return found
 
@@ -134,13 +142,12 @@ class Images:
             how = DOCTOR if name == BASE_IMAGE else "build it, or pull it where a registry answers"
             raise ImageLost(f"image {name} is not here and cannot be pulled; {how} ({error})") from error
 
-    def _build(self, source: ImageSource) -> ImageInfo:
+    def _build(self, source: ImageSource, most: BuildBounds) -> ImageInfo:
         self._log(f"building {_here(source.build or '')}")
-        lines: list[str] = []
+        lines: deque[str] = deque(maxlen=100)  # a RUN may print for as long as it runs
         try:
-            name = self._scope.engine.build(
-                source.build or "", network=self._network, labels={BAKE: "build"}, log=lines.append
-            )
+            bounds = replace(most, network=self._network)
+            name = self._scope.engine.build(source.build or "", bounds, labels={BAKE: "build"}, log=lines.append)
         except LostError as error:
             if any(line.endswith(f"FROM {BASE_IMAGE}\n") for line in lines) and not self._has(BASE_IMAGE):
                 raise ImageLost(
@@ -237,6 +244,6 @@ def _here(folder: str) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else folder
 
 
-def _last_words(lines: list[str]) -> str:
+def _last_words(lines: Iterable[str]) -> str:
     words = " | ".join(line.strip() for line in lines if line.strip())
     return f" ({words[-300:]})" if words else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import warnings
 from typing import Annotated, ClassVar
 
 from pydantic import (
@@ -21,13 +20,13 @@ from pydantic import (
 
 from taskcal.core.task import Network, NetworkMode, Scalar, as_text
 from taskcal.taskset.paths import Folder, check_delivery, check_destination
+from taskcal.taskset.patterns import check_pattern
 from taskcal.taskset.quantities import parse_duration, parse_memory
 from taskcal.taskset.scalars import check_writable
 
 IDENTIFIER = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 LONGEST_VALUE = 64 * 1024  # bytes; the kernel bears 128 KiB in one variable
-LONGEST_PATTERN = 10_000
 SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-6, 1e6
 SMALLEST_REWARD = 1e-6
 """The least that can be asked for; a reward of 0 would meet less, since rewards are compared with a tolerance."""
@@ -128,19 +127,6 @@ def _env_value(value: object) -> str:
     if scalar is None:
         raise ValueError('must have a value; write "" for an empty one')
     return as_text(scalar)
-
-
-def check_pattern(text: str) -> str:
-    """Give `text` back where it is a regular expression; raises ValueError."""
-    if len(text) > LONGEST_PATTERN:
-        raise ValueError(f"a regular expression of more than {LONGEST_PATTERN:,} characters")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            re.compile(text)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"not a regular expression: {error}") from error
-    return text
 
 
 def _image(name: str) -> str:

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from taskcal.core.json_schema import ANNOTATIONS, RULES, TYPES
-from taskcal.taskset.fields import SHELL_NAME, TAKEN, TAKEN_PREFIXES, Model, check_pattern
+from taskcal.taskset.fields import SHELL_NAME, TAKEN, TAKEN_PREFIXES, Model
+from taskcal.taskset.patterns import check_pattern
 from taskcal.taskset.problems import suggest
 
 LONGEST_SCHEMA = 64 * 1024

@@ -67,13 +67,14 @@ def make_run(
     root: Path, name: str, asked: Request, outcomes: Mapping[str, Sequence[Outcome]], question: Question | None = None
 ) -> RunFolder:
     """A run of a request that is over, with these outcomes of its groups, of 10 seconds and 2 cents each."""
+    most = max([asked.group_size, *map(len, outcomes.values())])
     record = replace(
         RECORD,
         id=name,
         taskset_files=asked.taskset.files,
         agent_source=asked.agent_source,
         seed=asked.seed,
-        question=question or asked.question,
+        question=question or replace(asked.question, group_size=most),
         prior_run=asked.earlier.run,
     )
     folder = RunFolder.create(root, record, [group_record(group) for group in asked.groups])

@@ -11,9 +11,9 @@ from taskcal.agents.command import CommandAgent
 from taskcal.agents.spec import CommandSpec
 from taskcal.cli.configuration import Configuration
 from taskcal.cli.options import resolve
-from taskcal.cli.strangers import MOST_CPUS, MOST_MEMORY, StrangerOptions, bounds_of, check_strangers
+from taskcal.cli.strangers import MOST_CPUS, MOST_MEMORY, MOST_PIDS, StrangerOptions, bounds_of, check_strangers
 from taskcal.core.plan import Bounds, refusal
-from taskcal.core.task import Network, NetworkMode
+from taskcal.core.task import Limits, Network, NetworkMode, Service
 from taskcal.errors import UsageError
 from taskcal.taskset.load import load
 from tests.cli.options_case import NOTHING, TASKSET
@@ -39,16 +39,30 @@ def command(**said: object) -> CommandAgent:
 
 
 def test_an_untrusted_taskset_has_every_bound() -> None:
-    """No network, also while building; bounded memory and CPUs; no image but the base image."""
+    """No network, also while building; bounded memory, CPUs and processes; no image but the base image."""
     found = bounds_of(UNTRUSTED, Bounds())
-    assert found == Bounds(NetworkMode.NONE, MOST_MEMORY, MOST_CPUS, ("debian:bookworm-slim",))
+    assert found == Bounds(NetworkMode.NONE, MOST_MEMORY, MOST_CPUS, ("debian:bookworm-slim",), MOST_PIDS)
+
+
+def test_an_untrusted_sandbox_is_bounded_with_its_services(shop: Taskset) -> None:
+    """Four containers of the usual size fit, a fifth does not, and pids are bounded as one sum too."""
+    environment = replace(shop.tasks[0].environment, limits=Limits())
+    bounds = bounds_of(UNTRUSTED, Bounds())
+
+    def told(services: int, limits: Limits) -> str | None:
+        made = tuple(Service(f"s{number}", environment.source, limits=limits) for number in range(services))
+        return refusal(replace(shop.tasks[0], environment=replace(environment, services=made)), bounds)
+
+    assert told(3, Limits()) is None
+    assert told(4, Limits()) == "with its services it asks for 10 GiB of memory, and --max-memory allows 8 GiB"
+    assert "with its service it asks for 4,194,816 processes (pids)" in str(told(1, Limits(pids=4_194_304)))
 
 
 def test_the_operator_may_still_choose() -> None:
     """What is typed stands, but for the network."""
     asked = StrangerOptions(allow_image=("ghcr.io/us/*",), untrusted=True)
     found = bounds_of(asked, Bounds(NetworkMode.BRIDGE, 2**30, 8))
-    assert found == Bounds(NetworkMode.NONE, 2**30, 8, ("ghcr.io/us/*",))
+    assert found == Bounds(NetworkMode.NONE, 2**30, 8, ("ghcr.io/us/*",), MOST_PIDS)
 
 
 def test_a_trusted_taskset_is_not_bound() -> None:

@@ -133,6 +133,9 @@ def test_what_is_allowed_is_not_refused() -> None:
     assert refusal(task("a", environment=replace(BOX, network=BRIDGE)), Bounds()) is None
     assert refusal(task("a", environment=replace(BOX, network=HOSTS)), Bounds(NetworkMode.HOSTS)) is None
     assert refusal(task("a"), Bounds(NetworkMode.HOSTS), HERE) is None
+    tenth = Limits(cpus=0.1)
+    three = (Service("x", BOX.source, limits=tenth), Service("y", BOX.source, limits=tenth))
+    assert refusal(task("a", environment=replace(BOX, limits=tenth, services=three)), Bounds(cpus=0.3)) is None
 
 
 @pytest.mark.parametrize(
@@ -146,13 +149,19 @@ def test_what_is_allowed_is_not_refused() -> None:
         (replace(BOX, limits=Limits(cpus=2)), Bounds(cpus=1.5), "asks for 2 CPUs, and --max-cpus allows 1.5"),
         (
             replace(BOX, services=(Service("db", ImageSource(image="x"), limits=Limits(cpus=9)),)),
-            Bounds(cpus=8),
-            "asks for 9 CPUs",
+            Bounds(cpus=9.5),
+            "with its service it asks for 10 CPUs, and --max-cpus allows 9.5",
         ),
+        (
+            replace(BOX, services=(Service("a", ImageSource(image="x")), Service("b", ImageSource(image="x")))),
+            Bounds(memory=4 * 1024**3),
+            "with its services it asks for 6 GiB of memory, and --max-memory allows 4 GiB",
+        ),
+        (replace(BOX, limits=Limits(pids=17)), Bounds(pids=16), r"asks for 17 processes \(pids\), and --untrusted"),
     ],
 )
 def test_what_exceeds_the_bounds_is_refused(environment: Environment, bounds: Bounds, reason: str) -> None:
-    """More than the operator allows, in the sandbox or in a service, names the option that forbids it."""
+    """More than the operator allows, in the sandbox and its services together, names the option that forbids it."""
     found = refusal(replace(task("a"), environment=environment), bounds)
     assert found is not None
     assert re.search(reason, found)

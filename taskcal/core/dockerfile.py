@@ -1,0 +1,178 @@
+"""What a Dockerfile takes from elsewhere: images, and what its ADD would fetch, read as the classic builder reads it.
+
+An engine fetches an ADD's URL itself, whatever network the build has, and takes any image that it holds or can pull.
+Both must be known before a stranger's folder is built. Where builders of different versions read a text differently, or
+a name is only known while building (variables, quotes), it is unclear, and whoever sets bounds refuses it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KNOWN = re.compile(
+    "add|arg|cmd|copy|entrypoint|env|expose|from|healthcheck|label|maintainer|onbuild|run|shell|stopsignal|user|volume"
+    "|workdir"
+)
+SPACE = "\t\v\f\r "
+ESCAPE = re.compile(r"#[ \t]*escape[ \t]*=[ \t]*(.*?)[ \t]*", re.IGNORECASE)
+LIKE_ESCAPE = re.compile(r"#\s*escape\s*=", re.IGNORECASE)
+IMAGE = re.compile(r"[A-Za-z0-9][\w./:@-]*", re.ASCII)
+UNPLAIN = re.compile(r"""://|git@|[$\\`"']""")
+QUOTED = re.compile(r"""[\\`"']""")
+ODD_SPACE = re.compile(r"[^\S \t]|[\x00-\x08\x1c-\x1f]")
+HEREDOC = re.compile(r"(?:^|[ \t])\d*<<-?[^<\s]")
+
+
+class Kind(StrEnum):
+    """What an instruction wants from elsewhere."""
+
+    IMAGE = "image"
+    UNNAMED = "unnamed image"
+    FETCH = "fetch"
+    UNCLEAR = "unclear"
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """One thing from outside the folder: an image's name, what ADD would fetch, or the words that are unclear."""
+
+    kind: Kind
+    line: int
+    what: str
+
+
+@dataclass(slots=True)
+class _Stages:
+    """The stages by name and number; one that is still being built is no source yet, and its name an image's."""
+
+    names: list[str] = field(default_factory=list)
+
+    def is_source(self, name: str) -> bool:
+        """Whether COPY --from=`name` is a stage that has ended, which may be given by its number."""
+        ended = self.names[:-1]
+        return name.lower() in ended or (re.fullmatch(r"[0-9]{1,4}", name) is not None and int(name) < len(ended))
+
+
+def wants(text: str) -> tuple[Want, ...]:
+    """All that a Dockerfile takes from outside its folder, in the order of its lines."""
+    text = text.removeprefix("\ufeff")
+    lines = text.split("\n")
+    escape = _escape(lines)
+    if isinstance(escape, Want):
+        return (escape,)
+    stages = _Stages()
+    return tuple(want for line, words in _instructions(lines, escape) for want in _wants(line, words, stages))
+
+
+def _escape(lines: list[str]) -> str | Want:
+    r"""What continues a line: `\`, or a backtick where the first line says so; builders differ on all else."""
+    for number, line in enumerate(lines, start=1):
+        bare = line.strip()
+        if bare and not bare.startswith("#"):
+            break
+        if LIKE_ESCAPE.match(bare):
+            told = ESCAPE.fullmatch(line.removesuffix("\r"))
+            if told and told[1] in ("\\", "`") and (number == 1 or told[1] == "\\"):
+                return str(told[1])
+            return Want(Kind.UNCLEAR, number, bare)
+    return "\\"
+
+
+def _instructions(lines: list[str], escape: str) -> Iterator[tuple[int, str | None]]:
+    """Each instruction with the number of its first line; None for one that builders continue differently.
+
+    Comments and empty lines inside an instruction are left out, and pieces are joined without a space.
+    """
+    ending = re.compile(rf"{re.escape(escape)}[ \t]*$")
+    begun, pieces = 0, list[str]()
+    for number, raw in enumerate(lines, start=1):
+        line = raw.removesuffix("\r")
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        begun = begun if pieces else number
+        if re.search(rf"{re.escape(escape * 2)}[ \t]*$", line):
+            yield number, None
+        piece = ending.sub("", line)
+        pieces.append(piece)
+        if piece == line:
+            yield begun, "".join(pieces).strip(SPACE)
+            pieces = []
+    if pieces:
+        yield begun, "".join(pieces).strip(SPACE)
+
+
+def _wants(line: int, text: str | None, stages: _Stages, *, trigger: bool = False) -> Iterator[Want]:
+    if text is None:
+        yield Want(Kind.UNCLEAR, line, "a doubled escape at the end of a line")
+        return
+    name, rest = ([*re.split(rf"[{SPACE}]+", text, maxsplit=1), ""])[:2]
+    word = name.lower() if name.isascii() else ""
+    odd = word in {"from", "copy", "add", "onbuild", "run"} and (ODD_SPACE.search(text) or HEREDOC.search(rest))
+    if not KNOWN.fullmatch(word) or odd or (trigger and word in {"from", "onbuild"}):
+        yield Want(Kind.UNCLEAR, line, text)
+    elif word == "onbuild":  # a later stage of the same file may run it
+        yield from _wants(line, rest.strip(SPACE), stages, trigger=True)
+    elif word in {"from", "copy", "add", "run"}:
+        flags, rest = _flags(rest)
+        if any(QUOTED.search(flag) for flag in flags):
+            yield Want(Kind.UNCLEAR, line, text)
+        yield from {"from": _from, "copy": _copy, "add": _add, "run": _run}[word](line, flags, rest, stages)
+
+
+def _flags(text: str) -> tuple[list[str], str]:
+    """The words that begin with `--`, up to the first that does not or is nothing else, and what follows them."""
+    flags: list[str] = []
+    while match := re.match(r"--(\S*)\s*", text):
+        text = text[match.end() :]
+        if not match[1]:
+            break
+        flags.append(match[0].strip())
+    return flags, text
+
+
+def _from(line: int, _: list[str], rest: str, stages: _Stages) -> Iterator[Want]:
+    name, *more = rest.split() or [""]
+    if name.lower() not in stages.names and name != "scratch":
+        yield _image(line, name)
+    named = len(more) == 2 and more[0].lower() == "as"
+    stages.names.append(more[1].lower() if named else "")
+    if more and not (named and re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]*", more[1])):
+        yield Want(Kind.UNCLEAR, line, rest)
+
+
+def _copy(line: int, flags: list[str], _: str, stages: _Stages) -> Iterator[Want]:
+    for flag in flags:
+        name = flag.removeprefix("--from=")
+        if name != flag and not stages.is_source(name):
+            yield _image(line, name)
+
+
+def _image(line: int, name: str) -> Want:
+    return Want(Kind.IMAGE if IMAGE.fullmatch(name) else Kind.UNNAMED, line, name)
+
+
+def _add(line: int, flags: list[str], rest: str, stages: _Stages) -> Iterator[Want]:
+    yield from _copy(line, flags, rest, stages)
+    yield from (Want(Kind.FETCH, line, source) for source in _sources(rest) if UNPLAIN.search(source))
+
+
+def _run(line: int, flags: list[str], _: str, __: _Stages) -> Iterator[Want]:
+    """A mount may come from any image, and a network may be the host's; the classic builder knows neither."""
+    yield from (Want(Kind.UNCLEAR, line, f"RUN {flag}") for flag in flags)
+
+
+def _sources(text: str) -> list[str]:
+    """All words of an ADD but the last, as a list of JSON or between spaces."""
+    try:
+        value = json.loads(text) if text.startswith("[") else None
+    except (ValueError, RecursionError):
+        value = None
+    words = value if isinstance(value, list) and all(isinstance(word, str) for word in value) else text.split()
+    return words[:-1]

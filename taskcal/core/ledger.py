@@ -1,0 +1,38 @@
+"""What the rows of one run cannot be: graded twice, tried in another order, or more than the run asked for.
+
+taskcal tries an index again only after it was lost, with a higher attempt; and a fixed design has the indices below G.
+Rows that say otherwise are those of another run, or a person's, and would be counted as this run's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taskcal.core.rollout import Graded
+from taskcal.core.run import IMPORTED
+from taskcal.core.values import RowError
+
+if TYPE_CHECKING:
+    from taskcal.core.rollout import GroupId, Rollout
+    from taskcal.core.run import RunRecord
+
+
+class Ledger:
+    """Takes the rows of a run in their order."""
+
+    def __init__(self, record: RunRecord) -> None:
+        """An imported run has as many rows as its table, and an adaptive one launches more where some are lost."""
+        unbound = record.question.adaptive or record.engine == IMPORTED
+        self._most = None if unbound else record.group_size
+        self._before: dict[tuple[GroupId, int], tuple[int, bool]] = {}
+
+    def enter(self, rollout: Rollout) -> None:
+        """Raise RowError for a row that cannot be this run's."""
+        name, is_graded = rollout.id, isinstance(rollout.outcome, Graded)
+        if is_graded and self._most is not None and name.index >= self._most:
+            raise RowError(f"{name.key} is graded in a run of groups of {self._most}; is it a line of another run?")
+        attempt, was_graded = self._before.get((name.group, name.index), (-1, False))
+        if was_graded or name.attempt <= attempt:
+            what = "was graded" if was_graded else f"has an attempt {attempt}"
+            raise RowError(f"{name.key} {what} in an earlier line; is this one of another run?")
+        self._before[name.group, name.index] = name.attempt, is_graded

@@ -1,0 +1,93 @@
+"""Building a folder's image with the classic builder, within bounds: what a RUN may use, how long all of it may take.
+
+The engine gives up a build when its client hangs up, so a deadline is kept by closing the connection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from taskcal.errors import EngineLost, ImageLost
+from taskcal.sandbox.facts import follow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+PERIOD = 100_000
+"""Microseconds in which the CPUs' share is counted, as Docker does for `cpus`."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildBounds:
+    """`memory` (bytes) and `cpus` bound every RUN, None does not; `seconds` bounds the whole build."""
+
+    network: bool = False
+    memory: int | None = None
+    cpus: float | None = None
+    seconds: float = 600.0
+
+    def query(self) -> dict[str, int]:
+        """The bounds as the engine's API names them; memory and swap together are the memory limit."""
+        memory = {} if self.memory is None else {"memory": self.memory, "memswap": self.memory}
+        cpus = {} if self.cpus is None else {"cpuperiod": PERIOD, "cpuquota": round(self.cpus * PERIOD)}
+        return memory | cpus
+
+
+class Building:
+    """The part of the engine's connection that builds; `DockerEngine` is made of it."""
+
+    _own_client: Callable[[float], AbstractContextManager[Any]]
+    _translated: Callable[..., AbstractContextManager[None]]
+
+    def build(self, folder: str, bounds: BuildBounds, *, labels: Mapping[str, str], log: Callable[[str], None]) -> str:
+        """Build a folder's Dockerfile and give the image's id. Raises ImageLost, also at the deadline."""
+        ids: list[str] = []
+
+        def step(event: Mapping[str, Any]) -> None:
+            log(str(event.get("stream", "")))
+            if "ID" in (event.get("aux") or {}):
+                ids.append(event["aux"]["ID"])
+
+        deadline = time.monotonic() + bounds.seconds
+        try:
+            with self._translated(f"building {folder}", ImageLost), self._events(folder, bounds, labels) as events:
+                follow(_until(deadline, *events), step)
+        except EngineLost as error:
+            if time.monotonic() < deadline:
+                raise
+            raise ImageLost(f"building {folder}: not done within {bounds.seconds:g} s (timeouts.setup)") from error
+        if not ids:
+            raise ImageLost(f"building {folder}: the engine named no image")
+        return ids[-1]
+
+    @contextlib.contextmanager
+    def _events(
+        self, folder: str, bounds: BuildBounds, labels: Mapping[str, str]
+    ) -> Iterator[tuple[Iterator[Mapping[str, Any]], Any]]:
+        """What the engine tells, and its socket. The SDK has no words for CPUs, so the session adds them.
+
+        Leaving closes the connection, whatever is still to come.
+        """
+        with self._own_client(bounds.seconds) as client, contextlib.ExitStack() as stack:
+            answers: list[Any] = []
+            client.hooks["response"].append(lambda answer, **_: answers.append(stack.enter_context(answer)))
+            client.params = bounds.query()
+            options = {"rm": True, "forcerm": True, "decode": True, "timeout": bounds.seconds}
+            mode = "default" if bounds.network else "none"
+            events = client.build(path=folder, labels=dict(labels), network_mode=mode, **options)
+            yield events, answers[-1].raw._fp.fp.raw._sock  # noqa: SLF001 - the SDK's own reads without a deadline
+
+
+def _until(deadline: float, events: Iterator[Mapping[str, Any]], sock: Any) -> Iterator[Mapping[str, Any]]:
+    """Events until they end; raises TimeoutError at the deadline, silent or not."""
+    while (left := deadline - time.monotonic()) > 0:
+        sock.settimeout(left)
+        event = next(events, None)
+        if event is None:
+            return
+        yield event
+    raise TimeoutError("the deadline has passed")

@@ -1,0 +1,106 @@
+"""What a Dockerfile takes from elsewhere is seen before it is built, however it is written."""
+
+from __future__ import annotations
+
+import pytest
+
+from taskcal.core.dockerfile import Kind, Want, wants
+
+
+def kinds(text: str) -> list[tuple[Kind, str]]:
+    return [(want.kind, want.what) for want in wants(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "images"),
+    [
+        ("FROM debian\n", ["debian"]),
+        ("\ufefffrom debian:12\r\nRUN true\r\n", ["debian:12"]),
+        ("# FROM other\n\n  FROM a/b@sha256:00 AS x\n", ["a/b@sha256:00"]),
+        ("FROM scratch\nCOPY . /\n", []),
+        ("ARG V=1\nFROM --platform=$BUILDPLATFORM debian\n", ["debian"]),
+        ("FROM \\\n# said between\n\n  deb\\\nian\n", ["debian"]),
+        ("# escape=`\nFROM `\nc:\\x\n", []),
+        ("FROM debian AS One\nFROM one\nCOPY --from=ONE /a /b\n", ["debian"]),
+        ("FROM a AS one\nFROM b\nCOPY --chown=$UID --from=0 /a /b\nCOPY --from=one /a /b\n", ["a", "b"]),
+        ("FROM a\nCOPY --from=private/x /etc /\n", ["a", "private/x"]),
+        ("FROM a AS private\nCOPY --from=private /etc /\n", ["a", "private"]),
+        ("FROM a AS one\nCOPY --from=0 /etc /\n", ["a", "0"]),
+        ("FROM a\nFROM b\nCOPY --from=7 /etc /\n", ["a", "b", "7"]),
+        ("FROM a AS one\nONBUILD copy --from=two / /\nFROM one\n", ["a", "two"]),
+        ('FROM a\nONBUILD COPY --from=two ["x", "/"]\n', ["a", "two"]),
+        ("FROM a\nRUN FROM b \\\n  && COPY --from=c\n", ["a"]),
+    ],
+)
+def test_images_from_outside(text: str, images: list[str]) -> None:
+    """FROM and --from name an image unless they name a stage that has ended, by name or number."""
+    assert [want.what for want in wants(text) if want.kind is Kind.IMAGE] == images
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ADD http://127.0.0.1/x /x",
+        "add --chown=1:1 https://x/y /x",
+        "ADD a b ftp://x/y /x",
+        "ADD git@github.com:a/b /x",
+        "ADD $WHERE /x",
+        "ADD ${WHERE:-x} /x",
+        'ADD ["http://x/y", "/x"]',
+        'ADD ["\\u0068ttp:\\/\\/x", "/x"]',
+        "ADD ht\\\ntp://x/y /x",
+        "ADD \\\n# between\nhttp://x/y \\\n /x",
+        'ADD "http":/"/x" /x',
+        "ADD http:\\//x /x",
+        "ONBUILD ADD http://x/y /x",
+        "onbuild \\\n add http://x/y /x",
+        "ADD -- http://x/y /x",
+    ],
+)
+def test_what_add_would_fetch(line: str) -> None:
+    """An ADD of anything but plain local paths counts as fetching, also where a variable could make it one."""
+    assert [kind for kind, _ in kinds(f"FROM a\n{line}\n")] == [Kind.IMAGE, Kind.FETCH]
+
+
+@pytest.mark.parametrize("line", ["ADD a.tar /x", 'ADD ["a b", "/x"]', "ADD --chown=$U a* b/ /x/", "COPY $X /x"])
+def test_local_files_are_fine(line: str) -> None:
+    """Plain paths come with the folder."""
+    assert kinds(f"FROM a\n{line}\n") == [(Kind.IMAGE, "a")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM a\nRUN x \\\\\nADD http://x/y /x\n",
+        "# syntax=x\n# escape=`\nFROM a\n",
+        " # escape=`\nFROM a\n",
+        "# escape=x\nFROM a\n",
+        "FROM a\nONBUİLD ADD x /y\n",
+        "FROM a\n\u00a0ADD x /y\n",
+        "FROM a\nCOPY\u0085--from=b / /\n",
+        'FROM a\nCOPY --chown="x y" --from=b / /\n',
+        "FROM a\nONBUILD FROM b AS c\n",
+        "FROM a AS b c\n",
+        "FROM a\nRUN --mount=type=bind,from=b true\n",
+        "FROM a\nRUN cat <<EOF\nADD x\nEOF\n",
+        "FROM a\nFETCH x\n",
+    ],
+)
+def test_what_builders_read_differently_is_unclear(text: str) -> None:
+    """A text that another version of a builder would take apart otherwise hides nothing."""
+    assert Kind.UNCLEAR in [kind for kind, _ in kinds(text)]
+
+
+@pytest.mark.parametrize("name", ["$BASE", "${BASE}", '"b"', "b\\c", ""])
+def test_an_image_that_is_no_plain_name(name: str) -> None:
+    """What a variable or a quote makes of a name is only known while building."""
+    assert (Kind.UNNAMED, name) in kinds(f"FROM {name}\n")
+    assert name == "" or (Kind.UNNAMED, name) in kinds(f"FROM a\nCOPY --from={name} / /\n")
+
+
+def test_the_line_is_that_of_the_instructions_beginning() -> None:
+    """Counted from 1, comments and pieces of a continued line included."""
+    assert wants("# x\n\nFROM a\nADD \\\n  http://x \\\n  /y\n") == (
+        Want(Kind.IMAGE, 3, "a"),
+        Want(Kind.FETCH, 4, "http://x"),
+    )
