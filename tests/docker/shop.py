@@ -33,9 +33,9 @@ def attempt(group: Group, log: list[bytes], lines: list[bytes] | None = None, ti
 
 
 def said(scope: RunScope, group: Group, run: str, lines: list[bytes] | None = None) -> str:
-    """What a command agent prints that runs this."""
+    """What a command agent prints that runs this, both streams as one: two of them come in no order."""
     log: list[bytes] = []
     with opened(scope, group) as sandbox:
-        acted = CommandAgent(CommandSpec("a", run)).act(sandbox, attempt(group, log, lines))
+        acted = CommandAgent(CommandSpec("a", f"exec 2>&1\n{run}")).act(sandbox, attempt(group, log, lines))
         assert acted.stop is Stop.FINISHED, b"".join(log)
     return b"".join(log).decode()
