@@ -35,7 +35,7 @@ pytestmark = pytest.mark.docker
 
 NUMBERS = 750_000
 DATA = b"".join(number.to_bytes(4, "big") for number in range(NUMBERS))
-PERL = """use strict; use IO::Socket::INET;
+PERL = """use strict; use IO::Socket::INET; $SIG{PIPE} = "IGNORE";
 my $data = pack "N*", 0 .. $ENV{NUMBERS} - 1;
 sub to { IO::Socket::INET->new(PeerAddr => shift, Timeout => 5) }
 sub ask { my ($s, $line) = @_; print {$s} $line; $s->shutdown(1); local $/; my $got = <$s>; $got }
