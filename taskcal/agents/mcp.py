@@ -165,6 +165,8 @@ async def _session(channel: _Channel) -> AsyncIterator[ClientSession]:
         who = protocol.Implementation(name="taskcal", version=__version__)
         async with ClientSession(read, write, client_info=who) as session:
             channel.opened.set()
+            if channel.ended.is_set():  # before anybody could be told: the session would wait for its answer
+                await channel.incoming.aclose()
             yield session
         tasks.cancel_scope.cancel()
 
@@ -185,6 +187,7 @@ class _Channel:
     user: str | None
     incoming: MemoryObjectSendStream[SessionMessage | Exception] = field(init=False)
     opened: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
     _portal: BlockingPortal = field(init=False)
     _ready: threading.Event = field(default_factory=threading.Event)
     _heard: bytes = b""
@@ -234,6 +237,7 @@ class _Channel:
         except LostError as error:
             self._lost = error
         self._ready.set()
+        self.ended.set()
         if self.opened.is_set():
             self._pass_on(None)
 

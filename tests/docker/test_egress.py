@@ -20,7 +20,7 @@ from taskcal.sandbox.labels import RUN
 from taskcal.sandbox.way_out import WaysOut
 from tests.agents.openai_server import OpenAIServer
 from tests.docker.conftest import left_on
-from tests.docker.rooms import PLAIN, Typist, act, fresh, opened, rolled_out, task
+from tests.docker.rooms import IMAGE, PLAIN, Typist, act, fresh, opened, rolled_out, task
 from tests.docker.samples import TASKSET
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ DATA = b"".join(number.to_bytes(4, "big") for number in range(NUMBERS))
 PERL = """use strict; use IO::Socket::INET; $SIG{PIPE} = "IGNORE";
 my $data = pack "N*", 0 .. $ENV{NUMBERS} - 1;
 sub to { IO::Socket::INET->new(PeerAddr => shift, Timeout => 5) }
-sub ask { my ($s, $line) = @_; print {$s} $line; $s->shutdown(1); local $/; my $got = <$s>; $got }
+sub ask { my ($s, $line) = @_; $s or return ""; print {$s} $line; $s->shutdown(1); local $/; my $got = <$s>; $got }
 sub open_to { join " ", map { to($_) ? "open" : "closed" } @_ }
 """
 
@@ -142,7 +142,7 @@ def test_a_host_that_does_not_answer_is_said_in_the_log(scope: RunScope, tmp_pat
     """The connection breaks as it would anywhere, and the reason, which only this side knows, is kept."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         gone = f"localhost:{listening.getsockname()[1]}"
-    source = perl(f'my $s = to("{gone}"); print $s ? "<" . ask($s, "get\\n") . ">" : "<>", "\\n"')
+    source = perl(f'print "<", ask(to("{gone}"), "get\\n"), ">\\n"')
     agent = Connected(source=source, hosts=(gone,))
     assert isinstance(rolled_out(scope, tmp_path, task("true"), agent), Graded)
     said = (tmp_path / "agent.log").read_text().splitlines()
@@ -152,8 +152,9 @@ def test_a_host_that_does_not_answer_is_said_in_the_log(scope: RunScope, tmp_pat
 def test_a_tasks_own_list_never_leads_here(scope: RunScope, port: int) -> None:
     """Whatever name has an address of this machine or its network, a taskset cannot reach it."""
     reach = Reach(NetworkMode.HOSTS, (Way("mine", port), Way("ours", port, trusted=True)))
-    with opened(scope, task()) as sandbox:
-        ways = WaysOut(scope.engine, PLAIN.source.image or "", scope.labels())
+    with contextlib.ExitStack() as stack:
+        sandbox = stack.enter_context(opened(scope, task()))
+        ways = stack.enter_context(contextlib.closing(WaysOut(scope.engine, IMAGE, scope.labels())))
         names = {"mine": "127.0.0.1", "ours": "127.0.0.1"}
 
         def dial(way: Way) -> socket.socket:
@@ -163,7 +164,6 @@ def test_a_tasks_own_list_never_leads_here(scope: RunScope, port: int) -> None:
         asks = "; ".join(f'print ask(to("127.0.1.{n}:{port}"), "get\\n") eq $data ? "same " : "none "' for n in (1, 2))
         assert act(sandbox, perl(asks)).stdout == b"none same "
         assert "is no public address" in ways.remarks[0]
-        ways.close()
 
 
 def test_names_stand_for_addresses_of_their_own(scope: RunScope) -> None:
@@ -209,7 +209,7 @@ def test_a_port_that_is_taken_is_lost_at_setup(scope: RunScope) -> None:
     """With what the kernel said."""
     reach = Reach(NetworkMode.HOSTS, (Way("localhost", 80, trusted=True),))
     with opened(scope, task()) as sandbox:
-        ways = [WaysOut(scope.engine, PLAIN.source.image or "", scope.labels()) for _ in range(2)]
+        ways = [WaysOut(scope.engine, IMAGE, scope.labels()) for _ in range(2)]
         ways[0].open(sandbox.container, reach)
         with pytest.raises(SetupLost, match=r"127\.0\.0\.1:80: Address already in use"):
             ways[1].open(sandbox.container, reach)
