@@ -15,6 +15,7 @@ from taskcal.core.rollout import Lost
 from taskcal.core.task import NetworkMode
 from taskcal.errors import Boundary, LostError
 from taskcal.sandbox.building import BuildBounds
+from taskcal.sandbox.images import here
 
 if TYPE_CHECKING:
     from taskcal.agents import Agent
@@ -62,15 +63,15 @@ def _forbidden_build(folder: Path, bounds: Bounds) -> str | None:
     path = folder / "Dockerfile"
     for file in (path, folder / ".dockerignore"):
         if file.is_symlink() or not (file.is_file() or (file != path and not file.exists())):
-            return f"{_here(file)} is not there, or no regular file, as a build within bounds needs"
+            return f"{here(str(file))} is not there, or no regular file, as a build within bounds needs"
     try:
         if path.stat().st_size > LONGEST_DOCKERFILE:
-            return f"{_here(path)}: larger than 1 MiB"
+            return f"{here(str(path))}: larger than 1 MiB"
         found = wants(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        return f"{_here(path)}: cannot be read: {error}"
+        return f"{here(str(path))}: cannot be read: {error}"
     told = ((want.line, _reason(want, bounds)) for want in found)
-    return next((f"{_here(path)}:{line}: {reason}" for line, reason in told if reason), None)
+    return next((f"{here(str(path))}:{line}: {reason}" for line, reason in told if reason), None)
 
 
 def _reason(want: Want, bounds: Bounds) -> str | None:
@@ -84,8 +85,3 @@ def _reason(want: Want, bounds: Bounds) -> str | None:
     if want.kind is Kind.IMAGE and want.what != BASE_IMAGE and not is_listed(want.what, bounds):
         return f"it builds on the image {what}, and --allow-image does not allow it; allow it, or use {BASE_IMAGE}"
     return None
-
-
-def _here(path: Path) -> str:
-    """A file as a person in this folder would name it."""
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

@@ -143,7 +143,7 @@ class Images:
             raise ImageLost(f"image {name} is not here and cannot be pulled; {how} ({error})") from error
 
     def _build(self, source: ImageSource, most: BuildBounds) -> ImageInfo:
-        self._log(f"building {_here(source.build or '')}")
+        self._log(f"building {here(source.build or '')}")
         lines: deque[str] = deque(maxlen=100)  # a RUN may print for as long as it runs
         try:
             bounds = replace(most, network=self._network)
@@ -151,7 +151,7 @@ class Images:
         except LostError as error:
             if any(line.endswith(f"FROM {BASE_IMAGE}\n") for line in lines) and not self._has(BASE_IMAGE):
                 raise ImageLost(
-                    f"{_here(source.build or '')} builds on {BASE_IMAGE}, which is not here; {DOCTOR}"
+                    f"{here(source.build or '')} builds on {BASE_IMAGE}, which is not here; {DOCTOR}"
                 ) from error
             raise type(error)(f"{error}{_last_words(lines)}") from error
         found = self._scope.engine.image(name)
@@ -238,7 +238,7 @@ def bake_key(base: str, archive: bytes, recipe: Recipe) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def _here(folder: str) -> str:
+def here(folder: str) -> str:
     """A folder as a person in this folder would name it."""
     path = Path(folder)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else folder
