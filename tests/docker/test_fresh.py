@@ -144,7 +144,8 @@ def test_no_server_of_the_agent_is_left(scope: RunScope) -> None:
 
 def test_start_runs_again_in_the_fresh_container(scope: RunScope) -> None:
     """What the checks ask is what `start` starts there, on the artifacts."""
-    environment = replace(WORK, start="(cat /work/word >/tmp/up; sleep 1000) &", ready="test -e /tmp/up")
+    start = "(cat /work/word >/tmp/begun; mv /tmp/begun /tmp/up; sleep 1000) &"
+    environment = replace(WORK, start=start, ready="test -e /tmp/up")
     group = fresh(task("test $(cat /tmp/up) = new", environment=environment), "/work")
     assert scores(scope, group, "echo new >word") == [1]
 
