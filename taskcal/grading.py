@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 
     from taskcal.core.rollout import Graded, Stop
     from taskcal.core.task import Check, Grader, Group
-    from taskcal.sandbox import GradableSandbox, ScriptResult
+    from taskcal.sandbox import GradableSandbox
 
 REGEX_SECONDS = 2.0
 REGEX_TEXT = 1024 * 1024
@@ -140,17 +140,13 @@ def _driven(sandbox: GradableSandbox, batch: Batch, before: str, env: Mapping[st
     result = sandbox.run(script, limit=output_bound(batch.jobs))
     records = parse(result.stdout, len(batch.jobs)) if result.ok else None
     if batch.alone and records is None:
-        return _all_failed(batch, f"it ended or stopped everything around it ({_how(result)})")
+        return _all_failed(batch, f"it ended or stopped everything around it ({result.how})")
     if result.ending is not Ending.EXITED:
         raise GraderLost(f"grading did not finish ({result.ending.value}): {result.tail}")
     if records is None:
         where = f"service {batch.service}" if batch.service else "the sandbox"
         raise GraderLost(f"the checks could not run in {where} (exit {result.exit_code}): {result.tail}")
     return dict(zip(batch.names, records, strict=True))
-
-
-def _how(result: ScriptResult) -> str:
-    return result.ending.value if result.exit_code is None else f"exit {result.exit_code}"
 
 
 def _end_of_service(sandbox: GradableSandbox, service: str) -> str | None:

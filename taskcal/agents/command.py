@@ -62,7 +62,7 @@ class CommandAgent(FromFile):
             redactor.close()
             errors.close()
         clean = redactor.clean
-        attempt.transcript.add(Note(f"the command ended ({_how(result)}); agent.log holds what it printed"))
+        attempt.transcript.add(Note(f"the command ended ({result.how}); agent.log holds what it printed"))
         report_usage(sandbox, attempt, spec.price)
         said = replace(result, stdout=clean(result.stdout), stderr=clean(result.stderr))
         return Acted(self._stop(said, has_worked=attempt.account != Account()))
@@ -78,10 +78,6 @@ class CommandAgent(FromFile):
         if result.exit_code == TEMPORARY_FAILURE or (pattern and search_within(pattern, said, PATTERN_SECONDS)):
             raise ProviderLost(f"the agent says that it is not its fault (exit {result.exit_code}): {result.tail}")
         return stop_of(result)
-
-
-def _how(result: ScriptResult) -> str:
-    return result.ending.value if result.exit_code is None else f"exit {result.exit_code}"
 
 
 def give_prompt(sandbox: Sandbox, prompt: str, user: str | None) -> dict[str, str]:

@@ -78,6 +78,11 @@ class ScriptResult:
         return self.exit_code == 0
 
     @property
+    def how(self) -> str:
+        """How it ended, in words: its exit status, or what kept it from one."""
+        return self.ending.value if self.exit_code is None else f"exit {self.exit_code}"
+
+    @property
     def tail(self) -> str:
         """The last lines of what it printed, for a reason or a note; at most 500 characters on one line."""
         text = (self.stdout + self.stderr).decode(errors="replace").strip()

@@ -192,8 +192,7 @@ class Images:
         script = Script(source, recipe.timeout, user=ROOT_USER, env=recipe.params, hidden=True)
         result = execute(self._scope.engine, container, script)
         if not result.ok:
-            what = result.ending.value if result.exit_code is None else f"exit {result.exit_code}"
-            raise SetupLost(f"setup failed ({what}): {result.tail}")
+            raise SetupLost(f"setup failed ({result.how}): {result.tail}")
 
 
 def _idling(base: ImageInfo) -> dict[str, list[str]]:
