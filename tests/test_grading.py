@@ -30,7 +30,6 @@ from taskcal.grading_driver import (
     batches,
 )
 from taskcal.sandbox import ANSWER_FILE, Ending, ScriptResult
-from taskcal.sandbox.scripts import make_way
 from tests.fake_engine import record
 from tests.grading_case import ANSWER, Told, grader, group
 
@@ -96,7 +95,7 @@ def test_the_graders_files_arrive_when_the_agent_is_gone() -> None:
     one = Grader((Check("a", AnswerProbe(equals="42")),), files=copies, env={"LEVEL": "3"})
     assert grade(sandbox, group(one), Stop.FINISHED).graded.passed
     assert sandbox.files == list(copies)
-    assert sandbox.scripts[0].source == STOP_EVERYTHING + make_way(("/grader/others.txt",))
+    assert sandbox.scripts[0].source == STOP_EVERYTHING
     assert sandbox.scripts[1].env == {"order": "12", "LEVEL": "3", "TASKCAL_ANSWER_FILE": ANSWER_FILE}
 
 

@@ -28,6 +28,7 @@ from taskcal.agents.chat_tools import Used, cut
 from taskcal.agents.tools import MOST_OUTPUT, wrong_arguments
 from taskcal.errors import LostError, SetupLost
 from taskcal.sandbox import ROOM, ROOT_USER, Ending, Script, ScriptResult
+from taskcal.sandbox.interpreters import as_shell
 from taskcal.taskset.tool_models import is_tool_name, mistake_in
 
 if TYPE_CHECKING:
@@ -231,7 +232,7 @@ class _Channel:
 
     def _listen(self) -> None:
         source = START.replace("@room", f"{ROOM}/mcp").replace("@name", self.server.name)
-        script = Script(source.replace("@run", self.server.run), LONGEST_LIFE, user=self.user)
+        script = Script(source.replace("@run", as_shell(self.server.run)), LONGEST_LIFE, user=self.user)
         try:
             self.sandbox.run(script, sink=self._hear)
         except LostError as error:

@@ -16,6 +16,7 @@ from taskcal.agents import Acted
 from taskcal.agents.relay import ON_PATH, tools_on_path
 from taskcal.core.rollout import Stop
 from taskcal.sandbox import ANSWER_FILE, Ending, Script
+from taskcal.sandbox.interpreters import as_shell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,8 +48,8 @@ class Play(Protocol):
 
 def play(sandbox: Sandbox, attempt: Attempt, move: Play) -> Acted:
     """Carry out a solution or a wrong answer as the agent would."""
-    sandbox.put(move.files)
-    source = move.run
+    sandbox.give(move.files, attempt.group.task.environment.user)
+    source = as_shell(move.run)
     if move.answer is not None:
         source = f"printf %s {shlex.quote(move.answer)} >{ANSWER_FILE}\n{source}"
     user = attempt.group.task.environment.user

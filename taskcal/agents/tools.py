@@ -21,6 +21,7 @@ from taskcal.core.task import as_text
 from taskcal.errors import SetupLost
 from taskcal.host import search_within
 from taskcal.sandbox import ROOM, Script
+from taskcal.sandbox.interpreters import as_shell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -149,7 +150,7 @@ def call_script(tool: Tool, arguments: Mapping[str, Any]) -> str:
     Output goes through files: a process that stays in the background would hold a pipe open and the call with it.
     """
     return f"""TASKCAL_CALL=$(mktemp -d 2>/dev/null) || {{ TASKCAL_CALL={ROOM}/call.$$; mkdir -p "$TASKCAL_CALL"; }}
-sh -c {shlex.quote(tool.run)} {tool.name} >"$TASKCAL_CALL/out" 2>"$TASKCAL_CALL/err" <<'TASKCAL_ARGUMENTS'
+sh -c {shlex.quote(as_shell(tool.run))} {tool.name} >"$TASKCAL_CALL/out" 2>"$TASKCAL_CALL/err" <<'TASKCAL_ARGUMENTS'
 {json.dumps(arguments)}
 TASKCAL_ARGUMENTS
 TASKCAL_STATUS=$?

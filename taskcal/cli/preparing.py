@@ -41,7 +41,7 @@ def prepare_images(run: Run, pools: list[LocalThreads[Any, Any]]) -> dict[GroupI
         results |= _prepared(run, images, missed, pools)
     made = {group: result for group, result in results.items() if isinstance(result, PreparedImages)}
     _record_lost(run, {group: result for group, result in results.items() if isinstance(result, Lost)}, recorded)
-    notes = (*run.record.notes, LOCAL_BASE) if images.local_base else run.record.notes
+    notes = tuple(dict.fromkeys((*run.record.notes, *((LOCAL_BASE,) * images.local_base), *images.remarks)))
     named = {**run.record.images, **{str(group): made[group].sandbox for group in made}}
     run.record = replace(run.record, notes=notes, images=named)
     run.folder.write_record(run.record)

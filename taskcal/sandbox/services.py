@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from taskcal.errors import SandboxLost, ServiceLost
 from taskcal.sandbox import ROOT_USER, Script
 from taskcal.sandbox.execute import execute
+from taskcal.sandbox.interpreters import as_shell
 from taskcal.sandbox.scope import DROPPED, host_config
 from taskcal.sandbox.scripts import READY_SECONDS, until
 
@@ -54,4 +55,4 @@ def await_service(engine: DockerEngine, container: str, service: Service, variab
 
 
 def _argv(command: tuple[str, ...] | str) -> list[str]:
-    return ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
+    return ["/bin/sh", "-c", as_shell(command)] if isinstance(command, str) else list(command)

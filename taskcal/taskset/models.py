@@ -6,7 +6,20 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, WithJsonSchema, model_validator
 
-from taskcal.taskset.fields import Answer, Files, Id, Line, Model, ParamName, ParamValue, Passing, Seconds, Share, Tag
+from taskcal.taskset.fields import (
+    Answer,
+    Files,
+    Id,
+    Line,
+    Model,
+    ParamName,
+    ParamValue,
+    Passing,
+    ScriptText,
+    Seconds,
+    Share,
+    Tag,
+)
 from taskcal.taskset.tool_models import McpModel, ToolModel
 
 Raw = Annotated[object, WithJsonSchema({})]
@@ -27,7 +40,7 @@ class AttemptModel(Model):
     """What a solution and a wrong answer have in common."""
 
     name: Line
-    run: str = ""
+    run: ScriptText = ""
     answer: Answer | None = None
     files: Files = Field(default_factory=dict)
 
