@@ -61,7 +61,8 @@ def _deliver(sandbox: GradableSandbox, grader: Grader) -> str | None:
     if not grader.files or grader.sandbox is GraderSandbox.FRESH:
         return None
     with contextlib.suppress(SandboxLost):
-        return sandbox.deliver(grader.files, END_AGENT if grader.processes is Processes.KEEP else STOP_EVERYTHING)
+        keeps = grader.processes is Processes.KEEP
+        return sandbox.deliver(grader.files, END_AGENT if keeps else STOP_EVERYTHING, alone=keeps)
     return None
 
 

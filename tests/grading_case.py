@@ -65,8 +65,9 @@ class Told:
         """No solution is played here."""
         raise AssertionError(files, user)
 
-    def deliver(self, files: Sequence[FileCopy], stop: str) -> str | None:
+    def deliver(self, files: Sequence[FileCopy], stop: str, *, alone: bool) -> str | None:
         """Keep them, and what was to stop the agent first."""
+        assert alone is ("STOP" in stop)
         self.run(Script(stop, 1.0, user="0", hidden=True))
         self.files += files
         return self.blocked

@@ -130,8 +130,8 @@ class GradableSandbox(Sandbox, Protocol):
         """
         ...
 
-    def deliver(self, files: Sequence[FileCopy], stop: str) -> str | None:
-        """Bring the grader's files, after `stop`, a script that stops the agent, has run.
+    def deliver(self, files: Sequence[FileCopy], stop: str, *, alone: bool) -> str | None:
+        """Bring the grader's files, after `stop`, a script that stops the agent, has run; `alone` for root's eyes only.
 
         What the image has where they arrive is put back, what the agent left in their way is removed. Gives why no
         check can be run, if that is certainly the agent's doing. Raises GraderLost, EngineLost or SandboxLost.

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose files are, by number."""
+    """Whose files are, by number; `alone` if others may do nothing with them, whatever their modes allow."""
 
     user: int = 0
     group: int = 0
+    alone: bool = False
 
 
 ROOT = Owner()
@@ -71,7 +72,8 @@ def _entries(source: Path, destination: str) -> Iterator[tuple[Path, str]]:
 
 def _member(name: str, kind: bytes, mode: int, owner: Owner) -> tarfile.TarInfo:
     member = tarfile.TarInfo(name)
-    member.type, member.mode, member.uid, member.gid = kind, mode, owner.user, owner.group
+    member.type, member.mode = kind, mode & ~0o077 if owner.alone else mode
+    member.uid, member.gid = owner.user, owner.group
     return member
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from taskcal.core.reach import Reach, reach_of
 from taskcal.errors import GraderLost, LostError, SandboxLost, SetupLost
 from taskcal.sandbox import ANSWER_FILE, ROOM, ROOT_USER, Condition, Script, ScriptResult
-from taskcal.sandbox.archive import folder
+from taskcal.sandbox.archive import Owner, folder
 from taskcal.sandbox.carry import Carrier, Source, plain_path
 from taskcal.sandbox.condition import condition_of
 from taskcal.sandbox.contents import read_small
@@ -159,9 +159,9 @@ class DockerSandbox:
         if files:
             give(self._engine, self._container, files, ids_of(self.run, user))
 
-    def deliver(self, files: Sequence[FileCopy], stop: str) -> str | None:
+    def deliver(self, files: Sequence[FileCopy], stop: str, *, alone: bool) -> str | None:
         """Bring the grader's files, see `taskcal.sandbox.delivery`."""
-        return deliver(self._destination(self._container), files, self.run, stop)
+        return deliver(self._destination(self._container), files, self.run, stop, Owner(alone=alone))
 
     def finish(self) -> None:
         """Run the environment's `finish`; it hands back what is outside, so how it goes changes no outcome."""

@@ -39,6 +39,7 @@ SYSTEM = re.compile(
 """Folders that programs share; what an agent installs or configures lies there."""
 
 REMOVAL_SECONDS = 120.0
+COUNT_SECONDS = 60.0
 MOST_LEFT = 100_000
 """So many files in the grader's way are the agent's doing, whatever this host's disk is like."""
 
@@ -81,10 +82,10 @@ class Destination:
             with self.pristine.archive(self.image, path) as archive:
                 self.engine.put_archive(self.container, archive, at=posixpath.dirname(path))
 
-    def put(self, files: Sequence[FileCopy]) -> None:
+    def put(self, files: Sequence[FileCopy], owner: Owner = ROOT) -> None:
         """Copy files of root's; a folder that the image has keeps its mode and owner. Raises OSError, LostError."""
         kept = [path for path in _folders(files) if self.pristine.is_folder(self.image, path)]
-        self.engine.put_archive(self.container, pack(files, without=kept))
+        self.engine.put_archive(self.container, pack(files, without=kept, owner=owner))
 
     def _pieces(self, files: Sequence[FileCopy]) -> Iterator[tuple[str, bool]]:
         """The paths that are replaced whole, and whether each is a folder; of one for an open folder, its files."""
@@ -102,7 +103,7 @@ class Destination:
         return path if is_folder else posixpath.dirname(path)
 
 
-def deliver(place: Destination, files: Sequence[FileCopy], run: Run, stop: str) -> str | None:
+def deliver(place: Destination, files: Sequence[FileCopy], run: Run, stop: str, owner: Owner) -> str | None:
     """Bring the grader's files; `stop` is a script's beginning that stops the agent.
 
     Gives why no check can be run, if that is certainly the agent's doing. Raises GraderLost or what the sandbox raises.
@@ -113,7 +114,7 @@ def deliver(place: Destination, files: Sequence[FileCopy], run: Run, stop: str) 
     if result.ending is Ending.TIMED_OUT:
         return _too_many(place, files, run, stop)
     place.restore(restored)
-    place.put(files)
+    place.put(files, owner)
     return None
 
 
@@ -121,7 +122,7 @@ def _too_many(place: Destination, files: Sequence[FileCopy], run: Run, stop: str
     """Blame the agent for a removal that did not end, by the number of files that are left. Raises GraderLost."""
     paths = " ".join(f"'{path}'" for path in place.restored(files) or (plain_path(copy.destination) for copy in files))
     count = f"find {paths} 2>/dev/null | head -n {MOST_LEFT + 1} | wc -l"
-    left = run(Script(f"{stop}{count}", REMOVAL_SECONDS, user=ROOT_USER, hidden=True, workdir="/")).stdout.strip()
+    left = run(Script(f"{stop}{count}", COUNT_SECONDS, user=ROOT_USER, hidden=True, workdir="/")).stdout.strip()
     if left.isdigit() and int(left) > MOST_LEFT:
         return f"the agent left more than {MOST_LEFT:,} files where the grader's belong"
     raise GraderLost(f"what lay where the grader's files belong could not be removed within {REMOVAL_SECONDS:.0f} s")
@@ -149,7 +150,8 @@ def ids_of(run: Run, user: str | None) -> Owner:
     if user == ROOT_USER:
         return ROOT
     words = run(Script(WHO, IDS_SECONDS, user=user, workdir="/")).stdout.split()
-    return Owner(*map(int, words)) if len(words) == 2 and all(map(bytes.isdigit, words)) else ROOT
+    known = len(words) == 2 and all(map(bytes.isdigit, words))
+    return Owner(int(words[0]), int(words[1])) if known else ROOT
 
 
 def _folders(files: Sequence[FileCopy]) -> list[str]:

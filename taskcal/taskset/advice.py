@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.core.task import FileProbe, GraderSandbox, NetworkMode, RunProbe
 from taskcal.errors import Problem
+from taskcal.taskset.script_advice import about_scripts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,7 @@ def warnings(taskset: Taskset) -> tuple[Problem, ...]:
     return tuple(
         Problem(task.file, task.line, task.id, message)
         for task in taskset.tasks
-        for message in (*_about_proofs(task), *_about_checks(task), *_about_artifacts(task))
+        for message in (*_about_proofs(task), *_about_checks(task), *_about_artifacts(task), *about_scripts(task))
     )
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.docker
 
 IMAGE_FOLDER = """mkdir -p /opt/tests/deep /opt/alias.d; echo 'exit 1' >/opt/tests/helper; chmod 640 /opt/tests/helper
-chown 7:8 /opt/tests /opt/tests/helper; echo deep >/opt/tests/deep/file; chmod 777 /work
+chown 7:8 /opt/tests /opt/tests/helper; echo deep >/opt/tests/deep/file; mkdir -p /work; chmod 777 /work
 ln -s tests /opt/alias; useradd agent; chown -R agent /opt/tests/deep; chmod 777 /opt /opt/tests"""
 BOX = replace(PLAIN, workdir="/work", setup=IMAGE_FOLDER)
 
@@ -150,16 +150,15 @@ def test_a_hundred_thousand_files_are_removed(scope: RunScope, tmp_path: Path) -
 def test_more_than_can_be_removed_fails_every_check(
     scope: RunScope, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The agent is blamed for so many files, and nothing is lost; for fewer it is not."""
-    monkeypatch.setattr(delivery, "REMOVAL_SECONDS", 0.2)
+    """The agent is blamed for so many files, and nothing is lost."""
+    monkeypatch.setattr(delivery, "REMOVAL_SECONDS", 0.3)
     monkeypatch.setattr(delivery, "MOST_LEFT", 100)
     copy = arriving(tmp_path, whole=True)
     checks = (Check("a", RunProbe("true")), Check("b", FileProbe("/none", absent=True)))
     base = task(environment=BOX)
     group = Group(replace(base.task, grader=Grader(checks, files=(copy,))), base.variant)
     with opened(scope, group) as sandbox:
-        act(sandbox, "mkdir -p /opt/tests/a && cd /opt/tests/a && seq 60000 | xargs -n 5000 touch", timeout=120)
-        monkeypatch.setattr(delivery, "REMOVAL_SECONDS", 0.01)
+        act(sandbox, "mkdir -p /opt/tests/a && cd /opt/tests/a && seq 200000 | xargs -n 5000 touch", timeout=120)
         graded = judge(sandbox, group).graded
     assert graded.reward == 0
     assert {check.note for check in graded.checks} >= {
