@@ -33,6 +33,6 @@ def about_scripts(task: Task) -> Iterator[str]:
         found = unused_tests(getattr(check.probe, "script", ""))
         if found:
             yield (
-                f'the check "{check.name}" goes on after `{found[0][:60]}`, whatever it finds: a script\'s status is that of '
-                "its last line; join the lines with &&, or begin with set -e"
+                f'the check "{check.name}" ignores the result of `{found[0][:60]}`, as its status is that of its last '
+                "line; join the lines with &&, or begin with set -e"
             )
