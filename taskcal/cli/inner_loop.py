@@ -27,6 +27,7 @@ from taskcal.report.clean import plain
 from taskcal.sandbox import Script
 from taskcal.sandbox.container import DockerSandbox, Order, open_sandbox
 from taskcal.sandbox.images import Images
+from taskcal.sandbox.interpreters import as_shell
 from taskcal.sandbox.scope import RunScope
 from taskcal.sandbox.terminal import join
 from taskcal.taskset.load import load
@@ -134,7 +135,15 @@ def _person(sandbox: DockerSandbox, group: Group, variables: dict[str, str], *, 
         with sandbox.terminal(variables | ({"PATH": path} if path else {})) as line:
             join(line)
     elif by_hand:
-        sandbox.run(replace(script, source=START + sys.stdin.read(), timeout=group.task.timeouts.agent), sink=_echo)
+        sandbox.run(replace(script, source=START + _piped_in(), timeout=group.task.timeouts.agent), sink=_echo)
+
+
+def _piped_in() -> str:
+    """The script on standard input, for the interpreter that it names. Raises UsageError."""
+    try:
+        return as_shell(sys.stdin.read())
+    except ValueError as error:
+        raise UsageError(f"the script on standard input: {error}") from error
 
 
 def _echo(chunk: bytes) -> None:

@@ -84,6 +84,8 @@ class Destination:
 
     def put(self, files: Sequence[FileCopy], owner: Owner = ROOT) -> None:
         """Copy files of root's; a folder that the image has keeps its mode and owner. Raises OSError, LostError."""
+        if not files:
+            return
         kept = [path for path in _folders(files) if self.pristine.is_folder(self.image, path)]
         self.engine.put_archive(self.container, pack(files, without=kept, owner=owner))
 

@@ -23,8 +23,8 @@ def as_shell(source: str) -> str:
     shebang = shebang_of(source)
     if shebang is None:
         return source
-    return f"""TASKCAL_SCRIPT=$(mktemp {ROOM}/script.XXXXXX 2>/dev/null || mktemp) || exit {CANNOT_RUN}
-printf %s {shlex.quote(text_of(source))} >"$TASKCAL_SCRIPT"
+    return f"""TASKCAL_SCRIPT=$(mktemp 2>/dev/null || mktemp {ROOM}/script.XXXXXX) || exit {CANNOT_RUN}
+printf %s {shlex.quote(text_of(source))} >"$TASKCAL_SCRIPT" || {{ rm -f "$TASKCAL_SCRIPT"; exit {CANNOT_RUN}; }}
 {shlex.join(shebang.command)} "$TASKCAL_SCRIPT"
 TASKCAL_STATUS=$?; rm -f "$TASKCAL_SCRIPT"; exit $TASKCAL_STATUS"""
 
