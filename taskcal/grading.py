@@ -16,8 +16,8 @@ files are read, and goes on for the scripts. Whose failure is what:
     the driver cannot run or does not finish, or the   score 0 for the checks that it should have run, where it is
     sandbox has died                                    certain that what ran in the sandbox did it (see `blame`); else
                                                         lost, at the grader or at the sandbox
-    kept processes leave no pid, memory or time   they are ended, and all checks run without them, noted; `start` runs
-      for the checks, where that is certain         again. Lost if it is not certain
+    kept processes certainly leave no pid, memory or   they are ended, and the checks run without them, noted; `start`
+      time for the checks                               runs again. Lost if it is not certain
     an artifact is missing, too large or hostile        its checks see nothing there; noted where they fail
 
 A status of 126 or 127 is a score of 0 as well: it is as often the agent's missing program as the grader's.

@@ -1,4 +1,4 @@
-"""Runs a rollout's checks in its sandbox, batch by batch, and blames the agent where it certainly prevents that."""
+"""Runs a rollout's checks in its sandbox, batch by batch, and blames the agent if it certainly prevents that."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run_checks(sandbox: GradableSandbox, task: Task) -> tuple[dict[str, Record],
 
 
 def blame(sandbox: GradableSandbox, grader: Grader) -> str | None:
-    """Why the agent is to blame that a check cannot run, where that is certain."""
+    """Why the agent is to blame that a check cannot run, if that is certain."""
     fault = fault_inside(sandbox)
     if fault is not None:
         return fault.words
@@ -54,7 +54,7 @@ def blame(sandbox: GradableSandbox, grader: Grader) -> str | None:
 
 
 def _deliver(sandbox: GradableSandbox, grader: Grader) -> str | None:
-    """Bring the grader's files where the agent was, after stopping it; where that fails, the checks will say why.
+    """Bring the grader's files where the agent was, after stopping it; if that fails, the checks show why.
 
     Gives why none of them can be run, if the agent is to blame.
     """
@@ -86,7 +86,7 @@ def _all_records(sandbox: GradableSandbox, task: Task) -> tuple[dict[str, Record
 def _run_beside(sandbox: GradableSandbox, batch: Batch, grader: Grader) -> dict[str, Record] | None:
     """The records of a batch beside the processes that the agent left; None if these certainly prevent it.
 
-    Raises what was raised where that is not certain: a slow host must not cost a right solution its server.
+    Raises what was raised if that is not certain: a slow host must not cost a right solution its server.
     """
     first = batch.first
     try:

@@ -77,7 +77,7 @@ class Destination:
         return make_way(removals, {path: _link(self.pristine.stat(self.image, path)) for path in parents})
 
     def restore(self, folders: Sequence[str]) -> None:
-        """Put folders back as the image has them, where nothing is. Raises a LostError."""
+        """Put folders back, whose places are empty, as the image has them. Raises a LostError."""
         for path in folders:
             with self.pristine.archive(self.image, path) as archive:
                 self.engine.put_archive(self.container, archive, at=posixpath.dirname(path))

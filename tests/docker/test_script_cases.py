@@ -1,4 +1,4 @@
-"""Small inputs that were once judged wrongly because of a script, each with its right outcome; they are read in place."""
+"""Small inputs whose scripts were once misunderstood, each with its right outcome; they are read in place."""
 
 from __future__ import annotations
 
