@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,14 @@ from taskcal.errors import EngineLost, ImageLost
 from taskcal.sandbox.facts import follow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
+
+Events = Iterator[Mapping[str, Any]]
+"""What the engine reports while it works, one object an event."""
+
+FOLDER_ERRORS = (OSError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, TypeError)
+"""What the SDK raises for a folder that it cannot pack; a lost connection is a subclass, and the engine's."""
 
 PERIOD = 100_000
 """Microseconds in which the CPUs' share is counted, as Docker does for `cpus`."""
@@ -41,6 +48,7 @@ class Building:
     """The part of the engine's connection that builds; `DockerEngine` is made of it."""
 
     _own_client: Callable[[float], AbstractContextManager[Any]]
+    _request: Callable[[Any, Callable[[], Events]], Events]
     _translated: Callable[..., AbstractContextManager[None]]
 
     def build(self, folder: str, bounds: BuildBounds, *, labels: Mapping[str, str], log: Callable[[str], None]) -> str:
@@ -54,7 +62,8 @@ class Building:
 
         deadline = time.monotonic() + bounds.seconds
         try:
-            with self._translated(f"building {folder}", ImageLost), self._events(folder, bounds, labels) as events:
+            refused = self._translated(f"building {folder}", ImageLost, ImageLost)
+            with refused, self._events(folder, bounds, labels) as events:
                 follow(_until(deadline, *events), step)
         except EngineLost as error:
             if time.monotonic() < deadline:
@@ -78,7 +87,18 @@ class Building:
             client.params = bounds.query()
             options = {"rm": True, "forcerm": True, "decode": True, "timeout": bounds.seconds}
             mode = "default" if bounds.network else "none"
-            events = client.build(path=folder, labels=dict(labels), network_mode=mode, **options)
+
+            def send() -> Events:
+                answers.clear()
+                events: Events = client.build(path=folder, labels=dict(labels), network_mode=mode, **options)
+                return events
+
+            try:
+                events = self._request(client, send)
+            except FOLDER_ERRORS as error:
+                if type(error) not in FOLDER_ERRORS:
+                    raise
+                raise ImageLost(f"building {folder}: {error}") from error
             yield events, answers[-1].raw._fp.fp.raw._sock  # noqa: SLF001 - the SDK's own reads without a deadline
 
 
