@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from taskcal.blame import fault_inside
@@ -87,6 +87,7 @@ def grade(sandbox: GradableSandbox, group: Group, stop: Stop) -> Judgement:
     task = group.task
     grader, environment = task.grader, task.environment
     fresh = grader.sandbox is GraderSandbox.FRESH
+    ended = sandbox.ended_services()
     notes = sandbox.freshen(grader.artifacts, grader.files) if fresh else _deliver(sandbox, grader)
     before = ("" if fresh else STOP_EVERYTHING) + start_again(environment.start, environment.ready)
     records: dict[str, Record] = {}
@@ -99,7 +100,8 @@ def grade(sandbox: GradableSandbox, group: Group, stop: Stop) -> Judgement:
         scripted = dict.fromkeys((check.name for check in grader.checks), _blamed(sandbox, lost).value)
     judge = _Judge(sandbox, records, answer, scripted)
     results = tuple(_result(check, judge.score(check), notes) for check in grader.checks)
-    return Judgement(combine(results, stop, task.passing), answer, _log(results, records, notes))
+    graded = replace(combine(results, stop, task.passing), ended_services=ended)
+    return Judgement(graded, answer, _log(results, records, (*ended, *notes)))
 
 
 def _deliver(sandbox: GradableSandbox, grader: Grader) -> tuple[str, ...]:

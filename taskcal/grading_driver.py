@@ -95,7 +95,7 @@ foreign_link() {{
   while [ -n "$@rest" ]; do
     @path=$@path/${{@rest%%/*}}
     case "$@rest" in */*) @rest=${{@rest#*/}} ;; *) @rest= ;; esac
-    [ -L "$@path" ] && [ -z "$(find "$@path" -maxdepth 0 -user 0 2>/dev/null)" ] && return 0
+    [ -L "$@path" ] && [ "$(stat -c %u "$@path" 2>/dev/null)" != 0 ] && return 0
   done
   return 1
 }}

@@ -127,8 +127,9 @@ def redacted(judgement: Judgement, agent: Agent) -> Judgement:
     """A judgement without the agent's secrets, which it may have written into its answer or into a file."""
     graded = judgement.graded
     checks = tuple(replace(check, note=agent.redact(check.note)) for check in graded.checks)
+    ended = tuple(map(agent.redact, graded.ended_services))
     answer = None if judgement.answer is None else agent.redact(judgement.answer)
-    return Judgement(replace(graded, checks=checks), answer, agent.redact(judgement.log))
+    return Judgement(replace(graded, checks=checks, ended_services=ended), answer, agent.redact(judgement.log))
 
 
 def _order(planned: PlannedRollout, context: Context) -> Order:

@@ -85,6 +85,11 @@ class Player:
         """The task's own."""
         return None
 
+    @property
+    def user(self) -> str | None:
+        """The environment's."""
+        return None
+
     def redact(self, text: str) -> str:
         """There is nothing to hide."""
         return text

@@ -22,7 +22,7 @@ from taskcal.core.rollout import Lost, Stop
 from taskcal.core.task import GraderSandbox, Group
 from taskcal.errors import MissingError, UsageError
 from taskcal.grading import grade
-from taskcal.prepare import prepare_group
+from taskcal.probe import Probes, ready_group
 from taskcal.report.clean import plain
 from taskcal.sandbox import Script
 from taskcal.sandbox.container import DockerSandbox, Order, open_sandbox
@@ -105,13 +105,20 @@ def describe(check: CheckResult) -> str:
 def _open(group: Group, scope: RunScope, asked: InnerLoop) -> DockerSandbox:
     bounds = Bounds(network=network("--allow-network", asked.allow_network))
     images = Images(scope, network=bounds.builds_have_network, log=lambda line: typer.echo(line, err=True))
-    prepared = prepare_group(group, images, Noop(), bounds)
-    if isinstance(prepared, Lost):
-        raise MissingError(f"{group.id}: {prepared.boundary.value}: {prepared.reason}")
+    ready = ready_group(group, images, Probes(scope), Noop(), bounds)
+    if isinstance(ready, Lost):
+        raise MissingError(f"{group.id}: {ready.boundary.value}: {ready.reason}")
+    for warning in ready.probe.warnings:
+        typer.echo(f"warning: {plain(warning)}", err=True)
     environment = group.task.environment
-    fresh = group.task.grader.sandbox is GraderSandbox.FRESH
     order = Order(
-        environment, prepared, group.variant.params, reach_of(environment.network), f"{group.id}#0", scope.run, fresh
+        environment=environment,
+        images=ready.images,
+        params=group.variant.params,
+        network=reach_of(environment.network),
+        rollout=f"{group.id}#0",
+        unique=scope.run,
+        fresh=group.task.grader.sandbox is GraderSandbox.FRESH,
     )
     return open_sandbox(scope, order)
 

@@ -60,6 +60,14 @@ class CheckMean:
     mean_score: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class ServiceEnds:
+    """How many graded rollouts a service failed in while the agent worked, and the sentence of the first."""
+
+    rollouts: int
+    example: str
+
+
 class Doubt(StrEnum):
     """Why a verdict is at most leaning, whatever the counts say."""
 
@@ -108,6 +116,7 @@ class Calibration:
     seconds: float | None
     cost_usd: float | None
     cost_unknown: int
+    services: ServiceEnds
 
     @property
     def posterior(self) -> Posterior | None:
@@ -228,7 +237,13 @@ def _calibrated(group: _Group, opinion: Opinion, question: Question, signals: Si
         seconds=stats.mean([row.timing.total for row, _ in graded if row.timing.total]),
         cost_usd=group.cost_usd,
         cost_unknown=group.cost_unknown,
+        services=_service_ends(outcomes),
     )
+
+
+def _service_ends(outcomes: Sequence[Graded]) -> ServiceEnds:
+    ended = [outcome.ended_services for outcome in outcomes if outcome.ended_services]
+    return ServiceEnds(len(ended), ended[0][0] if ended else "")
 
 
 def _verdict(opinion: Opinion, mean_reward: float | None, question: Question) -> Verdict:

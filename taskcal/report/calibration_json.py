@@ -165,6 +165,7 @@ def _counts(calibration: Calibration) -> dict[str, object]:
         "crashed": calibration.crashed,
         "stops": {stop.value: count for stop, count in calibration.stops.items()},
         "identical_transcripts": calibration.identical,
+        "service_ended": calibration.services.rollouts,
     }
 
 

@@ -28,7 +28,8 @@ SHORT = MappingProxyType({Doubt.LOST: "losses", Doubt.IDENTICAL: "identical"})
 def note(calibration: Calibration, question: Question) -> str:
     """A few words for a column: `rather too-hard`, or `limits, losses`; '' for none."""
     limits = "limits" if calibration.limited else ""
-    parts = (_short_mismatch(calibration, question), limits, *(SHORT[doubt] for doubt in calibration.doubts))
+    services = "service ended" if calibration.services.rollouts else ""
+    parts = (_short_mismatch(calibration, question), limits, services, *(SHORT[doubt] for doubt in calibration.doubts))
     return ", ".join(part for part in parts if part)
 
 
@@ -49,7 +50,7 @@ def needs_words(calibration: Calibration, question: Question) -> bool:
     if calibration.verdict is not Verdict.IN_BAND:
         return False
     torn = place(calibration, question) is not _likeliest(calibration)
-    return torn or calibration.limited or bool(calibration.doubts)
+    return torn or calibration.limited or bool(calibration.doubts) or bool(calibration.services.rollouts)
 
 
 def place(calibration: Calibration, question: Question) -> Verdict:
@@ -82,6 +83,9 @@ def _remarks(calibration: Calibration, question: Question) -> Iterator[str]:
         yield f"{calibration.identical} of {attempted} transcripts are identical: a cache or temperature 0?"
     if calibration.limited:
         yield _limits(calibration)
+    if calibration.services.rollouts:
+        where = f"{calibration.services.rollouts} of {figures.many(calibration.n, 'rollout')}"
+        yield f"a service failed while the agent worked, in {where}: {calibration.services.example}"
     if calibration.strength is Strength.LIKELY and calibration.robust is False:
         source = calibration.opinion.source.value
         yield f"it rests on the prior ({source}): the default, Jeffreys' and the uniform one are not all as sure"
