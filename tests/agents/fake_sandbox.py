@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from taskcal.agents import Attempt
+from taskcal.agents.chat_tools import use
 from taskcal.agents.usage import READ
 from taskcal.core.task import Check, Environment, FileProbe, Grader, Group, ImageSource, Solution, Task, Variant
 from taskcal.sandbox import Ending, Script, ScriptResult
@@ -13,6 +15,7 @@ from taskcal.sandbox import Ending, Script, ScriptResult
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from taskcal.agents.chat_tools import Tool, Used
     from taskcal.core.task import FileCopy, WrongAnswer
     from taskcal.sandbox import Sandbox, Sink
 
@@ -89,3 +92,8 @@ def task(
 def attempt(one: Task, log: list[bytes] | None = None, seed: int = 7, prompt: str = "Ship it.") -> Attempt:
     group = Group(one, Variant("", {"order": 12}, prompt))
     return Attempt(group, seed, timeout=60.0, log=([] if log is None else log).append)
+
+
+def carried_out(tool: Tool, sandbox: Sandbox, arguments: Mapping[str, Any], seconds: float = 30.0) -> Used:
+    """A model's call with these arguments, whatever they are."""
+    return use((tool,), sandbox, tool.name, json.dumps(arguments), seconds)
