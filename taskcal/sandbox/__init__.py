@@ -114,6 +114,10 @@ class Sandbox(Protocol):
         """Copy files of the taskset into the sandbox, owned by root, modes kept."""
         ...
 
+    def twin(self) -> AbstractContextManager[Sandbox]:
+        """Another sandbox of the same image and bounds, in which nobody has done anything; without services."""
+        ...
+
     def close(self) -> None:
         """Remove the container and its services; closing twice is harmless."""
         ...
@@ -135,5 +139,5 @@ class GradableSandbox(Sandbox, Protocol):
         ...
 
     def twin(self) -> AbstractContextManager[GradableSandbox]:
-        """Another sandbox of the same image and bounds, in which nobody has done anything; without services."""
+        """As a sandbox's, to grade in."""
         ...

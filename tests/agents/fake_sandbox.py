@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from taskcal.core.task import Check, Environment, FileProbe, Grader, Group, Imag
 from taskcal.sandbox import Ending, Script, ScriptResult
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from taskcal.agents.chat_tools import Tool, Used
     from taskcal.core.task import FileCopy, WrongAnswer
@@ -34,6 +35,7 @@ class FakeSandbox:
     files: list[FileCopy] = field(default_factory=list)
     piece: int = 3
     usage: ScriptResult = field(default_factory=lambda: ScriptResult(Ending.EXITED, 0, b"", b""))
+    untouched: bytes = b""
 
     @property
     def variables(self) -> Mapping[str, str]:
@@ -62,6 +64,11 @@ class FakeSandbox:
     def put(self, files: Sequence[FileCopy]) -> None:
         """Keep the files."""
         self.files += files
+
+    @contextlib.contextmanager
+    def twin(self) -> Iterator[FakeSandbox]:
+        """One in which every script prints what `untouched` says."""
+        yield FakeSandbox(ScriptResult(Ending.EXITED, 0, self.untouched, b""))
 
     def close(self) -> None:
         """Forget nothing."""
