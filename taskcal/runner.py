@@ -16,7 +16,7 @@ from taskcal.core.plan import rollout_seed
 from taskcal.core.reach import reach_of
 from taskcal.core.rollout import Graded, Lost, Rollout, Timing
 from taskcal.core.task import GraderSandbox
-from taskcal.errors import Boundary, CancelledLost, LostError, SandboxLost, UsageError
+from taskcal.errors import Boundary, CancelledLost, GraderLost, LostError, SandboxLost, UsageError
 from taskcal.grading import Judgement, grade
 from taskcal.sandbox.container import Order, open_sandbox
 
@@ -111,7 +111,7 @@ def _attempt(planned: PlannedRollout, context: Context, draft: _Draft) -> Graded
         with draft.timed("agent"):
             draft.acted = _act_to_the_end(sandbox, planned, context, draft.account)
         with draft.timed("grade"):
-            judgement = grade(sandbox, planned.group, draft.acted.stop)
+            judgement = _graded(sandbox, planned, context, draft.acted)
         judgement = redacted(judgement, context.agent)
         draft.answer = judgement.answer
         context.log_path(planned.id, "grader.log").write_text(judgement.log, encoding="utf-8")
@@ -122,6 +122,16 @@ def _attempt(planned: PlannedRollout, context: Context, draft: _Draft) -> Graded
         with draft.timed("close"):
             sandbox.finish()
             sandbox.close()
+
+
+def _graded(sandbox: DockerSandbox, planned: PlannedRollout, context: Context, acted: Acted) -> Judgement:
+    """Grade; what a broken grader printed is kept as well, since that is what mends it."""
+    try:
+        return grade(sandbox, planned.group, acted.stop)
+    except GraderLost as lost:
+        log = context.agent.redact(sound(lost.log))
+        context.log_path(planned.id, "grader.log").write_text(log, encoding="utf-8")
+        raise
 
 
 def redacted(judgement: Judgement, agent: Agent) -> Judgement:

@@ -16,6 +16,8 @@ MOST_DEPTH = 100
 MOST_DIGITS = 4300
 """Digits of a whole number that Python converts."""
 ELLIPSIS = " | … | "
+SHORTEST = 20
+"""Characters below which an excerpt has no room for two lines."""
 
 
 def sound(text: str) -> str:
@@ -63,5 +65,15 @@ def excerpt(text: str, length: int) -> str:
     whole = " | ".join(lines)
     if len(whole) <= length:
         return whole
-    first = lines[0][: max(0, (length - len(ELLIPSIS)) // 2)]
-    return first + ELLIPSIS + whole[-(length - len(first) - len(ELLIPSIS)) :]
+    if length < SHORTEST or len(lines) == 1:
+        return whole[-length:] if length > 0 else ""
+    first = lines[0][: (length - len(ELLIPSIS)) // 2]
+    last = whole[len(first) + len(ELLIPSIS) - length :].lstrip(" |")
+    return first + ELLIPSIS + last
+
+
+def excerpts(reason: str, rest: str, length: int) -> tuple[str, str]:
+    """Two texts on one line each, of at most `length` characters together; a third is kept for the second of them."""
+    room = length - min(len(rest.strip()), length // 3) - len(ELLIPSIS)
+    first = excerpt(reason, room if rest.strip() else length)
+    return first, excerpt(rest, length - len(first) - len(ELLIPSIS) if first else length)
