@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from enum import StrEnum
 
     from taskcal.core.calibrate import Calibration
+    from taskcal.core.check_means import CheckMean
     from taskcal.core.pooled import PromptYield
     from taskcal.core.question import Question
     from taskcal.core.run import RunRecord
@@ -182,14 +183,17 @@ def _measures(calibration: Calibration, question: Question) -> dict[str, object]
         "signal_unbiased": calibration.signal_unbiased,
         "partial_signal": calibration.partial_signal,
         "recommended_group_size": calibration.recommended_group_size,
-        "checks": [
-            {"name": check.name, "weight": check.weight, "mean_score": check.mean_score} for check in calibration.checks
-        ],
+        "checks": [_check(check) for check in calibration.checks],
         "rewards": list(calibration.rewards),
         "seconds": calibration.seconds,
         "cost_usd": calibration.cost_usd,
         "cost_unknown": calibration.cost_unknown,
     }
+
+
+def _check(check: CheckMean) -> dict[str, object]:
+    row: dict[str, object] = {"name": check.name, "weight": check.weight, "mean_score": check.mean_score}
+    return row | ({"note": check.note} if check.note else {})
 
 
 def _judgement(calibration: Calibration, question: Question) -> dict[str, object]:

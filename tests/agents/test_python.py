@@ -62,7 +62,8 @@ def test_a_function_gets_prompt_sandbox_and_seed() -> None:
     assert act(solve, sandbox).stop is Stop.FINISHED
     assert seen == ["Ship it.", SandboxHandle, 7]
     (written,) = sandbox.scripts
-    assert (written.env, written.user, written.hidden) == ({"TASKCAL_PATH": ANSWER_FILE}, "agent", True)
+    assert written.source.endswith(f"printf %s 42 >{ANSWER_FILE}")
+    assert (written.user, written.hidden) == ("agent", True)
     silent = FakeSandbox()
     assert act(lambda *_: None, silent).stop is Stop.FINISHED
     assert silent.scripts == []
@@ -80,10 +81,11 @@ def test_what_it_does_is_in_log_and_transcript() -> None:
 
     PythonAgent(SPEC, "", solve).act(ending(3, b"no\n"), asked)
     rows = [json.loads(line) for line in lines]
-    assert [row["type"] for row in rows] == ["message", "tool_call", "tool_result", "message"]
+    assert [row["type"] for row in rows] == ["message", "tool_call", "tool_result", "message", "note"]
     assert (rows[1]["name"], json.loads(rows[1]["arguments"])) == ("run", {"command": "ls"})
     assert (rows[2]["content"], rows[2]["exit_code"]) == ("no\n", 3)
     assert (rows[3]["role"], rows[3]["content"]) == ("assistant", "3 no\n")
+    assert rows[4]["text"] == "the answer could not be written: no"
     assert b"".join(log) == b"no\n"
 
 
