@@ -53,10 +53,13 @@ KEY_STEP = "[key]"  # pydantic's last step where the key itself is wrong, not it
 LONGEST_SHOWN = 40
 
 
-def validate(model: type[M], raw: Map, file: str, folder: Folder, problems: Problems) -> M | None:
-    """Give `raw` as a `model`, or None after adding to `problems` everything that is wrong with it."""
+def validate(model: type[M], raw: Map, file: str, folder: Folder, problems: Problems, data: object = None) -> M | None:
+    """Give `raw` as a `model`, or None after adding to `problems` everything that is wrong with it.
+
+    `data` is validated in its place if some values were filled in; `raw` knows where they were written.
+    """
     try:
-        return model.model_validate(raw, context=folder)
+        return model.model_validate(raw if data is None else data, context=folder)
     except ValidationError as error:
         if problems.full:
             problems.drop(error.error_count())

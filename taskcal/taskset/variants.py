@@ -55,8 +55,7 @@ def _listed(item: object, place: Place, scope: Scope) -> Iterator[Draft]:
     if not isinstance(item, Map):
         scope.report(place, "must be a map of params, and may have an id")
         return
-    own = {key: value for key, value in item.items() if key != "id"}
-    checked = [_checked(key, value, item.at(key), scope) for key, value in own.items()]
+    checked = [_checked(None if key == "id" else key, item.as_written(key), item.at(key), scope) for key in item]
     if not item:
         scope.report(place, "must name at least one param")
     elif all(checked):
@@ -95,7 +94,7 @@ def _axis(key: str, values: object, raw: Map, scope: Scope) -> bool:
         scope.report(raw.at(key), "must be a list with at least one value; constants go into params")
         return False
     named = _checked(key, None, raw.at(key), scope)
-    good = [_checked(None, value, values.at(index), scope) for index, value in enumerate(values)]
+    good = [_checked(None, values.as_written(index), values.at(index), scope) for index in range(len(values))]
     return named and all(good)
 
 
