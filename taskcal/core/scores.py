@@ -70,9 +70,9 @@ def _scripted(printed: dict[str, object], name: str) -> float:
 
 def _score(value: float) -> float | None:
     """A score without its rounding, or None for a number outside [0, 1]."""
-    for end in (0.0, 1.0):
+    for end in (0, 1):  # whole, since JSON may hold whole numbers that no float does
         if round(abs(value - end), 15) <= ROUNDING:  # 1.000000001 - 1 is a little more than 1e-9
-            return end
+            return float(end)
     return float(value) if 0 < value < 1 else None
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from taskcal.core.task import Check, Grader, Scalar, Variant
     from taskcal.taskset.scope import Scope
+    from taskcal.taskset.shared import Located
 
 Steps = tuple[str | int, ...]
 TARGETS = {"matches": Target.PATTERN, "pointer": Target.POINTER}
@@ -103,11 +104,10 @@ def find_slots(raw: Map, scope: Scope) -> tuple[Slot, ...]:
     found: list[Slot] = []
     for index, check in enumerate(checks if isinstance(checks, Seq) else ()):
         for steps, value in _values(check) if isinstance(check, Map) else ():
-            place = locate(raw, ("checks", index, *steps))
             if isinstance(value, Map) and any(map(is_template, value)):
-                scope.report(place, "a key cannot be a template, only a value")
+                scope.report(locate(raw, ("checks", index, *steps)), "a key cannot be a template, only a value")
             if isinstance(value, str) and is_template(value):
-                found.extend(_slot(index, steps, value, place, scope))
+                found.extend(_slot(index, steps, value, locate(raw, ("checks", index, *steps)), scope))
     return tuple(found)
 
 
@@ -168,12 +168,15 @@ def _copied(value: object, steps: Steps, values: Mapping[Steps, object], on_the_
     return [_copied(item, (*steps, index), values, on_the_way) for index, item in enumerate(items)]
 
 
-def with_checks(variant: Variant, raw: Map, draft: GraderDraft, scope: Scope) -> Variant | None:
-    """Give a variant with its checks, or None after its mistakes were added to the scope's problems."""
+def with_checks(group: str, variant: Variant, grader: Located[GraderDraft], scope: Scope) -> Variant | None:
+    """Give a variant with its checks, or None after its mistakes were added to the scope's problems.
+
+    `group` names it in messages, since many tasks may share the grader.
+    """
     own = replace(scope, problems=Problems())
-    checks = _rendered(variant, raw, draft, own)
-    name = f"in the variant {variant.id}: " if variant.id else ""
-    scope.problems.extend(replace(problem, message=name + problem.message) for problem in own.problems.found())
+    checks = _rendered(variant, grader.raw, grader.value, own)
+    mistakes = own.problems.found()
+    scope.problems.extend(replace(one, message=f"{one.message} (in {group})") for one in mistakes)
     return None if checks is None else replace(variant, checks=checks)
 
 
@@ -202,12 +205,11 @@ def _checks(
 ) -> tuple[Check, ...] | None:
     checks = raw["checks"]
     kept = list(draft.grader.checks)
+    before = scope.problems.count()
     for index, own in values.items():
         check = _check(checks[index], own, scope) if isinstance(checks, Seq) else None
-        if check is None:
-            return None
-        kept[index] = check
-    return tuple(kept)
+        kept[index] = check or kept[index]
+    return tuple(kept) if scope.problems.count() == before else None
 
 
 def _check(raw: object, values: Mapping[Steps, object], scope: Scope) -> Check | None:

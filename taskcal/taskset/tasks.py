@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from taskcal.core.rollout import GroupId
 from taskcal.core.task import External, RunProbe, Task
 from taskcal.taskset import convert
 from taskcal.taskset.check_templates import GraderDraft, with_checks
@@ -52,7 +52,7 @@ class Reader:
         variants = read_prompts(raw, model, params, self.scope)
         if model is None or environment is None or grader is None or self.scope.problems.count() > before:
             return None
-        variants = self._with_checks(variants, grader)
+        variants = self._with_checks(model.id, variants, grader)
         if self.scope.problems.count() > before:
             return None
         shared = _grader_of(grader.value, variants)
@@ -65,12 +65,19 @@ class Reader:
             for name in slot.template.names:
                 params.report_undefined(name, slot.place, self.scope, where)
 
-    def _with_checks(self, variants: tuple[Variant, ...], grader: Located[GraderDraft]) -> tuple[Variant, ...]:
+    def _with_checks(
+        self, task: str, variants: tuple[Variant, ...], grader: Located[GraderDraft]
+    ) -> tuple[Variant, ...]:
         """Fill the params of each variant into its checks, up to the first variant with a mistake."""
         if not grader.value.slots:
             return variants
-        filled = (with_checks(variant, grader.raw, grader.value, self.scope) for variant in variants)
-        return tuple(variant for variant in itertools.takewhile(lambda one: one is not None, filled) if variant)
+        filled: list[Variant] = []
+        for variant in variants:
+            own = with_checks(str(GroupId(task, variant.id)), variant, grader, self.scope)
+            if own is None:
+                break
+            filled.append(own)
+        return tuple(filled)
 
 
 def _scripts(
