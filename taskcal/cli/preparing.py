@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from taskcal.baseimage import BASE_IMAGE
+from taskcal.cli.moved import refuse_moved, with_images, without_moved_prior
 from taskcal.cli.resume import next_id, remaining
 from taskcal.core.plan import plan
 from taskcal.core.rollout import Lost, Rollout
 from taskcal.engines.local import LocalThreads
-from taskcal.errors import Boundary
+from taskcal.errors import Boundary, UsageError
 from taskcal.prepare import prepare_group
 from taskcal.report.clean import reason
 from taskcal.sandbox.images import Images, PreparedImages
@@ -34,16 +35,18 @@ def prepare_images(run: Run, pools: list[LocalThreads[Any, Any]]) -> dict[GroupI
     """The images of every group that has them; the other groups are recorded as lost, once each."""
     recorded = tuple(run.folder.rollouts())
     groups, images = _unfinished(run, recorded), _images(run)
+    refuse_moved(run, groups)
     results = _prepared(run, images, groups, pools)
     missed = [group for group in groups if _at_the_engine(results[group.id])]
     if missed and _engine_is_back(run):
         images = _images(run)
         results |= _prepared(run, images, missed, pools)
     made = {group: result for group, result in results.items() if isinstance(result, PreparedImages)}
+    run.record = with_images(run, made)
+    without_moved_prior(run, made)
     _record_lost(run, {group: result for group, result in results.items() if isinstance(result, Lost)}, recorded)
     notes = (*run.record.notes, LOCAL_BASE) if images.local_base else run.record.notes
-    named = {**run.record.images, **{str(group): made[group].sandbox for group in made}}
-    run.record = replace(run.record, notes=notes, images=named)
+    run.record = replace(run.record, notes=tuple(dict.fromkeys(notes)))
     run.folder.write_record(run.record)
     return made
 
@@ -112,8 +115,18 @@ class Renewal:
         with self._lock:
             if self._images[group.id] is used and not self._run.cancelled.is_set():
                 made = prepare_group(group, _images(self._run), self._run.request.agent, self._run.request.bounds)
-                if isinstance(made, PreparedImages):
+                if isinstance(made, PreparedImages) and self._is_same(group.id, made):
                     self._images[group.id] = made
+
+    def _is_same(self, group: GroupId, made: PreparedImages) -> bool:
+        """Put images that were made again on record; report those that are other ones, which nothing may run on."""
+        try:
+            self._run.record = with_images(self._run, {group: made})
+        except UsageError as error:
+            self._run.progress.log(f"{group}: {error}")
+            return False
+        self._run.folder.write_record(self._run.record)
+        return True
 
 
 def _images(run: Run) -> Images:
