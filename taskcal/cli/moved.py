@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from taskcal.cli.resume import SHOWN, some_names
 from taskcal.core.identity import SANDBOX, Origin, group_identity, moves
 from taskcal.core.run import GroupImages
 from taskcal.errors import UsageError
@@ -24,37 +25,38 @@ if TYPE_CHECKING:
     """Looks up the id of an image by its name, or by its id; None if the engine does not have it."""
 
 REMADE = "some images were removed and made again from the same content; run.json lists the ids that each task ran on"
-SHOWN = 3
-"""How many names one sentence has."""
 
 
 def refuse_moved(run: Run, groups: Sequence[Group]) -> None:
     """Raise UsageError if a name stands for another image than the run has measured. Nothing is pulled or built."""
-    find = _lookup(run)
+    find = lookup(run)
     known = [(group, run.record.groups[str(group.id)]) for group in groups if str(group.id) in run.record.groups]
-    _refuse(run.record, [(group, moves(was.origins, _today(group, was, find))) for group, was in known], find)
+    _refuse(run, [(group, moves(was.origins, _today(group, was, find))) for group, was in known])
+
+
+def refuse_moved_images(run: Run, made: Mapping[GroupId, PreparedImages]) -> None:
+    """Raise UsageError if images that were just made go back to something else than those on record."""
+    known = [(group, run.record.groups[str(group.id)]) for group in run.request.groups if _is_known(run, group, made)]
+    _refuse(run, [(group, moves(was.origins, made[group.id].origins)) for group, was in known])
+
+
+def _is_known(run: Run, group: Group, made: Mapping[GroupId, PreparedImages]) -> bool:
+    return group.id in made and str(group.id) in run.record.groups
 
 
 def with_images(run: Run, made: Mapping[GroupId, PreparedImages]) -> RunRecord:
-    """The run's record with the images of these groups. An id that is on record stays; a new one is put after it.
-
-    Raises UsageError if an image goes back to something else than the one on record.
-    """
-    groups = {group.id: group for group in run.request.groups}
-    before = run.record.groups
-    known = {id_: images for id_, images in made.items() if str(id_) in before}
-    found = [(groups[id_], moves(before[str(id_)].origins, images.origins)) for id_, images in known.items()]
-    _refuse(run.record, found, _lookup(run))
-    parts = {record.id: record.parts for record in run.folder.groups()}
-    now = {
-        str(id_): before.get(str(id_), GroupImages(group_identity(parts[id_], images.origins), images.origins, {}))
+    """The run's record with the images of these groups. An id that is on record stays; another one is put after it."""
+    before, parts = run.record.groups, {record.id: record.parts for record in run.folder.groups()}
+    new = {
+        str(id_): GroupImages(group_identity(parts[id_], images.origins), images.origins, {})
         for id_, images in made.items()
     }
-    recorded = {**before, **{str(id_): now[str(id_)].with_ids(images.ids) for id_, images in made.items()}}
-    is_remade = any(len(ids) > 1 for images in recorded.values() for ids in images.ids.values())
+    groups = {**new, **before}
+    groups |= {str(id_): groups[str(id_)].with_ids(images.ids) for id_, images in made.items()}
+    is_remade = any(len(ids) > 1 for images in groups.values() for ids in images.ids.values())
     notes = dict.fromkeys((*run.record.notes, *([REMADE] if is_remade else [])))
     first = {str(id_): images.sandbox for id_, images in made.items()}
-    return replace(run.record, groups=recorded, images={**first, **run.record.images}, notes=tuple(notes))
+    return replace(run.record, groups=groups, images={**first, **run.record.images}, notes=tuple(notes))
 
 
 def without_moved_prior(run: Run, made: Mapping[GroupId, PreparedImages]) -> None:
@@ -69,13 +71,17 @@ def without_moved_prior(run: Run, made: Mapping[GroupId, PreparedImages]) -> Non
         return
     kept = {id_: counts for id_, counts in question.earlier.items() if id_ not in dropped}
     asked = replace(question, earlier=kept)
-    note = f"{_names(map(str, dropped))}: not begun from run {run.request.earlier.run}, which had another image"
+    note = (
+        f"{some_names(list(map(str, dropped)))}: not begun from run {run.request.earlier.run}, which had another image"
+    )
     run.request = replace(run.request, question=asked)
     run.record = replace(run.record, question=asked, notes=(*run.record.notes, note))
     run.progress.log(note)
 
 
-def _lookup(run: Run) -> FindId:
+def lookup(run: Run) -> FindId:
+    """How the ids of images are found on the run's engine."""
+
     def find(name: str) -> str | None:
         found = run.scope.engine.image(name)
         return None if found is None else found.id
@@ -102,7 +108,7 @@ def _sources(group: Group) -> dict[str, ImageSource]:
     return {SANDBOX: environment.source, **{service.name: service.source for service in environment.services}}
 
 
-def _refuse(record: RunRecord, found: Iterable[tuple[Group, Sequence[Move]]], find: FindId) -> None:
+def _refuse(run: Run, found: Iterable[tuple[Group, Sequence[Move]]]) -> None:
     """Raise UsageError for every move, each once with the groups that it concerns."""
     concerned: dict[tuple[str, str, str, str], list[str]] = {}
     for group, some in found:
@@ -111,11 +117,11 @@ def _refuse(record: RunRecord, found: Iterable[tuple[Group, Sequence[Move]]], fi
             concerned.setdefault((folder, move.image, move.before, move.now), []).append(str(group.id))
     if not concerned:
         return
-    words = [f"{_moved(*move)} (of {_names(names)})" for move, names in concerned.items()]
+    words = [f"{_moved(*move)} (of {some_names(names)})" for move, names in concerned.items()]
     more = f"; and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
     raise UsageError(
-        f"run {record.id} cannot go on with other images: {'; '.join(words[:SHOWN])}{more}. "
-        f"Start a new run, or {_way_back(concerned, find)}"
+        f"run {run.record.id} cannot be resumed: {'; '.join(words[:SHOWN])}{more}. "
+        f"Start a new run, or {_way_back(concerned, lookup(run))}"
     )
 
 
@@ -134,9 +140,3 @@ def _way_back(concerned: Iterable[tuple[str, str, str, str]], find: FindId) -> s
 
 def _short(image: str) -> str:
     return image[:19] or "none"
-
-
-def _names(names: Iterable[str]) -> str:
-    every = list(names)
-    more = f" and {len(every) - SHOWN} more" if len(every) > SHOWN else ""
-    return ", ".join(every[:SHOWN]) + more

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from taskcal.baseimage import BASE_IMAGE
-from taskcal.cli.moved import refuse_moved, with_images, without_moved_prior
+from taskcal.cli.moved import refuse_moved, refuse_moved_images, with_images, without_moved_prior
 from taskcal.cli.resume import next_id, remaining
 from taskcal.core.plan import plan
 from taskcal.core.rollout import Lost, Rollout
@@ -42,8 +42,9 @@ def prepare_images(run: Run, pools: list[LocalThreads[Any, Any]]) -> dict[GroupI
         images = _images(run)
         results |= _prepared(run, images, missed, pools)
     made = {group: result for group, result in results.items() if isinstance(result, PreparedImages)}
-    run.record = with_images(run, made)
+    refuse_moved_images(run, made)
     without_moved_prior(run, made)
+    run.record = with_images(run, made)
     _record_lost(run, {group: result for group, result in results.items() if isinstance(result, Lost)}, recorded)
     notes = (*run.record.notes, LOCAL_BASE) if images.local_base else run.record.notes
     run.record = replace(run.record, notes=tuple(dict.fromkeys(notes)))
@@ -121,10 +122,11 @@ class Renewal:
     def _is_same(self, group: GroupId, made: PreparedImages) -> bool:
         """Put images that were made again on record; report those that are other ones, which nothing may run on."""
         try:
-            self._run.record = with_images(self._run, {group: made})
+            refuse_moved_images(self._run, {group: made})
         except UsageError as error:
-            self._run.progress.log(f"{group}: {error}")
+            self._run.progress.log(f"{group} does not go on: {error}")
             return False
+        self._run.record = with_images(self._run, {group: made})
         self._run.folder.write_record(self._run.record)
         return True
 

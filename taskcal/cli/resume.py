@@ -20,7 +20,7 @@ from taskcal.report.sentences import SENTENCE
 from taskcal.store import find
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from taskcal.cli.configuration import Configuration
     from taskcal.cli.options import RunOptions
@@ -67,7 +67,7 @@ def continued(given: RunOptions, configured: Configuration) -> RunOptions:
 
 
 def changed_groups(before: RunRecord, old: Sequence[GroupRecord], new: Sequence[GroupRecord]) -> tuple[str, ...]:
-    """What makes the groups of a run other ones now, a text each. Raises UsageError for a run of an older version."""
+    """What changed in which groups, one text for each set of parts. Raises UsageError for a run of an older version."""
     if not all(group.parts for group in old):
         raise UsageError(
             f"run {before.id} was recorded by an older version of taskcal, so its tasks and images cannot be compared "
@@ -75,12 +75,23 @@ def changed_groups(before: RunRecord, old: Sequence[GroupRecord], new: Sequence[
             "begins it from these results"
         )
     was, now = {group.id: group.parts for group in old}, {group.id: group.parts for group in new}
-    gone = [f"{name} is not among them" for name in was if name not in now]
-    added = [f"{name} is new" for name in now if name not in was]
-    other = [
-        f"{name}: {', '.join(parts)}" for name in now if name in was and (parts := changed_parts(was[name], now[name]))
-    ]
-    return (*other, *gone, *added)
+    names: dict[str, list[str]] = {}
+    for name in dict.fromkeys((*now, *was)):
+        if was.get(name) != now.get(name):
+            names.setdefault(_change(was.get(name), now.get(name)), []).append(str(name))
+    return tuple(f"{some_names(groups)}: {change}" for change, groups in names.items())
+
+
+def _change(before: Mapping[str, str] | None, now: Mapping[str, str] | None) -> str:
+    if before is None:
+        return "not in the run"
+    return "not chosen now" if now is None else ", ".join(changed_parts(before, now))
+
+
+def some_names(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
 
 
 def refuse_differences(before: RunRecord, now: RunRecord, *, extend: bool, changes: Sequence[str] = ()) -> None:

@@ -131,7 +131,7 @@ def task_parts(task: Task, contents: Contents) -> dict[str, str]:
         line=0,
     )
     values: dict[str, object] = {
-        "build folder": {name: contents.contexts.get(part.source.build or "") for name, part in containers.items()},
+        "build folder": {n: contents.contexts[p.source.build] for n, p in containers.items() if p.source.build},
         "files": {name: brought(part.files, contents) for name, part in containers.items()},
         "setup": {name: part.setup for name, part in containers.items()},
         "environment": bare,
@@ -150,9 +150,9 @@ def _part(value: object) -> str:
 
 def brought(copies: Iterable[FileCopy], contents: Contents) -> list[tuple[str, str]]:
     """Where files arrive and what is in them, wherever they lie; in the order of copying only if one covers another."""
-    placed = sorted((_place(copy.destination), contents.copies.get(copy.source, "")) for copy in copies)
+    placed = sorted((_place(copy.destination), contents.copies[copy.source]) for copy in copies)
     if any(later[: len(place)] == place for (place, _), (later, _) in pairwise(placed)):
-        placed = [(_place(copy.destination), contents.copies.get(copy.source, "")) for copy in copies]
+        placed = [(_place(copy.destination), contents.copies[copy.source]) for copy in copies]
     return [("/".join(place), content) for place, content in placed]
 
 
