@@ -23,7 +23,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 ROOMS = (
     {"errors"},
     {"core"},
-    {"host", "baseimage", "regular"},
+    {"host", "baseimage", "regular", "file_tree"},
     {"sandbox", "taskset", "store"},
     {"agents", "grading", "grading_driver", "blame"},
     {

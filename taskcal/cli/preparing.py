@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from taskcal.baseimage import BASE_IMAGE
+from taskcal.cli.moved import refuse_moved, refuse_moved_images, with_images, without_moved_prior
 from taskcal.cli.resume import next_id, remaining
 from taskcal.core.plan import plan
 from taskcal.core.rollout import Lost, Rollout
 from taskcal.engines.local import LocalThreads
-from taskcal.errors import Boundary
+from taskcal.errors import Boundary, UsageError
 from taskcal.missing_programs import find_missing_program
 from taskcal.probe import Probes, ReadyGroup, ready_group
 from taskcal.report.clean import reason
@@ -36,6 +37,7 @@ def prepare_images(run: Run, pools: list[LocalThreads[Any, Any]]) -> dict[GroupI
     """The images of every group that has them; the other groups are recorded as lost, once each."""
     recorded = tuple(run.folder.rollouts())
     groups, images = _unfinished(run, recorded), _images(run)
+    refuse_moved(run, groups)
     results = _prepared(run, images, groups, pools)
     missed = [group for group in groups if _at_the_engine(results[group.id])]
     if missed and _engine_is_back(run):
@@ -43,11 +45,12 @@ def prepare_images(run: Run, pools: list[LocalThreads[Any, Any]]) -> dict[GroupI
         results |= _prepared(run, images, missed, pools)
     ready = {group: result for group, result in results.items() if isinstance(result, ReadyGroup)}
     made = {group: result.images for group, result in ready.items()}
+    refuse_moved_images(run, made)
+    without_moved_prior(run, made)
+    run.record = with_images(run, made)
     _record_lost(run, {group: result for group, result in results.items() if isinstance(result, Lost)}, recorded)
     base = (LOCAL_BASE,) if images.local_base else ()
-    notes = tuple(dict.fromkeys((*run.record.notes, *base, *_warn(run, ready))))
-    named = {**run.record.images, **{str(group): made[group].sandbox for group in made}}
-    run.record = replace(run.record, notes=notes, images=named)
+    run.record = replace(run.record, notes=tuple(dict.fromkeys((*run.record.notes, *base, *_warn(run, ready)))))
     run.folder.write_record(run.record)
     return made
 
@@ -136,8 +139,19 @@ class Renewal:
             if self._images[group.id] is used and not self._run.cancelled.is_set():
                 request, probes = self._run.request, Probes(self._run.scope)
                 made = ready_group(group, _images(self._run), probes, request.agent, request.bounds)
-                if isinstance(made, ReadyGroup):
+                if isinstance(made, ReadyGroup) and self._is_same(group.id, made.images):
                     self._images[group.id] = made.images
+
+    def _is_same(self, group: GroupId, made: PreparedImages) -> bool:
+        """Put images that were made again on record; report those that are other ones, which nothing may run on."""
+        try:
+            refuse_moved_images(self._run, {group: made})
+        except UsageError as error:
+            self._run.progress.log(f"{group} does not go on: {error}")
+            return False
+        self._run.record = with_images(self._run, {group: made})
+        self._run.folder.write_record(self._run.record)
+        return True
 
 
 def _images(run: Run) -> Images:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -50,6 +50,7 @@ class GroupRecord:
     checks: tuple[tuple[str, float], ...]
     file: str
     line: int
+    parts: Mapping[str, str] = field(default_factory=dict)  # see core.identity; none of an import or an older version
 
 
 @dataclass(frozen=True, slots=True)

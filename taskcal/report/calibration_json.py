@@ -39,7 +39,7 @@ def calibration_document(run: RunRecord, calibrations: Sequence[Calibration]) ->
         "schema": SCHEMA,
         "run": _run(run),
         "taskset": _taskset(run, calibrations),
-        "tasks": [_task(calibration, run.question) for calibration in calibrations],
+        "tasks": [_task(calibration, run) for calibration in calibrations],
     }
     return {key: _finite(value) for key, value in document.items()}
 
@@ -141,8 +141,9 @@ def _yield(found: PromptYield | None) -> dict[str, float | None] | None:
     }
 
 
-def _task(calibration: Calibration, question: Question) -> dict[str, object]:
-    group = calibration.group
+def _task(calibration: Calibration, run: RunRecord) -> dict[str, object]:
+    group, question = calibration.group, run.question
+    images = run.groups.get(str(group.id))
     name = {
         "id": str(group.id),
         "task": group.id.task,
@@ -151,6 +152,8 @@ def _task(calibration: Calibration, question: Question) -> dict[str, object]:
         "tags": list(group.tags),
         "file": group.file,
         "line": group.line,
+        "identity": images.identity if images else None,
+        "images": {container: list(ids) for container, ids in images.ids.items()} if images else {},
     }
     return {**name, **_counts(calibration), **_measures(calibration, question), **_judgement(calibration, question)}
 

@@ -6,12 +6,15 @@ The engine gives up a build when its client hangs up, so a deadline is kept by c
 from __future__ import annotations
 
 import contextlib
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
 from taskcal.errors import EngineLost, ImageLost
+from taskcal.sandbox.archive import pack_context
 from taskcal.sandbox.facts import follow
 
 if TYPE_CHECKING:
@@ -20,9 +23,6 @@ if TYPE_CHECKING:
 
 Events = Iterator[Mapping[str, Any]]
 """What the engine reports while it works, one object an event."""
-
-FOLDER_ERRORS = (OSError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, TypeError)
-"""What the SDK raises for a folder that it cannot pack; a lost connection is a subclass, and the engine's."""
 
 PERIOD = 100_000
 """Microseconds in which the CPUs' share is counted, as Docker does for `cpus`."""
@@ -60,22 +60,34 @@ class Building:
             if "ID" in (event.get("aux") or {}):
                 ids.append(event["aux"]["ID"])
 
+        with _context(folder) as context:
+            self._follow(folder, context, bounds, labels, step)
+        if not ids:
+            raise ImageLost(f"building {folder}: the engine named no image")
+        return ids[-1]
+
+    def _follow(
+        self,
+        folder: str,
+        context: IO[bytes],
+        bounds: BuildBounds,
+        labels: Mapping[str, str],
+        step: Callable[[Mapping[str, Any]], None],
+    ) -> None:
+        """Read all that the engine reports of a build. Raises ImageLost, also at the deadline."""
         deadline = time.monotonic() + bounds.seconds
         try:
             refused = self._translated(f"building {folder}", ImageLost, ImageLost)
-            with refused, self._events(folder, bounds, labels) as events:
+            with refused, self._events(context, bounds, labels) as events:
                 follow(_until(deadline, *events), step)
         except EngineLost as error:
             if time.monotonic() < deadline:
                 raise
             raise ImageLost(f"building {folder}: not done within {bounds.seconds:g} s (timeouts.setup)") from error
-        if not ids:
-            raise ImageLost(f"building {folder}: the engine named no image")
-        return ids[-1]
 
     @contextlib.contextmanager
     def _events(
-        self, folder: str, bounds: BuildBounds, labels: Mapping[str, str]
+        self, context: IO[bytes], bounds: BuildBounds, labels: Mapping[str, str]
     ) -> Iterator[tuple[Iterator[Mapping[str, Any]], Any]]:
         """What the engine tells, and its socket. The SDK has no words for CPUs, so the session adds them.
 
@@ -90,16 +102,28 @@ class Building:
 
             def send() -> Events:
                 answers.clear()
-                events: Events = client.build(path=folder, labels=dict(labels), network_mode=mode, **options)
+                context.seek(0)
+                events: Events = client.build(
+                    fileobj=context, custom_context=True, labels=dict(labels), network_mode=mode, **options
+                )
                 return events
 
-            try:
-                events = self._request(client, send)
-            except FOLDER_ERRORS as error:
-                if type(error) not in FOLDER_ERRORS:
-                    raise
-                raise ImageLost(f"building {folder}: {error}") from error
+            events = self._request(client, send)
             yield events, answers[-1].raw._fp.fp.raw._sock  # noqa: SLF001 - the SDK's own reads without a deadline
+
+
+@contextlib.contextmanager
+def _context(folder: str) -> Iterator[IO[bytes]]:
+    """All that the engine gets of a folder, in a file without a name. Raises ImageLost if it cannot be read."""
+    with tempfile.TemporaryFile() as archive:
+        try:
+            pack_context(Path(folder), archive)
+        except OSError as error:
+            advice = "; make it readable, or name it in .dockerignore" if isinstance(error, PermissionError) else ""
+            place = error.filename or folder
+            raise ImageLost(f"building {folder}: {place}: {error.strerror or error}{advice}") from error
+        archive.seek(0)
+        yield archive
 
 
 def _until(deadline: float, events: Iterator[Mapping[str, Any]], sock: Any) -> Iterator[Mapping[str, Any]]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskcal.baseimage import BASE_IMAGE
+from taskcal.core.identity import SANDBOX, Origin
 from taskcal.core.task import Environment, ImageSource, Limits, NetworkMode, as_text
 from taskcal.errors import AgentInstallLost, ImageLost, SetupLost
 from taskcal.sandbox import ROOT_USER, Script
@@ -25,6 +26,7 @@ from taskcal.sandbox.building import BuildBounds
 from taskcal.sandbox.execute import execute
 from taskcal.sandbox.labels import BAKE, BASE, BLANK
 from taskcal.sandbox.once import Once
+from taskcal.sandbox.origin import origin_of_build
 from taskcal.sandbox.scope import FIRST_PROCESS, RunScope, host_config
 from taskcal.sandbox.scripts import setup_script
 
@@ -64,6 +66,13 @@ class PreparedImages:
     services: Mapping[str, str]
     gateway: str = ""
     """Of the container that carries connections to allowed hosts; '' where there are none."""
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    """What the images go back to, by container: SANDBOX, or a service's name."""
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """The image of each container, by the same names."""
+        return {SANDBOX: self.sandbox, **self.services}
 
 
 class Images:
@@ -75,6 +84,7 @@ class Images:
         self._network = network
         self._log = log
         self._sources: Once[ImageInfo] = Once()
+        self._origins: Once[Origin] = Once()
         self._archives: Once[bytes] = Once()
         self._baked: Once[str] = Once()
         self._local_base = False
@@ -91,7 +101,9 @@ class Images:
             return self.bake(self.find(part.source, replace(most, seconds=timeout)), recipe_for(part, params, timeout))
 
         services = {service.name: made(service) for service in environment.services}
-        return PreparedImages(made(environment), services)
+        images = PreparedImages(made(environment), services)
+        sources = {SANDBOX: environment.source, **{service.name: service.source for service in environment.services}}
+        return replace(images, origins={name: self.origin(source) for name, source in sources.items()})
 
     def gateway(self) -> str:
         """The image of the container that carries connections to allowed hosts. Raises ImageLost."""
@@ -102,6 +114,17 @@ class Images:
         found = self._sources.get(source, lambda: self._build(source, most) if source.build else self._pull(source))
         self._local_base = self._local_base or BASE in found.labels
         return found
+
+    def origin(self, source: ImageSource) -> Origin:
+        """What the image of a source goes back to; it is there, or made, first. Raises ImageLost or EngineLost."""
+        found = self.find(source)
+        if not source.build:
+            return Origin({source.image or "": found.id})
+        return self._origins.get(source, lambda: origin_of_build(Path(source.build or ""), found.id, self._image_id))
+
+    def _image_id(self, name: str) -> str | None:
+        found = self._scope.engine.image(name)
+        return None if found is None else found.id
 
     @property
     def local_base(self) -> bool:

@@ -1,0 +1,116 @@
+"""The files that a taskset brings: which of a folder an image is built from, and a digest that goes with them anywhere.
+
+A digest covers relative names, contents, link targets, and the one bit of the modes that git keeps: whether the owner
+may execute a file. Owners, times, the other bits and the place of the folder are not in it, since they differ from
+checkout to checkout. Pipes, sockets and devices are not files of a taskset.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from taskcal.core.dockerignore import Ignored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+IGNORE_FILE = ".dockerignore"
+DOCKERFILES = ("Dockerfile", "dockerfile")
+"""Where the engine looks for a folder's instructions, in this order."""
+LONGEST_IGNORE_FILE = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file, a folder or a link: its path on the host, and its name from the top on, with slashes."""
+
+    name: str
+    path: Path
+
+
+def entries(top: Path) -> Iterator[Entry]:
+    """Everything below a folder, in an order of its own. Raises OSError."""
+    return _below(top, "", lambda _: False, goes_in=False)
+
+
+def context_entries(folder: Path) -> Iterator[Entry]:
+    """Everything that a build of a folder receives, the Dockerfile and `.dockerignore` always. Raises OSError."""
+    ignored, sent = ignored_by(folder), {IGNORE_FILE, dockerfile_of(folder).name}
+
+    def leaves_out(name: str) -> bool:
+        return name not in sent and ignored.leaves_out(name)
+
+    return _below(folder, "", leaves_out, goes_in=ignored.brings_back)
+
+
+def dockerfile_of(folder: Path) -> Path:
+    """The file with a folder's instructions, which may be missing."""
+    return next((path for name in DOCKERFILES if (path := folder / name).is_file()), folder / DOCKERFILES[0])
+
+
+def ignored_by(folder: Path) -> Ignored:
+    """The patterns of a folder's `.dockerignore`. Raises OSError, also for one of more than 64 KiB."""
+    path = folder / IGNORE_FILE
+    if not path.is_file():
+        return Ignored()
+    with path.open("rb") as file:
+        content = file.read(LONGEST_IGNORE_FILE + 1)
+    if len(content) > LONGEST_IGNORE_FILE:
+        raise OSError(0, "larger than 64 KiB", str(path))
+    return Ignored(content.decode(errors="surrogateescape"))
+
+
+def _below(folder: Path, prefix: str, leaves_out: Callable[[str], bool], *, goes_in: bool) -> Iterator[Entry]:
+    """What is below a folder, sorted; `goes_in` says whether folders that are left out may hold what is not."""
+    with os.scandir(folder) as found:
+        items = sorted(found, key=lambda item: item.name)
+    for item in items:
+        name, is_folder = prefix + item.name, item.is_dir(follow_symlinks=False)
+        is_left_out = leaves_out(name)
+        if not is_left_out and (is_folder or item.is_symlink() or item.is_file(follow_symlinks=False)):
+            yield Entry(name, Path(item.path))
+        if is_folder and (goes_in or not is_left_out):
+            yield from _below(Path(item.path), f"{name}/", leaves_out, goes_in=goes_in)
+
+
+def tree_digest(source: Path) -> str:
+    """SHA-256 in hex of a file, or of all that is below a folder. Raises OSError."""
+    top = [Entry("", source)]
+    return _digest(top if not source.is_dir() else [*top, *entries(source)])
+
+
+def context_digest(folder: Path) -> str:
+    """SHA-256 in hex of all that decides a build of a folder, beside the images that it takes. Raises OSError.
+
+    A Dockerfile that its own `.dockerignore` leaves out counts all the same: it is read, though it is not copied.
+    """
+    ignored = ignored_by(folder)
+    return _digest(
+        entry for entry in context_entries(folder) if entry.name != IGNORE_FILE or not ignored.leaves_out(IGNORE_FILE)
+    )
+
+
+def _digest(found: Iterable[Entry]) -> str:
+    total = hashlib.sha256()
+    for entry in found:
+        name = os.fsencode(entry.name)
+        for part in (name, *_facts(entry.path)):
+            total.update(b"%d:" % len(part))
+            total.update(part)
+    return total.hexdigest()
+
+
+def _facts(path: Path) -> tuple[bytes, bytes]:
+    """What a path is, and what is in it: the digest of a file's content, or a link's target."""
+    mode = path.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        return b"link", os.fsencode(path.readlink())
+    if stat.S_ISDIR(mode):
+        return b"folder", b""
+    with path.open("rb") as file:
+        return b"program" if mode & stat.S_IXUSR else b"file", hashlib.file_digest(file, "sha256").digest()
