@@ -100,7 +100,7 @@ class Daemon:
 
     def complaint(self) -> str:
         """The last line of the log, which is where a daemon says why it gave up."""
-        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        text = self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
         return Completed(0, text).last_line
 
 
@@ -217,8 +217,8 @@ def is_stale(pid_file: Path) -> bool:
     A daemon that was killed leaves its file, and the next one refuses to start while any process has that number.
     """
     try:
-        pid = int(pid_file.read_text())
-        name, _, after = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+        pid = int(pid_file.read_text(encoding="utf-8"))
+        name, _, after = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")
     except (OSError, ValueError):
         return pid_file.exists()
     return after.split()[0] == "Z" or name.partition("(")[2] not in DAEMONS

@@ -68,7 +68,11 @@ def import_(
     ] = None,
     band: Annotated[
         str | None,
-        typer.Option("--band", help="Success rates worth training on. (default: 0.05,0.75)", metavar="LOW,HIGH"),
+        typer.Option(
+            "--band",
+            help="Success rates worth training on; 5,75 is in percent. (default: 0.05,0.75)",
+            metavar="LOW,HIGH",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the calibration as JSON and nothing else.")] = False,
     out: Annotated[

@@ -12,6 +12,7 @@ from taskcal.cli.clean import clean
 from taskcal.cli.doctor import doctor
 from taskcal.cli.import_ import import_
 from taskcal.cli.init import init
+from taskcal.cli.output import guarded_streams
 from taskcal.cli.report import report
 from taskcal.cli.run import run
 from taskcal.cli.schema import schema
@@ -64,15 +65,25 @@ def _shown(error: Exception) -> str:
 
 def main() -> None:
     """Run the command line; known errors end with their exit code and without a traceback."""
+    with guarded_streams() as settle:
+        status = settle(_run())
+    sys.exit(status)
+
+
+def _run() -> int:
+    """Run the command that was typed; gives its exit code."""
     try:
         app(standalone_mode=True)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
-        sys.exit(130)
+        return 130
     except Exception as error:
         from taskcal.errors import TaskcalError
 
         if not isinstance(error, TaskcalError):
             raise
         sys.stderr.write(f"{_shown(error)}\n")
-        sys.exit(error.exit_code)
+        return error.exit_code
+    return 0
