@@ -23,10 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from taskcal.endpoint import configured_engine
 from taskcal.errors import MissingError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 _SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 _DOCKER_SOCKET = Path("/var/run/docker.sock")
@@ -70,8 +71,9 @@ class Completed:
 class Facts:
     """What decides whether an engine may be installed here.
 
-    `configured` is the setting that names an engine (`DOCKER_HOST=…`) or ''; `forbidden` says that Docker's socket is
-    there but not ours to use; `command` is how to call this taskcal from any folder and as any user.
+    `configured` is the setting that names an engine (`DOCKER_HOST=…`, or `currentContext=…` of a context), or '';
+    `forbidden` says that Docker's socket is there but not ours to use; `command` is how to call this taskcal from any
+    folder and as any user.
     """
 
     root: bool
@@ -163,7 +165,7 @@ def facts() -> Facts:
     return Facts(
         root=is_root(),
         debian=_is_debian() and have("apt-get"),
-        configured=_configured_engine(os.environ),
+        configured=configured_engine(os.environ),
         forbidden=_DOCKER_SOCKET.exists() and not os.access(_DOCKER_SOCKET, os.W_OK),
         user=getpass.getuser(),
         command=_own_command(),
@@ -175,11 +177,6 @@ def _is_debian() -> bool:
         return platform.freedesktop_os_release().get("ID") in {"debian", "ubuntu"}
     except OSError:
         return False
-
-
-def _configured_engine(environment: Mapping[str, str]) -> str:
-    names = (name for name in ("DOCKER_HOST", "DOCKER_CONTEXT") if environment.get(name))
-    return next((f"{name}={environment[name]}" for name in names), "")
 
 
 def _own_command() -> str:

@@ -73,13 +73,13 @@ def _repair() -> MissingError | None:
 
 def _examine() -> Diagnosis:
     from taskcal import host
+    from taskcal.cli.connect import reach_engine
     from taskcal.doctor import examine, examine_without_engine
     from taskcal.errors import MissingError
-    from taskcal.sandbox.docker import DockerEngine
     from taskcal.sandbox.sweep import leftovers
 
     try:
-        engine = DockerEngine.connect()
+        engine = reach_engine()
     except MissingError as error:
         return examine_without_engine(error, host.facts())
     return examine(engine, leftovers(engine), host)

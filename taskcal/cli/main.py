@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,9 @@ from taskcal.cli.shell import shell
 from taskcal.cli.show import show
 from taskcal.cli.simulate import simulate
 from taskcal.cli.validate import validate
+
+if TYPE_CHECKING:
+    from taskcal.errors import TaskcalError
 
 app = typer.Typer(
     name="taskcal",
@@ -85,5 +88,15 @@ def _run() -> int:
         if not isinstance(error, TaskcalError):
             raise
         sys.stderr.write(f"{_shown(error)}\n")
-        return error.exit_code
+        return _code_of(error)
     return 0
+
+
+def _code_of(error: TaskcalError) -> int:
+    """An error's exit code; a command without rollouts, such as `shell` or `clean`, can end with a loss."""
+    from taskcal.core.gate import Exit
+    from taskcal.errors import EngineLost, LostError
+
+    if isinstance(error, LostError):
+        return int(Exit.NOTHING_CAN_RUN if isinstance(error, EngineLost) else Exit.TOO_MUCH_LOST)
+    return error.exit_code

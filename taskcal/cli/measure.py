@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from taskcal import __version__
+from taskcal.cli.connect import reach_engine
 from taskcal.cli.digests import agent_digest, taskset_digest
 from taskcal.cli.interrupts import Interrupts
 from taskcal.cli.live_run import Run
@@ -29,7 +30,6 @@ from taskcal.core.gate import exit_code
 from taskcal.core.rows import group_record
 from taskcal.core.run import RunRecord
 from taskcal.errors import LostError, MissingError
-from taskcal.sandbox.docker import DockerEngine
 from taskcal.sandbox.scope import RunScope
 from taskcal.sandbox.sweep import leftovers, sweep
 from taskcal.store import RunFolder
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from taskcal.cli.options import Request
     from taskcal.core.calibrate import Calibration
     from taskcal.engines.local import LocalThreads
+    from taskcal.sandbox.docker import DockerEngine
 
 END_SECONDS, PAUSE_SECONDS = 4.0, 0.2
 
@@ -102,7 +103,7 @@ def open_folder(request: Request, record: RunRecord) -> tuple[RunFolder, RunReco
 
 def connect(concurrency: int) -> DockerEngine:
     """The engine, cleaned of what dead runs left. Raises MissingError."""
-    engine = DockerEngine.connect(connections=concurrency + PREPARERS)
+    engine = reach_engine(concurrency + PREPARERS)
     sweep(engine, leftovers(engine))
     return engine
 
