@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import docker
@@ -270,7 +271,8 @@ class DockerEngine(Building, Contents):
             options = {"tty": tty, "stdin": True, "user": user or "", "environment": dict(env)}
             name = self._client.exec_create(container, list(argv), **options)["Id"]
             with self._attached(name, tty=tty) as (sock, early):
-                yield Line(sock, early, lambda rows, columns: self._client.exec_resize(name, rows, columns))
+                resize = partial(self._client.exec_resize, name)
+                yield Line(sock, early, resize, lambda: self._client.exec_inspect(name)["ExitCode"])
 
     @contextlib.contextmanager
     def _attached(self, exec_id: str, *, tty: bool) -> Iterator[tuple[socket.socket, bytes]]:
