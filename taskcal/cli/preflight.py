@@ -127,7 +127,7 @@ def try_agent(
             made = {group.id: ready.images}
             context = Context(scope, agent, made, 0, lambda _, name: Path(logs) / name, threading.Event())
             rollout = run_rollout(PlannedRollout(RolloutId(group.id, 0, 0), group), context)
-            return judged(rollout, (Path(logs) / "agent.log").read_text(errors="replace"))
+            return judged(rollout, (Path(logs) / "agent.log").read_text(encoding="utf-8", errors="replace"))
     finally:
         scope.close()
 

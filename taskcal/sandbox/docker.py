@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import docker
@@ -22,8 +24,10 @@ import docker.utils
 import requests.exceptions
 import urllib3.exceptions
 
+from taskcal.endpoint import find_endpoint
 from taskcal.errors import EngineLost, ImageLost, LostError, MissingError, SandboxLost, SetupLost
 from taskcal.sandbox.building import Building
+from taskcal.sandbox.connection import ANSWER_SECONDS, CALL_SECONDS, introduce, settings_of, why_not
 from taskcal.sandbox.contents import Contents
 from taskcal.sandbox.facts import (
     ExecResult,
@@ -31,7 +35,6 @@ from taskcal.sandbox.facts import (
     Labelled,
     StoredImage,
     follow,
-    innermost,
     label_changes,
     own_bytes,
 )
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from taskcal.endpoint import Endpoint
     from taskcal.sandbox.building import Events
     from taskcal.sandbox.stream import ExecCall
 
@@ -53,8 +57,6 @@ FOREIGN_ERRORS = (
     OSError,
 )
 """Everything that the SDK is known to raise; a test holds this against the SDK's own list."""
-
-NO_ENGINE = "no container engine answers at {endpoint}: {error}; run `taskcal doctor --fix`, or start Docker"
 
 
 REFUSED_ANYWAY = (
@@ -123,41 +125,45 @@ class DockerEngine(Building, Contents):
 
     _translated = staticmethod(translated)
 
-    def __init__(self, client: docker.APIClient) -> None:
-        """Wrap a client that has answered; use `connect`."""
+    def __init__(self, client: docker.APIClient, endpoint: Endpoint, facts: Mapping[str, Any]) -> None:
+        """Wrap a client of an engine that has answered; use `connect`."""
         self._client: Any = client  # the SDK's stubs miss what is used here
-        facts = client.version()
+        self._endpoint = endpoint
+        self._data_root = str(facts.get("DockerRootDir") or "")
         self.version = str(facts.get("Version", "unknown"))
         self.api_version = str(facts.get("ApiVersion", "unknown"))
         self.architecture = str(facts.get("Arch", "unknown"))
-        self.endpoint = docker.utils.kwargs_from_env().get("base_url") or "unix:///var/run/docker.sock"
+        self.endpoint = endpoint.url
+        self.warning = endpoint.warning
+        """What of Docker's settings could not be read, or ''."""
         named = str((facts.get("Components") or [{}])[0].get("Name", "Engine"))
         self.product = "Docker" if named == "Engine" else named.split(maxsplit=1)[0]
 
     @classmethod
     def connect(cls, *, connections: int = 16) -> Self:
-        """Reach the engine that DOCKER_HOST names, or the default one. Raises MissingError where none answers."""
-        endpoint = "the default socket"
+        """Reach the engine that DOCKER_HOST, a Docker context or the default socket names.
+
+        Raises MissingError if none answers, or if it does not answer every question of `introduce` in time.
+        """
+        endpoint = find_endpoint(os.environ)
         warnings.filterwarnings("ignore", category=UserWarning, module=r"docker\.credentials")
         try:
-            settings = docker.utils.kwargs_from_env()
-            endpoint = settings.get("base_url") or endpoint
-            return cls(docker.APIClient(version="auto", timeout=120, max_pool_size=connections, **settings))
+            facts = introduce(endpoint)
+            options = {"version": facts["ApiVersion"], "timeout": CALL_SECONDS, "max_pool_size": connections}
+            return cls(docker.APIClient(**options, **settings_of(endpoint)), endpoint, facts)
         except FOREIGN_ERRORS as error:
-            raise MissingError(NO_ENGINE.format(endpoint=endpoint, error=innermost(error))) from error
+            raise MissingError(why_not(endpoint, error)) from error
 
     @property
     def data_root(self) -> str | None:
-        """The engine's storage folder on its host, where it says."""
-        with translated("asking the engine about itself"):
-            root = self._client.info().get("DockerRootDir")
-        return str(root) if root else None
+        """The engine's storage folder on its host, if it reports one."""
+        return self._data_root or None
 
     def answers(self) -> bool:
         """Whether the engine is there now."""
         try:
-            with translated("asking the engine"):
-                return bool(self._client.ping())
+            with translated("asking the engine"), self._own_client(ANSWER_SECONDS) as client:
+                return bool(client.ping())
         except LostError:
             return False
 
@@ -201,7 +207,7 @@ class DockerEngine(Building, Contents):
     @contextlib.contextmanager
     def _own_client(self, timeout: float) -> Iterator[Any]:
         """A client for one request that may take long; `timeout` is in seconds of silence."""
-        settings = {"version": self._client.api_version, "timeout": timeout, **docker.utils.kwargs_from_env()}
+        settings = {"version": self._client.api_version, "timeout": timeout, **settings_of(self._endpoint)}
         with contextlib.closing(docker.APIClient(**settings)) as client:
             yield client
 
@@ -333,7 +339,8 @@ class DockerEngine(Building, Contents):
             options = {"tty": tty, "stdin": True, "user": user or "", "environment": dict(env)}
             name = self._client.exec_create(container, list(argv), **options)["Id"]
             with self._attached(name, tty=tty) as (sock, early):
-                yield Line(sock, early, lambda rows, columns: self._client.exec_resize(name, rows, columns))
+                resize = partial(self._client.exec_resize, name)
+                yield Line(sock, early, resize, lambda: self._client.exec_inspect(name)["ExitCode"])
 
     @contextlib.contextmanager
     def _attached(self, exec_id: str, *, tty: bool) -> Iterator[tuple[socket.socket, bytes]]:
