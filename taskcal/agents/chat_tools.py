@@ -121,8 +121,8 @@ class Bash:
 
 def allowed_seconds(asked: float | None, left: float) -> float:
     """How long a command may take: as long as the model asks, from 1 s to what is left. 0 and NaN ask for nothing."""
-    wanted = DEFAULT_SECONDS if not asked or math.isnan(min(asked, left)) else asked
-    return min(left, max(1.0, wanted))
+    is_nothing = not asked or (isinstance(asked, float) and math.isnan(asked))
+    return min(left, max(1.0, DEFAULT_SECONDS if is_nothing or asked is None else asked))
 
 
 def shell_script(command: str, seconds: float, bound: int) -> str:

@@ -253,3 +253,46 @@ def test_a_package_offers_agents_by_name(folder: Path) -> None:
         choose_agent("plugged", {"timeout": "5"})
     (folder / "plugged").write_text("agent: file\nkind: simulated\n")
     assert choose_agent("plugged", {}).name == "file"
+
+
+class Unprintable(Exception):
+    """Its message cannot be had."""
+
+    def __str__(self) -> str:
+        raise Unprintable
+
+
+class Foreign(BaseException):
+    """Not one of Python's ordinary exceptions."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("half \ud83d"), Unprintable(), Foreign("x"), KeyboardInterrupt(), GeneratorExit(), RecursionError()],
+    ids=lambda error: type(error).__name__,
+)
+def test_any_exception_is_a_crash(error: BaseException) -> None:
+    """Whatever it is and says, with its name in the log."""
+    log: list[bytes] = []
+
+    def solve(*_: object) -> None:
+        raise error
+
+    assert act(solve, log=log).stop is Stop.CRASHED
+    assert type(error).__name__ in b"".join(log).decode()
+
+
+@pytest.mark.parametrize("value", [b"42", 42, ["42"], float("nan"), object()], ids=repr)
+def test_an_answer_of_another_type_is_a_crash(value: object) -> None:
+    """It is the function's own mistake."""
+    assert act(lambda *_: value).stop is Stop.CRASHED
+
+
+@pytest.mark.parametrize(
+    ("answer", "written"), [("half \ud83d", "'half ?'"), ("a\0b", "ab"), ("x" * 17 * 1024**2, "x" * 1024**2)], ids="abc"
+)
+def test_an_answer_of_any_text_and_length_is_handed_in(answer: str, written: str) -> None:
+    """As much of it as graders read."""
+    sandbox = FakeSandbox()
+    assert act(lambda *_: answer, sandbox).stop is Stop.FINISHED
+    assert sandbox.scripts[-1].source.endswith(f"printf %s {written} >{ANSWER_FILE}")
