@@ -45,7 +45,7 @@ def context_entries(folder: Path) -> Iterator[Entry]:
     def leaves_out(name: str) -> bool:
         return name not in sent and ignored.leaves_out(name)
 
-    return _below(folder, "", leaves_out, goes_in=ignored.brings_back)
+    yield from _below(folder, "", leaves_out, goes_in=ignored.brings_back)
 
 
 def dockerfile_of(folder: Path) -> Path:

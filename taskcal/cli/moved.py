@@ -71,9 +71,8 @@ def without_moved_prior(run: Run, made: Mapping[GroupId, PreparedImages]) -> Non
         return
     kept = {id_: counts for id_, counts in question.earlier.items() if id_ not in dropped}
     asked = replace(question, earlier=kept)
-    note = (
-        f"{some_names(list(map(str, dropped)))}: not begun from run {run.request.earlier.run}, which had another image"
-    )
+    names, earlier = some_names([str(id_) for id_ in dropped]), run.request.earlier.run
+    note = f"{names}: not begun from run {earlier}, which measured another image"
     run.request = replace(run.request, question=asked)
     run.record = replace(run.record, question=asked, notes=(*run.record.notes, note))
     run.progress.log(note)

@@ -121,6 +121,10 @@ def resolve(given: RunOptions, configured: Configuration) -> Request:
     taskset = choose_tasks(load(given.files), selection)
     if given.only is not None:
         taskset = keep_groups(taskset, given.only)
+        if not taskset.tasks:
+            raise UsageError(
+                f"none of the tasks of the run is in {', '.join(given.files)} now; bring them back, or start a new run"
+            )
     check_strangers(given.strangers, agent, taskset)
     runs = Path(_first(given.out, configured.runs, "runs"))
     earlier = _earlier(given, runs, taskset)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from taskcal.core.check_means import CheckMean
     from taskcal.core.pooled import PromptYield
     from taskcal.core.question import Question
-    from taskcal.core.run import RunRecord
+    from taskcal.core.run import GroupImages, RunRecord
     from taskcal.core.stats import Interval
     from taskcal.core.summary import Summary
     from taskcal.core.verdict import Posterior
@@ -39,7 +39,7 @@ def calibration_document(run: RunRecord, calibrations: Sequence[Calibration]) ->
         "schema": SCHEMA,
         "run": _run(run),
         "taskset": _taskset(run, calibrations),
-        "tasks": [_task(calibration, run) for calibration in calibrations],
+        "tasks": [_task(calibration, run.question) for calibration in calibrations],
     }
     return {key: _finite(value) for key, value in document.items()}
 
@@ -70,11 +70,16 @@ def _run(run: RunRecord) -> dict[str, object]:
         "engine": run.engine,
         "host": run.host,
         "images": dict(run.images),
+        "groups": {name: _images(images) for name, images in run.groups.items()},
         "notes": list(run.notes),
         **_asked(run.question),
         "prior_run": run.prior_run,
         "stopped": run.stopped,
     }
+
+
+def _images(images: GroupImages) -> dict[str, object]:
+    return {"identity": images.identity, "ids": {container: list(ids) for container, ids in images.ids.items()}}
 
 
 def _asked(question: Question) -> dict[str, object]:
@@ -141,9 +146,8 @@ def _yield(found: PromptYield | None) -> dict[str, float | None] | None:
     }
 
 
-def _task(calibration: Calibration, run: RunRecord) -> dict[str, object]:
-    group, question = calibration.group, run.question
-    images = run.groups.get(str(group.id))
+def _task(calibration: Calibration, question: Question) -> dict[str, object]:
+    group = calibration.group
     name = {
         "id": str(group.id),
         "task": group.id.task,
@@ -152,8 +156,6 @@ def _task(calibration: Calibration, run: RunRecord) -> dict[str, object]:
         "tags": list(group.tags),
         "file": group.file,
         "line": group.line,
-        "identity": images.identity if images else None,
-        "images": {container: list(ids) for container, ids in images.ids.items()} if images else {},
     }
     return {**name, **_counts(calibration), **_measures(calibration, question), **_judgement(calibration, question)}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from taskcal.core.dockerfile import Kind, Want, find_buildkit_need, wants
+from taskcal.core.dockerfile import Kind, TakenImages, Want, find_buildkit_need, taken_images, wants
 
 
 def kinds(text: str) -> list[tuple[Kind, str]]:
@@ -139,3 +139,29 @@ def test_what_needs_buildkit(text: str, line: int, what: str) -> None:
 def test_what_the_classic_builder_does(text: str) -> None:
     """Redirections, stages and owners need nothing else."""
     assert find_buildkit_need(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "complete"),
+    [
+        ("FROM a\n", ("a",), True),
+        ("FROM scratch\n", (), True),
+        ("FROM a AS x\nFROM b\nCOPY --from=x / /\nCOPY --from=c:1 / /\nFROM a\n", ("a", "b", "c:1"), True),
+        ("ARG BASE=a:1\nFROM $BASE\n", ("a:1",), True),
+        ('ARG V="12" NAME=debian\nFROM ${NAME}:${V}-slim\n', ("debian:12-slim",), True),
+        ("ARG V=1\nARG BASE=a:$V\nFROM ${BASE}\n", ("a:1",), True),
+        ("ARG V\nFROM a:${V:-2}${V:+x}\n", ("a:2",), True),
+        ("ARG V=1\nFROM a:${V:+x}\n", ("a:x",), True),
+        ("ARG BASE=scratch\nFROM $BASE\n", (), True),
+        ("ARG BASE\nFROM $BASE\n", (), False),
+        ("FROM b\nARG BASE=a\nFROM $BASE\n", ("b",), False),
+        ("FROM a\nCOPY --from=$X / /\n", ("a",), False),
+        ("FROM a\nRUN echo $((1 <<2))\n", ("a",), True),
+        ("FROM a\nRUN  --mount=from=b true\n", ("a",), False),
+        ("FROM a\nRUN x \\\\\nFROM b\n", ("a",), False),
+        ("FROM a\nFETCH b\n", ("a",), False),
+    ],
+)
+def test_the_images_that_a_dockerfile_takes(text: str, names: tuple[str, ...], complete: bool) -> None:
+    """Defaults of ARGs are filled in, stages are no images, and what cannot be known is not left out unnoticed."""
+    assert taken_images(text) == TakenImages(names, complete)

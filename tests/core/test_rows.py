@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from taskcal.core.book import Design, Rule
 from taskcal.core.calibrate import GroupRecord
+from taskcal.core.identity import Origin
 from taskcal.core.prior import Counts
 from taskcal.core.question import Metric, Question
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.core.rows import group_of, group_record, group_row, rollout_of, rollout_row, run_of, run_row
-from taskcal.core.run import RunRecord
+from taskcal.core.run import GroupImages, RunRecord
 from taskcal.core.task import Group
 from taskcal.core.values import RowError
 from taskcal.core.verdict import Band
@@ -55,6 +56,7 @@ GROUPS = st.builds(
     checks=st.lists(st.tuples(st.text(), NUMBERS)).map(tuple),
     file=st.text(),
     line=COUNTS,
+    parts=st.dictionaries(st.text(), st.text()),
 )
 QUESTION = Question(
     group_size=8,
@@ -79,6 +81,16 @@ RUN = RunRecord(
     engine="Docker 20.10",
     host="Linux",
     images={"a/b": "sha256:1"},
+    groups={
+        "a/b": GroupImages(
+            "cc" * 32,
+            {
+                "": Origin({"base": "sha256:0", "tool": "sha256:9"}, "dd" * 32, "sha256:8"),
+                "db": Origin({"db:1": "sha256:2"}),
+            },
+            {"": ("sha256:1", "sha256:3"), "db": ("sha256:2",)},
+        )
+    },
     notes=("no model",),
     seconds=93.5,
     interrupted=True,
@@ -108,7 +120,7 @@ def test_groups_come_back_as_they_were(group: GroupRecord) -> None:
     assert group_of(through_json(group_row(group))) == group
 
 
-@pytest.mark.parametrize("run", [RUN, replace(RUN, notes=(), images={}, seconds=None, interrupted=False)])
+@pytest.mark.parametrize("run", [RUN, replace(RUN, notes=(), images={}, groups={}, seconds=None, interrupted=False)])
 def test_runs_come_back_as_they_were(run: RunRecord) -> None:
     """Finished or under way."""
     assert run_of(through_json(run_row(run))) == run
@@ -267,3 +279,28 @@ def test_a_group_is_remembered_without_its_taskset() -> None:
     assert found.id == GroupId("ship", "easy")
     assert (found.params, found.prompt, found.tags) == ({"order": "12"}, "Do it.", ("sql",))
     assert (found.passing, found.checks) == (1.0, (("a", 1.0),))
+
+
+def test_a_run_of_an_older_version_has_no_groups() -> None:
+    """Its record is read as it is, and its groups have no parts."""
+    row = through_json(run_row(RUN))
+    del row["groups"]
+    assert run_of(row) == replace(RUN, groups={})
+    group = through_json(group_row(GroupRecord(GroupId("a", ""), {}, "", (), 1.0, (), "", 1, {"prompt": "1"})))
+    del group["parts"]
+    assert group_of(group).parts == {}
+
+
+def test_images_keep_the_order_of_their_use() -> None:
+    """An id that is known is not named twice, and a first one stays first."""
+    images = RUN.groups["a/b"].with_ids({"": "sha256:1", "db": "sha256:7", "new": "sha256:5"})
+    assert images.ids == {"": ("sha256:1", "sha256:3"), "db": ("sha256:2", "sha256:7"), "new": ("sha256:5",)}
+
+
+@pytest.mark.parametrize("images", [{}, {"a": "1", "b": "2"}, {"a": 1}])
+def test_an_origin_of_a_damaged_record_is_refused(images: dict[str, object]) -> None:
+    """A named image has one name, and ids are texts."""
+    row = through_json(run_row(RUN))
+    row["groups"]["a/b"]["origins"]["db"]["images"] = images
+    with pytest.raises(RowError):
+        run_of(row)
