@@ -218,6 +218,8 @@ class Endpoint:
         spent = f"{self._where(ticket)}: {failure} ({tried}, {trouble.seconds:.1f} s"
         if failure.code == TIMED_OUT:
             return f"{spent}; a slow model needs a longer call_timeout in the agent file)"
+        if classify(failure) is Action.FATAL:
+            return f"{spent}): {advice(failure, self._spec.model, self._spec.key_name)}"
         return f"{spent})"
 
     def _where(self, ticket: Ticket | None = None) -> str:

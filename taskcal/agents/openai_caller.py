@@ -83,7 +83,10 @@ class OpenAICaller:
                 model=body["model"], messages=[], extra_body=dict(body), timeout=timeout
             ) as answer:
                 found = _read(answer.iter_bytes(), deadline, seconds)
-            return found if isinstance(found, Failure) else reply_of(found, datetime.now(UTC), self._finish_reasons)
+                came_from = answer.http_response
+            if isinstance(found, Failure) or came_from.request.method != "POST":
+                return found if isinstance(found, Failure) else _redirected(came_from)
+            return reply_of(found, datetime.now(UTC), self._finish_reasons)
         except openai.APIStatusError as error:
             return failure_of(error.status_code, error.response.headers, error.response.text, datetime.now(UTC))
         except (openai.APITimeoutError, httpx.TimeoutException):
@@ -101,6 +104,12 @@ def _read(pieces: Iterable[bytes], deadline: float, seconds: float) -> str | Fai
         if len(body) > MOST_BYTES:
             return Failure(OK, "", f"an answer of more than {MOST_BYTES // 1024**2} MiB")
     return body.decode(errors="replace")
+
+
+def _redirected(answer: httpx.Response) -> Failure:
+    """What an old kind of redirect made of the request: a GET without its body."""
+    address = str(answer.url).removesuffix("/chat/completions")
+    return Failure(answer.history[0].status_code, "", one_line(f"it redirects to {address}; write that into base_url"))
 
 
 def _late(seconds: float) -> Failure:

@@ -100,13 +100,18 @@ TOO_LARGE = re.compile(r"request too large", re.IGNORECASE)
 AGAIN = re.compile(r"(?:try again|retry) (?:in|after) (\d+(?:\.\d+)?) ?(ms|s|m|seconds?|minutes?)\b", re.IGNORECASE)
 """Where a server writes how long to wait, if its headers do not say it."""
 
-COUNT = re.compile(r"(?<![\w.,])\d{1,3}(?:,\d{3})+(?![\w,])|(?<![\w.])\d{3,9}(?!\w)")
+NUMBER = r"(?<![\w.])(\d{1,3}(?:,\d{3})+|\d{3,9})(?!\w)"
+COUNT = re.compile(NUMBER)
+MOST = re.compile(
+    rf"""(?:
+      (?:less|fewer|greater|longer|larger|more)\ than | at\ most | up\ to | above | only | <=? | >=?
+    | (?:limit|max(?:imum)?|exceeds?)(?:\ (?:the|of|is|token|context|input|prompt|sequence|length|size|limit|window)){{0,5}}
+    ):?\ *{NUMBER}
+    | {NUMBER}\ (?:tokens?\ )?(?:maximum|max\b|limit)""",
+    re.VERBOSE | re.IGNORECASE,
+)
 SIZED = re.compile(
     r"\btokens\b|\btoken (count|length|limit)\b|\b(input|prompt|context|sequence)[ _](length|size|window)\b",
-    re.IGNORECASE,
-)
-BEYOND = re.compile(
-    r"exceed|too (long|large|many)|(less|longer|greater|larger|more) than|at most|maximum|limit|\bonly\b|\d ?> ?\d",
     re.IGNORECASE,
 )
 OTHER_LIMIT = re.compile(
@@ -116,8 +121,13 @@ OTHER_LIMIT = re.compile(
 """Limits in tokens that are not the context's: a rate, a budget, or the length of the answer."""
 
 
-def are_two_sizes(words: str) -> bool:
-    """Whether a message compares two numbers of tokens, one of which is a limit of the input."""
-    if not (SIZED.search(words) and BEYOND.search(words)) or OTHER_LIMIT.search(words):
+def are_beyond_limit(words: str) -> bool:
+    """Whether a message names a limit of the input in tokens, and a number above it."""
+    if not SIZED.search(words) or OTHER_LIMIT.search(words):
         return False
-    return len({int(text.replace(",", "")) for text in COUNT.findall(words)}) > 1
+    limits = [_whole(text) for match in MOST.finditer(words) for text in match.groups() if text]
+    return bool(limits) and max(_whole(text) for text in COUNT.findall(words)) > min(limits)
+
+
+def _whole(text: str) -> int:
+    return int(text.replace(",", ""))

@@ -15,9 +15,9 @@
 Servers agree about status codes only roughly and about words not at all: a full context is 400 here, 422 there and 500
 behind some proxies, and a wrong key may be a 400. So words are looked at before the status, except for the statuses
 whose "exceeded" means a rate, a quota or a deadline. A failure is graded only if its code or a whole phrase says why
-(`provider_words`), or if it compares two numbers of tokens. A refusal never comes with 5xx. A page of HTML is never
-more than its status: it is from something between, not from the model's server. The same holds for JSON without a
-message, which may repeat the conversation.
+(`provider_words`), or if it names a limit in tokens and a number beyond it. A refusal never comes with 5xx. A page of
+HTML is never more than its status: it is from something between, not from the model's server. The same holds for JSON
+without a message, which may repeat the conversation.
 """
 
 from __future__ import annotations
@@ -111,13 +111,13 @@ def is_refusal(failure: Failure) -> bool:
 
 
 def is_full(failure: Failure) -> bool:
-    """Whether the conversation does not fit into the context: by a code, a phrase, or two numbers of tokens."""
+    """Whether the conversation does not fit into the context: by a code, a phrase, or a number beyond a limit."""
     words = failure.message
     if failure.status not in FULL_STATUSES or say.NOT_WORDS.match(words):
         return False
     if failure.code.lower() in say.CONTEXT_CODES or say.CONTEXT.search(words):
         return True
-    return failure.status in COMPARED_STATUSES and say.are_two_sizes(words)
+    return failure.status in COMPARED_STATUSES and say.are_beyond_limit(words)
 
 
 def _are_fatal(words: str) -> bool:
