@@ -105,7 +105,8 @@ COUNT = re.compile(NUMBER)
 MOST = re.compile(
     rf"""(?:
       (?:less|fewer|greater|longer|larger|more)\ than | at\ most | up\ to | above | only | <=? | >=?
-    | (?:limit|max(?:imum)?|exceeds?)(?:\ (?:the|of|is|token|context|input|prompt|sequence|length|size|limit|window)){{0,5}}
+    | (?:limit|max(?:imum)?|exceeds?)
+      (?:\ (?:the|of|is|token|context|input|prompt|sequence|length|size|limit|window)){{0,5}}
     ):?\ *{NUMBER}
     | {NUMBER}\ (?:tokens?\ )?(?:maximum|max\b|limit)""",
     re.VERBOSE | re.IGNORECASE,
