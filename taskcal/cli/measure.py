@@ -58,7 +58,7 @@ def measure(request: Request) -> int:
         asked = make_record(request, engine, known)
         if request.preflight and not (request.resume or is_exempt(request.agent)):
             with printed_aside(request.agent.redact):
-                _try_new_agent(request, asked, engine, progress)
+                asked = _try_new_agent(request, asked, engine, progress)
         folder, record = open_folder(request, asked, known.groups)
         return _measure(Run(request, RunScope(engine, record.id), folder, record, progress, interrupts))
 
@@ -84,11 +84,16 @@ def _measure(run: Run) -> int:
         run.scope.engine.close()
 
 
-def _try_new_agent(request: Request, asked: RunRecord, engine: DockerEngine, progress: Progress) -> None:
-    """One trivial task for an agent that no run here has measured yet. Raises MissingError where it does not work."""
-    if not was_seen(request.runs, asked.agent_digest):
-        progress.log(f"trying the agent {request.agent.name} on one trivial task")
-        preflight(engine, request.agent, request.bounds, request.groups[0], progress.log)
+def _try_new_agent(request: Request, asked: RunRecord, engine: DockerEngine, progress: Progress) -> RunRecord:
+    """One trivial task for an agent that no run here has measured yet; a warning about it is a note of the run.
+
+    Raises MissingError for an agent that does not work.
+    """
+    if was_seen(request.runs, asked.agent_digest):
+        return asked
+    progress.log(f"trying the agent {request.agent.name} on one trivial task")
+    warning = preflight(engine, request.agent, request.bounds, request.groups[0], progress.log)
+    return replace(asked, notes=(*asked.notes, warning)) if warning else asked
 
 
 def open_folder(request: Request, record: RunRecord, groups: Sequence[GroupRecord]) -> tuple[RunFolder, RunRecord]:
