@@ -200,11 +200,3 @@ def use(tools: Sequence[Tool], sandbox: Sandbox, name: str, arguments: str, seco
     except CallError as error:
         return Used(f"{name} was not run: {error}")
     return prepared.show(prepared.run(sandbox))
-
-
-def cut(text: str, bound: int) -> str:
-    """A text of at most about `bound` characters: the beginning and the end, with a word about what is missing."""
-    if len(text) <= bound:
-        return text
-    half = bound // 2
-    return f"{text[:half]}\n[… {len(text) - 2 * half} characters left out …]\n{text[len(text) - half :]}"

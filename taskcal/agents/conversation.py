@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from taskcal.agents import Acted
 from taskcal.agents.answer import hand_in
 from taskcal.agents.chat_messages import answered, request, said
-from taskcal.agents.chat_tools import Used, cut, described, use
+from taskcal.agents.chat_tools import Used, described, use
 from taskcal.agents.endpoint import Ended, Wish
 from taskcal.agents.transcript import Message, Note, TokenUsage, ToolCall, ToolResult
 from taskcal.agents.usage import priced
+from taskcal.core.foreign_text import cut
 from taskcal.core.rollout import Stop, Usage
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from taskcal.agents.chat_tools import Prepared, Used, cut, told
+from taskcal.agents.chat_tools import Prepared, Used, told
+from taskcal.core.foreign_text import cut
 from taskcal.core.task import as_text
 from taskcal.errors import SetupLost
 from taskcal.sandbox import ROOM, Script

@@ -56,6 +56,14 @@ def _whole(digits: str) -> int:
     return int(digits)
 
 
+def cut(text: str, bound: int) -> str:
+    """A text of at most about `bound` characters: the beginning and the end, with a word about what is missing."""
+    if len(text) <= bound:
+        return text
+    half = bound // 2
+    return f"{text[:half]}\n[… {len(text) - 2 * half} characters left out …]\n{text[len(text) - half :]}"
+
+
 def excerpt(text: str, length: int) -> str:
     """A text on one line of at most `length` characters; the first and the last line stay of one that is too long.
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from taskcal import host
 from taskcal.agents.chat_tools import (
@@ -18,7 +16,6 @@ from taskcal.agents.chat_tools import (
     Prepared,
     Tool,
     Used,
-    cut,
     described,
     offered,
     shell_script,
@@ -249,16 +246,3 @@ def test_a_tasks_agent_is_offered_bash() -> None:
     assert (form["type"], form["function"]["name"]) == ("function", "bash")
     assert form["function"]["parameters"]["required"] == ["command"]
     assert "1000 bytes" in form["function"]["description"]
-
-
-@given(text=st.text(), bound=st.integers(2, 60))
-def test_cutting_keeps_head_and_tail(text: str, bound: int) -> None:
-    """What fits is left alone; else both ends are there and the number in the middle is right."""
-    found = cut(text, bound)
-    if len(text) <= bound:
-        assert found == text
-        return
-    half = bound // 2
-    assert found.startswith(text[:half] + "\n[… ")
-    assert found.endswith(" characters left out …]\n" + text[-half:])
-    assert f"[… {len(text) - 2 * half} characters" in found

@@ -18,7 +18,8 @@ from taskcal.core.tool import Tool
 from taskcal.errors import EngineLost, LostError
 from taskcal.sandbox import Ending, ScriptResult
 from tests.agents.fake_sandbox import FakeSandbox, attempt, task
-from tests.agents.test_tool_arguments import ARGUMENTS, DONE, FULL_DISK, SHIP, Strict
+from tests.agents.test_tool_arguments import ARGUMENTS, DONE, SHIP, Strict
+from tests.agents.test_tool_guard import FULL_DISK
 from tests.core.test_foreign_text import ANY_TEXT
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.core.foreign_text import ELLIPSIS, MOST_DEPTH, excerpt, excerpts, parse_json, sound, sound_value
+from taskcal.core.foreign_text import ELLIPSIS, MOST_DEPTH, cut, excerpt, excerpts, parse_json, sound, sound_value
 
 ANY_TEXT = st.text(st.characters())
 """Halves of surrogate pairs among the rest."""
@@ -81,3 +81,16 @@ def test_an_excerpt_is_one_short_line(text: str, length: int) -> None:
 def test_two_excerpts_share_their_room(reason: str, rest: str, length: int) -> None:
     """Together they are a line of that length, with what stands between them."""
     assert len(" | ".join(part for part in excerpts(reason, rest, length) if part)) <= length
+
+
+@given(text=st.text(), bound=st.integers(2, 60))
+def test_cutting_keeps_head_and_tail(text: str, bound: int) -> None:
+    """What fits is left alone; else both ends are there and the number in the middle is right."""
+    found = cut(text, bound)
+    if len(text) <= bound:
+        assert found == text
+        return
+    half = bound // 2
+    assert found.startswith(text[:half] + "\n[… ")
+    assert found.endswith(" characters left out …]\n" + text[-half:])
+    assert f"[… {len(text) - 2 * half} characters" in found

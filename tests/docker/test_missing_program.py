@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
     from taskcal.core.rollout import Outcome
     from taskcal.sandbox.scope import RunScope
+    from tests.conftest import CommandLine
+    from tests.docker.samples import Write
 
 pytestmark = pytest.mark.docker
 
@@ -82,3 +86,30 @@ def test_an_agent_that_worked_and_ends_so_has_crashed(scope: RunScope, tmp_path:
     outcome = end_of(scope, tmp_path, run)
     assert isinstance(outcome, Graded), outcome
     assert (outcome.stop, outcome.reward) == (Stop.CRASHED, 1.0)
+
+
+TASKS = """
+taskset: checks
+version: 1
+tasks:
+  - id: make
+    prompt: Write {} into /tmp/made.
+    environment: {image: "debian:bookworm-slim"}
+    grader: {checks: [{name: valid, run: "no-such-jq -e . /tmp/made\\nseq 300 >&2\\nexit 127"}]}
+    solutions: [{name: echo, run: "echo {} >/tmp/made"}]
+"""
+
+
+def test_a_check_whose_program_is_missing_is_shown_as_that(taskcal: CommandLine, write: Write) -> None:
+    """Its note is in the table, in report.md and in calibration.json, with the first line of what it said."""
+    write("tasks.yaml", TASKS)
+    ended = taskcal("run", "tasks.yaml", "--agent", "oracle", "-G", "2", "-q")
+    assert ended.code == 0, ended.err
+    said = r"exit 127: \S*: 1: no-such-jq: not found \| "
+    assert re.search(rf"check 'valid' cannot run: {said}", ended.out)
+    (report,) = taskcal.folder.rglob("report.md")
+    assert "no-such-jq: not found" in report.read_text()
+    (path,) = taskcal.folder.rglob("calibration.json")
+    (check,) = json.loads(path.read_text())["tasks"][0]["checks"]
+    assert re.match(said, check["note"])
+    assert check["note"].endswith(" | 300")
