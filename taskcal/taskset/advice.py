@@ -12,9 +12,10 @@ from taskcal.errors import Problem
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from taskcal.core.task import Probe, Task, Taskset
+    from taskcal.core.task import Probe, Solution, Task, Taskset, WrongAnswer
 
 FEWEST_CHECKS, MOST_CHECKS = 2, 4
+EXPRESSION = re.compile(r"\{\{\s*([A-Za-z_]\w*)")
 VARIABLE = re.compile(r"(?<!\\)\$\{?([A-Za-z_]\w*)")
 
 
@@ -57,6 +58,11 @@ def _about_params(task: Task) -> Iterator[str]:
         for key, text in _values(check.probe):
             for name in dict.fromkeys(match[1] for match in VARIABLE.finditer(text) if match[1] in known):
                 yield f'check "{check.name}": {key} is not a script, so ${name} is text there; write {{{{ {name} }}}}'
+    attempts: tuple[Solution | WrongAnswer, ...] = (*task.solutions, *task.wrong)
+    for attempt in attempts:
+        if known.intersection(EXPRESSION.findall(attempt.answer or "")):
+            way = 'echo "$name" > "$TASKCAL_ANSWER_FILE"'
+            yield f'"{attempt.name}": {{{{ }}}} is plain text in answer; write a param in run, as {way}'
     for name in sorted(known & _read_by_grader(task)):
         empty = [variant.id for variant in task.variants if as_text(variant.params.get(name)) == ""]
         if 0 < len(empty) < len(task.variants):

@@ -208,10 +208,9 @@ MEMORY_SCHEMA = {
     "description": "2g, 512m, or bytes",
 }
 NETWORK_SCHEMA = {"anyOf": [{"enum": ["none", "bridge"]}, {"type": "array", "items": {"type": "string"}}]}
-NUMBER_SCHEMA = {
-    "anyOf": [{"type": "number"}, {"type": "string", "pattern": r"\{[{%]"}],
-    "description": "a number, or a template such as {{ total }}",
-}
+TEMPLATE_SCHEMA = {"type": "string", "pattern": r"\{[{%]", "description": "a template such as {{ total }}"}
+NUMBER_SCHEMA = {"anyOf": [{"type": "number"}, TEMPLATE_SCHEMA]}
+TOLERANCE_SCHEMA = {"anyOf": [{"type": "number", "minimum": 0}, TEMPLATE_SCHEMA]}
 SCALAR_SCHEMA = {"type": ["string", "number", "boolean", "null"]}
 USER = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,31})?$"
 
@@ -234,7 +233,7 @@ HostPath = Annotated[str, AfterValidator(_host_path)]
 Delivery = Annotated[str, AfterValidator(check_delivery)]
 Files = dict[Delivery, HostPath]
 Number = Annotated[int | float, PlainValidator(_number), WithJsonSchema(NUMBER_SCHEMA)]
-Tolerance = Annotated[int | float, PlainValidator(_tolerance), WithJsonSchema(NUMBER_SCHEMA)]
+Tolerance = Annotated[int | float, PlainValidator(_tolerance), WithJsonSchema(TOLERANCE_SCHEMA)]
 Answer = Annotated[str, AfterValidator(_answer)]
 Passing = Annotated[float, Field(ge=SMALLEST_REWARD, le=1, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, le=LARGEST_WEIGHT, allow_inf_nan=False), AfterValidator(_weight)]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from taskcal.core.task import Scalar, Task
 
+PARAM_TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=50)
 PARAMS: dict[str, Scalar] = {"n": 42, "f": 1.5, "s": "a.b", "b": True, "none": None, "path": "x/y~z", "digits": "7"}
 
 
@@ -77,7 +78,7 @@ def test_params_are_written_as_their_place_needs_it(text: str, target: Target, v
     assert type(render(text, target)) is type(value)
 
 
-@given(text=st.text(max_size=50), around=st.sampled_from(["{}", "^{}$", "a{}b", "[{}]"]))
+@given(text=PARAM_TEXT, around=st.sampled_from(["{}", "^{}$", "a{}b", "[{}]"]))
 def test_a_param_in_a_pattern_matches_itself_only(text: str, around: str) -> None:
     """Whatever a param holds, the pattern that it stands in compiles and finds it."""
     pattern = str(render(around.format("{{ s }}"), Target.PATTERN, s=text))
@@ -86,7 +87,7 @@ def test_a_param_in_a_pattern_matches_itself_only(text: str, around: str) -> Non
         assert re.search(pattern, around.strip("^$").format(text))
 
 
-@given(key=st.text(max_size=50))
+@given(key=PARAM_TEXT)
 def test_a_param_in_a_pointer_is_one_key(key: str) -> None:
     """Slashes and tildes of a param lead nowhere else."""
     assert resolve_pointer({"k": {key: "found"}}, str(render("/k/{{ s }}", Target.POINTER, s=key))) == "found"
@@ -249,24 +250,36 @@ def test_a_shell_variable_in_a_value_is_a_warning(yaml: Yaml, check: str, key: s
     assert told(yaml, "run: 'test $n = 1'") == told(yaml, r"file: /a, matches: 'costs \$n'") == []
 
 
-def told(yaml: Yaml, check: str) -> list[str]:
-    """The warnings about a good task's check."""
+def test_a_template_in_a_solutions_answer_is_a_warning(yaml: Yaml) -> None:
+    """It is plain text there, and a script can write the answer; braces without a param's name are meant."""
+    (message,) = told(yaml, "run: x", answer="is {{ n }}")
+    assert message.startswith('"s": {{ }} is plain text in answer; write a param in run')
+    assert told(yaml, "run: x", answer="is {{ m }}") == []
+
+
+def told(yaml: Yaml, check: str, answer: str = "x") -> list[str]:
+    """The warnings about a good task's check and its solution's answer."""
     task: Task = yaml.task(
-        "prompt: p\nparams: {n: 1}\nsolutions: [{name: s, run: x}]\nwrong: [{name: w, run: x}]\n"
+        f"prompt: p\nparams: {{n: 1}}\nsolutions: [{{name: s, answer: '{answer}'}}]\nwrong: [{{name: w, run: x}}]\n"
         f"grader: {{checks: [{{name: a, {check}}}, {{name: b, run: x}}]}}"
     )
     return [problem.message for problem in warnings(Taskset("t", (task,)))]
 
 
-def test_an_editor_accepts_a_template_for_a_number() -> None:
-    """The JSON Schema takes numbers and templates, and no other text."""
-    schema = taskset_schema()
-    for value, good in ((1, True), (1.5, True), ("{{ n }}", True), ("{% if a %}1{% endif %}", True), ("42", False)):
-        task = {
-            "id": "t",
-            "prompt": "p",
-            "environment": "e",
-            "grader": {"checks": [{"name": "a", "answer": {"number": value, "tolerance": value}}]},
-        }
-        validator = jsonschema.Draft202012Validator(schema)
-        assert validator.is_valid({"taskset": "t", "version": 1, "tasks": [task]}) == good
+@pytest.mark.parametrize(
+    ("check", "good"),
+    [
+        *(({"answer": {"number": n, "tolerance": n}}, True) for n in (1, 1.5, "{{ n }}", "{% if a %}1{% endif %}")),
+        ({"answer": {"number": "42"}}, False),
+        ({"answer": {"number": 1, "tolerance": -1}}, False),
+        ({"file": "/{{ n }}", "pointer": "{{ n }}", "exists": True}, True),
+        ({"file": "/a", "pointer": "/{{ n }}", "equals": "{{ n }}"}, True),
+        ({"file": "/a", "pointer": "", "exists": True}, True),
+        ({"file": "/a", "pointer": "x", "exists": True}, False),
+    ],
+)
+def test_an_editor_accepts_templates(check: dict[str, object], *, good: bool) -> None:
+    """The JSON Schema takes what the loader takes: numbers and pointers, or templates, and no other text."""
+    task = {"id": "t", "prompt": "p", "environment": "e", "grader": {"checks": [{"name": "a", **check}]}}
+    validator = jsonschema.Draft202012Validator(taskset_schema())
+    assert validator.is_valid({"taskset": "t", "version": 1, "tasks": [task]}) == good
