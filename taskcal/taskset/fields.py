@@ -189,7 +189,9 @@ def _number(value: object) -> int | float:
         if abs(value) <= LARGEST:
             return value
         raise ValueError("must be a finite number")
-    raise ValueError(f'must be a number, not "{value[:40]}"' if isinstance(value, str) else "must be a number")
+    shown = f', not "{value[:40]}"' if isinstance(value, str) else ""
+    way = '; a param is written "{{ name }}" here' if shown.startswith(', not "$') else ""
+    raise ValueError(f"must be a number{shown}{way}")
 
 
 def _tolerance(value: object) -> int | float:
