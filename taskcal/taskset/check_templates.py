@@ -11,9 +11,10 @@ from taskcal.taskset.check_rules import check_mistakes
 from taskcal.taskset.explain import validate
 from taskcal.taskset.grader_models import CheckModel, GraderModel
 from taskcal.taskset.nodes import Map, Place, Seq, locate
+from taskcal.taskset.patterns import LONGEST_PATTERN, characters_spanned
 from taskcal.taskset.problems import Problems
 from taskcal.taskset.scalars import resolve
-from taskcal.taskset.template import TemplateMistake
+from taskcal.taskset.template import MAX_MARKS, TemplateMistake
 from taskcal.taskset.value_template import LITERAL, Target, ValueTemplate, is_template
 from taskcal.taskset.variants import TOO_MANY
 
@@ -107,7 +108,11 @@ def find_slots(raw: Map, scope: Scope) -> tuple[Slot, ...]:
             if isinstance(value, Map) and any(map(is_template, value)):
                 scope.report(locate(raw, ("checks", index, *steps)), "a key cannot be a template, only a value")
             if isinstance(value, str) and is_template(value):
-                found.extend(_slot(index, steps, value, locate(raw, ("checks", index, *steps)), scope))
+                place = locate(raw, ("checks", index, *steps))
+                if len(found) >= MAX_MARKS:
+                    scope.report(place, f"more than {MAX_MARKS:,} values of one grader take params")
+                    return tuple(found)
+                found.extend(_slot(index, steps, value, place, scope))
     return tuple(found)
 
 
@@ -192,12 +197,22 @@ def _rendered(variant: Variant, raw: Map, draft: GraderDraft, scope: Scope) -> t
         except ValueError as error:
             scope.report(slot.place, f"cannot be rendered: {error}")
             return None
-        characters += len(value) if isinstance(value, str) else 0
+        characters += _cost(slot, value)
         rendered.append((slot, value))
     if not scope.budget.take(0, characters):
         scope.report(raw.at("checks"), TOO_MANY)
         return None
     return _checks(raw, draft, _by_check(rendered), scope)
+
+
+def _cost(slot: Slot, value: Scalar) -> int:
+    """Characters of a value; for a pattern also three for each one in its ranges, since each variant compiles it.
+
+    A range of all characters takes 25 ms to compile, so that all variants together take 20 s at most.
+    """
+    if not isinstance(value, str):
+        return 0
+    return len(value) + (3 * characters_spanned(value[:LONGEST_PATTERN]) if slot.key == "matches" else 0)
 
 
 def _checks(

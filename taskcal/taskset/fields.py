@@ -195,7 +195,9 @@ def _number(value: object) -> int | float:
         if abs(value) <= LARGEST:
             return value
         raise ValueError("must be a finite number")
-    raise ValueError(f'must be a number, not "{value[:40]}"' if isinstance(value, str) else "must be a number")
+    shown = f', not "{value[:40]}"' if isinstance(value, str) else ""
+    way = '; a param is written "{{ name }}" here' if shown.startswith(', not "$') else ""
+    raise ValueError(f"must be a number{shown}{way}")
 
 
 def _tolerance(value: object) -> int | float:
@@ -214,10 +216,9 @@ MEMORY_SCHEMA = {
     "description": "2g, 512m, or bytes",
 }
 NETWORK_SCHEMA = {"anyOf": [{"enum": ["none", "bridge"]}, {"type": "array", "items": {"type": "string"}}]}
-NUMBER_SCHEMA = {
-    "anyOf": [{"type": "number"}, {"type": "string", "pattern": r"\{[{%]"}],
-    "description": "a number, or a template such as {{ total }}",
-}
+TEMPLATE_SCHEMA = {"type": "string", "pattern": r"\{[{%]", "description": "a template such as {{ total }}"}
+NUMBER_SCHEMA = {"anyOf": [{"type": "number"}, TEMPLATE_SCHEMA]}
+TOLERANCE_SCHEMA = {"anyOf": [{"type": "number", "minimum": 0}, TEMPLATE_SCHEMA]}
 SCALAR_SCHEMA = {"type": ["string", "number", "boolean", "null"]}
 USER = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,31})?$"
 
@@ -241,7 +242,7 @@ BuildFolder = Annotated[str, AfterValidator(_build_folder)]
 Delivery = Annotated[str, AfterValidator(check_delivery)]
 Files = dict[Delivery, HostPath]
 Number = Annotated[int | float, PlainValidator(_number), WithJsonSchema(NUMBER_SCHEMA)]
-Tolerance = Annotated[int | float, PlainValidator(_tolerance), WithJsonSchema(NUMBER_SCHEMA)]
+Tolerance = Annotated[int | float, PlainValidator(_tolerance), WithJsonSchema(TOLERANCE_SCHEMA)]
 Answer = Annotated[str, AfterValidator(_answer)]
 Passing = Annotated[float, Field(ge=SMALLEST_REWARD, le=1, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, le=LARGEST_WEIGHT, allow_inf_nan=False), AfterValidator(_weight)]

@@ -1,4 +1,4 @@
-"""How a grader and its checks are written in YAML."""
+"""How a grader and its checks are written in YAML; `check_rules` knows which keys of a check go together."""
 
 from __future__ import annotations
 
@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+POINTER_SCHEMA = {"type": "string", "pattern": r"^(/.*|.*\{[{%].*)?$", "description": "a JSON pointer, or a template"}
+
+
 class AnswerModel(Model):
-    """A condition on the agent's final message; `check_rules` knows which keys go together."""
+    """A condition on the agent's final message."""
 
     equals: Answer | None = None
     contains: Annotated[Answer, Field(min_length=1)] | None = None
@@ -36,10 +39,7 @@ class AnswerModel(Model):
 
 
 class CheckModel(Model):
-    """One named weighted part of a grader: one of run, file and answer, or none if the grader's script scores it.
-
-    `check_rules` knows which keys go together.
-    """
+    """One named weighted part of a grader: one of run, file and answer, or none if the grader's script scores it."""
 
     nullable: ClassVar[frozenset[str]] = frozenset({"equals"})
 
@@ -57,7 +57,7 @@ class CheckModel(Model):
     equals: object = None
     contains: Annotated[str, Field(min_length=1)] | None = None
     matches: Annotated[Pattern, Field(min_length=1)] | None = None
-    pointer: Annotated[str, Field(pattern=r"^(/.*)?$")] | None = None
+    pointer: Annotated[str, Field(pattern=r"^(/.*)?$"), WithJsonSchema(POINTER_SCHEMA)] | None = None
     answer: AnswerModel | None = None
 
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import jsonschema
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from taskcal.core.grade import resolve_pointer
 from taskcal.core.rollout import Stop
-from taskcal.core.task import Group, Taskset
+from taskcal.core.task import Group, Taskset, Variant
 from taskcal.grading import grade
 from taskcal.taskset.advice import warnings
+from taskcal.taskset.check_templates import build_grader, with_checks
+from taskcal.taskset.paths import Folder
+from taskcal.taskset.problems import Problems
 from taskcal.taskset.schema import taskset_schema
-from taskcal.taskset.template import TemplateMistake
-from taskcal.taskset.value_template import Target, ValueTemplates
+from taskcal.taskset.scope import Budget, Scope
+from taskcal.taskset.shared import Located
+from taskcal.taskset.source import parse
+from taskcal.taskset.template import Prompts
 from tests.fake_engine import record
 from tests.grading_case import Told
 from tests.taskset.taskset_case import HEAD, Yaml
@@ -25,9 +26,7 @@ from tests.taskset.taskset_case import HEAD, Yaml
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from taskcal.core.task import Scalar, Task
-
-PARAMS: dict[str, Scalar] = {"n": 42, "f": 1.5, "s": "a.b", "b": True, "none": None, "path": "x/y~z", "digits": "7"}
+    from taskcal.core.task import Task
 
 
 @pytest.fixture
@@ -37,75 +36,10 @@ def yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Yaml:
     return Yaml(tmp_path)
 
 
-def render(text: str, target: Target = Target.TEXT, **params: Scalar) -> Scalar:
-    return ValueTemplates().compile(text, target).render(PARAMS | params)
-
-
 def probe(yaml: Yaml, check: str, params: str = "n: 42, f: 1.5, s: a.b, b: true, digits: '7', none: null") -> object:
     """The probe of one check in a task with these params."""
     task = yaml.task(f"prompt: p\nparams: {{{params}}}\ngrader: {{checks: [{{name: a, {check}}}]}}")
     return task.grader.checks[0].probe
-
-
-@pytest.mark.parametrize(
-    ("text", "target", "value"),
-    [
-        ("{{ n }}", Target.TEXT, 42),
-        ("{{ f }}", Target.TEXT, 1.5),
-        ("{{ b }}", Target.TEXT, True),
-        ("{{ none }}", Target.TEXT, None),
-        ("{{ digits|int }}", Target.TEXT, 7),
-        ("{{ n if b else s }}", Target.TEXT, 42),
-        ("{{ other|default(n) }}", Target.TEXT, 42),
-        ("#{{ n }}", Target.TEXT, "#42"),
-        ("{{ n }} ", Target.TEXT, "42 "),
-        ("{{ b }}/{{ none }}", Target.TEXT, "true/"),
-        ("{% if b %}yes{% else %}no{% endif %}", Target.TEXT, "yes"),
-        ("{# text #} {{ n }}", Target.TEXT, "{# text #} 42"),
-        ('{{ "{{" }}', Target.TEXT, "{{"),
-        ("{% raw %}{{ n }}{% endraw %}", Target.TEXT, "{{ n }}"),
-        ("{{ s }}", Target.PATTERN, r"a\.b"),
-        ("^{{ s }}+$", Target.PATTERN, r"^a\.b+$"),
-        ("{{ n }}", Target.PATTERN, "42"),
-        ("/k/{{ path }}/0", Target.POINTER, "/k/x~1y~0z/0"),
-        ("{{ path }}", Target.POINTER, "x/y~z"),
-    ],
-)
-def test_params_are_written_as_their_place_needs_it(text: str, target: Target, value: Scalar) -> None:
-    """One expression keeps its type; in a pattern a param is its own text, in a pointer it is one key."""
-    assert render(text, target) == value
-    assert type(render(text, target)) is type(value)
-
-
-@given(text=st.text(max_size=50), around=st.sampled_from(["{}", "^{}$", "a{}b", "[{}]"]))
-def test_a_param_in_a_pattern_matches_itself_only(text: str, around: str) -> None:
-    """Whatever a param holds, the pattern that it stands in compiles and finds it."""
-    pattern = str(render(around.format("{{ s }}"), Target.PATTERN, s=text))
-    assert pattern == around.format(re.escape(text))
-    if around in ("^{}$", "a{}b"):
-        assert re.search(pattern, around.strip("^$").format(text))
-
-
-@given(key=st.text(max_size=50))
-def test_a_param_in_a_pointer_is_one_key(key: str) -> None:
-    """Slashes and tildes of a param lead nowhere else."""
-    assert resolve_pointer({"k": {key: "found"}}, str(render("/k/{{ s }}", Target.POINTER, s=key))) == "found"
-
-
-@pytest.mark.parametrize(
-    "text", ["{{ n", "{{ n.x }}", "{{ n * 9 }}", "{% for x in s %}{% endfor %}", "{{ n }}\r", "{{ n }}" * 1_001]
-)
-def test_a_value_is_bounded_as_a_prompt_is(text: str) -> None:
-    """Loops, attributes and arithmetic are refused, and so is what could be made large."""
-    with pytest.raises(TemplateMistake):
-        ValueTemplates().compile(text, Target.TEXT)
-
-
-@pytest.mark.parametrize("text", ["{{ [n, n] }}", "{{ (n, s) }}", "{{ s }}" * 100])
-def test_a_value_is_one_bounded_scalar(text: str) -> None:
-    """A list of references could be printed as gigabytes."""
-    with pytest.raises(ValueError, match=r"must be one value|longer than 1 MiB"):
-        render(text, s="x" * 50_000)
 
 
 @pytest.mark.parametrize(
@@ -175,6 +109,7 @@ def test_a_grader_without_params_is_one_for_all(yaml: Yaml) -> None:
         ("file: /a, matches: '({{ text }}'", "matches: not a regular expression"),
         ("file: /a, matches: '{{ long }}'", "matches: a regular expression of more than 1,000 characters"),
         ("answer: {number: '{{ text }}'}", 'answer.number: must be a number, not "abc" (in one)'),
+        ("answer: {number: $order}", 'must be a number, not "$order"; a param is written "{{ name }}" here'),
         ("answer: {number: '{{ none }}'}", "answer.number: cannot be rendered: must be a number, not null"),
         ("answer: {number: '{{ yes }}'}", "answer.number: must be a number"),
         ("answer: {number: 1, tolerance: '{{ minus }}'}", "answer.tolerance: must be at least 0"),
@@ -222,11 +157,31 @@ def test_what_all_values_hold_together_is_bounded(yaml: Yaml) -> None:
 
 def test_a_large_value_is_not_copied_for_each_variant(yaml: Yaml) -> None:
     """What is copied on the way to a param counts, however little of it is filled in."""
-    numbers, items = ", ".join(map(str, range(300))), ", ".join(["1"] * 20_000)
+    numbers, items = ", ".join(map(str, range(30))), ", ".join(["1"] * 100_000)
     text = (
         f"prompt: p\nvariants: {{n: [{numbers}]}}\ngrader:\n  checks:\n  - {{name: a, file: /a, pointer: '', equals: "
     )
     assert any("too many variants" in one for one in yaml.task_problems(f"{text}['{{{{ n }}}}', {items}]}}"))
+
+
+def test_a_pattern_of_each_variant_is_paid_for(yaml: Yaml) -> None:
+    """The budget of all variants counts what compiling costs: a range of 65,280 characters, not its twelve letters."""
+    raw = parse(r"checks: [{name: a, file: /a, matches: '[\u0100-\uffff]{{ n }}'}]", "t.yaml").top
+    for characters, fits in ((200_000, True), (190_000, False)):
+        problems = Problems()
+        scope = Scope("t.yaml", Folder(yaml.folder), problems, Budget(characters=characters), Prompts(), {})
+        draft = build_grader(raw, "g", scope)
+        assert draft is not None
+        variant = with_checks("t", Variant("", {"n": 1}, "p"), Located(raw, draft), scope)
+        assert (variant is not None, problems.count() == 0) == (fits, fits)
+
+
+def test_the_values_of_one_grader_that_take_params_are_bounded(yaml: Yaml) -> None:
+    """Each costs a millisecond to compile, as in a prompt."""
+    items = ", ".join(f"'{{{{ n }}}}{number}'" for number in range(1_001))
+    grader = f"{{checks: [{{name: a, file: /a, pointer: '', equals: [{items}]}}]}}"
+    (message,) = yaml.task_problems(f"prompt: p\nparams: {{n: 1}}\ngrader: {grader}")
+    assert "more than 1,000 values of one grader take params" in message
 
 
 @pytest.mark.parametrize(
@@ -249,24 +204,44 @@ def test_a_shell_variable_in_a_value_is_a_warning(yaml: Yaml, check: str, key: s
     assert told(yaml, "run: 'test $n = 1'") == told(yaml, r"file: /a, matches: 'costs \$n'") == []
 
 
-def told(yaml: Yaml, check: str) -> list[str]:
-    """The warnings about a good task's check."""
+def test_a_template_in_a_solutions_answer_is_a_warning(yaml: Yaml) -> None:
+    """It is plain text there, and a script can write the answer; braces without a param's name are meant."""
+    (message,) = told(yaml, "run: x", answer="is {{ n }}")
+    assert message.startswith('"s": {{ }} is plain text in answer; write a param in run')
+    assert told(yaml, "run: x", answer="is {{ m }}") == []
+
+
+def test_a_template_in_a_script_is_a_warning(yaml: Yaml) -> None:
+    """Scripts are never templates; braces of other programs are left alone."""
+    assert told(yaml, "run: 'test {{ n }} = 1'") == [
+        'check "a": run is a script and not a template; write "$n" for {{ n }}'
+    ]
+    assert told(yaml, "run: 'podman ps --format {{.n}} {{ m }}'") == []
+
+
+def told(yaml: Yaml, check: str, answer: str = "x") -> list[str]:
+    """The warnings about a good task's check and its solution's answer."""
     task: Task = yaml.task(
-        "prompt: p\nparams: {n: 1}\nsolutions: [{name: s, run: x}]\nwrong: [{name: w, run: x}]\n"
+        f"prompt: p\nparams: {{n: 1}}\nsolutions: [{{name: s, answer: '{answer}'}}]\nwrong: [{{name: w, run: x}}]\n"
         f"grader: {{checks: [{{name: a, {check}}}, {{name: b, run: x}}]}}"
     )
     return [problem.message for problem in warnings(Taskset("t", (task,)))]
 
 
-def test_an_editor_accepts_a_template_for_a_number() -> None:
-    """The JSON Schema takes numbers and templates, and no other text."""
-    schema = taskset_schema()
-    for value, good in ((1, True), (1.5, True), ("{{ n }}", True), ("{% if a %}1{% endif %}", True), ("42", False)):
-        task = {
-            "id": "t",
-            "prompt": "p",
-            "environment": "e",
-            "grader": {"checks": [{"name": "a", "answer": {"number": value, "tolerance": value}}]},
-        }
-        validator = jsonschema.Draft202012Validator(schema)
-        assert validator.is_valid({"taskset": "t", "version": 1, "tasks": [task]}) == good
+@pytest.mark.parametrize(
+    ("check", "good"),
+    [
+        *(({"answer": {"number": n, "tolerance": n}}, True) for n in (1, 1.5, "{{ n }}", "{% if a %}1{% endif %}")),
+        ({"answer": {"number": "42"}}, False),
+        ({"answer": {"number": 1, "tolerance": -1}}, False),
+        ({"file": "/{{ n }}", "pointer": "{{ n }}", "exists": True}, True),
+        ({"file": "/a", "pointer": "/{{ n }}", "equals": "{{ n }}"}, True),
+        ({"file": "/a", "pointer": "", "exists": True}, True),
+        ({"file": "/a", "pointer": "x", "exists": True}, False),
+    ],
+)
+def test_an_editor_accepts_templates(check: dict[str, object], *, good: bool) -> None:
+    """The JSON Schema takes what the loader takes: numbers and pointers, or templates, and no other text."""
+    task = {"id": "t", "prompt": "p", "environment": "e", "grader": {"checks": [{"name": "a", **check}]}}
+    validator = jsonschema.Draft202012Validator(taskset_schema())
+    assert validator.is_valid({"taskset": "t", "version": 1, "tasks": [task]}) == good
