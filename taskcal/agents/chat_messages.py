@@ -11,8 +11,10 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from taskcal.agents.transcript import TokenUsage, sound
+from taskcal.agents.tool_arguments import history_of
+from taskcal.agents.transcript import TokenUsage
 from taskcal.agents.trouble import Failure, failure_of
+from taskcal.core.foreign_text import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,14 +94,7 @@ def said(reply: Reply, *, with_reasoning: bool = False) -> Json:
 
 def _said_call(call: Call) -> Json:
     name = NOT_A_NAME.sub("_", call.name)[:LONGEST_NAME] or "unknown"
-    return {"id": call.id, "type": "function", "function": {"name": name, "arguments": _as_object(call.arguments)}}
-
-
-def _as_object(arguments: str) -> str:
-    try:
-        return arguments if isinstance(json.loads(arguments), dict) else "{}"
-    except (ValueError, RecursionError):
-        return "{}"
+    return {"id": call.id, "type": "function", "function": {"name": name, "arguments": history_of(call.arguments)}}
 
 
 def answered(call: Call, content: str) -> Json:
@@ -110,8 +105,8 @@ def answered(call: Call, content: str) -> Json:
 def reply_of(text: str, now: datetime) -> Reply | Failure:
     """The answer in a body that came with status 200, or the failure that it tells or is."""
     try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
+        body = parse_json(text)
+    except ValueError:
         return Failure(OK, "", f"not JSON, though the status is 200: {text[:100]}")
     if not isinstance(body, dict):
         return Failure(OK, "", "JSON, but no chat completion")
@@ -145,7 +140,7 @@ def _first(choices: object) -> Mapping[str, Any]:
 
 
 def _text(value: object) -> str:
-    return sound(value) if isinstance(value, str) else ""
+    return value if isinstance(value, str) else ""
 
 
 def _content(value: object) -> str:
@@ -172,7 +167,7 @@ def _arguments(value: object) -> str:
     """The text of the arguments; servers that send an object in its place are forgiven, and so is nothing at all."""
     if value is None or value == "":
         return "{}"
-    return sound(value) if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _usage(value: object) -> TokenUsage:

@@ -23,6 +23,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from taskcal.core import values
+from taskcal.core.foreign_text import sound
+from taskcal.errors import LostError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -129,10 +131,10 @@ class Transcript:
             with path.open("ab") as file:
                 file.write(line)
 
-        return cls(append, redact)
+        return cls(stored(append, path.name), redact)
 
     def add(self, event: Event) -> None:
-        """Write one event. Raises OSError where it cannot be stored."""
+        """Write one event. Raises LostError if it cannot be stored."""
         clean = _cleaned(event, self._redact)
         self._hash.update(_essence(clean))
         line = line_of(Entry(self._clock() - self._begun, clean))
@@ -145,6 +147,21 @@ class Transcript:
     def digest(self) -> str:
         """`digest` of the events so far, those behind a cut as well."""
         return self._hash.hexdigest()
+
+
+def stored(write: Sink, name: str) -> Sink:
+    """A sink that raises LostError if `write` cannot store something.
+
+    An OSError would not do: whoever catches those of a sandbox or of an agent's own code would take it for one of them.
+    """
+
+    def sink(chunk: bytes) -> None:
+        try:
+            write(chunk)
+        except OSError as error:
+            raise LostError(f"{name} cannot be written: {error.strerror or error}") from error
+
+    return sink
 
 
 def digest(events: Iterable[Event]) -> str:
@@ -228,11 +245,6 @@ def _cleaned(event: Event, redact: Callable[[str], str]) -> Event:
     texts = ((name, value) for name, value in asdict(event).items() if isinstance(value, str))
     clean: dict[str, Any] = {name: redact(sound(text)) for name, text in texts}
     return replace(event, **clean)
-
-
-def sound(text: str) -> str:
-    """A text that UTF-8 can hold: a model's JSON may escape half a surrogate pair."""
-    return text.encode(errors="replace").decode()
 
 
 def _essence(event: Event) -> bytes:

@@ -27,6 +27,8 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from taskcal.core.foreign_text import parse_json
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -195,8 +197,8 @@ def failure_of(status: int, headers: Mapping[str, str], text: str, now: datetime
 def _told(text: str) -> tuple[str, str]:
     """Code and words of an error's body: OpenAI's form, vLLM's older one, FastAPI's, or plain text."""
     try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
+        body = parse_json(text)
+    except ValueError:
         return "", text
     error = body.get("error", body) if isinstance(body, dict) else body
     if not isinstance(error, dict):

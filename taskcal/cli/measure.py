@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from taskcal import __version__
+from taskcal.cli.connect import reach_engine
 from taskcal.cli.digests import identify
 from taskcal.cli.earlier import OLDER_PRIOR
 from taskcal.cli.interrupts import Interrupts
@@ -29,7 +30,6 @@ from taskcal.cli.rolling import roll_out
 from taskcal.core.gate import exit_code
 from taskcal.core.run import RunRecord
 from taskcal.errors import LostError, MissingError
-from taskcal.sandbox.docker import DockerEngine
 from taskcal.sandbox.scope import RunScope
 from taskcal.sandbox.sweep import leftovers, sweep
 from taskcal.store import RunFolder
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from taskcal.cli.options import Request
     from taskcal.core.calibrate import Calibration, GroupRecord
     from taskcal.engines.local import LocalThreads
+    from taskcal.sandbox.docker import DockerEngine
 
 END_SECONDS, PAUSE_SECONDS = 4.0, 0.2
 
@@ -106,7 +107,7 @@ def open_folder(request: Request, record: RunRecord, groups: Sequence[GroupRecor
 
 def connect(concurrency: int) -> DockerEngine:
     """The engine, cleaned of what dead runs left. Raises MissingError."""
-    engine = DockerEngine.connect(connections=concurrency + PREPARERS)
+    engine = reach_engine(concurrency + PREPARERS)
     sweep(engine, leftovers(engine))
     return engine
 

@@ -10,7 +10,7 @@ from taskcal.cli.resume import SHOWN, some_names
 from taskcal.core.identity import SANDBOX, Origin, group_identity, moves
 from taskcal.core.run import GroupImages
 from taskcal.errors import UsageError
-from taskcal.sandbox.images import here
+from taskcal.sandbox.build_failure import here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

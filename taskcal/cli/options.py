@@ -204,7 +204,7 @@ def default_concurrency(taskset: Taskset) -> int:
 def _free_memory() -> int | None:
     """Bytes that new processes can have, as the kernel estimates it; None where it does not say."""
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
     kilobytes = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]

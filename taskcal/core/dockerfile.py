@@ -74,6 +74,36 @@ def wants(text: str) -> tuple[Want, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class BuildKitNeed:
+    """An instruction that only BuildKit understands: its first line, and the part that the classic builder lacks."""
+
+    line: int
+    what: str
+
+
+HEREDOC_WORD = re.compile(r"(?:^|[ \t])\d*<<-?[^<\s]\S*")
+BUILDKIT_FLAG = re.compile(r"--(?:chmod|link|parents|exclude|checksum|keep-git-dir|unpack)\b")
+MORE_INSTRUCTIONS = {"run", "copy", "add"}
+
+
+def find_buildkit_need(text: str) -> BuildKitNeed | None:
+    """The first instruction that needs BuildKit, or None. A heredoc ends the search: its body is not instructions."""
+    lines = text.removeprefix("\ufeff").split("\n")
+    escape = _escape(lines)
+    for line, words in _instructions(lines, escape if isinstance(escape, str) else "\\"):
+        name, rest = ([*(words or "").split(maxsplit=1), "", ""])[:2]
+        if name.lower() not in MORE_INSTRUCTIONS:
+            continue
+        flags, arguments = _flags(rest)
+        wanted = [flag for flag in flags if name.lower() == "run" or BUILDKIT_FLAG.match(flag)]
+        if wanted:
+            return BuildKitNeed(line, f"{name} {wanted[0]}")
+        if heredoc := HEREDOC_WORD.search(arguments):
+            return BuildKitNeed(line, f"the heredoc {heredoc[0].strip()}")
+    return None
+
+
+@dataclass(frozen=True, slots=True)
 class TakenImages:
     """The names of the images that a Dockerfile takes; `complete` is False if there may be others."""
 

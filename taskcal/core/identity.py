@@ -107,7 +107,8 @@ def _default(one: Field[Any]) -> object:
 def group_parts(group: Group, shared: Mapping[str, str]) -> dict[str, str]:
     """What makes a group what it is, by name, each part as 24 hex digits; `shared` are its task's."""
     variant = group.variant
-    return {"prompt": _part(variant.prompt), "params": _part(variant.params), **shared}
+    own = {"prompt": variant.prompt, "params": variant.params, "checks": variant.checks}
+    return {**{name: _part(value) for name, value in own.items() if value is not None}, **shared}
 
 
 def task_parts(task: Task, contents: Contents) -> dict[str, str]:
@@ -115,6 +116,7 @@ def task_parts(task: Task, contents: Contents) -> dict[str, str]:
     environment, grader, services = task.environment, task.grader, task.environment.services
     containers: dict[str, Environment | Service] = {SANDBOX: environment}
     containers |= {service.name: service for service in services}
+    checks = grader.checks if all(variant.checks is None for variant in task.variants) else ()
     bare = replace(environment, name="", source=ImageSource(), files=(), setup="", services=())
     rest = replace(
         task,
@@ -136,7 +138,7 @@ def task_parts(task: Task, contents: Contents) -> dict[str, str]:
         "setup": {name: part.setup for name, part in containers.items()},
         "environment": bare,
         "services": [replace(service, source=ImageSource(), files=(), setup="") for service in services],
-        "grader": replace(grader, files=()),
+        "grader": replace(grader, files=(), checks=checks),
         "grader's files": brought(grader.files, contents),
         "tools": [task.tools, task.mcp],
         "timeouts and limits": rest,

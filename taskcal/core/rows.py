@@ -52,8 +52,9 @@ def _outcome_row(rollout: Rollout) -> Row:
     if isinstance(outcome, Lost):
         return {"outcome": "lost", "boundary": outcome.boundary.value, "reason": outcome.reason}
     checks = [asdict(check) for check in outcome.checks]
-    row = {"outcome": "graded", "stop": outcome.stop.value, "reward": outcome.reward}
-    return row | {"passed": outcome.passed, "checks": checks}
+    row: Row = {"outcome": "graded", "stop": outcome.stop.value, "reward": outcome.reward}
+    row |= {"passed": outcome.passed, "checks": checks}
+    return row | ({"ended_services": list(outcome.ended_services)} if outcome.ended_services else {})
 
 
 def rollout_of(row: Row) -> Rollout:
@@ -86,7 +87,13 @@ def _outcome_of(row: Row) -> Graded | Lost:
     if kind != "graded":
         raise values.RowError(f"outcome: {kind!r} is neither graded nor lost")
     checks = tuple(_check_of(check) for check in values.objects(row, "checks"))
-    return Graded(values.member(Stop, row, "stop"), values.share(row, "reward"), values.truth(row, "passed"), checks)
+    return Graded(
+        stop=values.member(Stop, row, "stop"),
+        reward=values.share(row, "reward"),
+        passed=values.truth(row, "passed"),
+        checks=checks,
+        ended_services=values.texts(row, "ended_services"),
+    )
 
 
 def _check_of(row: Mapping[str, Any]) -> CheckResult:

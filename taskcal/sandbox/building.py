@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -17,8 +18,11 @@ from taskcal.sandbox.archive import pack_context
 from taskcal.sandbox.facts import follow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
+
+Events = Iterator[Mapping[str, Any]]
+"""What the engine reports while it works, one object an event."""
 
 PERIOD = 100_000
 """Microseconds in which the CPUs' share is counted, as Docker does for `cpus`."""
@@ -44,6 +48,7 @@ class Building:
     """The part of the engine's connection that builds; `DockerEngine` is made of it."""
 
     _own_client: Callable[[float], AbstractContextManager[Any]]
+    _request: Callable[[Any, Callable[[], Events]], Events]
     _translated: Callable[..., AbstractContextManager[None]]
 
     def build(self, folder: str, bounds: BuildBounds, *, labels: Mapping[str, str], log: Callable[[str], None]) -> str:
@@ -72,7 +77,8 @@ class Building:
         """Read all that the engine reports of a build. Raises ImageLost, also at the deadline."""
         deadline = time.monotonic() + bounds.seconds
         try:
-            with self._translated(f"building {folder}", ImageLost), self._events(context, bounds, labels) as events:
+            refused = self._translated(f"building {folder}", ImageLost, ImageLost)
+            with refused, self._events(context, bounds, labels) as events:
                 follow(_until(deadline, *events), step)
         except EngineLost as error:
             if time.monotonic() < deadline:
@@ -93,9 +99,16 @@ class Building:
             client.params = bounds.query()
             options = {"rm": True, "forcerm": True, "decode": True, "timeout": bounds.seconds}
             mode = "default" if bounds.network else "none"
-            events = client.build(
-                fileobj=context, custom_context=True, labels=dict(labels), network_mode=mode, **options
-            )
+
+            def send() -> Events:
+                answers.clear()
+                context.seek(0)
+                events: Events = client.build(
+                    fileobj=context, custom_context=True, labels=dict(labels), network_mode=mode, **options
+                )
+                return events
+
+            events = self._request(client, send)
             yield events, answers[-1].raw._fp.fp.raw._sock  # noqa: SLF001 - the SDK's own reads without a deadline
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import TYPE_CHECKING
 
-from taskcal.core.task import FileProbe, GraderSandbox, NetworkMode, RunProbe
+from taskcal.core.task import FileProbe, GraderSandbox, NetworkMode, RunProbe, as_text
 from taskcal.errors import Problem
 
 if TYPE_CHECKING:
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from taskcal.core.task import Probe, Task, Taskset
 
 FEWEST_CHECKS, MOST_CHECKS = 2, 4
+VARIABLE = re.compile(r"(?<!\\)\$\{?([A-Za-z_]\w*)")
 
 
 def warnings(taskset: Taskset) -> tuple[Problem, ...]:
@@ -20,7 +23,7 @@ def warnings(taskset: Taskset) -> tuple[Problem, ...]:
     return tuple(
         Problem(task.file, task.line, task.id, message)
         for task in taskset.tasks
-        for message in (*_about_proofs(task), *_about_checks(task), *_about_artifacts(task))
+        for message in (*_about_proofs(task), *_about_checks(task), *_about_artifacts(task), *_about_params(task))
     )
 
 
@@ -45,6 +48,34 @@ def _about_artifacts(task: Task) -> Iterator[str]:
     blind = grader.run or any(_looks_at_sandbox(check.probe) for check in grader.checks)
     if grader.sandbox is GraderSandbox.FRESH and not grader.artifacts and blind:
         yield "sandbox: fresh without artifacts: the checks see the image as it was before the agent came"
+
+
+def _about_params(task: Task) -> Iterator[str]:
+    """Params are no shell variables in a check's values, and an empty one is met by an empty file."""
+    known = {name for variant in task.variants for name in variant.params}
+    for check in task.grader.checks:
+        for key, text in _values(check.probe):
+            for name in dict.fromkeys(match[1] for match in VARIABLE.finditer(text) if match[1] in known):
+                yield f'check "{check.name}": {key} is not a script, so ${name} is text there; write {{{{ {name} }}}}'
+    for name in sorted(known & _read_by_grader(task)):
+        empty = [variant.id for variant in task.variants if as_text(variant.params.get(name)) == ""]
+        if 0 < len(empty) < len(task.variants):
+            yield f"{name} is empty in the variant {empty[0]}: a check that compares with it accepts an empty file"
+
+
+def _values(probe: Probe) -> Iterator[tuple[str, str]]:
+    """Give the texts that a check compares with, by key."""
+    for key in ("path", "equals", "contains", "matches", "pointer"):
+        value = getattr(probe, key, None)
+        text = json.dumps(value) if isinstance(value, dict | list) else value
+        if isinstance(text, str):
+            yield ("file" if key == "path" else key), text
+
+
+def _read_by_grader(task: Task) -> set[str]:
+    """Give the variables that the grader's scripts read."""
+    scripts = [check.probe.script for check in task.grader.checks if isinstance(check.probe, RunProbe)]
+    return {match[1] for script in (task.grader.run, *scripts) for match in VARIABLE.finditer(script)}
 
 
 def _looks_at_sandbox(probe: Probe) -> bool:

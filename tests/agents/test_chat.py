@@ -83,7 +83,7 @@ def test_parallel_calls_are_all_answered(case: ChatCase) -> None:
     assert [one["tool_call_id"] for one in answers] == ["id_0", "id_1", "id_2", "id_3"]
     assert case.told[0] == case.told[3] == "(no output)"
     assert case.told[1].startswith("there is no tool 'bsh'")
-    assert case.told[2].startswith("the arguments are not JSON")
+    assert case.told[2].startswith("bash was not run: the arguments are not JSON")
     assert [script.source.count("one") + script.source.count("four") for script in case.sandbox.scripts[:2]] == [1, 1]
 
 
@@ -184,7 +184,7 @@ def test_a_call_cut_by_max_tokens_is_answered(case: ChatCase) -> None:
     """As any malformed one."""
     acted = case.act(calls(("bash", '{"command": "cat <<EOF'), finish="length"), says("ok"))
     assert acted.stop is Stop.FINISHED
-    assert case.told[0].startswith("the arguments are not JSON")
+    assert case.told[0].startswith("bash was not run: the arguments are not JSON")
 
 
 def test_many_rollouts_share_one_endpoint(case: ChatCase) -> None:

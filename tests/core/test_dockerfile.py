@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from taskcal.core.dockerfile import Kind, TakenImages, Want, taken_images, wants
+from taskcal.core.dockerfile import Kind, TakenImages, Want, find_buildkit_need, taken_images, wants
 
 
 def kinds(text: str) -> list[tuple[Kind, str]]:
@@ -104,6 +104,41 @@ def test_the_line_is_that_of_the_instructions_beginning() -> None:
         Want(Kind.IMAGE, 3, "a"),
         Want(Kind.FETCH, 4, "http://x"),
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ("FROM a\nRUN <<EOF\necho\nEOF\n", 2, "heredoc <<EOF"),
+        ("FROM a\nCOPY <<-'END' /x\nRUN x\nEND\n", 2, "heredoc <<-'END'"),
+        ("FROM a\nRUN --mount=type=cache,target=/c x\n", 2, "RUN --mount=type=cache,target=/c"),
+        ("FROM a\nrun --network=none x\n", 2, "run --network=none"),
+        ("FROM a\n\n# x\nCOPY --chmod=755 a /b\n", 4, "COPY --chmod=755"),
+        ("FROM a\nADD --link a /b\n", 2, "ADD --link"),
+        ("FROM a\nRUN a \\\n  b\nCOPY --from=x --chmod=7 a b", 4, "COPY --chmod=7"),
+    ],
+)
+def test_what_needs_buildkit(text: str, line: int, what: str) -> None:
+    """The first instruction that the classic builder cannot carry out, by its line."""
+    need = find_buildkit_need(text)
+    assert need is not None
+    assert need.line == line
+    assert what in need.what
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM a\nRUN cat <x >y\nCOPY --from=b --chown=u a b\n",
+        "# syntax=docker/dockerfile:1\nFROM a\n",
+        "FROM a\nENV X='<<EOF'\n",
+        "FROM a\nRUN --\n",
+        "",
+    ],
+)
+def test_what_the_classic_builder_does(text: str) -> None:
+    """Redirections, stages and owners need nothing else."""
+    assert find_buildkit_need(text) is None
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from taskcal.agents.tools import offered_tools
 from taskcal.core.tool import Tool
 from taskcal.errors import SetupLost
+from tests.agents.fake_sandbox import carried_out
 from tests.docker.rooms import opened
 from tests.docker.shop import said, shop
 
@@ -54,8 +55,8 @@ def test_a_model_calls_an_mcp_servers_tool(scope: RunScope) -> None:
     group = shop(server=SERVER.replace("@schema", STEP))
     with opened(scope, group) as sandbox, offered_tools(sandbox, group.task, None, 1000) as (tool,):
         assert (tool.name, tool.description) == ("count", "Count.")
-        assert tool.call(sandbox, {"step": "x"}, 20.0).content == "count was not called: step must be a whole number"
-        assert tool.call(sandbox, {"step": 5, "odd": "\ud800"}, 20.0).content == "call 1"
+        assert carried_out(tool, sandbox, {"step": "x"}).content == "count was not run: step must be a whole number"
+        assert carried_out(tool, sandbox, {"step": 5, "odd": "\ud800"}).content == "call 1"
 
 
 @pytest.mark.parametrize(
