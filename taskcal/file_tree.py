@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 IGNORE_FILE = ".dockerignore"
 DOCKERFILES = ("Dockerfile", "dockerfile")
-"""Where the engine looks for a folder's instructions, in this order."""
+"""The names of the file with a folder's instructions; the engine takes the first that is there."""
 LONGEST_IGNORE_FILE = 64 * 1024
 
 
@@ -34,7 +34,7 @@ class Entry:
 
 
 def entries(top: Path) -> Iterator[Entry]:
-    """Everything below a folder, in an order of its own. Raises OSError."""
+    """Everything below a folder, sorted. Raises OSError."""
     return _below(top, lambda _: False, goes_in=False)
 
 
@@ -87,13 +87,13 @@ def _items(folder: Path, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
 
 
 def tree_digest(source: Path) -> str:
-    """SHA-256 in hex of a file, or of all that is below a folder. Raises OSError."""
+    """SHA-256 in hex of a file, or of everything below a folder. Raises OSError."""
     top = [Entry("", source)]
     return _digest(top if not source.is_dir() else [*top, *entries(source)])
 
 
 def context_digest(folder: Path) -> str:
-    """SHA-256 in hex of all that decides a build of a folder, beside the images that it takes. Raises OSError.
+    """SHA-256 in hex of the files that decide a build of a folder. Raises OSError.
 
     A Dockerfile that its own `.dockerignore` leaves out counts all the same: it is read, though it is not copied.
     """
@@ -114,7 +114,7 @@ def _digest(found: Iterable[Entry]) -> str:
 
 
 def _facts(path: Path) -> tuple[bytes, bytes]:
-    """What a path is, and what is in it: the digest of a file's content, or a link's target."""
+    """The kind of a path, and its content: the digest of a file's, or a link's target."""
     mode = path.lstat().st_mode
     if stat.S_ISLNK(mode):
         return b"link", os.fsencode(path.readlink())

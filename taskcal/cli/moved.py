@@ -136,7 +136,8 @@ def _moved(folder: str, image: str, before: str, now: str) -> str:
 def _way_back(concerned: Iterable[tuple[str, str, str, str]], find: FindId) -> str:
     """What brings back the images on record."""
     tags = [f"docker tag {_short(before)} {image}" for _, image, before, _ in concerned if image and find(before)]
-    return f"bring the recorded images back: {' && '.join(tags[:SHOWN])}" if tags else "bring the recorded images back"
+    commands = " && ".join(list(dict.fromkeys(tags))[:SHOWN])
+    return "bring the recorded images back" + (f": {commands}" if commands else "")
 
 
 def _short(image: str) -> str:
