@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 IGNORE_FILE = ".dockerignore"
 DOCKERFILES = ("Dockerfile", "dockerfile")
-"""Where the engine looks for a folder's instructions, in this order."""
+"""The names of the file with a folder's instructions; the engine takes the first that is there."""
 LONGEST_IGNORE_FILE = 64 * 1024
 
 
@@ -34,8 +34,8 @@ class Entry:
 
 
 def entries(top: Path) -> Iterator[Entry]:
-    """Everything below a folder, in an order of its own. Raises OSError."""
-    return _below(top, "", lambda _: False, goes_in=False)
+    """Everything below a folder, sorted. Raises OSError."""
+    return _below(top, lambda _: False, goes_in=False)
 
 
 def context_entries(folder: Path) -> Iterator[Entry]:
@@ -45,7 +45,7 @@ def context_entries(folder: Path) -> Iterator[Entry]:
     def leaves_out(name: str) -> bool:
         return name not in sent and ignored.leaves_out(name)
 
-    yield from _below(folder, "", leaves_out, goes_in=ignored.brings_back)
+    yield from _below(folder, leaves_out, goes_in=ignored.brings_back)
 
 
 def dockerfile_of(folder: Path) -> Path:
@@ -65,27 +65,35 @@ def ignored_by(folder: Path) -> Ignored:
     return Ignored(content.decode(errors="surrogateescape"))
 
 
-def _below(folder: Path, prefix: str, leaves_out: Callable[[str], bool], *, goes_in: bool) -> Iterator[Entry]:
-    """What is below a folder, sorted; `goes_in` says whether folders that are left out may hold what is not."""
-    with os.scandir(folder) as found:
-        items = sorted(found, key=lambda item: item.name)
-    for item in items:
-        name, is_folder = prefix + item.name, item.is_dir(follow_symlinks=False)
-        is_left_out = leaves_out(name)
-        if not is_left_out and (is_folder or item.is_symlink() or item.is_file(follow_symlinks=False)):
-            yield Entry(name, Path(item.path))
+def _below(top: Path, leaves_out: Callable[[str], bool], *, goes_in: bool) -> Iterator[Entry]:
+    """What is below a folder, sorted; `goes_in` is whether a folder that is left out may hold something that is not."""
+    open_folders = [_items(top, "")]
+    while open_folders:
+        item = next(open_folders[-1], None)
+        if item is None:
+            open_folders.pop()
+            continue
+        name, found = item
+        is_folder, is_left_out = found.is_dir(follow_symlinks=False), leaves_out(name)
+        if not is_left_out and (is_folder or found.is_symlink() or found.is_file(follow_symlinks=False)):
+            yield Entry(name, Path(found.path))
         if is_folder and (goes_in or not is_left_out):
-            yield from _below(Path(item.path), f"{name}/", leaves_out, goes_in=goes_in)
+            open_folders.append(_items(Path(found.path), f"{name}/"))
+
+
+def _items(folder: Path, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    with os.scandir(folder) as found:
+        return iter(sorted(((prefix + item.name, item) for item in found), key=lambda pair: pair[0]))
 
 
 def tree_digest(source: Path) -> str:
-    """SHA-256 in hex of a file, or of all that is below a folder. Raises OSError."""
+    """SHA-256 in hex of a file, or of everything below a folder. Raises OSError."""
     top = [Entry("", source)]
     return _digest(top if not source.is_dir() else [*top, *entries(source)])
 
 
 def context_digest(folder: Path) -> str:
-    """SHA-256 in hex of all that decides a build of a folder, beside the images that it takes. Raises OSError.
+    """SHA-256 in hex of the files that decide a build of a folder. Raises OSError.
 
     A Dockerfile that its own `.dockerignore` leaves out counts all the same: it is read, though it is not copied.
     """
@@ -106,7 +114,7 @@ def _digest(found: Iterable[Entry]) -> str:
 
 
 def _facts(path: Path) -> tuple[bytes, bytes]:
-    """What a path is, and what is in it: the digest of a file's content, or a link's target."""
+    """The kind of a path, and its content: the digest of a file's, or a link's target."""
     mode = path.lstat().st_mode
     if stat.S_ISLNK(mode):
         return b"link", os.fsencode(path.readlink())

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from taskcal import host
 from taskcal.file_tree import context_digest, context_entries, dockerfile_of, entries, tree_digest
 
 if TYPE_CHECKING:
@@ -196,3 +197,19 @@ def test_what_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     (tmp_path / ".dockerignore").write_text("x" * (64 * 1024 + 1))
     with pytest.raises(OSError, match="larger than 64 KiB"):
         context_digest(tmp_path)
+
+
+def test_a_deep_folder_is_walked_like_any_other(tmp_path: Path) -> None:
+    """A stranger's folder may be deeper than calls can be nested."""
+    top = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1100):
+        os.mkdir("a", dir_fd=top)
+        below = os.open("a", os.O_RDONLY, dir_fd=top)
+        os.close(top)
+        top = below
+    os.close(top)
+    try:
+        assert sum(1 for _ in entries(tmp_path)) == 1100
+        assert tree_digest(tmp_path) != context_digest(tmp_path / "a")
+    finally:  # what cleans up after tests nests its calls
+        host.run(["rm", "-rf", str(tmp_path / "a")], seconds=60)

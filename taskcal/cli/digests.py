@@ -57,7 +57,7 @@ def _plays(taskset: Taskset, contents: Contents) -> dict[str, str]:
 def contents_of(tasks: Iterable[Task]) -> Contents:
     """The digests of all files and build folders that tasks bring; of one that cannot be read, the reason.
 
-    It is not raised here: what cannot be read loses its own task, when that is prepared, and no other.
+    Nothing is raised: a file that cannot be read loses only its own task, when that task is prepared.
     """
     everything = tuple(tasks)
     copies = {copy.source for task in everything for copy in _copies(task)}

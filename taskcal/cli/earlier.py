@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from taskcal.core.calibrate import calibrate
 from taskcal.core.question import Metric
 from taskcal.core.run import IMPORTED
 from taskcal.core.stats import mean
-from taskcal.errors import UsageError
+from taskcal.errors import RunFolderError, UsageError
 from taskcal.store import find
 
 if TYPE_CHECKING:
@@ -71,6 +72,16 @@ def earlier_run(name: str, root: Path, groups: Sequence[Group]) -> Earlier:
         images={group: record.groups[str(group)] for group in asked if str(group) in record.groups},
         is_older=record.engine != IMPORTED and not all(one.group.parts for one in known),
     )
+
+
+def recorded_prior(run: str, root: Path, counts: Mapping[GroupId, Counts]) -> Earlier:
+    """The run that a resumed run began from, with its images if its folder is still below `root`."""
+    images: dict[GroupId, GroupImages] = {}
+    if run:
+        with contextlib.suppress(RunFolderError):
+            known = find(run, root).record().groups
+            images = {group: known[str(group)] for group in counts if str(group) in known}
+    return Earlier(run, counts, images=images)
 
 
 def _same(before: GroupRecord, now: GroupRecord | None) -> bool:

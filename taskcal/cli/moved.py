@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     FindId = Callable[[str], str | None]
     """Looks up the id of an image by its name, or by its id; None if the engine does not have it."""
 
-REMADE = "some images were removed and made again from the same content; run.json lists the ids that each task ran on"
+REMADE = "some images were made again, so that a task ran on more than one id; run.json lists all of them"
 
 
 def refuse_moved(run: Run, groups: Sequence[Group]) -> None:
@@ -79,8 +80,9 @@ def without_moved_prior(run: Run, made: Mapping[GroupId, PreparedImages]) -> Non
 
 
 def lookup(run: Run) -> FindId:
-    """How the ids of images are found on the run's engine."""
+    """How the ids of images are found on the run's engine; each name is asked for once."""
 
+    @functools.cache
     def find(name: str) -> str | None:
         found = run.scope.engine.image(name)
         return None if found is None else found.id
@@ -116,7 +118,7 @@ def _refuse(run: Run, found: Iterable[tuple[Group, Sequence[Move]]]) -> None:
             concerned.setdefault((folder, move.image, move.before, move.now), []).append(str(group.id))
     if not concerned:
         return
-    words = [f"{_moved(*move)} (of {some_names(names)})" for move, names in concerned.items()]
+    words = [f"{_moved(*move)} (of {some_names(list(dict.fromkeys(names)))})" for move, names in concerned.items()]
     more = f"; and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
     raise UsageError(
         f"run {run.record.id} cannot be resumed: {'; '.join(words[:SHOWN])}{more}. "
@@ -134,7 +136,8 @@ def _moved(folder: str, image: str, before: str, now: str) -> str:
 def _way_back(concerned: Iterable[tuple[str, str, str, str]], find: FindId) -> str:
     """What brings back the images on record."""
     tags = [f"docker tag {_short(before)} {image}" for _, image, before, _ in concerned if image and find(before)]
-    return f"bring the recorded images back: {' && '.join(tags[:SHOWN])}" if tags else "bring the recorded images back"
+    commands = " && ".join(list(dict.fromkeys(tags))[:SHOWN])
+    return "bring the recorded images back" + (f": {commands}" if commands else "")
 
 
 def _short(image: str) -> str:

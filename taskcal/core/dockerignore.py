@@ -44,7 +44,7 @@ Token = str | Wild | OneOf
 
 
 class Pattern:
-    """One pattern; `keeps` says that it began with `!`."""
+    """One pattern; `keeps` is whether it began with `!`."""
 
     def __init__(self, text: str, *, keeps: bool) -> None:
         """Take a pattern without its `!`, with plain slashes."""

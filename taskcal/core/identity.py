@@ -31,7 +31,7 @@ SCHEME = 1
 """How digests are made; a higher number makes every task another one."""
 PART_DIGITS = 24
 SANDBOX = ""
-"""The sandbox's name where containers are told apart; services have their own."""
+"""The sandbox's name among the containers of a group; a service has its own name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,9 @@ class Contents:
 class Origin:
     """What an image goes back to.
 
-    `images` maps names to ids: its own name, or all that its Dockerfile takes. `context` is the SHA-256 of the folder
-    that it is built from, '' for a named image. `built` is the id of the built image itself if the Dockerfile does not
-    show which images it takes, else ''.
+    `images` maps names to ids: its own name, or each image that its Dockerfile takes. `context` is the SHA-256 of the
+    folder that it is built from, '' for a named image. `built` is the id of the built image itself if the Dockerfile
+    does not show which images it takes, else ''.
     """
 
     images: Mapping[str, str]
@@ -81,13 +81,13 @@ def digest(value: object) -> str:
 def canonical(value: object) -> object:
     """A value as lists and scalars; a dataclass by its name and by those fields that are not at their defaults.
 
-    A field that is not in a dataclass's `repr` is not what it is, such as where a file was found.
+    A field that is not in a dataclass's `repr`, such as the folder of a file, is not part of it.
     """
     if isinstance(value, Enum):
         return canonical(value.value)
     if is_dataclass(value) and not isinstance(value, type):
-        said = {one.name: getattr(value, one.name) for one in fields(value) if one.repr}
-        changed = {one.name: said[one.name] for one in fields(value) if one.repr and said[one.name] != _default(one)}
+        given = {one.name: getattr(value, one.name) for one in fields(value) if one.repr}
+        changed = {one.name: given[one.name] for one in fields(value) if one.repr and given[one.name] != _default(one)}
         return {type(value).__name__: canonical(changed)}
     if isinstance(value, Mapping):
         pairs = [[canonical(key), canonical(one)] for key, one in value.items()]
@@ -151,7 +151,7 @@ def _part(value: object) -> str:
 
 
 def brought(copies: Iterable[FileCopy], contents: Contents) -> list[tuple[str, str]]:
-    """Where files arrive and what is in them, wherever they lie; in the order of copying only if one covers another."""
+    """The destinations of files with their contents; in the order of copying only if one covers another."""
     placed = sorted((_place(copy.destination), contents.copies[copy.source]) for copy in copies)
     if any(later[: len(place)] == place for (place, _), (later, _) in pairwise(placed)):
         placed = [(_place(copy.destination), contents.copies[copy.source]) for copy in copies]
@@ -170,7 +170,7 @@ def plays(task: Task, contents: Contents) -> str:
 
 
 def definition(parts: Mapping[str, str]) -> str:
-    """SHA-256 in hex of all that a taskset says of a group, without the ids of images, which only an engine knows."""
+    """SHA-256 in hex of a group's parts: its whole definition, without image ids, which only an engine knows."""
     return digest(parts)
 
 
@@ -185,7 +185,7 @@ def group_identity(parts: Mapping[str, str], origins: Mapping[str, Origin]) -> s
 
 
 def agent_digest(agent: object, version: str = "", played: Mapping[str, str] | None = None) -> str:
-    """SHA-256 in hex of all that makes an agent this agent: its file, its version, what is served, what it plays."""
+    """SHA-256 in hex of an agent: its file, the weights that are served, its version, and what it plays."""
     return digest([agent, version, played or {}])
 
 
@@ -196,7 +196,7 @@ def changed_parts(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[st
 
 
 def moves(before: Mapping[str, Origin], now: Mapping[str, Origin]) -> tuple[Move, ...]:
-    """All that images go back to now and did not go back to before, for the containers that both have."""
+    """The differences between what images went back to and go back to now, for the containers that both have."""
     return tuple(
         move for container, origin in before.items() if container in now for move in _moves(container, origin, now)
     )

@@ -70,7 +70,7 @@ def _run(run: RunRecord) -> dict[str, object]:
         "engine": run.engine,
         "host": run.host,
         "images": dict(run.images),
-        "groups": {name: _images(images) for name, images in run.groups.items()},
+        "groups": {name: _images(images) for name, images in dict(run.groups).items()},
         "notes": list(run.notes),
         **_asked(run.question),
         "prior_run": run.prior_run,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -176,3 +177,15 @@ def test_the_earlier_runs_images_are_kept_for_later() -> None:
     run.write_record(replace(run.record(), groups={"refund": images}))
     found = warm().earlier
     assert (found.images, found.is_older) == ({REFUND: images}, False)
+
+
+def test_a_resumed_run_compares_with_the_images_of_its_prior_again() -> None:
+    """It may have been killed before it had images of its own; a prior that is gone is not compared."""
+    run = make_run(RUNS, "first", request(), OUTCOMES)
+    images = GroupImages("i", {"": Origin({"a": "sha256:1"})}, {"": ("sha256:2",)})
+    run.write_record(replace(run.record(), groups={"refund": images}))
+    make_run(RUNS, "second", warm(), {})
+    assert request(files=(), resume="second").earlier.images == {REFUND: images}
+    shutil.rmtree(run.path)
+    found = request(files=(), resume="second").earlier
+    assert (found.images, set(found.counts)) == ({}, {SHIP1, REFUND})

@@ -19,6 +19,7 @@ from taskcal.core.prior import Counts
 from taskcal.core.rollout import GroupId, Lost, RolloutId
 from taskcal.core.run import GroupImages
 from taskcal.errors import Boundary, UsageError
+from taskcal.probe import ProbeResult, ReadyGroup
 from taskcal.sandbox.images import PreparedImages
 from taskcal.store import RunFolder
 from tests.cli.options_case import TASKSET, make_run, request
@@ -203,7 +204,7 @@ def test_an_image_that_goes_under_a_run_comes_back_as_it_was(monkeypatch: pytest
     images = of(run, ONE, "first")
     run.record = with_images(run, images)
     again = of(run, image, "second")[REFUND]
-    monkeypatch.setattr(preparing, "prepare_group", lambda *_: again)
+    monkeypatch.setattr(preparing, "ready_group", lambda *_: ReadyGroup(again, ProbeResult()))
     planned = PlannedRollout(RolloutId(REFUND, 0, 0), run.request.groups[2])
     used = images[REFUND]
     Renewal(run, images).note(planned, used, Lost(Boundary.IMAGE, "gone"))

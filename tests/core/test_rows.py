@@ -12,17 +12,16 @@ from hypothesis import strategies as st
 
 from taskcal.core.book import Design, Rule
 from taskcal.core.calibrate import GroupRecord
-from taskcal.core.identity import Origin
 from taskcal.core.prior import Counts
 from taskcal.core.question import Metric, Question
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.core.rows import group_of, group_record, group_row, rollout_of, rollout_row, run_of, run_row
-from taskcal.core.run import GroupImages, RunRecord
+from taskcal.core.run import RunRecord
 from taskcal.core.task import Group
 from taskcal.core.values import RowError
 from taskcal.core.verdict import Band
 from taskcal.errors import Boundary
-from tests.core.core_case import rollouts, task
+from tests.core.core_case import IMAGES, rollouts, task
 
 SHARES = st.floats(0, 1)
 COUNTS = st.integers(0, 10**9)
@@ -81,16 +80,7 @@ RUN = RunRecord(
     engine="Docker 20.10",
     host="Linux",
     images={"a/b": "sha256:1"},
-    groups={
-        "a/b": GroupImages(
-            "cc" * 32,
-            {
-                "": Origin({"base": "sha256:0", "tool": "sha256:9"}, "dd" * 32, "sha256:8"),
-                "db": Origin({"db:1": "sha256:2"}),
-            },
-            {"": ("sha256:1", "sha256:3"), "db": ("sha256:2",)},
-        )
-    },
+    groups={"a/b": IMAGES},
     notes=("no model",),
     seconds=93.5,
     interrupted=True,
@@ -279,28 +269,3 @@ def test_a_group_is_remembered_without_its_taskset() -> None:
     assert found.id == GroupId("ship", "easy")
     assert (found.params, found.prompt, found.tags) == ({"order": "12"}, "Do it.", ("sql",))
     assert (found.passing, found.checks) == (1.0, (("a", 1.0),))
-
-
-def test_a_run_of_an_older_version_has_no_groups() -> None:
-    """Its record is read as it is, and its groups have no parts."""
-    row = through_json(run_row(RUN))
-    del row["groups"]
-    assert run_of(row) == replace(RUN, groups={})
-    group = through_json(group_row(GroupRecord(GroupId("a", ""), {}, "", (), 1.0, (), "", 1, {"prompt": "1"})))
-    del group["parts"]
-    assert group_of(group).parts == {}
-
-
-def test_images_keep_the_order_of_their_use() -> None:
-    """An id that is known is not named twice, and a first one stays first."""
-    images = RUN.groups["a/b"].with_ids({"": "sha256:1", "db": "sha256:7", "new": "sha256:5"})
-    assert images.ids == {"": ("sha256:1", "sha256:3"), "db": ("sha256:2", "sha256:7"), "new": ("sha256:5",)}
-
-
-@pytest.mark.parametrize("images", [{}, {"a": "1", "b": "2"}, {"a": 1}])
-def test_an_origin_of_a_damaged_record_is_refused(images: dict[str, object]) -> None:
-    """A named image has one name, and ids are texts."""
-    row = through_json(run_row(RUN))
-    row["groups"]["a/b"]["origins"]["db"]["images"] = images
-    with pytest.raises(RowError):
-        run_of(row)

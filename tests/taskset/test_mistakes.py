@@ -176,9 +176,6 @@ def test_graders_that_cannot_be_meant_are_refused(yaml: Yaml, grader: str, messa
         ("{image: a, files: {x: t.yaml}}", "must be an absolute path in the container"),
         ("{image: a, files: {/x: ~/secret}}", "must be relative"),
         ("{build: ../outside}", "leaves the taskset's folder"),
-        ("{build: folder}", "holds a symlink that leaves the taskset's folder: folder/inner"),
-        ("{build: t.yaml}", "build: must be a folder with a Dockerfile in it, not a file: t.yaml"),
-        ("{image: a, services: {db: {build: long}}}", "services.db.build: cannot be read: long: larger than 64 KiB"),
         ("{image: a, services: {localhost: {image: a}}}", "localhost is the sandbox itself"),
         ("{image: a, services: {db: {image: a}, DB: {image: a}}}", "share one host name"),
         ("{image: a, services: {a: {image: a, port: 1}, b: {image: a, port: 1}}}", "share one port"),
@@ -195,8 +192,6 @@ def test_environments_that_cannot_be_meant_are_refused(yaml: Yaml, environment: 
     (yaml.folder / "folder").mkdir()
     (yaml.folder / "dir").mkdir()
     (yaml.folder / "folder" / "inner").symlink_to("/etc/passwd")
-    (yaml.folder / "long").mkdir()
-    (yaml.folder / "long" / ".dockerignore").write_text("x" * (64 * 1024 + 1))
     found = yaml.task_problems(f"prompt: p\nenvironment: {environment}")
     assert any(message in one for one in found), found
 
