@@ -1,4 +1,4 @@
-"""Runs and shells on consoles that cannot take their output: every rollout is kept, and the exit code is the right one."""
+"""Runs and shells on consoles that cannot take their output: every rollout is kept, and the exit code is right."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def call(
     redirections, variables, code = CONSOLES[kind]
     line = f"set -o pipefail; {shlex.join(taskcal.command(*words))} {redirections}"
     done = subprocess.run(
-        ["bash", "-c", line],
+        ["/bin/bash", "-c", line],
         cwd=taskcal.folder,
         env={**environment(), **variables},
         input=None if stdin is None else stdin.encode(),
