@@ -73,6 +73,30 @@ def test_an_engine_that_hangs_anywhere_is_reported(short: Path, monkeypatch: pyt
 
 
 @pytest.mark.usefixtures("hurried")
+def test_an_engine_that_drips_is_reported(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte now and then is no answer, though it renews the limit of a socket."""
+    with engine_server(short / "s", "version") as server:
+        server.drips = True
+        monkeypatch.setenv("DOCKER_HOST", server.address)
+        with pytest.raises(MissingError, match="did not answer within"):
+            DockerEngine.connect()
+
+
+def test_an_engine_that_refuses_work_ends_a_command_with_three(short: Path) -> None:
+    """Without rollouts there is nothing to lose: one line, and the exit code of a missing engine."""
+    with engine_server(short / "s", *ASKED, status=500) as server:
+        done = subprocess.run(
+            [sys.executable, "-m", "taskcal", "clean", "--images"],
+            env={**environment(), "DOCKER_HOST": server.address},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (3, "listing images: not allowed\n")
+
+
+@pytest.mark.usefixtures("hurried")
 def test_an_engine_that_answers_is_connected(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it reports of itself is known; later calls have the long limit; one that stops answering is noticed."""
     with engine_server(short / "s", *ANSWERS) as server:
