@@ -51,8 +51,9 @@ class Endpoint:
     warning: str = ""
 
     def __str__(self) -> str:
-        """The address with the setting that it is from, unless that shows it already."""
-        return f"{self.url} ({self.source})" if self.source and self.url not in self.source else self.url
+        """The address with the setting that it is from, unless that shows it already; on one line."""
+        text = f"{self.url} ({self.source})" if self.source and self.url not in self.source else self.url
+        return " ".join(text.split())
 
 
 def find_endpoint(environment: Mapping[str, str]) -> Endpoint:
@@ -70,7 +71,8 @@ def find_endpoint(environment: Mapping[str, str]) -> Endpoint:
     try:
         name = _current_context(folder / "config.json")
     except ValueError as error:
-        return Endpoint(warning=f"{folder / 'config.json'}: {error}; the default Docker context is used")
+        place = " ".join(f"{folder / 'config.json'}: {error}".split())
+        return Endpoint(warning=f"{place}; the default Docker context is used")
     return _of_context(folder, name, f"currentContext={name}") if name else Endpoint()
 
 
@@ -139,8 +141,9 @@ def _read_meta(file: Path, source: str) -> tuple[str, bool, bool]:
         engine = found["Endpoints"]["docker"]
         url, skips = engine.get("Host") or DEFAULT_SOCKET, engine.get("SkipTLSVerify", False)
     except (FileNotFoundError, NotADirectoryError):
+        name = " ".join(source.split())
         raise MissingError(
-            f"{source}: there is no such Docker context; choose another with `docker context use`, or set DOCKER_HOST"
+            f"{name}: there is no such Docker context; choose another with `docker context use`, or set DOCKER_HOST"
         ) from None
     except OSError as error:
         raise _unreadable(file, source, str(error.strerror)) from error
@@ -154,7 +157,8 @@ def _read_meta(file: Path, source: str) -> tuple[str, bool, bool]:
 
 
 def _unreadable(file: Path, source: str, reason: str) -> MissingError:
-    return MissingError(f"{source}: {file}: {reason}; choose another Docker context, or set DOCKER_HOST")
+    place = " ".join(f"{source}: {file}: {reason}".split())
+    return MissingError(f"{place}; choose another Docker context, or set DOCKER_HOST")
 
 
 def _usable(endpoint: Endpoint) -> Endpoint:
@@ -164,5 +168,6 @@ def _usable(endpoint: Endpoint) -> Endpoint:
         target = rest.partition("/")[0]
         host, colon, port = target.rpartition(":")
         words = f"-p {port} {host}" if colon and port.isdecimal() else target
-        raise MissingError(SSH.format(source=endpoint.source.partition("=")[0], url=endpoint.url, target=words))
+        words = SSH.format(source=endpoint.source.partition("=")[0], url=endpoint.url, target=words)
+        raise MissingError(" ".join(words.split()))
     return endpoint

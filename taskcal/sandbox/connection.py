@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,30 @@ def settings_of(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def introduce(endpoint: Endpoint) -> dict[str, Any]:
-    """What an engine reports of itself: its /version and /info in one. Raises any error of the SDK.
+    """What an engine reports of itself: its /version and /info in one.
+
+    Raises any error of the SDK, and TimeoutError soon after `ANSWER_SECONDS`. A thread asks, because no limit of a
+    socket ends a name server that is silent, or a server that sends a byte now and then.
+    """
+    answers: list[dict[str, Any] | BaseException] = []
+
+    def ask() -> None:
+        try:
+            answers.append(_ask(endpoint))
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+            answers.append(error)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(ANSWER_SECONDS + 1)
+    answer = answers[0] if answers else TimeoutError("timed out")
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
+
+
+def _ask(endpoint: Endpoint) -> dict[str, Any]:
+    """Ask the first questions, one after the other.
 
     An engine whose storage or networks are stuck answers /version and hangs on the rest, so the lists that every
     command begins with are asked for too. These clients are closed: a pooled connection would keep its short limit.

@@ -151,7 +151,7 @@ class DockerEngine(Building, Contents):
             facts = introduce(endpoint)
             options = {"version": facts["ApiVersion"], "timeout": CALL_SECONDS, "max_pool_size": connections}
             return cls(docker.APIClient(**options, **settings_of(endpoint)), endpoint, facts)
-        except FOREIGN_ERRORS as error:
+        except (*FOREIGN_ERRORS, ValueError) as error:  # the SDK passes on what Python raises for a port of 99999
             raise MissingError(why_not(endpoint, error)) from error
 
     @property

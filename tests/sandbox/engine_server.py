@@ -26,11 +26,15 @@ ANSWERS: dict[str, Any] = {
 
 @dataclass
 class EngineServer:
-    """Answers the paths of `answers`; every other one waits until the server is closed, or is refused with `status`."""
+    """Answers the paths of `answers`; every other one waits until the server is closed, or is refused with `status`.
+
+    If it `drips`, it sends a byte of a header now and then meanwhile.
+    """
 
     path: Path
     answers: tuple[str, ...]
     status: int | None = None
+    drips: bool = False
     asked: list[str] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
 
@@ -52,7 +56,8 @@ def engine_server(path: Path, *answers: str, status: int | None = None) -> Itera
             name = self.path.partition("?")[0].removeprefix("/v1.41").removeprefix("/")
             told.asked.append(name)
             if name not in told.answers and told.status is None:
-                told.closing.wait()
+                while not told.closing.wait(0.1 if told.drips else None):
+                    self.wfile.write(b"x")
                 self.close_connection = True
                 return
             found = ANSWERS[name] if name in told.answers else {"message": "not allowed"}

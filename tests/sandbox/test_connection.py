@@ -31,6 +31,10 @@ version: 1
 tasks:
   - {id: a, prompt: p, environment: {image: a}, grader: {checks: [{name: a, run: x}]}, solutions: [{name: s, run: x}]}
 """
+NO_ADDRESSES = (
+    "nonsense://x", "npipe:////x", "tcp://127.0.0.1", "tcp://127.0.0.1:99999", "tcp://:x", "tcp://[::1", "fd://", "x",
+    "/var/run/x", "unix:///a\nb", f"tcp://{'a' * 70}:1", "tcp://127.0.0.1:1/\u2603",
+)  # fmt: skip
 COMMANDS = {
     "run": ("run", "t.yaml", "-a", "oracle"),
     "shell": ("shell", "t.yaml", "a"),
@@ -66,6 +70,30 @@ def test_an_engine_that_hangs_anywhere_is_reported(short: Path, monkeypatch: pyt
         "another"
     )
     assert caught.value.exit_code == 3
+
+
+@pytest.mark.usefixtures("hurried")
+def test_an_engine_that_drips_is_reported(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte now and then is no answer, though it renews the limit of a socket."""
+    with engine_server(short / "s", "version") as server:
+        server.drips = True
+        monkeypatch.setenv("DOCKER_HOST", server.address)
+        with pytest.raises(MissingError, match="did not answer within"):
+            DockerEngine.connect()
+
+
+def test_an_engine_that_refuses_work_ends_a_command_with_three(short: Path) -> None:
+    """Without rollouts there is nothing to lose: one line, and the exit code of a missing engine."""
+    with engine_server(short / "s", *ASKED, status=500) as server:
+        done = subprocess.run(
+            [sys.executable, "-m", "taskcal", "clean", "--images"],
+            env={**environment(), "DOCKER_HOST": server.address},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (3, "listing images: not allowed\n")
 
 
 @pytest.mark.usefixtures("hurried")
@@ -136,15 +164,12 @@ def test_an_address_that_takes_no_connection(short: Path, monkeypatch: pytest.Mo
     with socket.socket() as free, warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # the SDK leaves a socket open that cannot connect
         free.bind(("127.0.0.1", 0))
-        for address in (
-            f"tcp://127.0.0.1:{free.getsockname()[1]}",
-            f"unix://{short}/none",
-            "nonsense://x",
-            "npipe:////x",
-        ):
+        closed = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+        for address in (closed, f"unix://{short}/none", *NO_ADDRESSES):
             monkeypatch.setenv("DOCKER_HOST", address)
             with pytest.raises(MissingError, match="no container engine answers at") as caught:
                 DockerEngine.connect()
-            assert address in str(caught.value)
+            assert " ".join(address.split()) in str(caught.value)
+            assert "\n" not in str(caught.value)
         del caught
         gc.collect()
