@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from taskcal.agents.chat_messages import Reply
+from taskcal.agents.finish import EMPTY
 from taskcal.agents.limiter import Limiter, Signal
 from taskcal.agents.proxy import proxy_of
 from taskcal.agents.trouble import (
@@ -176,7 +177,8 @@ class Endpoint:
         action = classify(failure)
         if action is Action.REFUSED:
             return Ended(Stop.REFUSED, str(failure))
-        if action is Action.LOST and wish.is_full and failure.status in COMPARED_STATUSES:
+        is_unexplained = failure.code == EMPTY or (action is Action.LOST and failure.status in COMPARED_STATUSES)
+        if wish.is_full and is_unexplained:
             return Ended(Stop.CONTEXT_FULL, f"{failure} (the conversation is as long as the model's context)")
         if action is Action.CONTEXT_FULL and not (wish.is_first and self._asks_for_too_much(failure)):
             return Ended(Stop.CONTEXT_FULL, str(failure))

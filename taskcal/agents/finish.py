@@ -82,6 +82,7 @@ WORDS: Mapping[str, Finish] = {
 FILTERS: Mapping[str, Finish] = {"content_filter": Finish.REFUSED, "function_call_filter": Finish.FAILED}
 """Gemini's compatible endpoint writes which of its filters it was, and that one's word behind it:
 `content_filter: PROHIBITED_CONTENT`."""
+EMPTY = "empty"
 MISSING = "none"
 """What the agent file calls an answer without a word."""
 NO_WORDS = frozenset({"", "none", "null"})
@@ -116,7 +117,7 @@ def judge(word: str, added: Mapping[str, Finish], *, is_empty: bool, output_toke
     if found in {Finish.REFUSED, Finish.FULL}:
         return found
     if is_empty and not output_tokens:
-        return Failure(OK, "empty", "an answer without text, tool call or output token")
+        return Failure(OK, EMPTY, "an answer without text, tool call or output token")
     if is_missing and not output_tokens:
         return Failure(OK, "no_finish_reason", f"no finish_reason and no token count; {advice(MISSING)}")
     return found or Finish.DONE

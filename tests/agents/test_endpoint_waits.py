@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskcal.agents.endpoint import TRIES, Answered, Ended, Wish, backoff
+from taskcal.agents.finish import EMPTY
 from taskcal.agents.trouble import Failure
 from taskcal.core.rollout import Stop
 from taskcal.errors import ProviderLost, UsageError
@@ -68,11 +69,13 @@ def test_a_model_may_think_for_minutes() -> None:
 
 
 def test_a_full_window_explains_a_refused_request() -> None:
-    """A 4xx in words that nobody knows, for a conversation as long as the context; never for a shorter one."""
+    """A 4xx in unknown words or an empty answer, if the conversation is as long as the context; never else."""
     rejected = Failure(400, "", "request rejected")
     for is_full, failure, ends in (
         (True, rejected, True),
         (True, replace(rejected, status=413), True),
+        (True, Failure(200, EMPTY, "an answer without text"), True),
+        (False, Failure(200, EMPTY, "an answer without text"), False),
         (False, rejected, False),
         (True, replace(rejected, status=404), False),
         (True, replace(rejected, status=500), False),
