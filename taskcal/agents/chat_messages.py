@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from taskcal.agents.finish import OK, Finish, judge, meaning
+from taskcal.agents.finish import OK, Content, Finish, judge, meaning
 from taskcal.agents.transcript import TokenUsage, sound
 from taskcal.agents.trouble import Failure, failure_of, one_line
 
@@ -159,7 +159,8 @@ def _found(body: Json, text: str, now: datetime, finish_reasons: Mapping[str, Fi
 def _judged(reply: Reply, word: str, finish_reasons: Mapping[str, Finish]) -> Reply | Failure:
     if reply.is_refused and not word:
         return replace(reply, finish=Finish.REFUSED)
-    found = judge(word, finish_reasons, is_empty=reply.is_empty, output_tokens=reply.usage.output_tokens)
+    content = Content(reply.is_empty, bool(reply.calls), reply.usage.output_tokens)
+    found = judge(word, content, finish_reasons)
     return found if isinstance(found, Failure) else replace(reply, finish=found)
 
 

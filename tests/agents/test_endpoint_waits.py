@@ -92,6 +92,17 @@ def test_a_full_window_explains_a_refused_request() -> None:
                 at.endpoint.complete(BODY, wish)
 
 
+def test_a_failed_answer_is_asked_for_with_another_seed() -> None:
+    """The same seed could fail for ever; a rate limit or a lost connection has nothing to do with it."""
+    gone = Failure(200, "error", "the server did not complete this answer")
+    at = desk(gone, BROKEN, BUSY, DEAD, DONE)
+    at.ask({**BODY, "seed": 2**31 - 1})
+    assert [body["seed"] for body in at.calls.bodies] == [2**31 - 1, 0, 1, 1, 1]
+    at = desk(gone, DONE)
+    at.ask(BODY)
+    assert at.calls.bodies == [BODY, BODY]
+
+
 def test_a_failure_names_the_proxy_between(monkeypatch: pytest.MonkeyPatch) -> None:
     """And the variable that set it, without the password in it."""
     monkeypatch.setenv("HTTP_PROXY", "http://me:secret@squid:3128")
