@@ -208,7 +208,7 @@ class Endpoint:
     def _waited(self, trouble: Trouble, failure: Failure, ticket: Ticket, wish: Wish) -> Trouble:
         """Wait before the next try; raises ProviderLost if there is none left."""
         wait = backoff(trouble.tries + trouble.asked, failure, self._chance.random())
-        spent = trouble.seconds if failure.retry_after else trouble.seconds + wait
+        spent = trouble.seconds if asks_to_wait(failure) else trouble.seconds + wait
         if trouble.tries >= TRIES or spent >= self._spec.call_timeout:
             raise ProviderLost(self._exhausted(trouble, failure, ticket))
         if self._clock.now() + wait >= wish.until:
@@ -236,9 +236,14 @@ class Endpoint:
         return url if proxy is None else f"{url} through {proxy}"
 
 
+def asks_to_wait(failure: Failure) -> bool:
+    """Whether a server will answer after a wait that it names; no wait mends a missing key or credit."""
+    return bool(failure.retry_after) and classify(failure) is Action.RETRY
+
+
 def after(trouble: Trouble, failure: Failure, wish: Wish, seconds: float) -> Trouble:
     """The trouble of a call with one more failure, which took `seconds`."""
-    if failure.retry_after and not wish.is_first:
+    if asks_to_wait(failure) and not wish.is_first:
         return replace(trouble, asked=trouble.asked + 1)
     status = failure.status or 0
     answers = trouble.answers + (status == OK or (status >= 500 and status not in BUSY))

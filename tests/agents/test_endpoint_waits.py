@@ -41,6 +41,14 @@ def test_a_conversation_waits_as_often_as_it_is_asked_to() -> None:
     assert at.clock.time == 80.0
 
 
+def test_no_wait_mends_a_missing_credit() -> None:
+    """A server that asks for waits and will never answer is lost after five tries, also in a conversation."""
+    broke = Failure(429, "insufficient_quota", "You exceeded your current quota", 20.0)
+    at = desk(DONE, broke)
+    at.ask()
+    assert "(5 tries, 80.0 s): there is no credit left" in at.loses(is_first=False, patience=3600.0)
+
+
 @given(retries=st.integers(0, 60), asked=st.floats(0.001, 30))
 def test_a_server_that_asks_for_ever_is_not_asked_all_the_time(retries: int, asked: float) -> None:
     """After five of its waits our own growing pause is the shortest, so that a conversation does not flood it."""
