@@ -143,10 +143,10 @@ def reply_of(text: str, now: datetime, finish_reasons: Mapping[str, Finish] = NO
 
 
 def _found(body: Json, text: str, now: datetime, finish_reasons: Mapping[str, Finish]) -> Reply | Failure:
-    if body.get("error"):
+    if _is_error(body.get("error")):
         return _inner_failure(body["error"], text, now)
     choice = _first(body.get("choices"))
-    if choice.get("error"):
+    if _is_error(choice.get("error")):
         return _inner_failure(choice["error"], json.dumps({"error": choice["error"]}), now)
     message, word = choice.get("message"), _word(choice)
     if isinstance(message, dict):
@@ -154,6 +154,11 @@ def _found(body: Json, text: str, now: datetime, finish_reasons: Mapping[str, Fi
     if meaning(word, finish_reasons) is Finish.REFUSED:
         return Reply(finish=Finish.REFUSED, usage=_usage(body.get("usage")))  # as Gemini's compatible endpoint refuses
     return _without_message(body)
+
+
+def _is_error(value: object) -> bool:
+    """Whether something stands there; some gateways send the form of an error with every answer, and leave it empty."""
+    return any(value.values()) if isinstance(value, dict) else bool(value)
 
 
 def _judged(reply: Reply, word: str, finish_reasons: Mapping[str, Finish]) -> Reply | Failure:

@@ -19,7 +19,7 @@ from taskcal.cli.digests import agent_digest, taskset_digest
 from taskcal.cli.interrupts import Interrupts
 from taskcal.cli.live_run import Run
 from taskcal.cli.preflight import is_exempt, preflight, was_seen
-from taskcal.cli.preparing import PREPARERS, prepare_images
+from taskcal.cli.preparing import LOCAL_BASE, PREPARERS, prepare_images
 from taskcal.cli.progress import Progress, make_progress
 from taskcal.cli.publish import publish
 from taskcal.cli.redacted import printed_aside
@@ -102,7 +102,8 @@ def open_folder(request: Request, record: RunRecord) -> tuple[RunFolder, RunReco
     refuse_differences(before, record, extend=request.extend)
     folder.lock()
     seconds, images = before.seconds, before.images
-    notes = tuple(dict.fromkeys((*record.notes, *before.notes)))
+    warned = tuple(note for note in before.notes if note not in {*record.notes, LOCAL_BASE})  # no second trial now
+    notes = (*record.notes, *warned)
     return folder, replace(
         record, id=before.id, started_at=before.started_at, seconds=seconds, images=images, notes=notes
     )

@@ -111,6 +111,13 @@ def test_an_error_on_the_choice_is_the_answer(word: Any, error: Any, what: objec
     assert outcome(answer(word, TEXT, error=error)) is what
 
 
+@pytest.mark.parametrize("error", [None, {}, "", {"code": 0, "message": "", "type": None}])
+def test_an_empty_error_is_none(error: Any) -> None:
+    """Some gateways send the form of one with every answer."""
+    body = {"error": error, "choices": [{"message": TEXT, "finish_reason": "stop", "error": error}]}
+    assert isinstance(reply_of(json.dumps(body), NOW), Reply)
+
+
 def test_a_gateway_that_hides_a_failure() -> None:
     """One that translates into OpenAI's words keeps the server's own word beside them, and that one counts."""
     for word in ("stop", "length", None):

@@ -64,6 +64,11 @@ def test_an_agent_that_crashes_is_measured_with_a_warning(user: CommandLine) -> 
     assert ended.code == 0, ended.err
     note = "Note: the agent mine crashed at a trivial task; its last words: no such table; if it was made for"
     assert note in " ".join(ended.out.split())
+    more = user("run", "--resume", "last", "--extend", "-G", "2", "--json", "-q")
+    assert more.code == 0, more.err
+    notes = more.json()["run"]["notes"]
+    assert [note.startswith("the agent mine crashed at a trivial task") for note in notes].count(True) == 1
+    assert len(set(notes)) == len(notes)
     assert user("doctor", "--agent", "agent.yaml").code == 3
 
 
