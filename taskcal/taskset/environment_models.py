@@ -8,11 +8,11 @@ from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, mode
 
 from taskcal.core.task import Network
 from taskcal.taskset.fields import (
+    BuildFolder,
     Cpus,
     Destination,
     Env,
     Files,
-    HostPath,
     Image,
     Memory,
     Model,
@@ -49,7 +49,7 @@ class ContainerModel(Model):
     """What a sandbox and a service have in common."""
 
     image: Image | None = None
-    build: HostPath | None = None
+    build: BuildFolder | None = None
     env: Env = Field(default_factory=dict)
     files: Files = Field(default_factory=dict)
     setup: ScriptText = ""
