@@ -15,6 +15,7 @@ from taskcal.agents import Attempt
 from taskcal.agents.play import play
 from taskcal.core.reach import reach_of
 from taskcal.core.rollout import Lost, Stop
+from taskcal.core.script import shebang_of
 from taskcal.core.shell_words import find_programs, reports_missing
 from taskcal.core.task import GraderSandbox, RunProbe
 from taskcal.errors import Boundary, GraderLost, LostError
@@ -61,7 +62,16 @@ def _suspects(group: Group, ready: ReadyGroup) -> Iterator[tuple[str, str]]:
     for check, service, script in (*scripts, (GRADER_RUN, "", grader.run)):
         present = ready.probe.programs.get(service)
         if present is not None:
-            yield from ((check, program) for program in sorted(find_programs(script) - present))
+            yield from ((check, program) for program in sorted(absent_programs(script, present)))
+
+
+def absent_programs(script: str, present: frozenset[str]) -> frozenset[str]:
+    """The programs that a script may call and that are not among those on PATH, its interpreter with its path."""
+    shebang = shebang_of(script)
+    if shebang is None:
+        return find_programs(script) - present
+    interpreter = frozenset(one for one in shebang.programs if one.rpartition("/")[2] not in present)
+    return interpreter | (find_programs(script) - present if shebang.is_shell else frozenset())
 
 
 def _grading_output(group: Group, scope: RunScope, order: Order, solution: Solution | None) -> str:
