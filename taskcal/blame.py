@@ -17,13 +17,20 @@ from taskcal.core.rollout import Stop
 from taskcal.errors import LostError, SandboxLost
 from taskcal.grading_driver import ABSENT, FileJob, ScriptJob, drive, parse
 from taskcal.sandbox import ROOM, ROOT_USER, Condition, Script
-from taskcal.sandbox.execute import PROBE
+from taskcal.sandbox.execute import PROBE, could_not_start
 
 if TYPE_CHECKING:
     from taskcal.sandbox import GradableSandbox
 
 TRIAL = (ScriptJob("echo fine", 5.0), ScriptJob("exit 3", 5.0), FileJob(f"{ROOM}/none"))
 TRIAL_SECONDS = 30.0
+PIDS_PROBE = """{ kill -STOP -1; } 2>/dev/null
+for TASKCAL_FILE in /sys/fs/cgroup/pids.events /sys/fs/cgroup/pids/pids.events; do
+  [ -r "$TASKCAL_FILE" ] && while read -r TASKCAL_NAME TASKCAL_COUNT; do echo "$TASKCAL_COUNT"; done <"$TASKCAL_FILE"
+done
+exit 0
+"""
+"""Prints how often the kernel has refused a process for the limit. All is stopped first, or this may not get to run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,15 @@ def _has_starved(sandbox: GradableSandbox) -> bool:
     """Whether the kernel has killed in it for memory. Raises LostError where it does not answer."""
     result = sandbox.run(Script(PROBE, TRIAL_SECONDS, user=ROOT_USER, hidden=True))
     return result.ok and any(int(word) > 0 for word in result.stdout.split() if word.isdigit())
+
+
+def is_crowded(sandbox: GradableSandbox) -> bool:
+    """Whether what runs in a sandbox has come up against its limit of processes."""
+    try:
+        result = sandbox.run(Script(PIDS_PROBE, TRIAL_SECONDS, user=ROOT_USER, hidden=True))
+    except LostError:
+        return False
+    return could_not_start(result) or any(int(word) > 0 for word in result.stdout.split() if word.isdigit())
 
 
 def _can_judge(sandbox: GradableSandbox) -> bool:

@@ -1,7 +1,9 @@
 """Runs the checks in the sandbox and hands what they saw to `core.grade`.
 
 `grader.sandbox: shared` grades where the agent worked, after its processes were killed; `fresh` in a container of the
-image that receives the artifacts alone. Whose failure is what:
+image that receives the artifacts alone. With `processes: keep` the shared grading ends only what the agent itself still
+runs, and judges beside what it left (`taskcal.sandbox.processes`): this is stopped while the grader's files arrive and
+files are read, and goes on for the scripts. Whose failure is what:
 
     a `run` check ends with another status than 0      score 0, with status and last words as the note
     a check is still running at its timeout            score 0, noted; what it left is killed
@@ -14,6 +16,8 @@ image that receives the artifacts alone. Whose failure is what:
     the driver cannot run or does not finish, or the   score 0 for the checks that it should have run, where it is
     sandbox has died                                    certain that what ran in the sandbox did it (see `blame`); else
                                                         lost, at the grader or at the sandbox
+    kept processes certainly leave no pid, memory or   they are ended, and the checks run without them, noted; `start`
+      time for the checks                               runs again. Lost if it is not certain
     an artifact is missing, too large or hostile        its checks see nothing there; noted where they fail
 
 A status of 126 or 127 is a score of 0 as well: it is as often the agent's missing program as the grader's.
@@ -21,12 +25,9 @@ A status of 126 or 127 is a score of 0 as well: it is as often the agent's missi
 
 from __future__ import annotations
 
-import contextlib
-import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from taskcal.blame import fault_inside
 from taskcal.core.answer_number import final_text
 from taskcal.core.grade import (
     FULL,
@@ -42,36 +43,20 @@ from taskcal.core.grade import (
 from taskcal.core.rollout import CheckResult
 from taskcal.core.scores import NoScore, score_on_last_line, scores_on_last_line
 from taskcal.core.task import AnswerProbe, FileProbe, GraderSandbox, RunProbe, ScoreBy
-from taskcal.errors import GraderLost, SandboxLost
-from taskcal.grading_driver import (
-    ABSENT,
-    ANSWER_JOB,
-    NOT_A_FILE,
-    SCRIPT_JOB,
-    STOP_EVERYTHING,
-    Batch,
-    Record,
-    batches,
-    drive,
-    output_bound,
-    parse,
-    seconds,
-)
+from taskcal.errors import GraderLost
+from taskcal.grading_driver import ABSENT, ANSWER_JOB, NOT_A_FILE, SCRIPT_JOB, Record
+from taskcal.grading_run import blame, run_checks
 from taskcal.host import search_within
-from taskcal.sandbox import ANSWER_FILE, ROOT_USER, Ending, Script
-from taskcal.sandbox.scripts import make_way, start_again
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from taskcal.core.rollout import Graded, Stop
-    from taskcal.core.task import Check, Grader, Group
+    from taskcal.core.task import Check, Grader, Group, Task
     from taskcal.sandbox import GradableSandbox
 
 REGEX_SECONDS = 2.0
 REGEX_TEXT = 1024 * 1024
-KILLED = 137
-SLACK_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +70,14 @@ class Judgement:
 
 def grade(sandbox: GradableSandbox, group: Group, stop: Stop) -> Judgement:
     """Stop the agent, run every check, and combine. Raises GraderLost, or what the sandbox raises when it dies."""
-    task = group.task
-    grader, environment = group.grader, task.environment
-    fresh = grader.sandbox is GraderSandbox.FRESH
+    task = replace(group.task, grader=group.grader)  # whose checks hold the variant's params
+    fresh = task.grader.sandbox is GraderSandbox.FRESH
     ended = sandbox.ended_services()
-    notes = sandbox.freshen(grader.artifacts, grader.files) if fresh else _deliver(sandbox, grader)
-    before = ("" if fresh else STOP_EVERYTHING) + start_again(environment.start, environment.ready)
-    records: dict[str, Record] = {}
-    for batch in batches(grader, task.timeouts.grader):
-        records.update(_run(sandbox, batch, before if batch.first else "", grader.env))
+    notes = sandbox.freshen(task.grader.artifacts, task.grader.files) if fresh else ()
+    records, driven = run_checks(sandbox, task)
+    notes += driven
     try:
-        judged = _judged(sandbox, group, stop, records, notes)
+        judged = _judged(sandbox, task, stop, records, notes)
     except GraderLost as lost:
         lost.log = _log((), records, notes)
         raise
@@ -104,83 +86,23 @@ def grade(sandbox: GradableSandbox, group: Group, stop: Stop) -> Judgement:
 
 
 def _judged(
-    sandbox: GradableSandbox, group: Group, stop: Stop, records: Mapping[str, Record], notes: Sequence[str]
+    sandbox: GradableSandbox, task: Task, stop: Stop, records: Mapping[str, Record], notes: Sequence[str]
 ) -> Judgement:
-    grader = group.task.grader
+    grader = task.grader
     answer = _answer(records[ANSWER_JOB])
     try:
         scripted = _scripted(records[SCRIPT_JOB], grader) if grader.run else {}
     except GraderLost as lost:
-        scripted = dict.fromkeys((check.name for check in grader.checks), _blamed(sandbox, lost).value)
-    judge = _Judge(sandbox, records, answer, scripted)
+        scripted = dict.fromkeys((check.name for check in grader.checks), _blamed(sandbox, grader, lost).value)
+    judge = _Judge(sandbox, grader, records, answer, scripted)
     results = tuple(_result(check, judge.score(check), notes) for check in grader.checks)
-    return Judgement(combine(results, stop, group.task.passing), answer, _log(results, records, notes))
-
-
-def _deliver(sandbox: GradableSandbox, grader: Grader) -> tuple[str, ...]:
-    """Bring the grader's files where the agent was, after stopping it; where that fails, the checks will say why."""
-    if grader.files:
-        way = make_way(tuple(copy.destination for copy in grader.files))
-        with contextlib.suppress(SandboxLost):
-            sandbox.run(Script(STOP_EVERYTHING + way, SLACK_SECONDS, user=ROOT_USER, hidden=True))
-            sandbox.put(grader.files)
-    return ()
-
-
-def _run(sandbox: GradableSandbox, batch: Batch, before: str, env: Mapping[str, str]) -> dict[str, Record]:
-    """The records of a batch; all failed where the agent is to blame that there are none, else what was raised."""
-    try:
-        return _driven(sandbox, batch, before, env)
-    except SandboxLost:
-        words = _end_of_service(sandbox, batch.service) if batch.service else _fault(sandbox)
-        if words is None:
-            raise
-        return _all_failed(batch, words)
-    except GraderLost:
-        words = None if batch.service else _fault(sandbox)
-        if words is None:
-            raise
-        return _all_failed(batch, words)
-
-
-def _driven(sandbox: GradableSandbox, batch: Batch, before: str, env: Mapping[str, str]) -> dict[str, Record]:
-    script = Script(
-        drive(batch.jobs, secrets.token_hex(8), before, runs_agents_code=batch.alone),
-        timeout=seconds(batch.jobs) + SLACK_SECONDS,
-        user=ROOT_USER,
-        env={**sandbox.variables, **env, "TASKCAL_ANSWER_FILE": ANSWER_FILE},
-        hidden=True,
-        service=batch.service,
-    )
-    result = sandbox.run(script, limit=output_bound(batch.jobs))
-    records = parse(result.stdout, len(batch.jobs)) if result.ok else None
-    if batch.alone and records is None:
-        return _all_failed(batch, f"it ended or stopped everything around it ({result.how})")
-    if result.ending is not Ending.EXITED:
-        raise GraderLost(f"grading did not finish ({result.ending.value}): {result.tail}")
-    if records is None:
-        where = f"service {batch.service}" if batch.service else "the sandbox"
-        raise GraderLost(f"the checks could not run in {where} (exit {result.exit_code}): {result.tail}")
-    return dict(zip(batch.names, records, strict=True))
-
-
-def _end_of_service(sandbox: GradableSandbox, service: str) -> str | None:
-    words = sandbox.service_ended(service)
-    return None if words is None else f"service {service} had ended: {words}"
-
-
-def _fault(sandbox: GradableSandbox) -> str | None:
-    fault = fault_inside(sandbox)
-    return None if fault is None else fault.words
-
-
-def _all_failed(batch: Batch, note: str) -> dict[str, Record]:
-    return dict.fromkeys(batch.names, Record(KILLED, late=False, size=0, stdout=b"", stderr=note.encode(), ran=False))
+    return Judgement(combine(results, stop, task.passing), answer, _log(results, records, notes))
 
 
 @dataclass(frozen=True, slots=True)
 class _Judge:
     sandbox: GradableSandbox
+    grader: Grader
     records: Mapping[str, Record]
     answer: str | None
     scripted: Mapping[str, float]
@@ -206,12 +128,12 @@ class _Judge:
             lost = GraderLost(f'the check "{check}" with `score: stdout` {error}')
             if probe.service:
                 raise lost from error
-            return _blamed(self.sandbox, lost)
+            return _blamed(self.sandbox, self.grader, lost)
 
 
-def _blamed(sandbox: GradableSandbox, lost: GraderLost) -> Score:
+def _blamed(sandbox: GradableSandbox, grader: Grader, lost: GraderLost) -> Score:
     """A score of 0 where the agent is to blame that a script said nothing. Raises what was lost elsewhere."""
-    words = _fault(sandbox)
+    words = blame(sandbox, grader)
     if words is None:
         raise lost
     return failed(words)

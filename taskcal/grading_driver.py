@@ -17,11 +17,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from taskcal.core.foreign_text import excerpts
+from taskcal.core.script import shebang_of, text_of
 from taskcal.core.task import FileProbe, RunProbe
 from taskcal.sandbox import ANSWER_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from taskcal.core.task import Grader
 
@@ -192,14 +193,16 @@ OWN_IMPORTS = "PYTHONSAFEPATH=${PYTHONSAFEPATH-1}; export PYTHONSAFEPATH; "
 """Keeps Python (3.11 on) from importing what lies in the folder where a check runs, which is the agent's to fill."""
 
 
-def drive(jobs: tuple[Job, ...], nonce: str, before: str, *, runs_agents_code: bool = False) -> str:
-    """The driver's text. `before` runs first: what stops the agent, where these are the sandbox's own checks.
+def drive(jobs: tuple[Job, ...], nonce: str, before: str, *, between: str = "", runs_agents_code: bool = False) -> str:
+    """The driver's text. `before` runs first: what stops the agent, if these are the sandbox's own checks.
 
-    Only a script that is there to run the agent's code may import what lies in its folder.
+    `between` runs when the files have been read and before the first script. Only a script that is there to run the
+    agent's code may import what lies in its folder.
     """
+    room = f"/run/taskcal-{nonce}"
     prelude = PRELUDE.format(
         own_imports="" if runs_agents_code else OWN_IMPORTS,
-        room=f"/run/taskcal-{nonce}",
+        room=room,
         mark=MARK,
         head_limit=HEAD_LIMIT,
         file_limit=FILE_LIMIT,
@@ -211,13 +214,24 @@ def drive(jobs: tuple[Job, ...], nonce: str, before: str, *, runs_agents_code: b
     files = [(index, job) for index, job in enumerate(jobs) if isinstance(job, FileJob)]
     lines = [
         *(f"file {index} {shlex.quote(job.path)} {'any' if job.links else 'nolink'}" for index, job in files),
-        *(f'printf %s {shlex.quote(job.source)} >"${OWN}room/{index}.sh"' for index, job in scripts),
+        between.rstrip("\n"),
+        *(line for index, job in scripts for line in _written(job.source, f"{room}/{index}")),
         *(f"check {index} {math.ceil(job.timeout)}" for index, job in scripts),
         *(f"record {index} {job.limit} {job.errors}" for index, job in scripts),
         f'rm -rf "${OWN}room"',
         "exit 0",
     ]
     return before + prelude + "\n".join(lines) + "\n"
+
+
+def _written(source: str, path: str) -> Iterator[str]:
+    """Lines that write a script to `path`.sh; one for another interpreter lies beside it, and that runs it."""
+    shebang = shebang_of(source)
+    if shebang is None:
+        yield f"printf %s {shlex.quote(source)} >{path}.sh"
+    else:
+        yield f"printf %s {shlex.quote(text_of(source))} >{path}.script"
+        yield f"printf %s {shlex.quote(f'exec {shlex.join(shebang.command)} {path}.script')} >{path}.sh"
 
 
 def seconds(jobs: tuple[Job, ...]) -> float:

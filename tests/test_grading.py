@@ -30,7 +30,6 @@ from taskcal.grading_driver import (
     batches,
 )
 from taskcal.sandbox import ANSWER_FILE, Ending, ScriptResult
-from taskcal.sandbox.scripts import make_way
 from tests.fake_engine import record
 from tests.grading_case import ANSWER, Told, grader, group
 
@@ -96,7 +95,7 @@ def test_the_graders_files_arrive_when_the_agent_is_gone() -> None:
     one = Grader((Check("a", AnswerProbe(equals="42")),), files=copies, env={"LEVEL": "3"})
     assert grade(sandbox, group(one), Stop.FINISHED).graded.passed
     assert sandbox.files == list(copies)
-    assert sandbox.scripts[0].source == STOP_EVERYTHING + make_way(("/grader/others.txt",))
+    assert sandbox.scripts[0].source == STOP_EVERYTHING
     assert sandbox.scripts[1].env == {"order": "12", "LEVEL": "3", "TASKCAL_ANSWER_FILE": ANSWER_FILE}
 
 
@@ -261,6 +260,6 @@ def test_the_log_keeps_all_that_the_graders_script_printed() -> None:
     good = record(1, 0, said + b'{"c0": 1}\n', b"a warning\n")
     log = grade(Told([ANSWER + good]), group(one), Stop.FINISHED).log
     assert log == f'1  c0\n--- grader.run\na warning\n{said.decode()}{{"c0": 1}}\n'
-    with pytest.raises(GraderLost, match="the grader's script printed no scores") as lost:
+    with pytest.raises(GraderLost, match="printed no scores") as lost:
         grade(Told([ANSWER + record(1, 3, said, b"oh no\n")]), group(one), Stop.FINISHED)
     assert lost.value.log == f"--- grader.run\noh no\n{said.decode()}"

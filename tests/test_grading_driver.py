@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from taskcal import host
@@ -113,6 +113,7 @@ def test_no_output_raises(output: bytes, count: int) -> None:
 @given(sources=st.lists(st.text(alphabet="ab$`'\"\\\n{}() !#%&;|<>*?[]~=\N{SNOWMAN}"), min_size=1, max_size=3))
 def test_a_script_stands_in_the_driver_as_it_is(sources: list[str]) -> None:
     """Whatever quotes it holds: read back from the driver's text by the shell's own rules, it is the same."""
+    assume(not any(source.lstrip().startswith("#!") for source in sources))
     text = drive(tuple(ScriptJob(source, 5.0) for source in sources), "abc123", "")
     words = shlex.split(text[text.index("printf %s ", text.index("\n}\n", text.index("file()"))) :])
     starts = [place for place, word in enumerate(words) if word == "printf"]

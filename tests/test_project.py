@@ -25,7 +25,7 @@ ROOMS = (
     {"core"},
     {"host", "baseimage", "regular", "file_tree", "endpoint"},
     {"sandbox", "taskset", "store"},
-    {"agents", "grading", "grading_driver", "blame"},
+    {"agents", "grading", "grading_run", "grading_driver", "blame"},
     {
         "prepare",
         "probe",
@@ -49,7 +49,9 @@ NEIGHBOURS = {
     ("baseimage", "host"),
     ("host", "endpoint"),
     ("grading", "grading_driver"),
-    ("grading", "blame"),
+    ("grading", "grading_run"),
+    ("grading_run", "grading_driver"),
+    ("grading_run", "blame"),
     ("blame", "grading_driver"),
     ("engines", "runner"),
     ("adaptive_schedule", "schedule"),
@@ -61,8 +63,8 @@ NEIGHBOURS = {
 
 PURE = {
     "__future__", "abc", "bisect", "collections", "dataclasses", "decimal", "difflib", "enum", "fnmatch",
-    "fractions", "functools", "hashlib", "heapq", "itertools", "json", "math", "operator", "re", "statistics",
-    "string", "textwrap", "types", "typing", "unicodedata",
+    "fractions", "functools", "hashlib", "heapq", "itertools", "json", "math", "operator", "re", "shlex",
+    "statistics", "string", "textwrap", "types", "typing", "unicodedata",
 }  # fmt: skip
 """All that the core may use of the standard library: nothing with a file, a clock, a process or chance in it."""
 

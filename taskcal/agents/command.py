@@ -16,6 +16,7 @@ from taskcal.agents.transcript import Message, Note
 from taskcal.errors import AgentInstallLost, ProviderLost
 from taskcal.host import search_within
 from taskcal.sandbox import ANSWER_FILE, PROMPT_FILE, USAGE_FILE, Script
+from taskcal.sandbox.interpreters import as_shell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +60,7 @@ class CommandAgent(FromFile):
         redactor, errors = Redactor(secrets, attempt.log), Redactor(secrets, attempt.log)
         attempt.transcript.add(Message("user", attempt.group.variant.prompt))
         given = {**give_prompt(sandbox, attempt.group.variant.prompt, user), **spec.env, **secrets}
-        script = Script(START + spec.run, attempt.seconds, user=user, env=given, workdir=spec.workdir)
+        script = Script(START + as_shell(spec.run), attempt.seconds, user=user, env=given, workdir=spec.workdir)
         try:
             with tools_on_path(sandbox, attempt, user) as told:
                 result = sandbox.run(replace(script, env={**told, **given}), sink=redactor.write, errors=errors.write)

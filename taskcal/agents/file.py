@@ -18,6 +18,7 @@ from taskcal.taskset.fields import (
     EnvName,
     NetworkField,
     Pattern,
+    ScriptText,
     Share,
     User,
 )
@@ -49,8 +50,8 @@ class CommandModel(AgentModel):
     inner_maps: ClassVar[frozenset[str]] = frozenset({"env", "price"})
 
     kind: Literal["command"]
-    run: Annotated[str, Field(min_length=1)]
-    install: str = ""
+    run: Annotated[ScriptText, Field(min_length=1)]
+    install: ScriptText = ""
     env: Env = Field(default_factory=dict)
     secrets: list[EnvName] = Field(default_factory=list)
     network: NetworkField | None = None
@@ -74,7 +75,7 @@ class PythonModel(AgentModel):
 
     kind: Literal["python"]
     call: Annotated[str, AfterValidator(_call)]
-    install: str = ""
+    install: ScriptText = ""
     secrets: list[EnvName] = Field(default_factory=list)
     network: NetworkField | None = None
     price: PriceModel | None = None

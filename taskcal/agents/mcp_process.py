@@ -20,6 +20,7 @@ from mcp.types.jsonrpc import JSONRPCError, JSONRPCRequest, JSONRPCResponse, jso
 from taskcal.core.foreign_text import parse_json
 from taskcal.errors import LostError, SetupLost
 from taskcal.sandbox import ROOM, ROOT_USER, Script
+from taskcal.sandbox.interpreters import as_shell
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
@@ -113,7 +114,7 @@ class ServerProcess:
 
     def _listen(self) -> None:
         source = START.replace("@room", f"{ROOM}/mcp").replace("@name", self.server.name)
-        script = Script(source.replace("@run", self.server.run), LONGEST_LIFE, user=self.user)
+        script = Script(source.replace("@run", as_shell(self.server.run)), LONGEST_LIFE, user=self.user)
         try:
             self.sandbox.run(script, sink=self._hear)
         except LostError as error:

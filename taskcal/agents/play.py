@@ -16,6 +16,7 @@ from taskcal.agents import Acted
 from taskcal.agents.relay import ON_PATH, tools_on_path
 from taskcal.core.rollout import Stop
 from taskcal.sandbox import ANSWER_FILE, Ending, Script
+from taskcal.sandbox.interpreters import as_shell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,8 +58,8 @@ def play(sandbox: Sandbox, attempt: Attempt, move: Play) -> Acted:
 
 def run_move(sandbox: Sandbox, attempt: Attempt, move: Play, errors: Sink | None = None) -> ScriptResult:
     """The same with how its script ended; `errors` gets its standard error, else the attempt's log does."""
-    sandbox.put(move.files)
-    source = move.run
+    sandbox.give(move.files, attempt.group.task.environment.user)
+    source = as_shell(move.run)
     if move.answer is not None:
         source = f"printf %s {shlex.quote(move.answer)} >{ANSWER_FILE}\n{source}"
     user = attempt.group.task.environment.user

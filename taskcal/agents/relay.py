@@ -32,6 +32,7 @@ from taskcal.agents.tools import MOST_OUTPUT, offered_tools
 from taskcal.agents.transcript import ToolCall, ToolResult
 from taskcal.errors import LostError, SetupLost
 from taskcal.sandbox import ROOM, ROOT_USER, Ending, Script, ScriptResult
+from taskcal.sandbox.processes import END_AGENT, RESUME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -161,7 +162,7 @@ class Relay:
         if self._listener is not None:
             self._run_as_root(f"kill {self._listener} 2>/dev/null; exit 0")
         if wait(set(self._under_way), GRACE_SECONDS).not_done:
-            self._run_as_root("kill -9 -1 2>/dev/null; exit 0")
+            self._run_as_root(f"{END_AGENT}{RESUME}exit 0")
         self._thread.join(REPLY_SECONDS)
         self._calls.shutdown(wait=True)
 

@@ -20,6 +20,7 @@ from taskcal.core.foreign_text import cut
 from taskcal.core.task import as_text
 from taskcal.errors import SetupLost
 from taskcal.sandbox import ROOM, Script
+from taskcal.sandbox.interpreters import as_shell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -113,7 +114,7 @@ def call_script(tool: declared.Tool, arguments: Mapping[str, Any]) -> str:
     Raises ValueError for a number that JSON cannot hold.
     """
     return f"""TASKCAL_CALL=$(mktemp -d 2>/dev/null) || {{ TASKCAL_CALL={ROOM}/call.$$; mkdir -p "$TASKCAL_CALL"; }}
-sh -c {shlex.quote(tool.run)} {tool.name} >"$TASKCAL_CALL/out" 2>"$TASKCAL_CALL/err" <<'TASKCAL_ARGUMENTS'
+sh -c {shlex.quote(as_shell(tool.run))} {tool.name} >"$TASKCAL_CALL/out" 2>"$TASKCAL_CALL/err" <<'TASKCAL_ARGUMENTS'
 {json.dumps(arguments, allow_nan=False)}
 TASKCAL_ARGUMENTS
 TASKCAL_STATUS=$?

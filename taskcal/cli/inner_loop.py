@@ -29,6 +29,7 @@ from taskcal.report.figures import duration
 from taskcal.sandbox import Ending, Script
 from taskcal.sandbox.container import DockerSandbox, Order, open_sandbox
 from taskcal.sandbox.images import Images
+from taskcal.sandbox.interpreters import as_shell
 from taskcal.sandbox.scope import RunScope
 from taskcal.sandbox.terminal import join
 from taskcal.taskset.load import load
@@ -160,7 +161,7 @@ def _act(sandbox: DockerSandbox, group: Group, move: Play | None, piped: str | N
         script = Script(f'{START}printf %s "$PATH"', 60.0, user=user, env=variables)
         path = sandbox.run(script).stdout.decode(errors="replace")
         if piped is not None:
-            script = replace(script, source=START + piped, timeout=seconds)
+            script = replace(script, source=START + _for_its_interpreter(piped), timeout=seconds)
             done = sandbox.run(script, sink=display.output, errors=display.errors)
             display.end()
             endings.append(_ended("the script", done, seconds))
@@ -176,6 +177,14 @@ def _on_terminal(sandbox: DockerSandbox, variables: dict[str, str]) -> list[str]
         join(line)
         status = line.status()
     return [] if status is None else [f"the shell ended with exit status {status}"]
+
+
+def _for_its_interpreter(piped: str) -> str:
+    """The script from standard input, for the interpreter that it names. Raises UsageError."""
+    try:
+        return as_shell(piped)
+    except ValueError as error:
+        raise UsageError(f"the script on standard input: {error}") from error
 
 
 def _ended(what: str, result: ScriptResult, seconds: float) -> str:

@@ -169,6 +169,13 @@ class GraderSandbox(StrEnum):
     FRESH = "fresh"
 
 
+class Processes(StrEnum):
+    """What becomes of the processes that the agent leaves: ended before the checks, or part of what they judge."""
+
+    STOP = "stop"
+    KEEP = "keep"
+
+
 @dataclass(frozen=True, slots=True)
 class Artifact:
     """A path that a fresh grading sandbox receives, from the sandbox or from a service."""
@@ -187,6 +194,7 @@ class Grader:
     env: Mapping[str, str] = field(default_factory=dict)
     sandbox: GraderSandbox = GraderSandbox.SHARED
     artifacts: tuple[Artifact, ...] = ()
+    processes: Processes = Processes.STOP
 
 
 @dataclass(frozen=True, slots=True)

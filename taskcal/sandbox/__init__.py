@@ -113,8 +113,8 @@ class Sandbox(Protocol):
         """The last words of a service that has ended by itself; None for one that runs or was removed."""
         ...
 
-    def put(self, files: Sequence[FileCopy]) -> None:
-        """Copy files of the taskset into the sandbox, owned by root, modes kept."""
+    def give(self, files: Sequence[FileCopy], user: str | None) -> None:
+        """Copy files of the taskset into the sandbox, modes kept, as this user's own (None is the image's)."""
         ...
 
     def twin(self) -> AbstractContextManager[Sandbox]:
@@ -138,6 +138,14 @@ class GradableSandbox(Sandbox, Protocol):
 
         It receives the artifacts, the agent's answer, and the grader's files; the services stay up. Gives a note for
         each artifact that did not arrive whole. Raises EngineLost or SandboxLost.
+        """
+        ...
+
+    def deliver(self, files: Sequence[FileCopy], stop: str, *, alone: bool) -> str | None:
+        """Bring the grader's files, after `stop`, a script that stops the agent, has run; `alone` for root's eyes only.
+
+        What the image has where they arrive is put back, what the agent left in their way is removed. Gives why no
+        check can be run, if that is certainly the agent's doing. Raises GraderLost, EngineLost or SandboxLost.
         """
         ...
 

@@ -6,24 +6,47 @@ import hashlib
 import io
 import stat
 import tarfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from taskcal.file_tree import context_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from taskcal.core.task import FileCopy
 
 
-def pack(files: Iterable[FileCopy]) -> bytes:
-    """A tar archive to unpack at a container's root: modes kept, owned by root, no times. Raises OSError."""
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose files are, by number; `alone` if others may do nothing with them, whatever their modes allow."""
+
+    user: int = 0
+    group: int = 0
+    alone: bool = False
+
+
+ROOT = Owner()
+
+
+def pack(
+    files: Iterable[FileCopy], *, without: Sequence[str] = (), owner: Owner = ROOT, folders: Sequence[str] = ()
+) -> bytes:
+    """A tar archive to unpack at a container's root: modes kept, root's unless said otherwise, no times.
+
+    `without` are absolute paths of copied folders that are there already: they keep their modes and owners. `folders`
+    are others to make first. Raises OSError.
+    """
     buffer = io.BytesIO()
+    known = {path.lstrip("/") for path in without}
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for made in folders:
+            archive.addfile(_member(made.lstrip("/"), tarfile.DIRTYPE, 0o755, owner))
         for copy in files:
             for path, name in _entries(Path(copy.source), copy.destination.lstrip("/")):
-                _add(archive, path, name)
+                if name not in known:
+                    _add(archive, path, name, owner)
     return buffer.getvalue()
 
 
@@ -63,11 +86,17 @@ def _entries(source: Path, destination: str) -> Iterator[tuple[Path, str]]:
             yield path, f"{destination.rstrip('/')}/{path.relative_to(source).as_posix()}"
 
 
-def _add(archive: tarfile.TarFile, path: Path, name: str) -> None:
+def _member(name: str, kind: bytes, mode: int, owner: Owner) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.type, member.mode = kind, mode & ~0o077 if owner.alone else mode
+    member.uid, member.gid = owner.user, owner.group
+    return member
+
+
+def _add(archive: tarfile.TarFile, path: Path, name: str, owner: Owner) -> None:
     """Add a file, a folder or a link inside the copied folder as itself; anything else has no place in a taskset."""
     mode = path.lstat().st_mode
-    member = tarfile.TarInfo(name)
-    member.mode = stat.S_IMODE(mode)
+    member = _member(name, tarfile.REGTYPE, stat.S_IMODE(mode), owner)
     if stat.S_ISLNK(mode) and path.is_symlink():
         member.type, member.linkname = tarfile.SYMTYPE, str(path.readlink())
         archive.addfile(member)

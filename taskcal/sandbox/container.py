@@ -12,12 +12,15 @@ from taskcal.core.excerpt import excerpt
 from taskcal.core.reach import Reach, reach_of
 from taskcal.errors import GraderLost, LostError, SandboxLost, SetupLost
 from taskcal.sandbox import ANSWER_FILE, ROOM, ROOT_USER, Condition, Ending, Script, ScriptResult
-from taskcal.sandbox.archive import folder, pack
-from taskcal.sandbox.carry import Carrier, Source
+from taskcal.sandbox.archive import Owner, folder
+from taskcal.sandbox.carry import Carrier, Source, plain_path
+from taskcal.sandbox.condition import condition_of
 from taskcal.sandbox.contents import read_small
+from taskcal.sandbox.delivery import Destination, deliver, give, ids_of, outside
 from taskcal.sandbox.dial import addresses
 from taskcal.sandbox.execute import could_not_start, execute
 from taskcal.sandbox.images import as_variables, named_params, start_idle
+from taskcal.sandbox.interpreters import as_shell
 from taskcal.sandbox.labels import KEPT_PREFIX
 from taskcal.sandbox.scope import DROPPED, FIRST_PROCESS, RunScope, host_config
 from taskcal.sandbox.scripts import READY_SECONDS, clear_way, make_folder, started, until
@@ -45,12 +48,6 @@ ROOM_OPTIONS = "rw,exec,nosuid,nodev,mode=1777,size=16m"
 SPARE_PIDS = 128
 NAME_FILES = ("/etc/hosts", "/etc/resolv.conf")
 """Containers of one network namespace share these files, so that an agent that is root could change all of them."""
-
-SETTLING_SECONDS = 0.4
-"""For how long an engine may still call a dead container running."""
-
-FROM_OUTSIDE = {137, 143, 255}
-"""How a first process ends that a person, an engine's shutdown or its crash has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,16 +203,22 @@ class DockerSandbox:
         """A shell on a terminal, as the agent's user."""
         return self._engine.line(self._container, ("/bin/sh",), self._order.environment.user, env)
 
-    def put(self, files: Sequence[FileCopy]) -> None:
-        """Copy files of the taskset into the sandbox, owned by root, modes kept."""
+    def give(self, files: Sequence[FileCopy], user: str | None) -> None:
+        """Copy files of the taskset into the sandbox as a user's own, modes kept."""
         if files:
-            self._engine.put_archive(self._container, pack(files))
+            give(self._engine, self._container, files, ids_of(self.run, user))
+
+    def deliver(self, files: Sequence[FileCopy], stop: str, *, alone: bool) -> str | None:
+        """Bring the grader's files, see `taskcal.sandbox.delivery`."""
+        return deliver(self._destination(self._container), files, self.run, stop, Owner(alone=alone))
 
     def finish(self) -> None:
         """Run the environment's `finish`; it hands back what is outside, so how it goes changes no outcome."""
         if self._order.environment.finish.strip():
             with contextlib.suppress(LostError):
-                self.run(Script(self._order.environment.finish, READY_SECONDS, user=ROOT_USER, env=self.variables))
+                self.run(
+                    Script(as_shell(self._order.environment.finish), READY_SECONDS, user=ROOT_USER, env=self.variables)
+                )
 
     def freshen(self, artifacts: Sequence[Artifact], files: Sequence[FileCopy]) -> tuple[str, ...]:
         """End every process of the agent and go on in a fresh container; see `taskcal.sandbox.Sandbox`."""
@@ -224,23 +227,16 @@ class DockerSandbox:
         if not self._fresh:
             self._fresh = self._create(reach_of(self._order.environment.network))
         self._container = self._fresh
-        notes = self._carry(agent, artifacts, files)
-        self.put(files)
+        place = self._destination(self._fresh)
+        restored = outside(place.restored(files), [plain_path(artifact.path) for artifact in artifacts])
+        notes = self._carry(agent, artifacts, (*(copy.destination for copy in files), *restored))
+        place.restore(restored)
+        place.put(files)
         return notes
 
     def condition(self) -> Condition:
         """Whether the sandbox still lives, and if not, whose doing that is; doubts are in favour of the agent."""
-        state = self._engine.state(self._container)
-        if state is not None and state.running:
-            time.sleep(SETTLING_SECONDS)
-            state = self._engine.state(self._container)
-        if state is None or (not state.running and not state.exited):
-            return Condition.GONE
-        if state.running:
-            return Condition.ALIVE
-        if state.out_of_memory and self._engine.ended_unaided(self._container, state):
-            return Condition.OUT_OF_MEMORY
-        return Condition.GONE if state.exit_code in FROM_OUTSIDE else Condition.ENDED
+        return condition_of(self._engine, self._container)
 
     @contextlib.contextmanager
     def twin(self) -> Iterator[DockerSandbox]:
@@ -275,11 +271,15 @@ class DockerSandbox:
             with contextlib.suppress(LostError):
                 self._engine.remove(container)
 
-    def _carry(self, agent: str, artifacts: Sequence[Artifact], files: Sequence[FileCopy]) -> tuple[str, ...]:
+    def _destination(self, container: str) -> Destination:
+        state = self._engine.state(container)
+        image = self._order.images.sandbox
+        return Destination(self._engine, self._scope.pristine, image, container, state.workdir if state else "/")
+
+    def _carry(self, agent: str, artifacts: Sequence[Artifact], reserved: Sequence[str]) -> tuple[str, ...]:
         """Bring the answer and the artifacts into the fresh container, and nothing else of the agent."""
         state = self._engine.state(self._fresh)
         workdir = state.workdir if state else "/"
-        reserved = [copy.destination for copy in files]
         carrier = Carrier(self._engine, self._fresh, reserved=reserved, folders=[workdir])
         sources = (Source(agent, ANSWER_FILE, silent=True), *(self._source(agent, one) for one in artifacts))
         with carrier.parcels(sources) as parcels:

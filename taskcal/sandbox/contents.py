@@ -69,10 +69,10 @@ class Contents:
         with contextlib.suppress(SandboxLost), self._translated("stopping a container"):
             self._client.kill(container)
 
-    def put_archive(self, container: str, archive: bytes | IO[bytes]) -> None:
-        """Unpack a tar archive at the container's root."""
+    def put_archive(self, container: str, archive: bytes | IO[bytes], at: str = "/") -> None:
+        """Unpack a tar archive in a folder of the container."""
         with self._translated("copying files into a container"):
-            self._client.put_archive(container, "/", archive)
+            self._client.put_archive(container, at, archive)
 
     def path_stat(self, container: str, path: str) -> PathStat | None:
         """What is at a path, a link at its end not followed; None where there is nothing, or no container."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import threading
 from collections import deque
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,12 +24,14 @@ from taskcal.sandbox import ROOT_USER, Script
 from taskcal.sandbox.archive import digest, pack
 from taskcal.sandbox.build_failure import explain_build, here
 from taskcal.sandbox.building import BuildBounds
+from taskcal.sandbox.entrypoint import remark
 from taskcal.sandbox.execute import execute
 from taskcal.sandbox.labels import BAKE, BASE, BLANK
 from taskcal.sandbox.once import Once
 from taskcal.sandbox.origin import origin_of_build
 from taskcal.sandbox.scope import FIRST_PROCESS, RunScope, host_config
 from taskcal.sandbox.scripts import setup_script
+from taskcal.sandbox.setup_failure import setup_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
 
 PULL_SECONDS = 30
 UNBOUND = BuildBounds()
-BAKING = 2
+BAKING = 3
 """How images are baked; a higher number leaves those alone that were baked otherwise."""
 DOCTOR = "run `taskcal doctor --fix`, which pulls or builds it"
 LOST_PLACES = "/dev/shm"  # noqa: S108 - named because a commit leaves it out, not used as a scratch folder
@@ -88,6 +91,9 @@ class Images:
         self._archives: Once[bytes] = Once()
         self._baked: Once[str] = Once()
         self._local_base = False
+        self._lock = threading.Lock()
+        self.remarks: tuple[str, ...] = ()
+        """What a person should know about these images, each sentence once."""
 
     def prepare(
         self, environment: Environment, params: Mapping[str, Scalar], timeout: float, most: BuildBounds = UNBOUND
@@ -103,7 +109,18 @@ class Images:
         services = {service.name: made(service) for service in environment.services}
         images = PreparedImages(made(environment), services)
         sources = {SANDBOX: environment.source, **{service.name: service.source for service in environment.services}}
+        if not environment.start.strip():
+            self._remark(environment.source)
         return replace(images, origins={name: self.origin(source) for name, source in sources.items()})
+
+    def _remark(self, source: ImageSource) -> None:
+        """Report once what an image would start by itself."""
+        text = remark(source.image or here(source.build or ""), self.find(source))
+        with self._lock:
+            new = bool(text) and text not in self.remarks
+            self.remarks += (text,) if new else ()
+        if new:
+            self._log(text)
 
     def gateway(self) -> str:
         """The image of the container that carries connections to allowed hosts. Raises ImageLost."""
@@ -216,7 +233,7 @@ class Images:
         script = Script(source, recipe.timeout, user=ROOT_USER, env=recipe.params, hidden=True)
         result = execute(self._scope.engine, container, script)
         if not result.ok:
-            raise SetupLost(f"setup failed ({result.how}): {result.tail}")
+            raise SetupLost(setup_failure(recipe.setup, result))
 
 
 def start_idle(engine: DockerEngine, container: str) -> None:

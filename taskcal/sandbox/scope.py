@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskcal.core.task import Limits, NetworkMode
 from taskcal.sandbox.labels import ROLLOUT, RUN, Owner
+from taskcal.sandbox.pristine import Pristine
 from taskcal.sandbox.sweep import sweep_run
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class RunScope:
         self._owner = Owner.here()
         self._lock = threading.Lock()
         self._has_network = False
+        self.pristine = Pristine(engine, self._unstarted)
 
     def labels(self, rollout: str = "") -> dict[str, str]:
         """The labels for a container of this run."""
@@ -51,6 +53,11 @@ class RunScope:
                 self.engine.create_network(name, self.labels())
             self._has_network = True
         return name
+
+    def _unstarted(self, image: str) -> str:
+        """A container of an image that nothing ever runs in."""
+        host = host_config(Limits(), "none")
+        return self.engine.create(image, host, entrypoint=list(FIRST_PROCESS), command=[], labels=self.labels())
 
     def close(self) -> None:
         """Remove everything that the run still has on the engine."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from taskcal.core.script import text_of
+from taskcal.sandbox.interpreters import as_shell, stopping
+from taskcal.sandbox.setup_failure import UNBAKED
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 READY_SECONDS = 60
-LINKS_OF_IMAGES = ("/var/run", "/var/lock")
-"""Links to folders that distributions ship below the top level, where all links are left alone."""
 
 
 def started(start: str) -> str:
@@ -24,14 +26,14 @@ def started(start: str) -> str:
     """
     return f"""TASKCAL_LOG=$(mktemp 2>/dev/null || echo /dev/null); echo "$TASKCAL_LOG"
 ( :
-{start}
+{as_shell(start)}
 ) >"$TASKCAL_LOG" 2>&1 </dev/null
 TASKCAL_STATUS=$?; [ $TASKCAL_STATUS = 0 ] || {{ cat "$TASKCAL_LOG" >&2; exit $TASKCAL_STATUS; }}"""
 
 
 def until(ready: str) -> str:
     """Poll a command until it succeeds."""
-    return f"while :; do ( :\n{ready}\n) && exit 0; sleep 0.1; done" if ready.strip() else "exit 0"
+    return f"while :; do ( :\n{as_shell(ready)}\n) && exit 0; sleep 0.1; done" if ready.strip() else "exit 0"
 
 
 def start_again(start: str, ready: str) -> str:
@@ -43,10 +45,10 @@ def start_again(start: str, ready: str) -> str:
     if not start.strip() and not ready.strip():
         return ""
     return f"""( ( :
-{start}
+{as_shell(start)}
 ) >/dev/null 2>&1 </dev/null
 until ( :
-{ready}
+{as_shell(ready)}
 ) >/dev/null 2>&1 </dev/null; do sleep 0.2; done ) >/dev/null 2>&1 &
 TASKCAL_STARTED=$!
 ( sleep {READY_SECONDS}; kill -9 $TASKCAL_STARTED ) >/dev/null 2>&1 &
@@ -55,21 +57,26 @@ TASKCAL_WATCH=$!
 """
 
 
-def make_way(destinations: tuple[str, ...]) -> str:
-    """Remove what the agent left where files are to arrive: a folder or link in the way would stop or divert them."""
-    lines = []
-    for destination in destinations:
-        parts = destination.strip("/").split("/")
-        parents = ["/" + "/".join(parts[:depth]) for depth in range(2, len(parts))]
-        lines += [_only_a_folder(parent) for parent in parents if parent not in LINKS_OF_IMAGES]
-        lines.append(f"rm -rf -- {shlex.quote('/' + '/'.join(parts))}")
-    return "\n".join(lines) + "\n"
+def make_way(paths: Sequence[str], parents: Mapping[str, str]) -> str:
+    """Remove what the agent left at `paths`, and see that the folders above them are what the image has there.
+
+    `parents` are these folders, from the top; the value is where a link of the image's leads, '' for a folder. A link
+    of the agent's would divert what arrives below it, a file would stop it.
+    """
+    lines = [_only_the_link(path, leads_to) if leads_to else _only_a_folder(path) for path, leads_to in parents.items()]
+    return "\n".join((*lines, *(f"rm -rf -- {shlex.quote(path)}" for path in paths))) + "\n"
 
 
 def _only_a_folder(path: str) -> str:
     place = shlex.quote(path)
+    return f"[ -d {place} ] && [ ! -L {place} ] || {{ rm -f -- {place}; mkdir -p -- {place}; }} 2>/dev/null"
+
+
+def _only_the_link(path: str, leads_to: str) -> str:
+    place, target = shlex.quote(path), shlex.quote(leads_to)
     return (
-        f"[ -e {place} ] || [ -L {place} ] && {{ [ -d {place} ] && [ ! -L {place} ]; }} || rm -f -- {place} 2>/dev/null"
+        f'[ -L {place} ] && [ "$(readlink -f -- {place})" = {target} ] || '
+        f"{{ rm -rf -- {place}; ln -s {target} {place}; }} 2>/dev/null"
     )
 
 
@@ -95,19 +102,22 @@ def make_folder(path: str) -> str:
 def setup_script(setup: str, places: tuple[str, ...]) -> str:
     """The setup, and then a look for files newer than its beginning in the places that a commit leaves out.
 
+    A setup that is a shell script stops at its first failing line. What `sh -v` repeats of it on standard error says
+    which line that was (`taskcal.sandbox.setup_failure`).
+
     The kernel's clock of files ticks every few milliseconds: without the short sleep a quick setup's files would be as
     old as the mark.
     """
     quoted = " ".join(shlex.quote(place) for place in places)
     return f"""TASKCAL_MARK=/.taskcal-mark; : >$TASKCAL_MARK; sleep 0.05 || sleep 1
-printf %s {shlex.quote(setup)} >/.taskcal-setup
-sh /.taskcal-setup </dev/null; TASKCAL_STATUS=$?; rm -f /.taskcal-setup
+printf %s {shlex.quote(text_of(setup))} >/.taskcal-setup
+{stopping(setup)} /.taskcal-setup </dev/null; TASKCAL_STATUS=$?; rm -f /.taskcal-setup
 [ $TASKCAL_STATUS = 0 ] || exit $TASKCAL_STATUS
 for TASKCAL_PLACE in {quoted}; do
   [ -d "$TASKCAL_PLACE" ] || continue
   TASKCAL_FOUND=$(find "$TASKCAL_PLACE" -newer $TASKCAL_MARK ! -type d 2>/dev/null | head -n 1)
   [ -z "$TASKCAL_FOUND" ] || {{
-    echo "setup wrote $TASKCAL_FOUND, which lies under $TASKCAL_PLACE and cannot be baked"; exit 1; }}
+    echo "setup wrote $TASKCAL_FOUND, which lies under $TASKCAL_PLACE and {UNBAKED}"; exit 1; }}
 done
 rm -f $TASKCAL_MARK; exit 0
 """

@@ -10,6 +10,7 @@ from taskcal.core.excerpt import excerpt
 from taskcal.errors import SandboxLost, ServiceLost, SetupLost
 from taskcal.sandbox import ROOT_USER, Script
 from taskcal.sandbox.execute import execute
+from taskcal.sandbox.interpreters import as_shell
 from taskcal.sandbox.scope import DROPPED, host_config
 from taskcal.sandbox.scripts import READY_SECONDS, until
 
@@ -102,4 +103,4 @@ def _ended_words(engine: DockerEngine, container: str, service: Service, when: s
 
 
 def _argv(command: tuple[str, ...] | str) -> list[str]:
-    return ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
+    return ["/bin/sh", "-c", as_shell(command)] if isinstance(command, str) else list(command)

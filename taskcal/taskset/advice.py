@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.core.task import FileProbe, GraderSandbox, NetworkMode, RunProbe, as_text
 from taskcal.errors import Problem
+from taskcal.taskset.script_advice import about_scripts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,10 +23,16 @@ VARIABLE = re.compile(r"(?<!\\)\$\{?([A-Za-z_]\w*)")
 def warnings(taskset: Taskset) -> tuple[Problem, ...]:
     """Give one warning for each thing about each task that deserves one; none of them keeps it from running."""
     return tuple(
-        Problem(task.file, task.line, task.id, message)
-        for task in taskset.tasks
-        for message in (*_about_proofs(task), *_about_checks(task), *_about_artifacts(task), *_about_params(task))
+        Problem(task.file, task.line, task.id, message) for task in taskset.tasks for message in _messages(task)
     )
+
+
+def _messages(task: Task) -> Iterator[str]:
+    yield from _about_proofs(task)
+    yield from _about_checks(task)
+    yield from _about_artifacts(task)
+    yield from _about_params(task)
+    yield from about_scripts(task)
 
 
 def _about_proofs(task: Task) -> Iterator[str]:

@@ -16,6 +16,7 @@ from taskcal.core.task import (
     ImageSource,
     Limits,
     Probe,
+    Processes,
     RunProbe,
     ScoreBy,
     ScriptedProbe,
@@ -88,6 +89,7 @@ def grader(model: GraderModel) -> Grader:
         run=model.run,
         env=model.env,
         sandbox=GraderSandbox(model.sandbox),
+        processes=Processes(model.processes),
         artifacts=tuple(Artifact(artifact.path, artifact.service) for artifact in model.artifacts),
     )
 

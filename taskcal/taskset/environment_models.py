@@ -7,7 +7,20 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
 from taskcal.core.task import Network
-from taskcal.taskset.fields import BuildFolder, Cpus, Destination, Env, Files, Image, Memory, Model, NetworkField, User
+from taskcal.taskset.fields import (
+    BuildFolder,
+    Cpus,
+    Destination,
+    Env,
+    Files,
+    Image,
+    Memory,
+    Model,
+    NetworkField,
+    ScriptText,
+    User,
+    check_script,
+)
 
 
 def _service_name(name: str) -> str:
@@ -21,7 +34,7 @@ def _service_name(name: str) -> str:
 
 def _command(value: object) -> tuple[str, ...] | str:
     if isinstance(value, str) and value:
-        return value
+        return check_script(value)
     if isinstance(value, list) and value and all(isinstance(word, str) for word in value):
         return tuple(value)
     raise ValueError("must be a command line, or a list of its words (numbers in quotes)")
@@ -39,8 +52,8 @@ class ContainerModel(Model):
     build: BuildFolder | None = None
     env: Env = Field(default_factory=dict)
     files: Files = Field(default_factory=dict)
-    setup: str = ""
-    ready: str = ""
+    setup: ScriptText = ""
+    ready: ScriptText = ""
     cpus: Cpus = 1.0
     memory: Memory = 2 * 1024**3
     pids: Annotated[int, Field(ge=16, le=4_194_304)] = 512
@@ -67,8 +80,8 @@ class EnvironmentModel(ContainerModel):
     workdir: Destination | None = None
     user: User | None = None
     network: NetworkField = Network()
-    start: str = ""
-    finish: str = ""
+    start: ScriptText = ""
+    finish: ScriptText = ""
     services: dict[ServiceName, ServiceModel] = Field(default_factory=dict)
 
     @model_validator(mode="after")

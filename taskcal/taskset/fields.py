@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from taskcal.core.script import shebang_of
 from taskcal.core.task import Network, NetworkMode, Scalar, as_text
 from taskcal.core.values import LARGEST
 from taskcal.taskset.nodes import Map
@@ -183,6 +184,12 @@ def _weight(weight: float) -> float:
     return weight
 
 
+def check_script(source: str) -> str:
+    """Give `source` back where `sh` or the interpreter of its first line can run it; raises ValueError elsewhere."""
+    shebang_of(source)
+    return source
+
+
 def _answer(text: str) -> str:
     if len(text) > 1024**2:
         raise ValueError("longer than 1 MiB")
@@ -244,6 +251,7 @@ Files = dict[Delivery, HostPath]
 Number = Annotated[int | float, PlainValidator(_number), WithJsonSchema(NUMBER_SCHEMA)]
 Tolerance = Annotated[int | float, PlainValidator(_tolerance), WithJsonSchema(TOLERANCE_SCHEMA)]
 Answer = Annotated[str, AfterValidator(_answer)]
+ScriptText = Annotated[str, AfterValidator(check_script)]
 Passing = Annotated[float, Field(ge=SMALLEST_REWARD, le=1, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, le=LARGEST_WEIGHT, allow_inf_nan=False), AfterValidator(_weight)]
 Cpus = Annotated[float, Field(ge=FEWEST_CPUS, le=1024, allow_inf_nan=False)]

@@ -16,6 +16,7 @@ from taskcal.taskset.fields import (
     Model,
     Number,
     Pattern,
+    ScriptText,
     Seconds,
     Tolerance,
     Weight,
@@ -46,7 +47,7 @@ class CheckModel(Model):
     name: Line
     weight: Weight = 1.0
     required: bool = False
-    run: Annotated[str, Field(min_length=1)] | None = None
+    run: Annotated[ScriptText, Field(min_length=1)] | None = None
     score: Literal["exit", "stdout"] = "exit"
     timeout: Seconds | None = None
     alone: bool = False
@@ -91,9 +92,10 @@ class GraderModel(Model):
 
     checks: Annotated[list[CheckModel], Field(min_length=1, max_length=500)]
     files: Files = Field(default_factory=dict)
-    run: str = ""
+    run: ScriptText = ""
     env: Env = Field(default_factory=dict)
     sandbox: Literal["shared", "fresh"] = "shared"
+    processes: Literal["stop", "keep"] = "stop"
     artifacts: list[ArtifactField] = Field(default_factory=list)
 
     @model_validator(mode="after")
@@ -116,3 +118,5 @@ class GraderModel(Model):
             yield "run scores no check: leave out run, file and answer in the checks that the script scores"
         if self.artifacts and self.sandbox == "shared":
             yield "artifacts go with sandbox: fresh only"
+        if self.processes == "keep" and self.sandbox == "fresh":
+            yield "processes: keep goes with sandbox: shared only, a fresh sandbox has no process of the agent"

@@ -15,6 +15,7 @@ from taskcal.taskset.fields import (
     ParamName,
     ParamValue,
     Passing,
+    ScriptText,
     Seconds,
     Share,
     Tag,
@@ -40,7 +41,7 @@ class AttemptModel(Model):
     """What a solution and a wrong answer have in common."""
 
     name: Line
-    run: str = ""
+    run: ScriptText = ""
     answer: Answer | None = None
     files: Files = Field(default_factory=dict)
 

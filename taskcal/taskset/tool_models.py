@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from taskcal.core.json_schema import ANNOTATIONS, RULES, TYPES
-from taskcal.taskset.fields import SHELL_NAME, TAKEN, TAKEN_PREFIXES, Model
+from taskcal.taskset.fields import SHELL_NAME, TAKEN, TAKEN_PREFIXES, Model, ScriptText
 from taskcal.taskset.patterns import check_pattern
 from taskcal.taskset.problems import suggest
 
@@ -180,7 +180,7 @@ class ToolModel(Model):
     """A named command that the agent is offered."""
 
     name: ToolName
-    run: Annotated[str, Field(min_length=1)]
+    run: Annotated[ScriptText, Field(min_length=1)]
     description: str = ""
     parameters: Parameters = Field(default_factory=dict)
 
@@ -189,4 +189,4 @@ class McpModel(Model):
     """An MCP server inside the sandbox, started by `run` and spoken to over its standard input and output."""
 
     name: ToolName
-    run: Annotated[str, Field(min_length=1)]
+    run: Annotated[ScriptText, Field(min_length=1)]

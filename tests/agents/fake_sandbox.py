@@ -33,6 +33,7 @@ class FakeSandbox:
     result: ScriptResult = field(default_factory=lambda: ScriptResult(Ending.EXITED, 0, b"", b""))
     scripts: list[Script] = field(default_factory=list)
     files: list[FileCopy] = field(default_factory=list)
+    owners: list[str | None] = field(default_factory=list)
     piece: int = 3
     usage: ScriptResult = field(default_factory=lambda: ScriptResult(Ending.EXITED, 0, b"", b""))
     untouched: bytes = b""
@@ -61,9 +62,10 @@ class FakeSandbox:
         """It has no services."""
         raise LookupError(name)
 
-    def put(self, files: Sequence[FileCopy]) -> None:
-        """Keep the files."""
+    def give(self, files: Sequence[FileCopy], user: str | None) -> None:
+        """Keep the files, and whose they are."""
         self.files += files
+        self.owners.append(user)
 
     @contextlib.contextmanager
     def twin(self) -> Iterator[FakeSandbox]:

@@ -48,7 +48,7 @@ class EachMove(Noop):
         return Acted(Stop.FINISHED) if move is None else play(sandbox, attempt, move)
 
 
-@pytest.mark.parametrize("name", ["shop", "repo", "machine", "webshop"])
+@pytest.mark.parametrize("name", ["shop", "repo", "machine", "webshop", "server"])
 def test_example(scope: RunScope, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every solution passes, every wrong answer stays at or under its bound, and noop gets exactly 0."""
     monkeypatch.setattr("taskcal.runner.rollout_seed", lambda _, rollout: rollout.index)

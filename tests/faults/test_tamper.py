@@ -18,6 +18,7 @@ from taskcal.core.task import (
     Grader,
     GraderSandbox,
     Group,
+    Processes,
     RunProbe,
     ScoreBy,
     Task,
@@ -25,7 +26,7 @@ from taskcal.core.task import (
     Variant,
 )
 from tests.docker.rooms import PLAIN, outcome
-from tests.faults.attempts import ATTEMPTS, KNOWN_SHARED, NOBODY, ROOT, Attempt
+from tests.faults.attempts import ATTEMPTS, BY_ANY, BY_ROOT, KNOWN_SHARED, NOBODY, ROOT, Attempt
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,13 +62,14 @@ CHECKS: dict[str, Probe] = {
 SHARED, FRESH = GraderSandbox.SHARED, GraderSandbox.FRESH
 
 
-def secret(folder: Path, where: GraderSandbox) -> Group:
+def secret(folder: Path, where: GraderSandbox, processes: Processes = Processes.STOP) -> Group:
     """The task that all attempts meet."""
     (folder / "expected").write_text(f"{WORD}\n")
     grader = Grader(
         tuple(Check(name, probe) for name, probe in CHECKS.items()),
         files=(FileCopy("/grader/expected", str(folder / "expected")),),
         sandbox=where,
+        processes=processes,
         artifacts=(Artifact("/work"),) if where is FRESH else (),
     )
     variant = Variant("", {"word": WORD}, "Say the word.")
@@ -84,6 +86,17 @@ def reward(scope: RunScope, folder: Path, where: GraderSandbox, user: str, scrip
 def alone(attempts: tuple[Attempt, ...]) -> str:
     """Scripts one after the other, each in a shell of its own."""
     return "\n".join(f"( cd /work\n{attempt.script}\n) >/dev/null 2>&1" for attempt in attempts)
+
+
+RACES = {"a process that reads what checks are called with", "many that start each other", "a pipe"}
+"""What earns something beside the checks now and then."""
+
+
+def kept_reward(scope: RunScope, folder: Path, attempt: Attempt, user: str) -> float:
+    """What an attempt earns where its processes are kept."""
+    found = outcome(scope, folder, secret(folder, SHARED, Processes.KEEP), attempt.script, user)
+    assert isinstance(found, Graded), found
+    return found.reward
 
 
 @pytest.mark.parametrize("where", [SHARED, FRESH])
@@ -123,3 +136,22 @@ def test_no_attempt_earns_anything_in_a_fresh_sandbox(scope: RunScope, tmp_path:
 def test_a_shared_sandbox_stops_the_rest(scope: RunScope, tmp_path: Path, attempt: Attempt) -> None:
     """What is not on the list earns nothing there either, and is not lost."""
     assert reward(scope, tmp_path, SHARED, attempt.user, attempt.script) == 0
+
+
+@pytest.mark.long  # one container after the other
+@pytest.mark.parametrize("attempt", ATTEMPTS, ids=lambda attempt: attempt.name)
+@pytest.mark.parametrize("user", [NOBODY, ROOT])
+def test_what_kept_processes_earn(scope: RunScope, tmp_path: Path, attempt: Attempt, user: str) -> None:
+    """The column for `processes: keep` is honest: what is not on it earns nothing, what is on it does; none is lost."""
+    earned = kept_reward(scope, tmp_path, attempt, user)
+    if attempt.kept not in ({BY_ANY, BY_ROOT} if user == ROOT else {BY_ANY}):
+        assert earned == 0
+    elif attempt.name not in RACES:
+        assert earned > 0
+
+
+@pytest.mark.parametrize("name", ["a background process", "a lingering server", "a process that ends every check"])
+def test_an_unprivileged_agents_kept_processes_earn_nothing(scope: RunScope, tmp_path: Path, name: str) -> None:
+    """The grader's files are root's alone then, and what is read of the agent's is read while its processes stand."""
+    (attempt,) = (one for one in ATTEMPTS if one.name == name)
+    assert kept_reward(scope, tmp_path, attempt, NOBODY) == 0

@@ -31,6 +31,6 @@ def test_any_text_fits_its_frame(text: str) -> None:
 
 def test_way_is_made_for_odd_names() -> None:
     """Quotes and spaces in a destination stay in it."""
-    script = make_way(("/grader/it's here/a b", "/x"))
+    script = make_way(("/grader/it's here/a b", "/x"), {"/grader": "", "/grader/it's here": "/else where"})
     assert host.run(["sh", "-n"], seconds=30, stdin=script).output == ""
     assert "rm -rf -- /x\n" in script

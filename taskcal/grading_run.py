@@ -1,0 +1,145 @@
+"""Runs a rollout's checks in its sandbox, batch by batch, and blames the agent if it certainly prevents that."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from typing import TYPE_CHECKING
+
+from taskcal.blame import fault_inside, is_crowded
+from taskcal.core.task import GraderSandbox, Processes
+from taskcal.errors import GraderLost, SandboxLost
+from taskcal.grading_driver import (
+    STOP_EVERYTHING,
+    Batch,
+    Record,
+    batches,
+    drive,
+    output_bound,
+    parse,
+    seconds,
+)
+from taskcal.sandbox import ANSWER_FILE, ROOT_USER, Ending, Script
+from taskcal.sandbox.processes import END_AGENT, RESUME
+from taskcal.sandbox.scripts import start_again
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from taskcal.core.task import Grader, Task
+    from taskcal.sandbox import GradableSandbox
+
+KILLED = 137
+SLACK_SECONDS = 120.0
+ENDED_ALL = "no check could run beside the processes that the agent left, so they were ended"
+
+
+def run_checks(sandbox: GradableSandbox, task: Task) -> tuple[dict[str, Record], tuple[str, ...]]:
+    """What each job of a grader came to, and notes for those that fail. Raises GraderLost, SandboxLost, EngineLost."""
+    grader = task.grader
+    blocked = _deliver(sandbox, grader)
+    if blocked is not None:
+        failed = [_all_failed(batch, blocked) for batch in batches(grader, task.timeouts.grader)]
+        return {name: record for records in failed for name, record in records.items()}, ()
+    return _all_records(sandbox, task)
+
+
+def blame(sandbox: GradableSandbox, grader: Grader) -> str | None:
+    """Why the agent is to blame that a check cannot run, if that is certain."""
+    fault = fault_inside(sandbox)
+    if fault is not None:
+        return fault.words
+    crowded = grader.processes is Processes.KEEP and is_crowded(sandbox)
+    return "the processes that the agent left took all that the sandbox may have" if crowded else None
+
+
+def _deliver(sandbox: GradableSandbox, grader: Grader) -> str | None:
+    """Bring the grader's files where the agent was, after stopping it; if that fails, the checks show why.
+
+    Gives why none of them can be run, if the agent is to blame.
+    """
+    if not grader.files or grader.sandbox is GraderSandbox.FRESH:
+        return None
+    with contextlib.suppress(SandboxLost):
+        keeps = grader.processes is Processes.KEEP
+        return sandbox.deliver(grader.files, END_AGENT if keeps else STOP_EVERYTHING, alone=keeps)
+    return None
+
+
+def _all_records(sandbox: GradableSandbox, task: Task) -> tuple[dict[str, Record], tuple[str, ...]]:
+    """What each job came to, and a note if processes that the agent left had to be ended for it."""
+    grader, environment = task.grader, task.environment
+    stop = "" if grader.sandbox is GraderSandbox.FRESH else STOP_EVERYTHING
+    clean = stop + start_again(environment.start, environment.ready)
+    keeps, ended = grader.processes is Processes.KEEP, False
+    records: dict[str, Record] = {}
+    for batch in batches(grader, task.timeouts.grader):
+        if keeps and not batch.service:
+            beside = _run_beside(sandbox, batch, grader)
+            keeps, ended = beside is not None, beside is None
+            records.update(beside or _run(sandbox, batch, clean, grader))
+        else:
+            records.update(_run(sandbox, batch, clean if batch.first else "", grader))
+    return records, (ENDED_ALL,) if ended else ()
+
+
+def _run_beside(sandbox: GradableSandbox, batch: Batch, grader: Grader) -> dict[str, Record] | None:
+    """The records of a batch beside the processes that the agent left; None if these certainly prevent it.
+
+    Raises what was raised if that is not certain: a slow host must not cost a right solution its server.
+    """
+    first = batch.first
+    try:
+        return _driven(sandbox, batch, END_AGENT if first else "", grader.env, between=RESUME if first else "")
+    except (GraderLost, SandboxLost):
+        if blame(sandbox, grader) is None:
+            raise
+    return None
+
+
+def _run(sandbox: GradableSandbox, batch: Batch, before: str, grader: Grader) -> dict[str, Record]:
+    """The records of a batch; all failed where the agent is to blame that there are none, else what was raised."""
+    try:
+        return _driven(sandbox, batch, before, grader.env)
+    except SandboxLost:
+        words = _end_of_service(sandbox, batch.service) if batch.service else blame(sandbox, grader)
+        if words is None:
+            raise
+        return _all_failed(batch, words)
+    except GraderLost:
+        words = None if batch.service else blame(sandbox, grader)
+        if words is None:
+            raise
+        return _all_failed(batch, words)
+
+
+def _driven(
+    sandbox: GradableSandbox, batch: Batch, before: str, env: Mapping[str, str], between: str = ""
+) -> dict[str, Record]:
+    script = Script(
+        drive(batch.jobs, secrets.token_hex(8), before, between=between, runs_agents_code=batch.alone),
+        timeout=seconds(batch.jobs) + SLACK_SECONDS,
+        user=ROOT_USER,
+        env={**sandbox.variables, **env, "TASKCAL_ANSWER_FILE": ANSWER_FILE},
+        hidden=True,
+        service=batch.service,
+    )
+    result = sandbox.run(script, limit=output_bound(batch.jobs))
+    records = parse(result.stdout, len(batch.jobs)) if result.ok else None
+    if batch.alone and records is None:
+        return _all_failed(batch, f"it ended or stopped everything around it ({result.how})")
+    if result.ending is not Ending.EXITED:
+        raise GraderLost(f"grading did not finish ({result.ending.value}): {result.tail}")
+    if records is None:
+        where = f"service {batch.service}" if batch.service else "the sandbox"
+        raise GraderLost(f"the checks could not run in {where} (exit {result.exit_code}): {result.tail}")
+    return dict(zip(batch.names, records, strict=True))
+
+
+def _end_of_service(sandbox: GradableSandbox, service: str) -> str | None:
+    words = sandbox.service_ended(service)
+    return None if words is None else f"service {service} had ended: {words}"
+
+
+def _all_failed(batch: Batch, note: str) -> dict[str, Record]:
+    return dict.fromkeys(batch.names, Record(KILLED, late=False, size=0, stdout=b"", stderr=note.encode(), ran=False))

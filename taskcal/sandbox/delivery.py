@@ -1,0 +1,183 @@
+"""How files arrive in a sandbox where an agent is or was: the grader's out of its reach, a solution's as its own.
+
+The grader's files never join what the agent made. A folder of the image that they arrive in is put back first as the
+image has it: content, modes and owners, without what the agent added. Left as the agent left them are the workdir and
+all above it, since the work to be judged lies there, homes, and the folders that a system shares among programs.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from taskcal.errors import GraderLost
+from taskcal.sandbox import ROOT_USER, Ending, Script
+from taskcal.sandbox.archive import ROOT, Owner, pack
+from taskcal.sandbox.carry import above_all, plain_path
+from taskcal.sandbox.scripts import make_way
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from taskcal.core.task import FileCopy
+    from taskcal.sandbox import ScriptResult
+    from taskcal.sandbox.docker import DockerEngine
+    from taskcal.sandbox.facts import PathStat
+    from taskcal.sandbox.pristine import Pristine
+
+    Run = Callable[[Script], ScriptResult]
+
+SYSTEM = re.compile(
+    r"/?|/(bin|boot|etc|home|lib\w*|media|mnt|opt|root|run|sbin|srv|tmp|usr|var)"
+    r"|/usr/(bin|games|include|lib\w*|libexec|sbin|share|src)|/usr/local(/(bin|etc|games|include|lib|sbin|share|src))?"
+    r"|/var/(backups|cache|lib|local|lock|log|mail|opt|run|spool|tmp|www)|/home/[^/]+|/etc/[^/]+\.d"
+)
+"""Folders that programs share; what an agent installs or configures lies there."""
+
+REMOVAL_SECONDS = 120.0
+COUNT_SECONDS = 60.0
+MOST_LEFT = 100_000
+"""So many files in the grader's way are the agent's doing, whatever this host's disk is like."""
+
+IDS_SECONDS = 20.0
+WHO = 'while read -r key id rest; do case $key in Uid:|Gid:) echo "$id" ;; esac; done </proc/self/status'
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A container that files go to, the image that it was made from, and its workdir."""
+
+    engine: DockerEngine
+    pristine: Pristine
+    image: str
+    container: str
+    workdir: str
+
+    def is_open(self, folder: str) -> bool:
+        """Whether a folder stays as the agent left it when files of the grader arrive in it."""
+        work = plain_path(self.workdir)
+        return folder == work or work.startswith(f"{folder}/") or SYSTEM.fullmatch(folder) is not None
+
+    def restored(self, files: Sequence[FileCopy]) -> tuple[str, ...]:
+        """The folders of the image that these files arrive in, none inside another. Raises a LostError."""
+        wanted = {self._folder_of(path, is_folder=folder) for path, folder in self._pieces(files)}
+        found = sorted(path for path in wanted if not self.is_open(path) and self.pristine.is_folder(self.image, path))
+        return tuple(path for path in found if not any(path.startswith(f"{other}/") for other in found))
+
+    def way(self, files: Sequence[FileCopy], restored: Sequence[str]) -> str:
+        """A script that removes what the agent left in the places of these files. Raises a LostError."""
+        pieces = (path for path, _ in self._pieces(files))
+        outside = [path for path in pieces if not any(path.startswith(f"{one}/") for one in (*restored, "//"))]
+        removals = tuple(dict.fromkeys((*restored, *outside)))
+        parents = dict.fromkeys(parent for path in removals for parent in above_all(path))
+        return make_way(removals, {path: _link(self.pristine.stat(self.image, path)) for path in parents})
+
+    def restore(self, folders: Sequence[str]) -> None:
+        """Put folders back, whose places are empty, as the image has them. Raises a LostError."""
+        for path in folders:
+            with self.pristine.archive(self.image, path) as archive:
+                self.engine.put_archive(self.container, archive, at=posixpath.dirname(path))
+
+    def put(self, files: Sequence[FileCopy], owner: Owner = ROOT) -> None:
+        """Copy files of root's; a folder that the image has keeps its mode and owner. Raises OSError, LostError."""
+        if not files:
+            return
+        kept = [path for path in _folders(files) if self.pristine.is_folder(self.image, path)]
+        self.engine.put_archive(self.container, pack(files, without=kept, owner=owner))
+
+    def _pieces(self, files: Sequence[FileCopy]) -> Iterator[tuple[str, bool]]:
+        """The paths that are replaced whole, and whether each is a folder; of one for an open folder, its files."""
+        for copy in files:
+            path = plain_path(copy.destination)
+            if not Path(copy.source).is_dir():
+                yield path, False
+            elif self.is_open(path):
+                yield from ((posixpath.join(path, name), False) for name in _files_below(copy.source))
+            else:
+                yield path, True
+
+    @staticmethod
+    def _folder_of(path: str, *, is_folder: bool) -> str:
+        return path if is_folder else posixpath.dirname(path)
+
+
+def deliver(place: Destination, files: Sequence[FileCopy], run: Run, stop: str, owner: Owner) -> str | None:
+    """Bring the grader's files; `stop` is a script's beginning that stops the agent.
+
+    Gives why no check can be run, if that is certainly the agent's doing. Raises GraderLost or what the sandbox raises.
+    """
+    restored = place.restored(files)
+    way = place.way(files, restored)
+    result = run(Script(stop + way, REMOVAL_SECONDS, user=ROOT_USER, hidden=True, workdir="/"))
+    if result.ending is Ending.TIMED_OUT:
+        return _too_many(place, files, run, stop)
+    place.restore(restored)
+    place.put(files, owner)
+    return None
+
+
+def _too_many(place: Destination, files: Sequence[FileCopy], run: Run, stop: str) -> str:
+    """Blame the agent for a removal that did not end, by the number of files that are left. Raises GraderLost."""
+    paths = " ".join(f"'{path}'" for path in place.restored(files) or (plain_path(copy.destination) for copy in files))
+    count = f"find {paths} 2>/dev/null | head -n {MOST_LEFT + 1} | wc -l"
+    left = run(Script(f"{stop}{count}", COUNT_SECONDS, user=ROOT_USER, hidden=True, workdir="/")).stdout.strip()
+    if left.isdigit() and int(left) > MOST_LEFT:
+        return f"the agent left more than {MOST_LEFT:,} files where the grader's belong"
+    raise GraderLost(f"what lay where the grader's files belong could not be removed within {REMOVAL_SECONDS:.0f} s")
+
+
+def outside(folders: Sequence[str], artifacts: Sequence[str]) -> tuple[str, ...]:
+    """The folders in which no artifact lies: what is declared as the agent's work stays the agent's."""
+    return tuple(path for path in folders if not any(f"{one}/".startswith(f"{path}/") for one in artifacts))
+
+
+def give(engine: DockerEngine, container: str, files: Sequence[FileCopy], owner: Owner) -> None:
+    """Copy files that a user could have made: they and the folders made for them are its own. Raises OSError."""
+
+    def there(path: str) -> bool:
+        return engine.path_stat(container, path) is not None
+
+    above = dict.fromkeys(parent for copy in files for parent in above_all(plain_path(copy.destination)))
+    made = [path for path in above if not there(path)]
+    kept = [path for path in _folders(files) if there(path)]
+    engine.put_archive(container, pack(files, without=kept, owner=owner, folders=made))
+
+
+def ids_of(run: Run, user: str | None) -> Owner:
+    """The numbers of a user (None the image's own) and its group; root's for a user that cannot be asked."""
+    if user == ROOT_USER:
+        return ROOT
+    words = run(Script(WHO, IDS_SECONDS, user=user, workdir="/")).stdout.split()
+    known = len(words) == 2 and all(map(bytes.isdigit, words))
+    return Owner(int(words[0]), int(words[1])) if known else ROOT
+
+
+def _folders(files: Sequence[FileCopy]) -> list[str]:
+    """The paths of all folders that are copied."""
+    return [
+        posixpath.join(plain_path(copy.destination), name) if name else plain_path(copy.destination)
+        for copy in files
+        if Path(copy.source).is_dir()
+        for name in ("", *_folders_below(copy.source))
+    ]
+
+
+def _folders_below(top: str) -> list[str]:
+    return [
+        path.relative_to(top).as_posix() for path in Path(top).rglob("*") if path.is_dir() and not path.is_symlink()
+    ]
+
+
+def _files_below(top: str) -> Iterator[str]:
+    for folder, folders, names in os.walk(top):
+        links = (name for name in folders if Path(folder, name).is_symlink())
+        yield from (Path(folder, name).relative_to(top).as_posix() for name in (*names, *links))
+
+
+def _link(stat: PathStat | None) -> str:
+    """Where the image's link at a path leads; '' for a path that must be a folder."""
+    return stat.leads_to if stat is not None and not stat.is_folder else ""
