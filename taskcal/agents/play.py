@@ -64,7 +64,9 @@ def run_move(sandbox: Sandbox, attempt: Attempt, move: Play, errors: Sink | None
     user = attempt.group.task.environment.user
     with tools_on_path(sandbox, attempt, user) as told:
         whole = ON_PATH + source if told else source
-        script = Script(whole, attempt.seconds, user=user, env={**told, **sandbox.variables})
+        # A variant's answer may depend on its params, which only the script knows.
+        env = {**told, **sandbox.variables, "TASKCAL_ANSWER_FILE": ANSWER_FILE}
+        script = Script(whole, attempt.seconds, user=user, env=env)
         return sandbox.run(script, sink=attempt.log, errors=errors)
 
 
@@ -93,6 +95,11 @@ class Player:
     @property
     def network(self) -> Network | None:
         """The task's own."""
+        return None
+
+    @property
+    def user(self) -> str | None:
+        """The environment's."""
         return None
 
     def redact(self, text: str) -> str:

@@ -57,7 +57,9 @@ def _images_in_use() -> frozenset[str]:
     ids: set[str] = set()
     for path in being_written():
         with contextlib.suppress(RunFolderError):
-            ids.update(RunFolder.open(path).record().images.values())
+            record = RunFolder.open(path).record()
+            ids.update(record.images.values())
+            ids.update(id_ for images in record.groups.values() for used in images.ids.values() for id_ in used)
     return frozenset(ids)
 
 

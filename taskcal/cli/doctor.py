@@ -122,7 +122,7 @@ def sign_of(name: str, trial: Trial) -> Sign:
             return Sign("agent", Mark.UNSURE, f"{name} {trial.words}; it may be made for something else")
         case Fitness.UNTRIED:
             return Sign("agent", Mark.UNKNOWN, f"{name} was not tried: {trial.words}")
-        case Fitness.BROKEN:
+        case Fitness.FAILED | Fitness.BROKEN:
             return Sign("agent", Mark.FAILED, f"{name}: {trial.words}", f"mend the agent {name}, and try it again")
 
 

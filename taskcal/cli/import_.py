@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import secrets
 from datetime import UTC, datetime
@@ -115,15 +114,16 @@ def import_(
 def _record(run: str, taskset: str, question: Question, found: Imported, notes: tuple[str, ...]) -> RunRecord:
     """What is known of a run that was not taskcal's: there is no seed, no machine and no taskset to go on with."""
     from taskcal import __version__
+    from taskcal.core.identity import digest
     from taskcal.core.run import IMPORTED, RunRecord
 
     return RunRecord(
         id=run,
         taskset=taskset,
         taskset_files=(),
-        taskset_digest=_digest(sorted(str(group.id) for group in found.groups)),
+        taskset_digest=digest(sorted(str(group.id) for group in found.groups)),
         agent=found.agent,
-        agent_digest=_digest(found.agent),
+        agent_digest=digest(found.agent),
         question=question,
         seed=0,
         concurrency=0,
@@ -134,10 +134,6 @@ def _record(run: str, taskset: str, question: Question, found: Imported, notes: 
         host="an unknown machine",
         notes=notes,
     )
-
-
-def _digest(value: object) -> str:
-    return hashlib.sha256(repr(value).encode()).hexdigest()
 
 
 def _notes(paths: Sequence[Path], reading: Reading, found: Imported) -> Iterator[str]:

@@ -23,7 +23,7 @@ from taskcal.core.rollout import Lost, Stop
 from taskcal.core.task import GraderSandbox, Group
 from taskcal.errors import MissingError, UsageError
 from taskcal.grading import grade
-from taskcal.prepare import prepare_group
+from taskcal.probe import Probes, ready_group
 from taskcal.report.clean import plain, visible
 from taskcal.report.figures import duration
 from taskcal.sandbox import Ending, Script
@@ -123,13 +123,20 @@ def describe(check: CheckResult) -> str:
 def _open(group: Group, scope: RunScope, asked: InnerLoop) -> DockerSandbox:
     bounds = Bounds(network=network("--allow-network", asked.allow_network))
     images = Images(scope, network=bounds.builds_have_network, log=_log)
-    prepared = prepare_group(group, images, Noop(), bounds)
-    if isinstance(prepared, Lost):
-        raise MissingError(f"{group.id}: {prepared.boundary.value}: {prepared.reason}")
+    ready = ready_group(group, images, Probes(scope), Noop(), bounds)
+    if isinstance(ready, Lost):
+        raise MissingError(f"{group.id}: {ready.boundary.value}: {ready.reason}")
+    for warning in ready.probe.warnings:
+        _log(f"warning: {plain(warning)}")
     environment = group.task.environment
-    fresh = group.task.grader.sandbox is GraderSandbox.FRESH
     order = Order(
-        environment, prepared, group.variant.params, reach_of(environment.network), f"{group.id}#0", scope.run, fresh
+        environment=environment,
+        images=ready.images,
+        params=group.variant.params,
+        network=reach_of(environment.network),
+        rollout=f"{group.id}#0",
+        unique=scope.run,
+        fresh=group.task.grader.sandbox is GraderSandbox.FRESH,
     )
     return open_sandbox(scope, order)
 

@@ -17,7 +17,7 @@ from taskcal.sandbox.facts import innermost
 if TYPE_CHECKING:
     from taskcal.endpoint import Endpoint
 
-ANSWER_SECONDS = 6
+ANSWER_SECONDS = 8
 """In which an engine must answer four small questions at the start: one that hangs is reported within ten seconds."""
 
 CALL_SECONDS = 120
