@@ -70,7 +70,7 @@ def test_what_can_share_an_exec_does() -> None:
     assert shared.names == (ANSWER_JOB, SCRIPT_JOB, "c0", "c3")
     assert shared.jobs == (
         FileJob(ANSWER_FILE, links=False),
-        ScriptJob("score all", 30.0, limit=1024 * 1024),
+        ScriptJob("score all", 30.0, limit=1024 * 1024, errors=1024 * 1024),
         ScriptJob("a", 30.0),
         FileJob("/r.json"),
     )
@@ -176,7 +176,7 @@ def test_a_service_that_cannot_grade_is_named() -> None:
     [
         (record(1, 0, b"done\n"), "printed no scores"),
         (record(1, 1, b"", b"Traceback"), r"printed no scores \(exit 1\): Traceback"),
-        (record(1, 0, b'{"c0": 2}\n'), "printed no scores"),
+        (record(1, 0, b'{"c0": 2}\n'), r"must give 'c0' a number in \[0, 1\], true or false, not: 2 \(above 1\)"),
         (record(1, 0, b'{"c1": 1}\n'), "gave no score for 'c0'"),
     ],
 )
@@ -213,6 +213,16 @@ def test_a_number_that_is_none_is_lost(out: bytes) -> None:
         judge_run(BY_NUMBER, found(0, out))
 
 
+def test_a_score_out_of_range_is_lost_with_its_check() -> None:
+    """The reason names the check and what it printed; a check `alone` is 0 with the same words."""
+    shared, alone = BY_NUMBER, RunProbe("x", score=ScoreBy.STDOUT, alone=True)
+    reason = r'the check "c0" with `score: stdout` must end with a number in \[0, 1\], not: 85 \(above 1\)'
+    with pytest.raises(GraderLost, match=reason):
+        graded(grader(shared), ANSWER + record(1, 0, b"85\n"))
+    result = grade(Told([ANSWER, record(0, 0, b"85\n")]), group(grader(alone)), Stop.FINISHED)
+    assert [check.note for check in result.graded.checks] == ["must end with a number in [0, 1], not: 85 (above 1)"]
+
+
 @pytest.mark.parametrize(
     ("seen", "state"),
     [
@@ -242,3 +252,15 @@ def test_the_log_says_what_each_check_said() -> None:
     one = grader(BY_EXIT, BY_EXIT)
     log = grade(Told([ANSWER + record(1, 1, b"", b"no row\n") + record(2)]), group(one), Stop.FINISHED).log
     assert log == "0  c0  exit 1: no row\n1  c1\n--- c0\nno row\n"
+
+
+def test_the_log_keeps_all_that_the_graders_script_printed() -> None:
+    """Also where it printed no scores, which is what a person then reads it for."""
+    one = grader(ScriptedProbe(), run="score all")
+    said = b"first word\n" + b"x\n" * 1000
+    good = record(1, 0, said + b'{"c0": 1}\n', b"a warning\n")
+    log = grade(Told([ANSWER + good]), group(one), Stop.FINISHED).log
+    assert log == f'1  c0\n--- grader.run\na warning\n{said.decode()}{{"c0": 1}}\n'
+    with pytest.raises(GraderLost, match="the grader's script printed no scores") as lost:
+        grade(Told([ANSWER + record(1, 3, said, b"oh no\n")]), group(one), Stop.FINISHED)
+    assert lost.value.log == f"--- grader.run\noh no\n{said.decode()}"

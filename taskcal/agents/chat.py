@@ -131,6 +131,11 @@ class ChatAgent:
         """The task's own: the model is reached from the host."""
         return None
 
+    @property
+    def user(self) -> str | None:
+        """The environment's."""
+        return None
+
     def refusal(self, task: Task) -> str | None:  # noqa: ARG002 - the protocol's
         """A model can attempt every task."""
         return None

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from taskcal.agents.finish import OK, Content, Finish, judge, meaning
-from taskcal.agents.transcript import TokenUsage, sound
+from taskcal.agents.tool_arguments import history_of
+from taskcal.agents.transcript import TokenUsage
 from taskcal.agents.trouble import Failure, failure_of, one_line
+from taskcal.core.foreign_text import parse_json, sound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -115,14 +117,7 @@ def said(reply: Reply, *, with_reasoning: bool = False) -> Json:
 
 def _said_call(call: Call) -> Json:
     name = NOT_A_NAME.sub("_", call.name)[:LONGEST_NAME] or "unknown"
-    return {"id": call.id, "type": "function", "function": {"name": name, "arguments": _as_object(call.arguments)}}
-
-
-def _as_object(arguments: str) -> str:
-    try:
-        return arguments if isinstance(json.loads(arguments), dict) else "{}"
-    except (ValueError, RecursionError):
-        return "{}"
+    return {"id": call.id, "type": "function", "function": {"name": name, "arguments": history_of(call.arguments)}}
 
 
 def answered(call: Call, content: str) -> Json:
@@ -136,8 +131,8 @@ def reply_of(text: str, now: datetime, finish_reasons: Mapping[str, Finish] = NO
     `finish_reasons` are the agent file's own words, by `finish.key_of`.
     """
     try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
+        body = parse_json(text)
+    except ValueError:
         return Failure(OK, "", f"not JSON, though the status is 200: {one_line(text[:100])}")
     return _found(body, text, now, finish_reasons) if isinstance(body, dict) else Failure(OK, "", NOT_AN_ANSWER)
 
@@ -212,7 +207,7 @@ def _first(choices: object) -> Mapping[str, Any]:
 
 
 def _text(value: object) -> str:
-    return sound(value) if isinstance(value, str) else ""
+    return value if isinstance(value, str) else ""
 
 
 def _content(value: object) -> str:
@@ -244,7 +239,7 @@ def _arguments(value: object) -> str:
     """The text of the arguments; servers that send an object in its place are forgiven, and so is nothing at all."""
     if value is None or value == "":
         return "{}"
-    return sound(value) if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _usage(value: object) -> TokenUsage:

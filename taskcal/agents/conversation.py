@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from taskcal.agents import Acted
+from taskcal.agents.answer import hand_in
 from taskcal.agents.chat_messages import answered, request, said
-from taskcal.agents.chat_tools import Used, cut, described, use
+from taskcal.agents.chat_tools import Used, described, use
 from taskcal.agents.endpoint import Ended, Wish
 from taskcal.agents.transcript import Message, Note, TokenUsage, ToolCall, ToolResult
 from taskcal.agents.usage import priced
+from taskcal.core.foreign_text import cut
 from taskcal.core.rollout import Stop, Usage
-from taskcal.sandbox import ANSWER_FILE, Script
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 WAITING_SECONDS = 3600.0
 """How long a rollout may wait for its endpoint in all, where nothing else bounds it."""
-ANSWER_SECONDS = 30.0
 SLACK_BYTES = 2048
 CUT_OFF = "Your last message was cut off {where}. Go on with a shorter one, or with a tool call."
 CUT_CALL = "This call was cut off {where} and was not run. Make it shorter: write long files in several calls."
@@ -151,11 +150,9 @@ class Conversation:
 
     def _finish(self, answer: str) -> Stop:
         """Put the last message where checks look for the answer; an agent that has barred the way has barred it."""
-        text = answer.replace("\0", "")
-        source = f"umask 022\nprintf %s {shlex.quote(text)} >{ANSWER_FILE}"
-        result = self.sandbox.run(Script(source, ANSWER_SECONDS, user=self.attempt.group.task.environment.user))
-        if not result.ok:
-            self._note(f"the answer could not be written: {result.tail}")
+        remark = hand_in(self.sandbox, answer, self.attempt.group.task.environment.user)
+        if remark:
+            self._note(remark)
         return Stop.FINISHED
 
     def _left(self) -> float:

@@ -31,6 +31,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from taskcal.agents import provider_words as known
+from taskcal.core.foreign_text import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -184,8 +185,8 @@ def _written_wait(words: str) -> float | None:
 def _reported(text: str) -> tuple[str, str]:
     """Code and words of an error's body: OpenAI's form, vLLM's older one, FastAPI's, or plain text."""
     try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
+        body = parse_json(text)
+    except ValueError:
         return "", text
     error = body.get("error", body) if isinstance(body, dict) else body
     if not isinstance(error, dict):

@@ -45,7 +45,7 @@ from taskcal.core.task import (
     Variant,
 )
 from taskcal.errors import Boundary, MissingError, RunFolderError
-from taskcal.prepare import prepare_group
+from taskcal.probe import Probes, ready_group
 from taskcal.report.clean import plain
 from taskcal.report.show import numbers
 from taskcal.runner import Context, run_rollout
@@ -139,14 +139,15 @@ def try_agent(
     scope = RunScope(engine, f"preflight-{secrets.token_hex(4)}")
     group = trivial(like)
     try:
-        images = prepare_group(group, Images(scope, network=bounds.builds_have_network, log=say), agent, bounds)
-        if isinstance(images, Lost):
-            return _lost(images)
+        images = Images(scope, network=bounds.builds_have_network, log=say)
+        ready = ready_group(group, images, Probes(scope), agent, bounds)
+        if isinstance(ready, Lost):
+            return _lost(ready)
         with tempfile.TemporaryDirectory(prefix="taskcal-") as logs:
-            made = {group.id: images}
+            made = {group.id: ready.images}
             context = Context(scope, agent, made, 0, lambda _, name: Path(logs) / name, threading.Event())
             rollout = run_rollout(PlannedRollout(RolloutId(group.id, 0, 0), group), context)
-            return judged(rollout, (Path(logs) / "agent.log").read_text(errors="replace"))
+            return judged(rollout, (Path(logs) / "agent.log").read_text(encoding="utf-8", errors="replace"))
     finally:
         scope.close()
 

@@ -82,7 +82,7 @@ def test_parallel_calls_are_all_answered(case: ChatCase) -> None:
     assert [one["tool_call_id"] for one in answers] == ["id_0", "id_1", "id_2", "id_3"]
     assert case.told[0] == case.told[3] == "(no output)"
     assert case.told[1].startswith("there is no tool 'bsh'")
-    assert case.told[2].startswith("the arguments are not JSON")
+    assert case.told[2].startswith("bash was not run: the arguments are not JSON")
     assert [script.source.count("one") + script.source.count("four") for script in case.sandbox.scripts[:2]] == [1, 1]
 
 

@@ -12,6 +12,7 @@ import pytest
 from taskcal.agents.chat_tools import Bash, Used
 from taskcal.agents.transcript import Message, ToolCall, ToolResult, digest, read_transcript
 from taskcal.core.task import Limits
+from tests.agents.fake_sandbox import carried_out
 from tests.agents.openai_server import OpenAIServer, calls, completion, dead_url, fails, runs, says
 from tests.agents.openai_server import Step as Answer
 from tests.docker.rooms import PLAIN, opened, task
@@ -221,7 +222,7 @@ def test_parallel_calls_share_the_sandbox(taskcal: CommandLine, write: Write, se
 
 def used(sandbox: DockerSandbox, command: str, seconds: float = 30.0, user: str | None = "1000") -> Used:
     """One call of the bash tool."""
-    return Bash(user, 2000).call(sandbox, {"command": command}, seconds)
+    return carried_out(Bash(user, 2000), sandbox, {"command": command}, seconds)
 
 
 def test_the_shell_of_a_sandbox(scope: RunScope) -> None:
