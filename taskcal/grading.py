@@ -8,8 +8,8 @@ image that receives the artifacts alone. Whose failure is what:
     a check `alone` ends or stops everything around it,  score 0, noted: it is there for the agent's code
       or prints no number
     a service has ended by the time it is asked        score 0 for its checks, with its last words
-    `score: stdout`, status 0, last line no number     lost at the grader: it did not say what it is there to say
-    the grader's one script prints no scores           lost at the grader, likewise; 0 where it ran out of time
+    `score: stdout`, status 0, last line not a score   lost at the grader, with the check and what it printed
+    the grader's one script prints no scores           lost at the grader, likewise; 0 if it ran out of time
     a regular expression takes too long                score 0, noted
     the driver cannot run or does not finish, or the   score 0 for the checks that it should have run, where it is
     sandbox has died                                    certain that what ran in the sandbox did it (see `blame`); else
@@ -23,10 +23,11 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from taskcal.blame import fault_inside
+from taskcal.core.answer_number import final_text
 from taskcal.core.grade import (
     FULL,
     FileState,
@@ -35,11 +36,11 @@ from taskcal.core.grade import (
     failed,
     judge_answer,
     judge_file,
-    number_on_last_line,
-    scores_on_last_line,
     shortened,
+    text_to_match,
 )
 from taskcal.core.rollout import CheckResult
+from taskcal.core.scores import NoScore, score_on_last_line, scores_on_last_line
 from taskcal.core.task import AnswerProbe, FileProbe, GraderSandbox, RunProbe, ScoreBy
 from taskcal.errors import GraderLost, SandboxLost
 from taskcal.grading_driver import (
@@ -85,18 +86,21 @@ class Judgement:
 def grade(sandbox: GradableSandbox, group: Group, stop: Stop) -> Judgement:
     """Stop the agent, run every check, and combine. Raises GraderLost, or what the sandbox raises when it dies."""
     task = group.task
-    grader, environment = task.grader, task.environment
+    grader, environment = group.grader, task.environment
     fresh = grader.sandbox is GraderSandbox.FRESH
+    ended = sandbox.ended_services()
     notes = sandbox.freshen(grader.artifacts, grader.files) if fresh else _deliver(sandbox, grader)
     before = ("" if fresh else STOP_EVERYTHING) + start_again(environment.start, environment.ready)
     records: dict[str, Record] = {}
     for batch in batches(grader, task.timeouts.grader):
         records.update(_run(sandbox, batch, before if batch.first else "", grader.env))
     try:
-        return _judged(sandbox, group, stop, records, notes)
+        judged = _judged(sandbox, group, stop, records, notes)
     except GraderLost as lost:
         lost.log = _log((), records, notes)
         raise
+    log = "".join(f"{words}\n" for words in ended) + judged.log
+    return replace(judged, graded=replace(judged.graded, ended_services=ended), log=log)
 
 
 def _judged(
@@ -184,24 +188,24 @@ class _Judge:
     def score(self, check: Check) -> Score:
         probe = check.probe
         if isinstance(probe, RunProbe):
-            return self._score_run(probe, self.records[check.name])
+            return self._score_run(check.name, probe, self.records[check.name])
         if isinstance(probe, FileProbe):
             state = file_state(self.records[check.name])
-            text = (state.content or b"").decode(errors="replace")
-            return judge_file(probe, state, _matches(probe.matches, text))
+            return judge_file(probe, state, _matches(probe.matches, text_to_match(probe, state)))
         if isinstance(probe, AnswerProbe):
-            return judge_answer(probe, self.answer, _matches(probe.matches, self.answer or ""))
+            return judge_answer(probe, self.answer, _matches(probe.matches, final_text(self.answer or "")))
         value = self.scripted[check.name]
         return FULL if value >= 1.0 else Score(value, "the grader's script says so")
 
-    def _score_run(self, probe: RunProbe, record: Record) -> Score:
+    def _score_run(self, check: str, probe: RunProbe, record: Record) -> Score:
         try:
             return judge_run(probe, record)
-        except GraderLost as lost:
+        except GraderLost as error:
             if probe.alone:
-                return failed(str(lost))
+                return failed(str(error))
+            lost = GraderLost(f'the check "{check}" with `score: stdout` {error}')
             if probe.service:
-                raise
+                raise lost from error
             return _blamed(self.sandbox, lost)
 
 
@@ -214,18 +218,17 @@ def _blamed(sandbox: GradableSandbox, lost: GraderLost) -> Score:
 
 
 def judge_run(probe: RunProbe, record: Record) -> Score:
-    """Judge what a script did. Raises GraderLost where it should have printed a number and did not."""
+    """Judge what a script did. Raises GraderLost if it should have printed a score and did not."""
     if record.late:
         return failed(f"still running at its timeout: {record.tail}".rstrip(": "))
     if record.status != 0:
         return failed(f"exit {record.status}: {record.tail}".rstrip(": "))
     if probe.score is ScoreBy.EXIT:
         return FULL
-    value = number_on_last_line(record.stdout.decode(errors="replace"))
-    if value is None:
-        raise GraderLost(
-            f"a check with `score: stdout` must end with a number in [0, 1], not: {record.tail or 'nothing'}"
-        )
+    try:
+        value = score_on_last_line(record.stdout.decode(errors="replace"))
+    except NoScore as error:
+        raise GraderLost(str(error)) from error
     return FULL if value >= 1.0 else Score(value, f"scored {value:g}: {record.tail}")
 
 
@@ -238,8 +241,8 @@ def file_state(record: Record) -> FileState:
     return FileState(exists=True, content=record.stdout, truncated=record.size > len(record.stdout))
 
 
-def _matches(pattern: str | None, text: str) -> bool | None:
-    return None if pattern is None else search_within(pattern, text[:REGEX_TEXT], REGEX_SECONDS)
+def _matches(pattern: str | None, text: str | None) -> bool | None:
+    return None if pattern is None or text is None else search_within(pattern, text[:REGEX_TEXT], REGEX_SECONDS)
 
 
 def _answer(record: Record) -> str | None:
@@ -250,13 +253,11 @@ def _answer(record: Record) -> str | None:
 def _scripted(record: Record, grader: Grader) -> dict[str, float]:
     if record.late or not record.ran:
         return {check.name: 0.0 for check in grader.checks}
-    scores = scores_on_last_line(record.stdout.decode(errors="replace"))
-    if scores is None:
-        raise GraderLost(f"the grader's script printed no scores (exit {record.status}): {record.tail}")
-    missing = [check.name for check in grader.checks if _is_scripted(check) and check.name not in scores]
-    if missing:
-        raise GraderLost(f"the grader's script gave no score for {missing[0]!r}")
-    return scores
+    names = [check.name for check in grader.checks if _is_scripted(check)]
+    try:
+        return scores_on_last_line(record.stdout.decode(errors="replace"), names)
+    except NoScore as error:
+        raise GraderLost(f"the grader's script {error} (exit {record.status}): {record.tail or 'nothing'}") from error
 
 
 def _is_scripted(check: Check) -> bool:

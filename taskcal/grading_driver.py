@@ -100,7 +100,7 @@ foreign_link() {{
   while [ -n "$@rest" ]; do
     @path=$@path/${{@rest%%/*}}
     case "$@rest" in */*) @rest=${{@rest#*/}} ;; *) @rest= ;; esac
-    [ -L "$@path" ] && [ -z "$(find "$@path" -maxdepth 0 -user 0 2>/dev/null)" ] && return 0
+    [ -L "$@path" ] && [ "$(stat -c %u "$@path" 2>/dev/null)" != 0 ] && return 0
   done
   return 1
 }}
@@ -252,20 +252,20 @@ def batches(grader: Grader, timeout: float) -> tuple[Batch, ...]:
     if grader.run:
         shared.append((SCRIPT_JOB, ScriptJob(grader.run, timeout, limit=SCORES_LIMIT, errors=SCORES_LIMIT)))
     services: dict[str, list[tuple[str, Job]]] = {}
-    alone: list[tuple[str, Job]] = []
+    alone: list[Batch] = []
     for check in grader.checks:
         if isinstance(check.probe, FileProbe):
             shared.append((check.name, FileJob(check.probe.path)))
         elif isinstance(check.probe, RunProbe):
             job = (check.name, ScriptJob(check.probe.script, check.probe.timeout or timeout))
-            if check.probe.service:
-                services.setdefault(check.probe.service, []).append(job)
+            if check.probe.alone:
+                alone.append(replace(_batch(check.probe.service, [job]), alone=True))
             else:
-                (alone if check.probe.alone else shared).append(job)
+                (services.setdefault(check.probe.service, []) if check.probe.service else shared).append(job)
     return (
         _batch("", shared, first=True),
         *(_batch(service, jobs) for service, jobs in services.items()),
-        *(replace(_batch("", [job]), alone=True) for job in alone),
+        *alone,
     )
 
 

@@ -138,8 +138,9 @@ def redacted(judgement: Judgement, agent: Agent) -> Judgement:
     """A judgement without the agent's secrets, which it may have written into its answer or into a file."""
     graded = judgement.graded
     checks = tuple(replace(check, note=agent.redact(sound(check.note))) for check in graded.checks)
+    ended = tuple(agent.redact(sound(words)) for words in graded.ended_services)
     answer = None if judgement.answer is None else agent.redact(sound(judgement.answer))
-    return Judgement(replace(graded, checks=checks), answer, agent.redact(sound(judgement.log)))
+    return Judgement(replace(graded, checks=checks, ended_services=ended), answer, agent.redact(sound(judgement.log)))
 
 
 def _order(planned: PlannedRollout, context: Context) -> Order:

@@ -176,7 +176,7 @@ def test_a_service_that_cannot_grade_is_named() -> None:
     [
         (record(1, 0, b"done\n"), "printed no scores"),
         (record(1, 1, b"", b"Traceback"), r"printed no scores \(exit 1\): Traceback"),
-        (record(1, 0, b'{"c0": 2}\n'), "printed no scores"),
+        (record(1, 0, b'{"c0": 2}\n'), r"must give 'c0' a number in \[0, 1\], true or false, not: 2 \(above 1\)"),
         (record(1, 0, b'{"c1": 1}\n'), "gave no score for 'c0'"),
     ],
 )
@@ -211,6 +211,16 @@ def test_a_number_that_is_none_is_lost(out: bytes) -> None:
     """A check that ended well and should have printed its score has not judged."""
     with pytest.raises(GraderLost, match=r"must end with a number in \[0, 1\], not: "):
         judge_run(BY_NUMBER, found(0, out))
+
+
+def test_a_score_out_of_range_is_lost_with_its_check() -> None:
+    """The reason names the check and what it printed; a check `alone` is 0 with the same words."""
+    shared, alone = BY_NUMBER, RunProbe("x", score=ScoreBy.STDOUT, alone=True)
+    reason = r'the check "c0" with `score: stdout` must end with a number in \[0, 1\], not: 85 \(above 1\)'
+    with pytest.raises(GraderLost, match=reason):
+        graded(grader(shared), ANSWER + record(1, 0, b"85\n"))
+    result = grade(Told([ANSWER, record(0, 0, b"85\n")]), group(grader(alone)), Stop.FINISHED)
+    assert [check.note for check in result.graded.checks] == ["must end with a number in [0, 1], not: 85 (above 1)"]
 
 
 @pytest.mark.parametrize(

@@ -181,7 +181,7 @@ def test_no_variable_of_ours_replaces_a_param() -> None:
     texts = (
         drive((ScriptJob("true", 1.0), FileJob("/a")), "abc123", STOP_EVERYTHING),
         start_again("true", "true"),
-        started("true", "true"),
+        started("true"),
         setup_script("true", ("/data",)),
     )
     for text in (text.replace(OWN_IMPORTS, "") for text in texts):  # which keeps a value that is there

@@ -46,6 +46,11 @@ class CommandAgent(FromFile):
 
     spec: CommandSpec
 
+    @property
+    def user(self) -> str | None:
+        """The file's, or the environment's."""
+        return self.spec.user
+
     def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:
         """Run the command once, its output streamed to the log with every secret replaced."""
         spec, environment = self.spec, attempt.group.task.environment

@@ -47,6 +47,11 @@ class FromFile:
         """The file's network."""
         return self.spec.network
 
+    @property
+    def user(self) -> str | None:
+        """The environment's."""
+        return None
+
     def refusal(self, task: Task) -> str | None:  # noqa: ARG002 - the protocol's
         """Each can attempt every task."""
         return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -50,6 +50,15 @@ class GroupRecord:
     checks: tuple[tuple[str, float], ...]
     file: str
     line: int
+    parts: Mapping[str, str] = field(default_factory=dict)  # see core.identity; none of an import or an older version
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceEnds:
+    """How many graded rollouts a service failed in while the agent worked, and the sentence of the first."""
+
+    rollouts: int
+    example: str
 
 
 class Doubt(StrEnum):
@@ -100,6 +109,7 @@ class Calibration:
     seconds: float | None
     cost_usd: float | None
     cost_unknown: int
+    services: ServiceEnds
 
     @property
     def posterior(self) -> Posterior | None:
@@ -220,7 +230,13 @@ def _calibrated(group: _Group, opinion: Opinion, question: Question, signals: Si
         seconds=stats.mean([row.timing.total for row, _ in graded if row.timing.total]),
         cost_usd=group.cost_usd,
         cost_unknown=group.cost_unknown,
+        services=_service_ends(outcomes),
     )
+
+
+def _service_ends(outcomes: Sequence[Graded]) -> ServiceEnds:
+    ended = [outcome.ended_services for outcome in outcomes if outcome.ended_services]
+    return ServiceEnds(len(ended), ended[0][0] if ended else "")
 
 
 def _verdict(opinion: Opinion, mean_reward: float | None, question: Question) -> Verdict:

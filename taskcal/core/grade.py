@@ -13,7 +13,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from taskcal.core.answer_number import NoNumber, final_text, is_near, read_number
 from taskcal.core.rollout import CheckResult, Graded, Stop
+from taskcal.core.task import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-9
 NOTE_LENGTH = 300
 _INDEX = re.compile("0|[1-9][0-9]{0,17}")
-_NUMBER = re.compile(r"[$€£]?\s*([-+]?(?:[1-9]\d{0,2}(?:[,_]\d{3})+|\d*)(?:\.\d*)?(?:[eE][-+]?\d+)?)\.?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,67 +72,64 @@ def combine(checks: Iterable[CheckResult], stop: Stop, passing: float) -> Graded
     return Graded(stop, reward, reward >= passing - TOLERANCE, results)
 
 
-def number_on_last_line(output: str) -> float | None:
-    """The score that a script printed on its last line: a number in [0, 1], or None where that is no such number."""
-    lines = output.strip().splitlines()
+def text_to_match(probe: FileProbe, state: FileState) -> str | None:
+    """The text that a file probe's regular expression is tried on; None if there is none to try it on."""
+    if probe.matches is None or state.content is None:
+        return None
+    text = state.content.decode(errors="replace")
+    if probe.pointer is None:
+        return text
     try:
-        value = float(lines[-1]) if lines else math.nan
-    except ValueError:
+        return _json_text(_at(text, probe.pointer))
+    except (LookupError, ValueError, RecursionError):
         return None
-    return value if 0.0 <= value <= 1.0 else None
-
-
-def scores_on_last_line(output: str) -> dict[str, float] | None:
-    """The scores by check name that a grader's one script printed as JSON on its last line, or None."""
-    lines = output.strip().splitlines()
-    try:
-        found = json.loads(lines[-1]) if lines else None
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(found, dict):
-        return None
-    good = all(_is_number(value) and 0.0 <= value <= 1.0 for value in found.values())
-    return {name: float(value) for name, value in found.items()} if good else None
 
 
 def judge_file(probe: FileProbe, state: FileState, matches: bool | None = None) -> Score:
-    """Judge a file. `matches` is what the regular expression came to; None means that it ran out of time."""
+    """Judge a file. `matches` is the result of the regular expression; None means that it ran out of time."""
+    if probe.pointer is not None:
+        return _judge_pointer(probe, probe.pointer, state, matches)
     if probe.absent:
         return met(not state.exists, f"{probe.path} exists")
-    if not state.exists:
-        return failed(f"{probe.path} does not exist")
-    if probe.exists and probe.pointer is None:
-        return FULL
+    if probe.exists:
+        return met(state.exists, f"{probe.path} does not exist")
     if state.content is None:
-        return failed(f"{probe.path} is not a regular file")
-    text = state.content.decode(errors="replace")
+        return _unreadable(probe, state)
     if probe.matches is not None:
         return _judge_match(matches, probe.path, probe.matches)
-    return _judge_pointer(probe, text) if probe.pointer is not None else _judge_text(probe, text, state.truncated)
+    return _judge_text(probe, state.content.decode(errors="replace"), state.truncated)
 
 
 def judge_answer(probe: AnswerProbe, answer: str | None, matches: bool | None = None) -> Score:
-    """Judge the agent's final message; surrounding white space does not count."""
+    """Judge the agent's final message without its thoughts; surrounding white space does not count."""
     if answer is None:
         return failed("the agent gave no answer")
-    text = answer.strip()
+    text = final_text(answer)
     if probe.equals is not None:
         return met(text == probe.equals.strip(), f"the answer is {_short(text)}, not {_short(probe.equals)}")
     if probe.contains is not None:
         return met(probe.contains in text, f"the answer {_short(text)} does not contain {probe.contains!r}")
     if probe.matches is not None:
         return _judge_match(matches, "the answer", probe.matches)
-    wanted = 0.0 if probe.number is None else probe.number
-    found = _number_in(text)
-    if found is None:
-        return failed(f"the answer {_short(text)} is no number")
-    return met(abs(found - wanted) <= probe.tolerance + TOLERANCE, f"the answer is {found:g}, not {wanted:g}")
+    return _judge_number(text, 0 if probe.number is None else probe.number, probe.tolerance)
+
+
+def _judge_number(text: str, wanted: float, tolerance: float) -> Score:
+    try:
+        found = read_number(text)
+    except NoNumber as error:
+        return failed(f"the answer {_short(text)} {error}")
+    return met(is_near(found, wanted, tolerance), f"the answer is {found}, not {wanted}")
+
+
+def _unreadable(probe: FileProbe, state: FileState) -> Score:
+    return failed(f"{probe.path} {'is not a regular file' if state.exists else 'does not exist'}")
 
 
 def _judge_text(probe: FileProbe, text: str, truncated: bool) -> Score:
     if probe.contains is not None:
         return met(probe.contains in text, f"{probe.path} does not contain {probe.contains!r}")
-    wanted = _as_text(probe.equals)
+    wanted = _plain_text(probe.equals)
     same = not truncated and text.removesuffix("\n") == wanted.removesuffix("\n")
     return met(same, f"{probe.path} holds {_short(text)}, not {_short(wanted)}")
 
@@ -142,24 +140,40 @@ def _judge_match(matches: bool | None, what: str, pattern: str) -> Score:
     return met(matches, f"{what} does not match {pattern!r}")
 
 
-def _judge_pointer(probe: FileProbe, text: str) -> Score:
-    pointer = probe.pointer or ""
+def _judge_pointer(probe: FileProbe, pointer: str, state: FileState, matches: bool | None) -> Score:
+    """Judge the value at a pointer. A file that is missing or not JSON meets no condition, `absent` included."""
+    if state.content is None:
+        return _unreadable(probe, state)
+    if state.truncated:
+        return failed(f"{probe.path} is larger than 1 MiB, too large to be read as JSON")
     try:
-        return _judge_found(probe, pointer, resolve_pointer(json.loads(text), pointer))
+        return _judge_found(probe, pointer, _at(state.content.decode(errors="replace"), pointer), matches)
     except LookupError:
-        return failed(f"{probe.path} has nothing at {pointer}")
+        return FULL if probe.absent else failed(f"{probe.path} has nothing at {pointer}")
     except (ValueError, RecursionError):  # also where it can be read but is too deep to be written into a note
         return failed(f"{probe.path} is not JSON")
 
 
-def _judge_found(probe: FileProbe, pointer: str, found: object) -> Score:
+def _judge_found(probe: FileProbe, pointer: str, found: object, matches: bool | None) -> Score:
+    place = pointer or probe.path
+    if probe.absent:
+        return failed(f"{probe.path} has {_short(_json_text(found))} at {pointer}")
+    if probe.matches is not None:
+        score = _judge_match(matches, place, probe.matches)
+        return score if score.value == 1.0 else failed(f"{score.note}: it is {_short(_json_text(found))}")
     if probe.contains is not None:
-        return met(probe.contains in _as_text(found), f"{pointer} is {_short(_as_text(found))}")
+        return met(
+            probe.contains in _json_text(found),
+            f"{place} is {_short(_json_text(found))} and does not contain {probe.contains!r}",
+        )
     if not probe.has_equals:
         return FULL
-    return met(
-        _same(found, probe.equals), f"{pointer} is {_short(_as_text(found))}, not {_short(_as_text(probe.equals))}"
-    )
+    return met(_same(found, probe.equals), f"{place} is {_shown(found)}, not {_shown(probe.equals)}")
+
+
+def _at(text: str, pointer: str) -> object:
+    """The value at a pointer of a JSON text. Raises LookupError, ValueError or RecursionError."""
+    return resolve_pointer(json.loads(text), pointer)
 
 
 def resolve_pointer(document: object, pointer: str) -> object:
@@ -186,25 +200,20 @@ def _same(found: object, wanted: object) -> bool:
     return found == wanted
 
 
-def _number_in(text: str) -> float | None:
-    """The number that a text is, with thousands separators, a leading currency sign or a final dot.
-
-    What could mean another number is none: a comma before anything but three digits, or a percent sign.
-    """
-    match = _NUMBER.fullmatch(text)
-    try:
-        value = float(match[1].replace(",", "").replace("_", "")) if match else math.nan
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
+def _json_text(value: object) -> str:
+    """A value of a JSON document as text: a text as it is, anything else as JSON writes it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _plain_text(value: object) -> str:
+    """A wanted value as the text of a whole file, written as scripts receive a param."""
+    return as_text(value) if isinstance(value, str | bool | int | float) else _json_text(value)
 
 
-def _as_text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+def _shown(value: object) -> str:
+    """A JSON value for a note, in which the text "3" and the number 3 differ and half a surrogate pair is `?`."""
+    text = json.dumps(value, ensure_ascii=False).encode(errors="replace").decode()
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _short(text: str) -> str:

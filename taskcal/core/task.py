@@ -6,7 +6,7 @@ seconds, memory is bytes, host paths are absolute strings, container paths are a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -121,7 +121,7 @@ class RunProbe:
 
 @dataclass(frozen=True, slots=True)
 class FileProbe:
-    """Judge a file of the sandbox by exactly one of the conditions; `pointer` (RFC 6901) looks into JSON."""
+    """Judge a file of the sandbox by exactly one condition: on its whole text, or on the value at a JSON `pointer`."""
 
     path: str
     exists: bool = False
@@ -235,17 +235,18 @@ class External(StrEnum):
 class Variant:
     """One task with one set of params: `id` is '' for a task without variants, `prompt` is rendered.
 
-    `params` holds the task's constants too; a variant's own value wins.
+    `params` holds the task's constants too; a variant's own value wins. `checks` is None if no check's value names one.
     """
 
     id: str
     params: Mapping[str, Scalar]
     prompt: str
+    checks: tuple[Check, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One problem with its grader. `file` and `line` say where it was written."""
+    """One problem, written at `file`:`line`. A rollout is graded by `Group.grader`; here it is the first variant's."""
 
     id: str
     variants: tuple[Variant, ...]
@@ -275,6 +276,12 @@ class Group:
     def id(self) -> GroupId:
         """The group's name."""
         return GroupId(self.task.id, self.variant.id)
+
+    @property
+    def grader(self) -> Grader:
+        """The task's grader, with the variant's own checks."""
+        checks = self.variant.checks
+        return self.task.grader if checks is None else replace(self.task.grader, checks=checks)
 
 
 @dataclass(frozen=True, slots=True)

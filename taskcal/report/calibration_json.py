@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from taskcal.core.check_means import CheckMean
     from taskcal.core.pooled import PromptYield
     from taskcal.core.question import Question
-    from taskcal.core.run import RunRecord
+    from taskcal.core.run import GroupImages, RunRecord
     from taskcal.core.stats import Interval
     from taskcal.core.summary import Summary
     from taskcal.core.verdict import Posterior
@@ -70,11 +70,16 @@ def _run(run: RunRecord) -> dict[str, object]:
         "engine": run.engine,
         "host": run.host,
         "images": dict(run.images),
+        "groups": {name: _images(images) for name, images in dict(run.groups).items()},
         "notes": list(run.notes),
         **_asked(run.question),
         "prior_run": run.prior_run,
         "stopped": run.stopped,
     }
+
+
+def _images(images: GroupImages) -> dict[str, object]:
+    return {"identity": images.identity, "ids": {container: list(ids) for container, ids in images.ids.items()}}
 
 
 def _asked(question: Question) -> dict[str, object]:
@@ -166,6 +171,7 @@ def _counts(calibration: Calibration) -> dict[str, object]:
         "crashed": calibration.crashed,
         "stops": {stop.value: count for stop, count in calibration.stops.items()},
         "identical_transcripts": calibration.identical,
+        "service_ended": calibration.services.rollouts,
     }
 
 

@@ -33,8 +33,10 @@ SHORT = MappingProxyType({Doubt.LOST: "losses", Doubt.IDENTICAL: "identical"})
 def note(calibration: Calibration, question: Question) -> str:
     """A few words for a column: `rather too-hard`, or `limits, losses`; '' for none."""
     limits = "limits" if calibration.limited else ""
+    services = "service ended" if calibration.services.rollouts else ""
     unable = "check cannot run" if unable_checks(calibration) else ""
-    parts = (_short_mismatch(calibration, question), unable, limits, *(SHORT[doubt] for doubt in calibration.doubts))
+    doubts = (SHORT[doubt] for doubt in calibration.doubts)
+    parts = (_short_mismatch(calibration, question), unable, limits, services, *doubts)
     return ", ".join(part for part in parts if part)
 
 
@@ -55,7 +57,8 @@ def needs_words(calibration: Calibration, question: Question) -> bool:
     if calibration.verdict is not Verdict.IN_BAND:
         return False
     torn = place(calibration, question) is not _likeliest(calibration)
-    return torn or calibration.limited or bool(calibration.doubts) or bool(unable_checks(calibration))
+    hindered = bool(calibration.services.rollouts) or bool(unable_checks(calibration))
+    return torn or hindered or calibration.limited or bool(calibration.doubts)
 
 
 def unable_checks(calibration: Calibration) -> list[CheckMean]:
@@ -95,6 +98,9 @@ def _remarks(calibration: Calibration, question: Question) -> Iterator[str]:
         yield f"{calibration.identical} of {attempted} transcripts are identical: a cache or temperature 0?"
     if calibration.limited:
         yield _limits(calibration)
+    if calibration.services.rollouts:
+        where = f"{calibration.services.rollouts} of {figures.many(calibration.n, 'rollout')}"
+        yield f"a service failed while the agent worked, in {where}: {calibration.services.example}"
     if calibration.strength is Strength.LIKELY and calibration.robust is False:
         source = calibration.opinion.source.value
         yield f"it rests on the prior ({source}): the default, Jeffreys' and the uniform one are not all as sure"

@@ -129,6 +129,10 @@ class Sandbox(Protocol):
 class GradableSandbox(Sandbox, Protocol):
     """A sandbox as graders see it: it can go on without the agent, and tell what became of it."""
 
+    def ended_services(self) -> tuple[str, ...]:
+        """A sentence for each service that has ended with an error."""
+        ...
+
     def freshen(self, artifacts: Sequence[Artifact], files: Sequence[FileCopy]) -> tuple[str, ...]:
         """End every process of the agent and go on in a fresh container of the image, for the grader.
 

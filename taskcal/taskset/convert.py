@@ -83,13 +83,18 @@ def _files(files: Mapping[str, str]) -> tuple[FileCopy, ...]:
 def grader(model: GraderModel) -> Grader:
     """Give the grader."""
     return Grader(
-        checks=tuple(Check(check.name, _probe(check), check.weight, check.required) for check in model.checks),
+        checks=tuple(map(check, model.checks)),
         files=_files(model.files),
         run=model.run,
         env=model.env,
         sandbox=GraderSandbox(model.sandbox),
         artifacts=tuple(Artifact(artifact.path, artifact.service) for artifact in model.artifacts),
     )
+
+
+def check(model: CheckModel) -> Check:
+    """Give one check."""
+    return Check(model.name, _probe(model), model.weight, model.required)
 
 
 def _probe(model: CheckModel) -> Probe:

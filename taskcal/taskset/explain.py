@@ -49,14 +49,22 @@ PATTERNS = {
     "user": "must be a user, USER:GROUP, UID or UID:GID",
     "pointer": 'must be a JSON pointer: "" or "/key/0"',
 }
+INSTEAD = {
+    "exists": "; write absent: true",
+    "absent": "; write exists: true",
+    "answer": "; write answer: {equals: …} or answer: {number: …}",
+}
 KEY_STEP = "[key]"  # pydantic's last step where the key itself is wrong, not its value
 LONGEST_SHOWN = 40
 
 
-def validate(model: type[M], raw: Map, file: str, folder: Folder, problems: Problems) -> M | None:
-    """Give `raw` as a `model`, or None after adding to `problems` everything that is wrong with it."""
+def validate(model: type[M], raw: Map, file: str, folder: Folder, problems: Problems, data: object = None) -> M | None:
+    """Give `raw` as a `model`, or None after adding to `problems` everything that is wrong with it.
+
+    `data` is validated in its place if some values were filled in; `raw` knows where they were written.
+    """
     try:
-        return model.model_validate(raw, context=folder)
+        return model.model_validate(raw if data is None else data, context=folder)
     except ValidationError as error:
         if problems.full:
             problems.drop(error.error_count())
@@ -81,7 +89,7 @@ def message(model: type[Model], detail: ErrorDetails) -> str:
         rule = PATTERNS.get(str(loc[-1]), PATTERNS["id"])
         return f"{rule}, not {describe(detail['input'])}"
     if kind in MUST_BE:
-        return f"{_fill(MUST_BE[kind], context)}, not {describe(detail['input'])}{_advice(kind, detail['input'])}"
+        return f"{_fill(MUST_BE[kind], context)}, not {describe(detail['input'])}{_advice(kind, loc, detail['input'])}"
     return _fill(SENTENCES[kind], context) if kind in SENTENCES else detail["msg"]
 
 
@@ -96,10 +104,11 @@ def _plainly(value: object) -> object:
     return value.replace("'", "").replace("True", "true") if isinstance(value, str) else value
 
 
-def _advice(kind: str, value: object) -> str:
-    """A number or a boolean where text was wanted is nearly always a word without its quotes."""
-    unquoted = kind == "string_type" and isinstance(value, bool | int | float)
-    return "; put it in quotes" if unquoted else ""
+def _advice(kind: str, loc: tuple[str | int, ...], value: object) -> str:
+    """What to write instead. A number or a boolean for a text is nearly always a word without its quotes."""
+    if kind == "string_type" and isinstance(value, bool | int | float):
+        return "; put it in quotes"
+    return INSTEAD.get(str(loc[-1]), "") if kind in ("literal_error", "model_type", "model_attributes_type") else ""
 
 
 def describe(value: object) -> str:

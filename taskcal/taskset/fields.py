@@ -19,10 +19,12 @@ from pydantic import (
 )
 
 from taskcal.core.task import Network, NetworkMode, Scalar, as_text
+from taskcal.core.values import LARGEST
+from taskcal.taskset.nodes import Map
 from taskcal.taskset.paths import Folder, check_delivery, check_destination
 from taskcal.taskset.patterns import check_pattern
 from taskcal.taskset.quantities import parse_duration, parse_memory
-from taskcal.taskset.scalars import check_writable
+from taskcal.taskset.scalars import Written, advice, check_writable
 
 IDENTIFIER = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
@@ -108,8 +110,16 @@ def byte_length(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
 
 
+def with_written(value: object) -> object:
+    """Give a map whose values become text, each with its own text in the file if that is another one."""
+    return {key: value.as_written(key) for key in value} if isinstance(value, Map) and value.written else value
+
+
 def check_scalar(value: object) -> Scalar:
-    """Give `value` back where it can be a param; raises ValueError for lists, maps, NaN and what no variable holds."""
+    """Give `value` back if it can be a param.
+
+    Raises ValueError for lists, maps, NaN, what no variable holds, and what is not written as the text that it becomes.
+    """
     if isinstance(value, str):
         check_writable(value)
         if byte_length(value) > LONGEST_VALUE:
@@ -117,6 +127,8 @@ def check_scalar(value: object) -> Scalar:
         return value
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("must be a finite number")
+    if isinstance(value, Written) and check_scalar(value.value) is not None:
+        raise ValueError(advice(value))
     if value is None or isinstance(value, bool | int | float):
         return value
     raise ValueError("must be one value (text, number, true, false or null), not a list or a map")
@@ -159,6 +171,12 @@ def _host_path(source: str, info: ValidationInfo) -> str:
     return info.context.inside(source)
 
 
+def _build_folder(source: str, info: ValidationInfo) -> str:
+    if not isinstance(info.context, Folder):
+        raise TypeError("a model with paths is validated with the taskset's folder as its context")
+    return info.context.build_folder(source)
+
+
 def _weight(weight: float) -> float:
     if 0 < weight < SMALLEST_WEIGHT:
         raise ValueError(f"must be 0, or from {SMALLEST_WEIGHT:f} to {LARGEST_WEIGHT:.0f}")
@@ -171,6 +189,24 @@ def _answer(text: str) -> str:
     return text
 
 
+def _number(value: object) -> int | float:
+    """A finite number, whole ones kept whole: a double holds only those up to 2^53."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if abs(value) <= LARGEST:
+            return value
+        raise ValueError("must be a finite number")
+    shown = f', not "{value[:40]}"' if isinstance(value, str) else ""
+    way = '; a param is written "{{ name }}" here' if shown.startswith(', not "$') else ""
+    raise ValueError(f"must be a number{shown}{way}")
+
+
+def _tolerance(value: object) -> int | float:
+    number = _number(value)
+    if number < 0:
+        raise ValueError(f"must be at least 0, not the number {number}")
+    return number
+
+
 DURATION_SCHEMA = {
     "anyOf": [{"type": "string", "pattern": r"^[0-9.]+(ms|s|m|h|d)?"}, {"type": "number", "exclusiveMinimum": 0}],
     "description": "90s, 15m, 1h, or seconds",
@@ -180,6 +216,9 @@ MEMORY_SCHEMA = {
     "description": "2g, 512m, or bytes",
 }
 NETWORK_SCHEMA = {"anyOf": [{"enum": ["none", "bridge"]}, {"type": "array", "items": {"type": "string"}}]}
+TEMPLATE_SCHEMA = {"type": "string", "pattern": r"\{[{%]", "description": "a template such as {{ total }}"}
+NUMBER_SCHEMA = {"anyOf": [{"type": "number"}, TEMPLATE_SCHEMA]}
+TOLERANCE_SCHEMA = {"anyOf": [{"type": "number", "minimum": 0}, TEMPLATE_SCHEMA]}
 SCALAR_SCHEMA = {"type": ["string", "number", "boolean", "null"]}
 USER = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,31})?$"
 
@@ -190,7 +229,7 @@ ParamName = Annotated[str, AfterValidator(check_param_name)]
 ParamValue = Annotated[Scalar, PlainValidator(check_scalar), WithJsonSchema(SCALAR_SCHEMA)]
 EnvName = Annotated[str, AfterValidator(_env_name)]
 EnvValue = Annotated[str, BeforeValidator(_env_value), WithJsonSchema({"type": ["string", "number", "boolean"]})]
-Env = dict[EnvName, EnvValue]
+Env = Annotated[dict[EnvName, EnvValue], BeforeValidator(with_written)]
 Seconds = Annotated[float, BeforeValidator(parse_duration), WithJsonSchema(DURATION_SCHEMA)]
 Memory = Annotated[int, BeforeValidator(parse_memory), WithJsonSchema(MEMORY_SCHEMA)]
 Pattern = Annotated[str, AfterValidator(check_pattern)]
@@ -199,8 +238,11 @@ User = Annotated[str, Field(pattern=USER)]
 NetworkField = Annotated[Network, PlainValidator(_network), WithJsonSchema(NETWORK_SCHEMA)]
 Destination = Annotated[str, AfterValidator(check_destination)]
 HostPath = Annotated[str, AfterValidator(_host_path)]
+BuildFolder = Annotated[str, AfterValidator(_build_folder)]
 Delivery = Annotated[str, AfterValidator(check_delivery)]
 Files = dict[Delivery, HostPath]
+Number = Annotated[int | float, PlainValidator(_number), WithJsonSchema(NUMBER_SCHEMA)]
+Tolerance = Annotated[int | float, PlainValidator(_tolerance), WithJsonSchema(TOLERANCE_SCHEMA)]
 Answer = Annotated[str, AfterValidator(_answer)]
 Passing = Annotated[float, Field(ge=SMALLEST_REWARD, le=1, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, le=LARGEST_WEIGHT, allow_inf_nan=False), AfterValidator(_weight)]

@@ -1,4 +1,4 @@
-"""How a grader and its checks are written in YAML."""
+"""How a grader and its checks are written in YAML; `check_rules` knows which keys of a check go together."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from taskcal.taskset.fields import Answer, Destination, Env, Files, Line, Model, Pattern, Seconds, Weight
+from taskcal.taskset.fields import (
+    Answer,
+    Destination,
+    Env,
+    Files,
+    Line,
+    Model,
+    Number,
+    Pattern,
+    Seconds,
+    Tolerance,
+    Weight,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FILE_CONDITIONS = ("exists", "absent", "equals", "contains", "matches")
-ANSWER_CONDITIONS = ("equals", "contains", "matches", "number")
-RUN_ONLY = ("score", "alone", "timeout", "service")
-FILE_ONLY = (*FILE_CONDITIONS, "pointer")
-WRITTEN = {"service": "in"}
+
+POINTER_SCHEMA = {"type": "string", "pattern": r"^(/.*|.*\{[{%].*)?$", "description": "a JSON pointer, or a template"}
 
 
 class AnswerModel(Model):
     """A condition on the agent's final message."""
 
     equals: Answer | None = None
-    contains: Answer | None = None
-    matches: Pattern | None = None
-    number: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-
-    @model_validator(mode="after")
-    def _one_condition(self) -> Self:
-        given = self.model_fields_set
-        if len(given.intersection(ANSWER_CONDITIONS)) != 1:
-            raise ValueError(f"needs exactly one of {', '.join(ANSWER_CONDITIONS)}")
-        if "tolerance" in given and "number" not in given:
-            raise ValueError("tolerance goes with number only")
-        return self
+    contains: Annotated[Answer, Field(min_length=1)] | None = None
+    matches: Annotated[Pattern, Field(min_length=1)] | None = None
+    number: Number | None = None
+    tolerance: Tolerance = 0
 
 
 class CheckModel(Model):
-    """One named weighted part of a grader: one of run, file and answer, or none where the grader's script scores it."""
+    """One named weighted part of a grader: one of run, file and answer, or none if the grader's script scores it."""
 
     nullable: ClassVar[frozenset[str]] = frozenset({"equals"})
 
@@ -55,30 +55,10 @@ class CheckModel(Model):
     exists: Literal[True] | None = None
     absent: Literal[True] | None = None
     equals: object = None
-    contains: str | None = None
-    matches: Pattern | None = None
-    pointer: Annotated[str, Field(pattern=r"^(/.*)?$")] | None = None
+    contains: Annotated[str, Field(min_length=1)] | None = None
+    matches: Annotated[Pattern, Field(min_length=1)] | None = None
+    pointer: Annotated[str, Field(pattern=r"^(/.*)?$"), WithJsonSchema(POINTER_SCHEMA)] | None = None
     answer: AnswerModel | None = None
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        mistakes = [*self._mistakes()]
-        if mistakes:
-            raise ValueError("; ".join(mistakes))
-        return self
-
-    def _mistakes(self) -> Iterator[str]:
-        given = self.model_fields_set
-        kinds = [kind for kind in ("run", "file", "answer") if kind in given]
-        if len(kinds) > 1:
-            yield f"has {' and '.join(kinds)}; a check judges by one of run, file, answer"
-        if self.weight == 0 and not self.required:
-            yield "weighs nothing and is not required, so it changes no reward; give it a weight, or required: true"
-        for owner, keys in (("run", RUN_ONLY), ("file", FILE_ONLY)):
-            if owner not in given:
-                yield from (f"{WRITTEN.get(key, key)} goes with {owner} only" for key in keys if key in given)
-        if "file" in given and len(given.intersection(FILE_CONDITIONS)) != 1:
-            yield f"file needs exactly one of {', '.join(FILE_CONDITIONS)}"
 
 
 class ArtifactModel(Model):

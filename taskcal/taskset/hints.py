@@ -61,6 +61,7 @@ CHECK: Mapping[str, str] = {
     **_means("required", "must_pass", "mandatory", "gate", "guard", "critical"),
     **_means("absent", "missing", "not_exists", "not_exist"),
     **_means("alone", "isolated", "separate"),
+    **dict.fromkeys(("number", "tolerance"), "it goes into answer: {number: …, tolerance: …}"),
 }
 GRADER: Mapping[str, str] = {
     **_means("checks", "criteria", "asserts", "assertions", "rubric", "items", "tests", "assert", "rubrics"),

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from taskcal.core.task import Task, Taskset
 from taskcal.errors import InputError, UsageError
+from taskcal.taskset.check_templates import build_grader
 from taskcal.taskset.explain import validate
 from taskcal.taskset.models import TasksetModel
 from taskcal.taskset.nodes import Map, Seq
 from taskcal.taskset.paths import Folder
 from taskcal.taskset.problems import Problems
 from taskcal.taskset.scope import Budget, Scope
-from taskcal.taskset.shared import Shared, build_environment, build_grader
+from taskcal.taskset.shared import Shared, build_environment
 from taskcal.taskset.source import MAX_BYTES, parse, read_text
 from taskcal.taskset.tasks import Reader
 from taskcal.taskset.template import Prompts

@@ -31,7 +31,17 @@ def merge(base: Map, over: Map, scope: Scope) -> Map:
             else:
                 merged[key] = value
             merged.origins[key] = source.origin(key)
+            _keep_written(merged, source, key)
     return merged
+
+
+def _keep_written(merged: Map, source: Map, key: str) -> None:
+    """Keep how the value at `key` was written, and forget how one was that it replaces."""
+    written = merged.written or {}
+    written.pop(key, None)
+    if key in (source.written or {}):
+        written[key] = (source.written or {})[key]
+    merged.written = written or None
 
 
 def extend(raw: Map, named: Map, scope: Scope) -> Map | None:

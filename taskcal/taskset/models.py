@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from taskcal.taskset.fields import Answer, Files, Id, Line, Model, ParamName, ParamValue, Passing, Seconds, Share, Tag
+from taskcal.taskset.fields import (
+    Answer,
+    Files,
+    Id,
+    Line,
+    Model,
+    ParamName,
+    ParamValue,
+    Passing,
+    Seconds,
+    Share,
+    Tag,
+    with_written,
+)
 from taskcal.taskset.tool_models import McpModel, ToolModel
 
 Raw = Annotated[object, WithJsonSchema({})]
-Params = dict[ParamName, ParamValue]
+Params = Annotated[dict[ParamName, ParamValue], BeforeValidator(with_written)]
 RawMap = Annotated[dict[str, object], WithJsonSchema({"type": "object"})]
 
 

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from taskcal.taskset.scalars import Written, differs
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -53,9 +55,12 @@ class Node:
 
 
 class Map(dict[str, object], Node):
-    """A YAML map. `origins` names the maps that keys of a merged one came from."""
+    """A YAML map. `origins` names the maps that keys of a merged one came from.
 
-    __slots__ = ("blocks", "line", "lines", "origins", "parent", "step")
+    `written` holds the text of the numbers and truth values that would become another text, by key; see `scalars`.
+    """
+
+    __slots__ = ("blocks", "line", "lines", "origins", "parent", "step", "written")
 
     def __init__(self, line: int, parent: Map | Seq | None = None, step: str | int = "") -> None:
         super().__init__()
@@ -65,6 +70,11 @@ class Map(dict[str, object], Node):
         self.lines: dict[str, int] = {}
         self.blocks: dict[str, int] | None = None
         self.origins: dict[str, Map] | None = None
+        self.written: dict[str, str] | None = None
+
+    def as_written(self, key: str) -> object:
+        """Give the value at `key`, as Written if its text in the file is not the text that it would become."""
+        return _as_written(self[key], (self.written or {}).get(key))
 
     def origin(self, key: str) -> Map:
         """Give the map that `key` was written in."""
@@ -86,9 +96,9 @@ class Map(dict[str, object], Node):
 
 
 class Seq(list[object], Node):
-    """A YAML list, with the line of each item."""
+    """A YAML list, with the line of each item, and `written` as in a map."""
 
-    __slots__ = ("line", "lines", "parent", "step")
+    __slots__ = ("line", "lines", "parent", "step", "written")
 
     def __init__(self, line: int, parent: Map | Seq | None = None, step: str | int = "") -> None:
         super().__init__()
@@ -96,10 +106,22 @@ class Seq(list[object], Node):
         self.parent = parent
         self.step = step
         self.lines: list[int] = []
+        self.written: dict[int, str] | None = None
+
+    def as_written(self, index: int) -> object:
+        """Give the item at `index`, as Written if its text in the file is not the text that it would become."""
+        return _as_written(self[index], (self.written or {}).get(index))
 
     def _line_of(self, step: str | int) -> int:
         known = isinstance(step, int) and 0 <= step < len(self.lines)
         return self.lines[int(step)] if known else self.line
+
+
+def _as_written(value: object, text: str | None) -> object:
+    """Ask the value too: it may have been replaced since the file was read."""
+    if text is None or not isinstance(value, bool | int | float) or not differs(value, text):
+        return value
+    return Written(value, text)
 
 
 def spell(steps: Iterable[str | int], start: str = "") -> str:

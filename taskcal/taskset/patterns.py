@@ -25,7 +25,7 @@ def check_pattern(text: str) -> str:
     """Give `text` back where it is a regular expression; raises ValueError."""
     if len(text) > LONGEST_PATTERN:
         raise ValueError(f"a regular expression of more than {LONGEST_PATTERN:,} characters")
-    if sum(_span(*match.groups()) for match in RANGE.finditer(text)) > WIDEST:
+    if characters_spanned(text) > WIDEST:
         raise ValueError(f"a regular expression whose ranges span more than {WIDEST:,} characters")
     try:
         with warnings.catch_warnings():
@@ -34,6 +34,11 @@ def check_pattern(text: str) -> str:
     except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"not a regular expression: {error}") from error
     return text
+
+
+def characters_spanned(text: str) -> int:
+    """How many characters all ranges of a pattern span at most, which is what compiling it costs."""
+    return sum(_span(*match.groups()) for match in RANGE.finditer(text))
 
 
 def _span(*ends: str | None) -> int:

@@ -8,38 +8,36 @@ from taskcal.core.task import Variant, as_text
 from taskcal.taskset.fields import byte_length
 from taskcal.taskset.nodes import Map, Place
 from taskcal.taskset.template import Prompt, TemplateMistake
-from taskcal.taskset.variants import TOO_MANY, Draft, name_variants, read_variants
+from taskcal.taskset.variants import TOO_MANY
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
     from taskcal.core.task import Scalar
     from taskcal.taskset.models import TaskModel
     from taskcal.taskset.scope import Scope
+    from taskcal.taskset.variant_params import VariantParams
+    from taskcal.taskset.variants import Draft
 
 
 MOST_PARAMS = 96 * 1024
 """Bytes that the params of one variant may have together: they reach scripts as a process's environment."""
 
 
-def read_prompts(raw: Map, model: TaskModel | None, scope: Scope) -> tuple[Variant, ...]:
-    """Give the task's variants, one without an id where it names none.
+def read_prompts(raw: Map, model: TaskModel | None, known: VariantParams, scope: Scope) -> tuple[Variant, ...]:
+    """Give the task's variants with their prompts.
 
-    Where the task is wrong elsewhere (`model` is None), only the mistakes in variants and prompt are reported.
+    If the task is wrong elsewhere (`model` is None), only the mistakes in the prompt are reported.
     """
     prompt = _compiled(raw, scope)
-    if raw.get("variants") is None:
-        drafts, names = [Draft({}, None, scope.file, raw.place())], [""]
-    else:
-        drafts = read_variants(raw["variants"], raw.at("variants"), scope)
-        names = name_variants(drafts, scope)
     if prompt is None:
         return ()
-    if _report_undefined(raw, prompt, drafts, names, scope) or model is None:
+    undefined = [known.report_undefined(name, _place(raw, line), scope) for name, line in prompt.names.items()]
+    if any(undefined) or model is None:
         return ()
-    params = [_params(model, draft, scope) for draft in drafts]
-    _report_large(params, drafts, scope)
-    return tuple(map(Variant, names, params, _rendered(raw, prompt, params, scope)))
+    params = [_params(model, draft, scope) for draft in known.drafts]
+    _report_large(params, known.drafts, scope)
+    return tuple(map(Variant, known.names, params, _rendered(raw, prompt, params, scope)))
 
 
 def _params(model: TaskModel, draft: Draft, scope: Scope) -> Mapping[str, Scalar]:
@@ -75,21 +73,6 @@ def _compiled(raw: Map, scope: Scope) -> Prompt | None:
     except TemplateMistake as mistake:
         scope.report(_place(raw, mistake.line), str(mistake))
         return None
-
-
-def _report_undefined(raw: Map, prompt: Prompt, drafts: list[Draft], names: list[str], scope: Scope) -> bool:
-    """Report names that some variant lacks; True where there were any."""
-    constants = raw.get("params")
-    common: Collection[str] = constants if isinstance(constants, Map) else ()
-    found = False
-    for name, line in prompt.names.items():
-        lacking = [index for index, draft in enumerate(drafts) if name not in common and name not in draft.own]
-        if lacking:
-            found, first = True, lacking[0]
-            where = f" in the variant {names[first]}" if len(lacking) < len(drafts) else ""
-            hint = scope.hint(name, (*common, *drafts[first].own)) or "; add it to params or variants"
-            scope.report(_place(raw, line), f"undefined name {name[:60]}{where}{hint}")
-    return found
 
 
 def _rendered(raw: Map, prompt: Prompt, params: list[Mapping[str, Scalar]], scope: Scope) -> list[str]:

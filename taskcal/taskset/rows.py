@@ -6,6 +6,8 @@ import csv
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
+from taskcal.taskset.scalars import Written, differs
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -72,7 +74,13 @@ def _jsonl(lines: _Lines) -> Iterator[Row]:
 
 def _object(line: str, number: int) -> dict[str, object]:
     try:
-        value = json.loads(line, object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
+        value = json.loads(
+            line,
+            object_pairs_hook=_without_duplicates,
+            parse_constant=_no_constant,
+            parse_float=lambda text: _number(float(text), text),
+            parse_int=lambda text: _number(int(text), text),
+        )
     except (ValueError, RecursionError) as error:
         message = "nested too deep" if isinstance(error, RecursionError) else str(error)
         raise RowMistake(number, f"not JSON: {message}") from error
@@ -86,6 +94,10 @@ def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(values) < len(pairs):
         raise ValueError("a key stands twice in one row")
     return values
+
+
+def _number(value: float, text: str) -> object:
+    return Written(value, text) if differs(value, text) else value
 
 
 def _no_constant(word: str) -> object:

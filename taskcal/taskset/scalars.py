@@ -2,12 +2,18 @@
 
 null, true, false (also in capitals), decimal, 0o17 and 0x1F whole numbers, floats, .inf and .nan; all
 else is text. Leading zeros are refused, since YAML 1.1 and 1.2 disagree about them, and so are absurdly long numbers.
+
+A number or truth value that becomes text (a param, a variable, the text that a file must hold) must be written as that
+text. `1.10` would become "1.1" without a word, `0x1F` "31" and `True` "true": these are refused there, as `Written`.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from taskcal.core.task import as_text
 
 if TYPE_CHECKING:
     from taskcal.core.task import Scalar
@@ -25,6 +31,26 @@ BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 REAL = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
 LONGEST_NUMBER = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A number or truth value that was written otherwise than scripts would receive it."""
+
+    value: Scalar
+    text: str
+
+
+def differs(value: object, text: str) -> bool:
+    """Whether `value`, written as `text`, would become another text. Null becomes nothing, however it is written."""
+    return isinstance(value, bool | int | float) and as_text(value) != text
+
+
+def advice(written: Written) -> str:
+    """Give the sentence that explains how to write such a value."""
+    kind = "a truth value" if isinstance(written.value, bool) else "a number"
+    became = as_text(written.value)
+    return f'{written.text} is {kind} and would become the text {became}; write "{written.text}" in quotes, or {became}'
 
 
 def resolve(text: str) -> Scalar:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from taskcal.taskset.problems import suggest
+from taskcal.taskset.value_template import ValueTemplates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,6 +46,7 @@ class Scope:
     budget: Budget
     prompts: Prompts
     ids: dict[str, str]  # of all tasks so far, of earlier files too, with the place of each
+    values: ValueTemplates = field(default_factory=ValueTemplates)
 
     def hint(self, word: str, known: Iterable[str]) -> str:
         """Give `, did you mean X?` where a name is near, as long as somebody may read it."""

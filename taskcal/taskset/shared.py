@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from taskcal.taskset import convert
 from taskcal.taskset.environment_models import EnvironmentModel
 from taskcal.taskset.explain import describe, validate
-from taskcal.taskset.grader_models import GraderModel
 from taskcal.taskset.merge import extend, unknown_name
 from taskcal.taskset.nodes import Map, Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from taskcal.core.task import Environment, Grader
+    from taskcal.core.task import Environment
     from taskcal.taskset.scope import Scope
 
 T = TypeVar("T")
@@ -73,9 +72,3 @@ def build_environment(raw: Map, name: str, scope: Scope) -> Environment | None:
     """Read one environment; None after its mistakes were reported."""
     model = validate(EnvironmentModel, raw, scope.file, scope.folder, scope.problems)
     return None if model is None else convert.environment(model, name)
-
-
-def build_grader(raw: Map, _name: str, scope: Scope) -> Grader | None:
-    """Read one grader; None after its mistakes were reported."""
-    model = validate(GraderModel, raw, scope.file, scope.folder, scope.problems)
-    return None if model is None else convert.grader(model)

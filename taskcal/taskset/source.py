@@ -16,7 +16,7 @@ import yaml
 
 from taskcal.errors import InputError, Problem
 from taskcal.taskset.nodes import Map, Seq
-from taskcal.taskset.scalars import check_writable, resolve
+from taskcal.taskset.scalars import check_writable, differs, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,6 +116,7 @@ class _Frame:
 class _Anchored:
     value: object
     size: int
+    text: str | None = None
 
 
 class _Builder:
@@ -158,11 +159,12 @@ class _Builder:
             self._key(frame, event)
             return
         value = self._resolved(text, line) if event.implicit[0] else text
+        written = text if differs(value, text) else None
         if event.anchor:
-            self._anchors[event.anchor] = _Anchored(value, 1)
+            self._anchors[event.anchor] = _Anchored(value, 1, written)
         if event.style == "|" and frame is not None and frame.key is not None:
             _remember_block(frame.node, frame.key, line + 1)
-        self._put(value, 1, line)
+        self._put(value, 1, line, written)
 
     def _resolved(self, text: str, line: int) -> object:
         try:
@@ -213,15 +215,17 @@ class _Builder:
         if frame.key is None and isinstance(frame.node, Map):
             self._refuse(line, "an alias cannot be a key")
         else:
-            self._put(anchored.value, anchored.size, line)
+            self._put(anchored.value, anchored.size, line, anchored.text)
 
-    def _put(self, value: object, size: int, line: int) -> None:
+    def _put(self, value: object, size: int, line: int, text: str | None = None) -> None:
         self._count(size, line)
         if not self._frames:
             self.top = value
             return
         frame = self._frames[-1]
         frame.size += size
+        if text is not None:
+            _remember_text(frame, text)
         if isinstance(frame.node, Seq):
             frame.node.append(value)
             frame.node.lines.append(line)
@@ -268,6 +272,16 @@ def _collection(event: yaml.CollectionStartEvent, parent: _Frame | None) -> Map 
     step = len(parent.node) if isinstance(parent.node, Seq) else parent.key or ""
     line = _line(event) if isinstance(parent.node, Seq) else parent.key_line
     return kind(line, parent.node, step)
+
+
+def _remember_text(frame: _Frame, text: str) -> None:
+    """Keep the text of the value that is put into the open map or list next."""
+    if isinstance(frame.node, Seq):
+        frame.node.written = frame.node.written or {}
+        frame.node.written[len(frame.node)] = text
+    elif frame.key is not None:
+        frame.node.written = frame.node.written or {}
+        frame.node.written[frame.key] = text
 
 
 def _remember_block(node: Map | Seq, key: str, line: int) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from taskcal.core.rollout import GroupId
 from taskcal.core.task import External, RunProbe, Task
 from taskcal.taskset import convert
+from taskcal.taskset.check_templates import GraderDraft, with_checks
 from taskcal.taskset.explain import validate
 from taskcal.taskset.merge import merge
 from taskcal.taskset.models import TaskModel
 from taskcal.taskset.nodes import Map, locate
 from taskcal.taskset.prompts import read_prompts
+from taskcal.taskset.variant_params import VariantParams, read_variant_params, scripts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +34,7 @@ class Reader:
     scope: Scope
     defaults: Map
     environments: Shared[Environment]
-    graders: Shared[Grader]
+    graders: Shared[GraderDraft]
 
     def task(self, own: Map) -> Task | None:
         """Read one task; None after its mistakes, all of them, were reported."""
@@ -43,10 +46,50 @@ class Reader:
         grader = _get(self.graders, raw, "grader")
         if environment and grader:
             _check_services(environment, grader, self.scope)
-        variants = read_prompts(raw, model, self.scope)
+        params = read_variant_params(raw, self.scope)
+        self._report_lacking(raw, params, grader)
+        params.report_unset(_scripts(model, environment, grader), self.scope)
+        variants = read_prompts(raw, model, params, self.scope)
         if model is None or environment is None or grader is None or self.scope.problems.count() > before:
             return None
-        return _task(model, variants, environment.value, grader.value, Origin(self.scope.file, raw.line))
+        variants = self._with_checks(model.id, variants, grader)
+        if self.scope.problems.count() > before:
+            return None
+        shared = _grader_of(grader.value, variants)
+        return _task(model, variants, environment.value, shared, Origin(self.scope.file, raw.line))
+
+    def _report_lacking(self, raw: Map, params: VariantParams, grader: Located[GraderDraft] | None) -> None:
+        """Report params that values of the checks name and some variant lacks."""
+        where = f" in the task {raw['id']}" if isinstance(raw.get("id"), str) else ""
+        for slot in grader.value.slots if grader else ():
+            for name in slot.template.names:
+                params.report_undefined(name, slot.place, self.scope, where)
+
+    def _with_checks(
+        self, task: str, variants: tuple[Variant, ...], grader: Located[GraderDraft]
+    ) -> tuple[Variant, ...]:
+        """Fill the params of each variant into its checks, up to the first variant with a mistake."""
+        if not grader.value.slots:
+            return variants
+        filled: list[Variant] = []
+        for variant in variants:
+            own = with_checks(str(GroupId(task, variant.id)), variant, grader, self.scope)
+            if own is None:
+                break
+            filled.append(own)
+        return tuple(filled)
+
+
+def _scripts(
+    model: TaskModel | None, environment: Located[Environment] | None, grader: Located[GraderDraft] | None
+) -> Iterator[str]:
+    return scripts_of(model, environment.value if environment else None, grader.value.grader if grader else None)
+
+
+def _grader_of(draft: GraderDraft, variants: tuple[Variant, ...]) -> Grader:
+    """The grader of a task: with the first variant's checks if each variant has its own."""
+    checks = next((variant.checks for variant in variants), None)
+    return draft.grader if checks is None else replace(draft.grader, checks=checks)
 
 
 class Origin(NamedTuple):
@@ -93,10 +136,10 @@ def _task(
     )
 
 
-def _check_services(environment: Located[Environment], grader: Located[Grader], scope: Scope) -> None:
+def _check_services(environment: Located[Environment], grader: Located[GraderDraft], scope: Scope) -> None:
     """Report checks and artifacts that name a service which the environment does not have."""
     known = [service.name for service in environment.value.services]
-    for steps, name in _service_names(grader.value):
+    for steps, name in _service_names(grader.value.grader):
         if name and name not in known:
             message = f'the environment has no service "{name[:60]}"{scope.hint(name, known)}'
             scope.report(locate(grader.raw, steps), message)

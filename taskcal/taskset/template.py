@@ -6,6 +6,7 @@ comes out is counted while it is made. Names are checked against the params, als
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 from taskcal.core.task import as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from jinja2 import Environment, Template, nodes
 
@@ -64,20 +65,41 @@ class Prompt:
         """Give the prompt with `params` filled in; raises ValueError where that fails or is longer than 1 MiB."""
         if self.template is None:
             return self.text
-        try:
-            return "".join(_bounded(self.template.generate(params)))
-        except ArithmeticError as error:
-            raise ValueError(str(error)) from error
-        except TypeError as error:
-            raise ValueError(f"{error}; compare values of one kind") from error
+        with rendering():
+            return "".join(bounded(self.template.generate(params)))
 
 
-def _bounded(chunks: Iterator[str]) -> Iterator[str]:
+@contextlib.contextmanager
+def rendering() -> Iterator[None]:
+    """Turn what a checked template may raise into ValueError."""
+    try:
+        yield
+    except ArithmeticError as error:
+        raise ValueError(str(error)) from error
+    except TypeError as error:
+        raise ValueError(f"{error}; compare values of one kind") from error
+
+
+@contextlib.contextmanager
+def compiling() -> Iterator[None]:
+    """Turn what compiling may raise into TemplateMistake."""
+    from jinja2 import TemplateSyntaxError  # noqa: PLC0415  # most tasksets' commands never need it
+
+    try:
+        yield
+    except TemplateSyntaxError as error:
+        raise TemplateMistake(error.lineno, f"not a template: {error.message}") from error
+    except (RecursionError, MemoryError, SyntaxError, ValueError) as error:
+        raise TemplateMistake(1, "not a template: too deep or too large") from error
+
+
+def bounded(chunks: Iterator[str]) -> Iterator[str]:
+    """Pass on what a template gives. Raises ValueError beyond 1 MiB."""
     length = 0
     for chunk in chunks:
         length += len(chunk)
         if length > MAX_PROMPT:
-            raise ValueError("the rendered prompt is longer than 1 MiB")
+            raise ValueError("the rendered text is longer than 1 MiB")
         yield chunk
 
 
@@ -101,34 +123,33 @@ class Prompts:
         return self._known[text]
 
     def _compile(self, text: str) -> Prompt:
-        from jinja2 import TemplateSyntaxError  # noqa: PLC0415  # most tasksets' commands never need it
-
-        try:
+        with compiling():
             tree = self._environment.parse(text)
-            names = _check(tree)
+            names = check_tree(tree)
             return Prompt(text, names, self._environment.from_string(tree))
-        except TemplateSyntaxError as error:
-            raise TemplateMistake(error.lineno, f"not a template: {error.message}") from error
-        except (RecursionError, MemoryError, SyntaxError, ValueError) as error:
-            raise TemplateMistake(1, "not a template: too deep or too large") from error
 
     @cached_property
     def _environment(self) -> Environment:
-        from jinja2 import StrictUndefined  # noqa: PLC0415  # likewise
-        from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415  # likewise
+        return sandboxed(_finalize)
 
-        environment = ImmutableSandboxedEnvironment(
-            undefined=StrictUndefined, keep_trailing_newline=True, finalize=_finalize, cache_size=0
-        )
-        environment.globals.clear()
-        return environment
+
+def sandboxed(finalize: Callable[[object], object], **options: str) -> Environment:
+    """Give Jinja's sandbox without its globals; `finalize` gets every value that is put into the text."""
+    from jinja2 import StrictUndefined  # noqa: PLC0415  # most tasksets' commands never need it
+    from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415  # likewise
+
+    environment = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, keep_trailing_newline=True, finalize=finalize, cache_size=0, **options
+    )
+    environment.globals.clear()
+    return environment
 
 
 def _finalize(value: object) -> object:
     return as_text(value) if value is None or isinstance(value, bool) else value
 
 
-def _check(tree: nodes.Template) -> dict[str, int]:
+def check_tree(tree: nodes.Template) -> dict[str, int]:
     """Refuse what is not listed; give the names that must be params, with their lines."""
     names: dict[str, int] = {}
     todo: list[tuple[nodes.Node, int]] = [(tree, 0)]
@@ -156,7 +177,7 @@ def _name(node: nodes.Node) -> str:
 
 def _refused(kind: str) -> str:
     return (
-        f"a prompt may hold params, if, comparisons and the filters {', '.join(FILTERS)}; "
+        f"a template may hold params, if, comparisons and the filters {', '.join(FILTERS)}; "
         f"{kind.lower()} is not among them (compute values before, as params)"
     )
 

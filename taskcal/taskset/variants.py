@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SHORT = re.compile(r"[A-Za-z0-9._-]{1,24}")
 LONGEST_SLUG = 60
+EMPTY = "must name at least one param"
 TOO_MANY = "too many variants; all variants together may hold 2,000,000 values of 128 million characters"
 
 
@@ -55,10 +56,9 @@ def _listed(item: object, place: Place, scope: Scope) -> Iterator[Draft]:
     if not isinstance(item, Map):
         scope.report(place, "must be a map of params, and may have an id")
         return
-    own = {key: value for key, value in item.items() if key != "id"}
-    checked = [_checked(key, value, item.at(key), scope) for key, value in own.items()]
+    checked = [_checked(None if key == "id" else key, item.as_written(key), item.at(key), scope) for key in item]
     if not item:
-        scope.report(place, "must name at least one param")
+        scope.report(place, EMPTY)
     elif all(checked):
         yield from _draft(item, scope.file, place, scope)
 
@@ -95,7 +95,7 @@ def _axis(key: str, values: object, raw: Map, scope: Scope) -> bool:
         scope.report(raw.at(key), "must be a list with at least one value; constants go into params")
         return False
     named = _checked(key, None, raw.at(key), scope)
-    good = [_checked(None, value, values.at(index), scope) for index, value in enumerate(values)]
+    good = [_checked(None, values.as_written(index), values.at(index), scope) for index in range(len(values))]
     return named and all(good)
 
 
@@ -117,6 +117,9 @@ def _from_file(source: str, place: Place, scope: Scope) -> Iterator[Draft]:
 
 def _row(values: Mapping[str, object], file: str, line: int, scope: Scope) -> Iterator[Draft]:
     place = Place(line, "")
+    if not values:
+        scope.problems.at(file, place, EMPTY)
+        return
     for key, value in values.items():
         try:
             check_scalar(value)

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import pytest
 
-from taskcal.agents.chat_spec import Sampling
 from taskcal.agents.conversation import total
 from taskcal.agents.spec import Price
 from taskcal.agents.transcript import Message, TokenUsage, ToolCall, ToolResult, digest
@@ -170,21 +169,12 @@ def test_a_model_that_will_not_or_cannot_go_on_is_graded(case: ChatCase, answer:
     assert [ANSWER_FILE in script.source for script in case.sandbox.scripts] == [False]
 
 
-def test_an_answer_cut_by_max_tokens_may_go_on(case: ChatCase) -> None:
-    """The model is told; without a max_tokens of ours it is the context that has ended."""
-    acted = case.act(says("so long", finish="length"), says("short"))
+def test_a_call_in_the_old_form_is_carried_out(case: ChatCase) -> None:
+    """`function_call`, as OpenAI had it before `tool_calls`, and as some gateways still send it."""
+    old = {"content": None, "function_call": {"name": "bash", "arguments": '{"command": "one"}'}}
+    acted = case.act(Answer(body=completion(old, "function_call")), says("ok"))
     assert (acted.stop, case.account.turns) == (Stop.FINISHED, 2)
-    assert "cut off at 500 tokens" in case.server.requests[1]["messages"][-1]["content"]
-    case.spec = replace(case.spec, sampling=Sampling())
-    case._agent = None
-    assert case.act(says("so long", finish="length")).stop is Stop.CONTEXT_FULL
-
-
-def test_a_call_cut_by_max_tokens_is_answered(case: ChatCase) -> None:
-    """As any malformed one."""
-    acted = case.act(calls(("bash", '{"command": "cat <<EOF'), finish="length"), says("ok"))
-    assert acted.stop is Stop.FINISHED
-    assert case.told[0].startswith("bash was not run: the arguments are not JSON")
+    assert "one" in case.sandbox.scripts[0].source
 
 
 def test_many_rollouts_share_one_endpoint(case: ChatCase) -> None:

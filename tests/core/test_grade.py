@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 import pytest
@@ -16,9 +15,8 @@ from taskcal.core.grade import (
     combine,
     judge_answer,
     judge_file,
-    number_on_last_line,
     resolve_pointer,
-    scores_on_last_line,
+    text_to_match,
 )
 from taskcal.core.rollout import CheckResult, Graded, Stop
 from taskcal.core.task import AnswerProbe, FileProbe
@@ -57,7 +55,7 @@ def file(content: str) -> FileState:
 
 
 def at(pointer: str, wanted: object) -> FileProbe:
-    return FileProbe("/app/r.json", pointer=pointer, equals=wanted, has_equals=True)
+    return FileProbe("/a", pointer=pointer, equals=wanted, has_equals=True)
 
 
 def test_weights_are_normalised() -> None:
@@ -96,59 +94,6 @@ def test_a_reward_lies_in_zero_to_one(checks: list[CheckResult], stop: Stop) -> 
         assert (outcome.reward, outcome.passed) == (0.0, False)
 
 
-@pytest.mark.parametrize(
-    ("output", "expected"),
-    [
-        ("0.5", 0.5),
-        ("talk\nmore talk\n 1 \n\n", 1.0),
-        ("0", 0.0),
-        ("1e-3", 0.001),
-        ("0.5\r\n", 0.5),
-        ("", None),
-        ("\n", None),
-        ("nan", None),
-        ("inf", None),
-        ("-inf", None),
-        ("-0.1", None),
-        ("1.0000001", None),
-        ("50%", None),
-        ("score: 0.5", None),
-        ("0.5\ndone", None),
-        ("true", None),
-    ],
-)
-def test_a_score_is_a_number_on_the_last_line(output: str, expected: float | None) -> None:
-    """Only a number in [0, 1] is one: NaN, infinities, negatives, words and nothing are None."""
-    assert number_on_last_line(output) == expected
-
-
-@pytest.mark.parametrize(
-    ("output", "expected"),
-    [
-        ('{"a": 1, "b": 0.5}', {"a": 1.0, "b": 0.5}),
-        ('log\n{"a": 0}\n', {"a": 0.0}),
-        ("{}", {}),
-        ('{"a": true}', None),
-        ('{"a": NaN}', None),
-        ('{"a": Infinity}', None),
-        ('{"a": -0.5}', None),
-        ('{"a": 1.5}', None),
-        ('{"a": "1"}', None),
-        ('{"a": null}', None),
-        ('{"a": 1' + "0" * 400 + "}", None),
-        ('{"a": 1' + "0" * 9000 + "}", None),
-        ("[" * 100_000, None),
-        ("[1]", None),
-        ('{"a": 1', None),
-        ("", None),
-    ],
-    ids=lambda value: str(value)[:20],
-)
-def test_scores_by_name_are_json_on_the_last_line(output: str, expected: dict[str, float] | None) -> None:
-    """One number outside [0, 1], one that is none, or any other JSON, and nothing is believed."""
-    assert scores_on_last_line(output) == expected
-
-
 @pytest.mark.parametrize("pointer", POINTERS)
 def test_pointers_are_the_rfcs(pointer: str) -> None:
     """Every example of RFC 6901, with its escapes ~0 for ~ and ~1 for a slash."""
@@ -168,7 +113,7 @@ def test_a_pointer_to_nothing_is_said(pointer: str) -> None:
     with pytest.raises(LookupError):
         resolve_pointer(RFC_6901, pointer)
     score = judge_file(at(pointer, 1), file(json.dumps(RFC_6901)))
-    assert score == Score(0.0, f"/app/r.json has nothing at {pointer}")
+    assert score == Score(0.0, f"/a has nothing at {pointer}")
 
 
 @pytest.mark.parametrize(
@@ -220,6 +165,60 @@ def test_a_file_is_judged_by_its_one_condition() -> None:
     assert judge_file(FileProbe("/a", pointer="/x", contains="1"), file('{"x": [1]}')).value == 1.0
 
 
+FOUND = FileState(exists=True, content=b'{"debug": true, "n": 3, "s": "open", "list": ["\xc3\xa9"], "none": null}')
+NOT_FOUND = "/a has nothing at /nope"
+
+
+@pytest.mark.parametrize(
+    ("probe", "state", "score"),
+    [
+        (FileProbe("/a", absent=True, pointer="/nope"), FOUND, Score(1.0)),
+        (FileProbe("/a", absent=True, pointer="/s/deeper"), FOUND, Score(1.0)),
+        (FileProbe("/a", absent=True, pointer="/debug"), FOUND, Score(0.0, "/a has 'true' at /debug")),
+        (FileProbe("/a", absent=True, pointer="/none"), FOUND, Score(0.0, "/a has 'null' at /none")),
+        (FileProbe("/a", absent=True, pointer="/x"), FileState(exists=False), Score(0.0, "/a does not exist")),
+        (FileProbe("/a", absent=True, pointer="/x"), file("no JSON"), Score(0.0, "/a is not JSON")),
+        (FileProbe("/a", exists=True, pointer="/none"), FOUND, Score(1.0)),
+        (FileProbe("/a", exists=True, pointer="/nope"), FOUND, Score(0.0, NOT_FOUND)),
+        (FileProbe("/a", exists=True, pointer=""), file("no JSON"), Score(0.0, "/a is not JSON")),
+        (FileProbe("/a", contains="open", pointer="/s"), FOUND, Score(1.0)),
+        (FileProbe("/a", contains="open", pointer="/n"), FOUND, Score(0.0, "/n is '3' and does not contain 'open'")),
+        (FileProbe("/a", contains="\N{LATIN SMALL LETTER E WITH ACUTE}", pointer="/list"), FOUND, Score(1.0)),
+        (FileProbe("/a", matches="x", pointer="/nope"), FOUND, Score(0.0, NOT_FOUND)),
+        (FileProbe("/a", matches="x", pointer="/s"), FOUND, Score(0.0, "/s does not match 'x': it is 'open'")),
+        (at("/n", "3"), FOUND, Score(0.0, '/n is 3, not "3"')),
+        (at("/n", 3), FileState(exists=True, content=b"3", truncated=True), None),
+    ],
+)
+def test_every_condition_looks_where_its_pointer_does(probe: FileProbe, state: FileState, score: Score | None) -> None:
+    """A value elsewhere in the file decides nothing, and a file that is missing or not JSON meets no condition."""
+    judged = judge_file(probe, state, matches=False)
+    assert judged == (score or Score(0.0, "/a is larger than 1 MiB, too large to be read as JSON"))
+
+
+@pytest.mark.parametrize(
+    ("pointer", "text"),
+    [
+        (None, FOUND.content and FOUND.content.decode()),
+        ("/s", "open"),
+        ("/n", "3"),
+        ("/debug", "true"),
+        ("/nope", None),
+    ],
+)
+def test_a_pattern_is_tried_on_the_value(pointer: str | None, text: str | None) -> None:
+    """A text is matched as it is, another value as JSON writes it; where nothing is, nothing is tried."""
+    assert text_to_match(FileProbe("/a", matches="x", pointer=pointer), FOUND) == text
+
+
+@pytest.mark.parametrize(("wanted", "text"), [(True, "true"), (False, "false"), (3, "3"), (1.5, "1.5"), ("x", "x")])
+def test_a_file_equals_a_value_as_scripts_receive_it(wanted: object, text: str) -> None:
+    """The text that a param has in a script is the text that a whole file is compared with."""
+    probe = FileProbe("/a", equals=wanted, has_equals=True)
+    assert judge_file(probe, file(f"{text}\n")).value == 1.0
+    assert judge_file(probe, file(f"{text}x")).value == 0.0
+
+
 @pytest.mark.parametrize(("matches", "value"), [(True, 1.0), (False, 0.0), (None, 0.0)])
 def test_a_pattern_out_of_time_is_a_score_of_zero(matches: bool | None, value: float) -> None:
     """Found is full, absent is 0, and no answer in time is 0 with that as the note."""
@@ -237,38 +236,16 @@ def test_a_pattern_out_of_time_is_a_score_of_zero(matches: bool | None, value: f
         (AnswerProbe(equals="Paris"), " Paris\n", True),
         (AnswerProbe(equals="Paris"), "paris", False),
         (AnswerProbe(contains="Paris"), "It is Paris.", True),
-        (AnswerProbe(number=42), "42", True),
-        (AnswerProbe(number=1234.5), "$1,234.50", True),
-        (AnswerProbe(number=1_000_000), "1_000_000", True),
-        (AnswerProbe(number=1_234_567), "-1,234,567", False),
-        (AnswerProbe(number=-1_234_567), "-1,234,567", True),
-        (AnswerProbe(number=1000), "€ 1,000.", True),
-        (AnswerProbe(number=15), "1,5", False),
-        (AnswerProbe(number=1.5), "1,5", False),
-        (AnswerProbe(number=1500), "1,50,0", False),
-        (AnswerProbe(number=125), "0,125", False),
-        (AnswerProbe(number=1234567), "1234,567", False),
-        (AnswerProbe(number=1.234567), "1.234,567", False),
-        (AnswerProbe(number=15), "1_5", False),
-        (AnswerProbe(number=15), "15%", False),
-        (AnswerProbe(number=0.15), "15 %", False),
-        (AnswerProbe(number=0.5), ".5", True),
-        (AnswerProbe(number=0), ".", False),
-        (AnswerProbe(number=1500), "1.5e3", True),
-        (AnswerProbe(number=12), "12.", True),
-        (AnswerProbe(number=-3), "-3", True),
-        (AnswerProbe(number=42, tolerance=0.5), "42.5", True),
-        (AnswerProbe(number=42, tolerance=0.5), "42.51", False),
-        (AnswerProbe(number=0.3), "0.30000000000000004", True),
-        (AnswerProbe(number=42), "about 42", False),
-        (AnswerProbe(number=0), "nan", False),
-        (AnswerProbe(number=0), "", False),
-        (AnswerProbe(number=1e308), "1e999", False),
+        (AnswerProbe(equals="Paris"), "<think>Rome? No.</think>\n\nParis", True),
+        (AnswerProbe(contains="Rome"), "<think>Rome? No.</think>\n\nParis", False),
+        (AnswerProbe(contains="Rome"), "<think>Rome is likely, but", False),
+        (AnswerProbe(number=42), "The total is **42**.", True),
+        (AnswerProbe(number=42), "41 or 42", False),
         (AnswerProbe(equals=""), None, False),
     ],
 )
-def test_an_answer_is_judged_as_people_write(probe: AnswerProbe, answer: str | None, *, full: bool) -> None:
-    """Thousands separators, currency and a final dot are no difference; what may mean another number is never right."""
+def test_an_answer_is_judged_by_its_one_condition(probe: AnswerProbe, answer: str | None, *, full: bool) -> None:
+    """White space around the message and the model's thoughts do not count; letters do."""
     score = judge_answer(probe, answer)
     assert score.value == float(full)
     assert bool(score.note) != full
@@ -276,9 +253,7 @@ def test_an_answer_is_judged_as_people_write(probe: AnswerProbe, answer: str | N
 
 @given(text=st.text(), number=st.floats(allow_nan=False, allow_infinity=False))
 def test_every_text_has_a_score(text: str, number: float) -> None:
-    """No output, answer or file raises, and every score lies in [0, 1] with a note that a table bears."""
-    assert not math.isnan(number_on_last_line(text) or 0.0)
-    scores_on_last_line(text)
+    """No answer or file raises, and every score lies in [0, 1] with a note that a table bears."""
     content = text.encode(errors="replace").decode()
     for score in (judge_answer(AnswerProbe(number=number), text), judge_file(at("/a/0", number), file(content))):
         assert 0.0 <= score.value <= 1.0
