@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from taskcal.agents.finish import OK, Finish, judge, meaning
+from taskcal.agents.finish import OK, Content, Finish, judge, meaning
 from taskcal.agents.tool_arguments import history_of
 from taskcal.agents.transcript import TokenUsage
 from taskcal.agents.trouble import Failure, failure_of, one_line
@@ -138,10 +138,10 @@ def reply_of(text: str, now: datetime, finish_reasons: Mapping[str, Finish] = NO
 
 
 def _found(body: Json, text: str, now: datetime, finish_reasons: Mapping[str, Finish]) -> Reply | Failure:
-    if body.get("error"):
+    if _is_error(body.get("error")):
         return _inner_failure(body["error"], text, now)
     choice = _first(body.get("choices"))
-    if choice.get("error"):
+    if _is_error(choice.get("error")):
         return _inner_failure(choice["error"], json.dumps({"error": choice["error"]}), now)
     message, word = choice.get("message"), _word(choice)
     if isinstance(message, dict):
@@ -151,10 +151,16 @@ def _found(body: Json, text: str, now: datetime, finish_reasons: Mapping[str, Fi
     return _without_message(body)
 
 
+def _is_error(value: object) -> bool:
+    """Whether something stands there; some gateways send the form of an error with every answer, and leave it empty."""
+    return any(value.values()) if isinstance(value, dict) else bool(value)
+
+
 def _judged(reply: Reply, word: str, finish_reasons: Mapping[str, Finish]) -> Reply | Failure:
     if reply.is_refused and not word:
         return replace(reply, finish=Finish.REFUSED)
-    found = judge(word, finish_reasons, is_empty=reply.is_empty, output_tokens=reply.usage.output_tokens)
+    content = Content(reply.is_empty, bool(reply.calls), reply.usage.output_tokens)
+    found = judge(word, content, finish_reasons)
     return found if isinstance(found, Failure) else replace(reply, finish=found)
 
 

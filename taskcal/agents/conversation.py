@@ -79,14 +79,15 @@ class Conversation:
         return request(self.spec, self.attempt.seed, self.messages, [described(tool) for tool in self.tools])
 
     def _wish(self) -> Wish:
-        is_first = not self.usages
-        is_full = not is_first and self._fills(tokens_of(self.usages[-1], self._added()))
-        return Wish(self.replica, self.until, is_first=is_first, note=self._note, is_full=is_full)
+        is_full = bool(self.usages) and self._fills(self._least_tokens())
+        return Wish(self.replica, self.until, is_first=not self.usages, note=self._note, is_full=is_full)
 
-    def _added(self) -> int:
-        """Characters that were added since the last answer."""
-        answers = [place for place, message in enumerate(self.messages) if message["role"] == "assistant"]
-        return sum(len(message["content"]) for message in self.messages[answers[-1] + 1 :])
+    def _least_tokens(self) -> int | None:
+        """Tokens that the next request has at least: those of the last one, and the text that was added since."""
+        counted = self.usages[-1].input_tokens
+        last = max(place for place, message in enumerate(self.messages) if message["role"] == "assistant")
+        added = sum(len(message["content"] or "") for message in self.messages[last:])
+        return None if counted is None else counted + added // CHARACTERS
 
     def _fills(self, tokens: int | None) -> bool:
         return self.window is not None and tokens is not None and tokens >= NEARLY * self.window
@@ -181,11 +182,11 @@ def total(usages: Sequence[TokenUsage]) -> Usage:
     )
 
 
-def tokens_of(usage: TokenUsage, characters: int = 0) -> int | None:
-    """Tokens of a conversation after an answer, and at least those of `characters` more; None without a count."""
+def tokens_of(usage: TokenUsage) -> int | None:
+    """Tokens of a request and its answer together; None without a count."""
     if usage.input_tokens is None or usage.output_tokens is None:
         return None
-    return usage.input_tokens + usage.output_tokens + characters // CHARACTERS
+    return usage.input_tokens + usage.output_tokens
 
 
 def _sum(counts: Sequence[int | None]) -> int | None:

@@ -4,6 +4,9 @@ A call is tried at most 5 times and for at most `call_timeout` seconds, our own 
 asks for (Retry-After) is none of these seconds. In the middle of a conversation it is not a try either: the answers so
 far are paid for, so the rollout waits as often as it is asked to, as long as `timeouts.wall` allows. Waiting for a
 place under the rate limit is bounded by the same time alone.
+
+After a failure that the server itself reports (status 200, or 5xx) the next try has another seed: one that breaks over
+what it sampled would sample the same again.
 """
 
 from __future__ import annotations
@@ -12,7 +15,8 @@ import random
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from taskcal.agents.chat_messages import Reply
+from taskcal.agents.chat_messages import SEEDS, Reply
+from taskcal.agents.finish import EMPTY, OK
 from taskcal.agents.limiter import Limiter, Signal
 from taskcal.agents.proxy import proxy_of
 from taskcal.agents.trouble import (
@@ -90,6 +94,8 @@ class Trouble:
     tries: int = 0
     asked: int = 0
     seconds: float = 0.0
+    answers: int = 0
+    """The failures among the tries that the server may have sampled an answer for: status 200, or 5xx."""
 
 
 def backoff(failures: int, failure: Failure, chance: float) -> float:
@@ -132,7 +138,7 @@ class Endpoint:
         """
         trouble = Trouble()
         while True:
-            ticket, sent = self._admitted(wish), self._named(body)
+            ticket, sent = self._admitted(wish), reseeded(self._named(body), trouble.answers)
             begun = self._clock.now()
             outcome = self._tried(sent, ticket, trouble, wish.until - begun)
             seconds = self._clock.now() - begun
@@ -176,7 +182,8 @@ class Endpoint:
         action = classify(failure)
         if action is Action.REFUSED:
             return Ended(Stop.REFUSED, str(failure))
-        if action is Action.LOST and wish.is_full and failure.status in COMPARED_STATUSES:
+        is_unexplained = failure.code == EMPTY or (action is Action.LOST and failure.status in COMPARED_STATUSES)
+        if wish.is_full and is_unexplained:
             return Ended(Stop.CONTEXT_FULL, f"{failure} (the conversation is as long as the model's context)")
         if action is Action.CONTEXT_FULL and not (wish.is_first and self._asks_for_too_much(failure)):
             return Ended(Stop.CONTEXT_FULL, str(failure))
@@ -201,7 +208,7 @@ class Endpoint:
     def _waited(self, trouble: Trouble, failure: Failure, ticket: Ticket, wish: Wish) -> Trouble:
         """Wait before the next try; raises ProviderLost if there is none left."""
         wait = backoff(trouble.tries + trouble.asked, failure, self._chance.random())
-        spent = trouble.seconds if failure.retry_after else trouble.seconds + wait
+        spent = trouble.seconds if asks_to_wait(failure) else trouble.seconds + wait
         if trouble.tries >= TRIES or spent >= self._spec.call_timeout:
             raise ProviderLost(self._exhausted(trouble, failure, ticket))
         if self._clock.now() + wait >= wish.until:
@@ -229,8 +236,21 @@ class Endpoint:
         return url if proxy is None else f"{url} through {proxy}"
 
 
+def asks_to_wait(failure: Failure) -> bool:
+    """Whether a server will answer after a wait that it names; no wait mends a missing key or credit."""
+    return bool(failure.retry_after) and classify(failure) is Action.RETRY
+
+
 def after(trouble: Trouble, failure: Failure, wish: Wish, seconds: float) -> Trouble:
     """The trouble of a call with one more failure, which took `seconds`."""
-    if failure.retry_after and not wish.is_first:
-        return Trouble(trouble.tries, trouble.asked + 1, trouble.seconds)
-    return Trouble(trouble.tries + 1, trouble.asked, trouble.seconds + seconds)
+    if asks_to_wait(failure) and not wish.is_first:
+        return replace(trouble, asked=trouble.asked + 1)
+    status = failure.status or 0
+    answers = trouble.answers + (status == OK or (status >= 500 and status not in BUSY))
+    return replace(trouble, tries=trouble.tries + 1, seconds=trouble.seconds + seconds, answers=answers)
+
+
+def reseeded(body: Mapping[str, Any], answers: int) -> Mapping[str, Any]:
+    """A request whose seed is not that of the `answers` tries before; one without a seed stays as it is."""
+    seed = body.get("seed")
+    return body if not answers or not isinstance(seed, int) else {**body, "seed": (seed + answers) % SEEDS}

@@ -14,7 +14,8 @@ file adds words to the table.
     a word of FULL                                                the context is full: graded
     nothing (no text, call, reasoning) and no output token        the provider's: retried, then lost
     a word of CUT                                                 cut: the model is informed and goes on
-    a word of DONE                                                the model's answer, also if it is empty
+    a word of CALLS without a call                                the provider's: it did not pass the call on
+    another word of DONE                                          the model's answer, also if it is empty
     no word, with output tokens counted                           the model's answer (a server that leaves the key out)
     no word, without a count                                      the provider's: a stream that broke looks like this
 
@@ -26,6 +27,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -47,8 +49,10 @@ class Finish(StrEnum):
     FAILED = "error"
 
 
+CALLS = ("tool_calls", "function_call", "tool_use", "tool_call")
 DONE = (
-    *("stop", "tool_calls", "function_call", "tool_use", "tool_call", "end_turn", "stop_sequence", "stop_token"),
+    *CALLS,
+    *("stop", "end_turn", "stop_sequence", "stop_token"),
     *("eos", "eos_token", "complete", "completed", "end", "finished", "done"),
     "repetition",  # vLLM ends a model that repeats itself; so would any use of it
 )
@@ -82,6 +86,7 @@ WORDS: Mapping[str, Finish] = {
 FILTERS: Mapping[str, Finish] = {"content_filter": Finish.REFUSED, "function_call_filter": Finish.FAILED}
 """Gemini's compatible endpoint writes which of its filters it was, and that one's word behind it:
 `content_filter: PROHIBITED_CONTENT`."""
+EMPTY = "empty"
 MISSING = "none"
 """What the agent file calls an answer without a word."""
 NO_WORDS = frozenset({"", "none", "null"})
@@ -102,24 +107,38 @@ def meaning(word: str, added: Mapping[str, Finish]) -> Finish | None:
     return added.get(key) or WORDS.get(key) or FILTERS.get(key.partition(":")[0] if ":" in key else "")
 
 
-def judge(word: str, added: Mapping[str, Finish], *, is_empty: bool, output_tokens: int | None) -> Finish | Failure:
-    """What an answer is by its finish reason, whether it holds anything, and the tokens that the server counted.
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What an answer holds, as far as it matters here; `output_tokens` None means that the server did not count."""
 
-    `added` is the agent file's `finish_reasons`, by `key_of`. `output_tokens` None means that the server did not count.
-    """
+    is_empty: bool
+    has_calls: bool
+    output_tokens: int | None
+
+
+def judge(word: str, content: Content, added: Mapping[str, Finish]) -> Finish | Failure:
+    """What an answer is by its finish reason and its content; `added` is the agent file's `finish_reasons`."""
     found = meaning(word, added)
-    is_missing = found is None and key_of(word) == MISSING
-    if found is None and not is_missing:
-        return Failure(OK, "unknown_finish_reason", unknown(word))
-    if found is Finish.FAILED:
-        return Failure(OK, key_of(word), f"finish_reason {quoted(word)}: the server did not complete this answer")
     if found in {Finish.REFUSED, Finish.FULL}:
         return found
-    if is_empty and not output_tokens:
-        return Failure(OK, "empty", "an answer without text, tool call or output token")
-    if is_missing and not output_tokens:
-        return Failure(OK, "no_finish_reason", f"no finish_reason and no token count; {advice(MISSING)}")
-    return found or Finish.DONE
+    failure = _failure(word, found, content)
+    return found or Finish.DONE if failure is None else Failure(OK, *failure)
+
+
+def _failure(word: str, found: Finish | None, content: Content) -> tuple[str, str] | None:
+    """Code and message of what is wrong with an answer that is neither refused nor full."""
+    is_missing = found is None and key_of(word) == MISSING
+    if found is None and not is_missing:
+        return "unknown_finish_reason", unknown(word)
+    if found is Finish.FAILED:
+        return key_of(word), f"finish_reason {quoted(word)}: the server did not complete this answer"
+    if content.is_empty and not content.output_tokens:
+        return EMPTY, "an answer without text, tool call or output token"
+    if is_missing and not content.output_tokens:
+        return "no_finish_reason", f"no finish_reason and no token count; {advice(MISSING)}"
+    if key_of(word) in CALLS and not content.has_calls:
+        return "no_calls", f"finish_reason {quoted(word)} without a tool call: the server lost it"
+    return None
 
 
 def unknown(word: str) -> str:

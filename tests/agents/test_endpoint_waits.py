@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskcal.agents.endpoint import TRIES, Answered, Ended, Wish, backoff
+from taskcal.agents.finish import EMPTY
 from taskcal.agents.trouble import Failure
 from taskcal.core.rollout import Stop
 from taskcal.errors import ProviderLost, UsageError
@@ -40,6 +41,14 @@ def test_a_conversation_waits_as_often_as_it_is_asked_to() -> None:
     assert at.clock.time == 80.0
 
 
+def test_no_wait_mends_a_missing_credit() -> None:
+    """A server that asks for waits and will never answer is lost after five tries, also in a conversation."""
+    broke = Failure(429, "insufficient_quota", "You exceeded your current quota", 20.0)
+    at = desk(DONE, broke)
+    at.ask()
+    assert "(5 tries, 80.0 s): there is no credit left" in at.loses(is_first=False, patience=3600.0)
+
+
 @given(retries=st.integers(0, 60), asked=st.floats(0.001, 30))
 def test_a_server_that_asks_for_ever_is_not_asked_all_the_time(retries: int, asked: float) -> None:
     """After five of its waits our own growing pause is the shortest, so that a conversation does not flood it."""
@@ -68,11 +77,13 @@ def test_a_model_may_think_for_minutes() -> None:
 
 
 def test_a_full_window_explains_a_refused_request() -> None:
-    """A 4xx in words that nobody knows, for a conversation as long as the context; never for a shorter one."""
+    """A 4xx in unknown words or an empty answer, if the conversation is as long as the context; never else."""
     rejected = Failure(400, "", "request rejected")
     for is_full, failure, ends in (
         (True, rejected, True),
         (True, replace(rejected, status=413), True),
+        (True, Failure(200, EMPTY, "an answer without text"), True),
+        (False, Failure(200, EMPTY, "an answer without text"), False),
         (False, rejected, False),
         (True, replace(rejected, status=404), False),
         (True, replace(rejected, status=500), False),
@@ -87,6 +98,17 @@ def test_a_full_window_explains_a_refused_request() -> None:
         else:
             with pytest.raises(ProviderLost):
                 at.endpoint.complete(BODY, wish)
+
+
+def test_a_failed_answer_is_asked_for_with_another_seed() -> None:
+    """The same seed could fail for ever; a rate limit or a lost connection has nothing to do with it."""
+    gone = Failure(200, "error", "the server did not complete this answer")
+    at = desk(gone, BROKEN, BUSY, DEAD, DONE)
+    at.ask({**BODY, "seed": 2**31 - 1})
+    assert [body["seed"] for body in at.calls.bodies] == [2**31 - 1, 0, 1, 1, 1]
+    at = desk(gone, DONE)
+    at.ask(BODY)
+    assert at.calls.bodies == [BODY, BODY]
 
 
 def test_a_failure_names_the_proxy_between(monkeypatch: pytest.MonkeyPatch) -> None:

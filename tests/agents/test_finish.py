@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskcal.agents.chat_messages import Reply, reply_of
-from taskcal.agents.finish import WORDS, Finish, judge, key_of, meaning
+from taskcal.agents.finish import CALLS, WORDS, Content, Finish, judge, key_of, meaning
 from taskcal.agents.trouble import Action, Failure, classify
 
 DOCS = Path(__file__).parents[2] / "docs" / "agents.md"
@@ -76,6 +76,8 @@ TABLE = [
     ("stop", {"content": " \n"}, None, LOST),
     ("length", NOTHING, NO_OUTPUT, LOST),
     ("tool_calls", NOTHING, None, LOST),
+    ("tool_calls", NOTHING, COUNTED, LOST),
+    ("function_call", TEXT, COUNTED, LOST),
     (None, NOTHING, NO_OUTPUT, LOST),
     (None, TEXT, None, LOST),
     (None, {"tool_calls": [CALL]}, None, LOST),
@@ -107,6 +109,13 @@ def test_what_an_answer_is(word: Any, message: Any, usage: Any, what: object) ->
 def test_an_error_on_the_choice_is_the_answer(word: Any, error: Any, what: object) -> None:
     """A gateway that lost its upstream says so there, whatever the finish reason beside it is."""
     assert outcome(answer(word, TEXT, error=error)) is what
+
+
+@pytest.mark.parametrize("error", [None, {}, "", {"code": 0, "message": "", "type": None}])
+def test_an_empty_error_is_none(error: Any) -> None:
+    """Some gateways send the form of one with every answer."""
+    body = {"error": error, "choices": [{"message": TEXT, "finish_reason": "stop", "error": error}]}
+    assert isinstance(reply_of(json.dumps(body), NOW), Reply)
 
 
 def test_a_gateway_that_hides_a_failure() -> None:
@@ -164,10 +173,10 @@ def test_the_agent_file_wins_over_the_table() -> None:
 @given(word=st.sampled_from(sorted(WORDS)), tokens=st.none() | st.integers(0, 5), empty=st.booleans())
 def test_an_answer_of_nothing_is_never_the_models(word: str, tokens: int | None, empty: bool) -> None:
     """Only a refusal or a full context needs no text and no token."""
-    found = judge(word, {}, is_empty=empty, output_tokens=tokens)
+    found = judge(word, Content(empty, not empty, tokens), {})
     if empty and not tokens:
         assert isinstance(found, Failure) or found in {Finish.REFUSED, Finish.FULL}
-    elif WORDS[word] is not Finish.FAILED:
+    elif WORDS[word] is not Finish.FAILED and not (empty and word in CALLS):
         assert found is WORDS[word]
 
 

@@ -92,7 +92,10 @@ def test_every_call_is_answered(arguments: str, name: str) -> None:
 @given(
     arguments=st.fixed_dictionaries(
         {"order": st.integers(1), "command": ANY_TEXT},
-        optional={"note": st.text(max_size=20), "timeout": st.none() | st.integers() | FINITE},
+        optional={
+            "note": st.text(max_size=20),
+            "timeout": st.none() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
+        },
     )
 )
 def test_every_good_call_is_carried_out(arguments: dict[str, Any]) -> None:
