@@ -133,7 +133,7 @@ def _debootstrap(architecture: str, root: Path) -> None:
 
 def _unmount_below(root: Path) -> None:
     """Undo the mounts of a debootstrap that was cut short: deleting through them would reach the host's own /proc."""
-    mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
     for point in reversed([point for point in mounted if point.startswith(f"{root}/")]):
         host.run(["umount", "--lazy", point], seconds=30)
 
@@ -143,7 +143,7 @@ def _write(root: Path, files: Mapping[str, str]) -> None:
         target = root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)  # it may be a link that leads out of the root
-        target.write_text(text)
+        target.write_text(text, encoding="utf-8")
         target.chmod(0o755 if path in _EXECUTABLE else 0o644)
 
 
@@ -164,8 +164,8 @@ def host_trust() -> dict[str, str]:
     bundle = Path(os.environ.get("SSL_CERT_FILE", f"/{_BUNDLE}"))
     if not bundle.is_file():
         return {}
-    packaged = (path.read_text(errors="replace") for path in _PACKAGED_CERTIFICATES.rglob("*.crt"))
-    return trust_files(bundle.read_text(errors="replace"), packaged)
+    packaged = (path.read_text(encoding="utf-8", errors="replace") for path in _PACKAGED_CERTIFICATES.rglob("*.crt"))
+    return trust_files(bundle.read_text(encoding="utf-8", errors="replace"), packaged)
 
 
 def trust_files(bundle: str, packaged: Iterable[str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ only root on Debian or Ubuntu gets an engine installed. An image that exists is 
 from __future__ import annotations
 
 import shlex
+import time
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -35,6 +36,7 @@ LEAST_FREE = 2 * 1024**3
 """Bytes of the engine's disk below which no rollout starts."""
 
 DAEMON_LOG = Path("/var/log/taskcal-dockerd.log")
+CURRENT = "currentContext"
 _PULL_SILENCE = 10
 _POLL = 0.25
 _POLLS = 240
@@ -189,7 +191,8 @@ def _leftovers(leftovers: Leftovers) -> Sign:
 def engine_remedy(facts: Facts) -> str:
     """How to get an engine: the exact commands, or why taskcal will not."""
     if facts.configured:
-        return f"start the engine that {facts.configured} names, or unset it: a configured engine is never changed"
+        unset = "`docker context use default`" if facts.configured.startswith(CURRENT) else "unset it"
+        return f"start the engine that {facts.configured} names, or {unset}: a configured engine is never changed"
     if facts.forbidden:
         return f"run: sudo usermod -aG docker {facts.user}, then log in again"
     if not facts.debian:
@@ -203,6 +206,8 @@ def base_image_remedy(facts: Facts) -> str:
     """How to get the base image; a configured engine stays the configured one under sudo, which forgets it."""
     name, _, value = facts.configured.partition("=")
     engine = f"env {name}={shlex.quote(value)} " if name else ""
+    if name in {CURRENT, "DOCKER_CONTEXT"}:
+        engine = f'env DOCKER_CONFIG="${{DOCKER_CONFIG:-$HOME/.docker}}" DOCKER_CONTEXT={shlex.quote(value)} '
     fix = f"{'' if facts.root else f'sudo {engine}'}{facts.command} doctor --fix"
     return f"run: docker pull {BASE_IMAGE}, or where no registry answers (needs debootstrap): {fix}"
 
@@ -236,7 +241,10 @@ def _start_engine(connect: Connect, machine: Machine, say: Say) -> Engine:
 
 
 def _wait_for(connect: Connect, daemon: Daemon) -> Engine:
+    deadline = time.monotonic() + _POLLS * _POLL  # one that hangs takes seconds for each look
     for _ in range(_POLLS):
+        if time.monotonic() > deadline:
+            break
         ended = daemon.ended_within(_POLL)
         found = reach(connect)
         if not isinstance(found, MissingError):

@@ -135,9 +135,10 @@ class ProviderLost(LostError):
 
 
 class GraderLost(LostError):
-    """The grader could not run, or what it printed is not a score."""
+    """The grader could not run, or what it printed is not a score; `log` is what is known of it."""
 
     boundary = Boundary.GRADER
+    log: str = ""
 
 
 class CancelledLost(LostError):

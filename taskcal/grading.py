@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from taskcal.blame import fault_inside
@@ -88,11 +88,25 @@ def grade(sandbox: GradableSandbox, group: Group, stop: Stop) -> Judgement:
     task = group.task
     grader, environment = group.grader, task.environment
     fresh = grader.sandbox is GraderSandbox.FRESH
+    ended = sandbox.ended_services()
     notes = sandbox.freshen(grader.artifacts, grader.files) if fresh else _deliver(sandbox, grader)
     before = ("" if fresh else STOP_EVERYTHING) + start_again(environment.start, environment.ready)
     records: dict[str, Record] = {}
     for batch in batches(grader, task.timeouts.grader):
         records.update(_run(sandbox, batch, before if batch.first else "", grader.env))
+    try:
+        judged = _judged(sandbox, group, stop, records, notes)
+    except GraderLost as lost:
+        lost.log = _log((), records, notes)
+        raise
+    log = "".join(f"{words}\n" for words in ended) + judged.log
+    return replace(judged, graded=replace(judged.graded, ended_services=ended), log=log)
+
+
+def _judged(
+    sandbox: GradableSandbox, group: Group, stop: Stop, records: Mapping[str, Record], notes: Sequence[str]
+) -> Judgement:
+    grader = group.task.grader
     answer = _answer(records[ANSWER_JOB])
     try:
         scripted = _scripted(records[SCRIPT_JOB], grader) if grader.run else {}
@@ -100,7 +114,7 @@ def grade(sandbox: GradableSandbox, group: Group, stop: Stop) -> Judgement:
         scripted = dict.fromkeys((check.name for check in grader.checks), _blamed(sandbox, lost).value)
     judge = _Judge(sandbox, records, answer, scripted)
     results = tuple(_result(check, judge.score(check), notes) for check in grader.checks)
-    return Judgement(combine(results, stop, task.passing), answer, _log(results, records, notes))
+    return Judgement(combine(results, stop, group.task.passing), answer, _log(results, records, notes))
 
 
 def _deliver(sandbox: GradableSandbox, grader: Grader) -> tuple[str, ...]:
@@ -256,6 +270,12 @@ def _result(check: Check, score: Score, notes: Sequence[str]) -> CheckResult:
 
 
 def _log(results: Sequence[CheckResult], records: Mapping[str, Record], notes: Sequence[str]) -> str:
+    """Each check's score and note, then all that is kept of what scripts printed; of files, only the last words."""
     lines = (f"{check.score:.3g}  {check.name}  {check.note}".rstrip() for check in results)
-    said = (f"--- {name}\n{record.tail}" for name, record in records.items() if record.tail and name[0] != "\0")
+    names = {SCRIPT_JOB: "grader.run"}
+    said = (
+        f"--- {names.get(name, name)}\n{record.whole if name in names else record.tail}"
+        for name, record in records.items()
+        if record.whole and name != ANSWER_JOB
+    )
     return "\n".join((*notes, *lines, *said)) + "\n"

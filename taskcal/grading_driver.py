@@ -16,6 +16,7 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from taskcal.core.foreign_text import excerpts
 from taskcal.core.task import FileProbe, RunProbe
 from taskcal.sandbox import ANSWER_FILE
 
@@ -27,10 +28,13 @@ if TYPE_CHECKING:
 OUTPUT_LIMIT = 8192
 FILE_LIMIT = 1024 * 1024
 SCORES_LIMIT = 1024 * 1024
+HEAD_LIMIT = 1024
+"""Bytes of a long standard error that are kept from its beginning; the rest is its end."""
+TAIL = 200
 ANSWER_JOB = "\0answer"
 SCRIPT_JOB = "\0script"
 MARK = "taskcal-check"
-HEAD = re.compile(rb"%s( [0-9]{1,18}){6}" % MARK.encode())
+FIRST_LINE = re.compile(rb"%s( [0-9]{1,18}){6}" % MARK.encode())
 NOT_A_FILE = 3
 ABSENT = 4
 
@@ -83,11 +87,12 @@ measure() {{ @size=0; [ ! -s "$1" ] || @size=$(wc -c <"$1"); @n=$@size; [ "$@n" 
 record() {{
   @status=; @late=0; [ -e "$@room/$1.late" ] && @late=1
   read -r @status <"$@room/$1.status"
-  measure "$@room/$1.err" {output_limit}; @err=$@n
+  measure "$@room/$1.err" "$3"; @err=$@n; @more=$((@size - @err))
   measure "$@room/$1.out" "$2"; @out=$@n
   printf '{mark} %s %s %s %s %s %s\\n' "$1" "${{@status:-255}}" "$@late" "$@size" "$@out" "$@err"
   [ "$@out" = 0 ] || tail -c "$@out" "$@room/$1.out"
-  [ "$@err" = 0 ] || tail -c "$@err" "$@room/$1.err"
+  if [ "$@more" = 0 ]; then [ "$@err" = 0 ] || cat "$@room/$1.err"
+  else head -c {head_limit} "$@room/$1.err"; tail -c $((@err - {head_limit})) "$@room/$1.err"; fi
   printf '\\n'
 }}
 foreign_link() {{
@@ -95,7 +100,7 @@ foreign_link() {{
   while [ -n "$@rest" ]; do
     @path=$@path/${{@rest%%/*}}
     case "$@rest" in */*) @rest=${{@rest#*/}} ;; *) @rest= ;; esac
-    [ -L "$@path" ] && [ -z "$(find "$@path" -maxdepth 0 -user 0 2>/dev/null)" ] && return 0
+    [ -L "$@path" ] && [ "$(stat -c %u "$@path" 2>/dev/null)" != 0 ] && return 0
   done
   return 1
 }}
@@ -117,11 +122,15 @@ file() {{
 
 @dataclass(frozen=True, slots=True)
 class ScriptJob:
-    """A script to run, for at most `timeout` seconds; the last `limit` bytes of its output come back."""
+    """A script to run, for at most `timeout` seconds; the last `limit` bytes of its output come back.
+
+    Of its standard error, first and last bytes come back, at most `errors`.
+    """
 
     source: str
     timeout: float
     limit: int = OUTPUT_LIMIT
+    errors: int = OUTPUT_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +177,15 @@ class Record:
 
     @property
     def tail(self) -> str:
-        """The last words, standard error first since it holds the reason; at most 200 characters on one line."""
-        text = (self.stderr + b"\n" + self.stdout).decode(errors="replace")
-        return " | ".join(line.strip() for line in text.splitlines() if line.strip())[-200:]
+        """First and last words, standard error first since it holds the reason; at most 200 characters on one line."""
+        said = excerpts(self.stderr.decode(errors="replace"), self.stdout.decode(errors="replace"), TAIL)
+        return " | ".join(part for part in said if part)
+
+    @property
+    def whole(self) -> str:
+        """All that is kept of what it printed, standard error first."""
+        streams = (stream.decode(errors="replace").rstrip("\n") for stream in (self.stderr, self.stdout))
+        return "\n".join(text for text in streams if text)
 
 
 OWN_IMPORTS = "PYTHONSAFEPATH=${PYTHONSAFEPATH-1}; export PYTHONSAFEPATH; "
@@ -186,7 +201,7 @@ def drive(jobs: tuple[Job, ...], nonce: str, before: str, *, runs_agents_code: b
         own_imports="" if runs_agents_code else OWN_IMPORTS,
         room=f"/run/taskcal-{nonce}",
         mark=MARK,
-        output_limit=OUTPUT_LIMIT,
+        head_limit=HEAD_LIMIT,
         file_limit=FILE_LIMIT,
         read_limit=FILE_LIMIT + 1,
         absent=ABSENT,
@@ -198,7 +213,7 @@ def drive(jobs: tuple[Job, ...], nonce: str, before: str, *, runs_agents_code: b
         *(f"file {index} {shlex.quote(job.path)} {'any' if job.links else 'nolink'}" for index, job in files),
         *(f'printf %s {shlex.quote(job.source)} >"${OWN}room/{index}.sh"' for index, job in scripts),
         *(f"check {index} {math.ceil(job.timeout)}" for index, job in scripts),
-        *(f"record {index} {job.limit}" for index, job in scripts),
+        *(f"record {index} {job.limit} {job.errors}" for index, job in scripts),
         f'rm -rf "${OWN}room"',
         "exit 0",
     ]
@@ -212,7 +227,7 @@ def seconds(jobs: tuple[Job, ...]) -> float:
 
 def output_bound(jobs: tuple[Job, ...]) -> int:
     """Bytes that the driver can print for these jobs at most."""
-    return sum((FILE_LIMIT if isinstance(job, FileJob) else job.limit + OUTPUT_LIMIT) + 200 for job in jobs)
+    return sum((FILE_LIMIT if isinstance(job, FileJob) else job.limit + job.errors) + 200 for job in jobs)
 
 
 def parse(output: bytes, count: int) -> tuple[Record, ...] | None:
@@ -221,7 +236,7 @@ def parse(output: bytes, count: int) -> tuple[Record, ...] | None:
     rest = output
     while rest:
         line, _, rest = rest.partition(b"\n")
-        if not HEAD.fullmatch(line):
+        if not FIRST_LINE.fullmatch(line):
             return None
         index, status, late, size, out, err = (int(field) for field in line.split()[1:])
         if index in records or len(rest) < out + err + 1:
@@ -235,7 +250,7 @@ def batches(grader: Grader, timeout: float) -> tuple[Batch, ...]:
     """The execs of a grading: the sandbox's shared one first, then one for each service, then the checks alone."""
     shared: list[tuple[str, Job]] = [(ANSWER_JOB, FileJob(ANSWER_FILE, links=False))]
     if grader.run:
-        shared.append((SCRIPT_JOB, ScriptJob(grader.run, timeout, limit=SCORES_LIMIT)))
+        shared.append((SCRIPT_JOB, ScriptJob(grader.run, timeout, limit=SCORES_LIMIT, errors=SCORES_LIMIT)))
     services: dict[str, list[tuple[str, Job]]] = {}
     alone: list[Batch] = []
     for check in grader.checks:

@@ -23,10 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from taskcal.endpoint import configured_engine
 from taskcal.errors import MissingError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 _SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 _DOCKER_SOCKET = Path("/var/run/docker.sock")
@@ -70,8 +71,9 @@ class Completed:
 class Facts:
     """What decides whether an engine may be installed here.
 
-    `configured` is the setting that names an engine (`DOCKER_HOST=…`) or ''; `forbidden` says that Docker's socket is
-    there but not ours to use; `command` is how to call this taskcal from any folder and as any user.
+    `configured` is the setting that names an engine (`DOCKER_HOST=…`, or `currentContext=…` of a context), or '';
+    `forbidden` says that Docker's socket is there but not ours to use; `command` is how to call this taskcal from any
+    folder and as any user.
     """
 
     root: bool
@@ -100,7 +102,7 @@ class Daemon:
 
     def complaint(self) -> str:
         """The last line of the log, which is where a daemon says why it gave up."""
-        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        text = self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
         return Completed(0, text).last_line
 
 
@@ -163,7 +165,7 @@ def facts() -> Facts:
     return Facts(
         root=is_root(),
         debian=_is_debian() and have("apt-get"),
-        configured=_configured_engine(os.environ),
+        configured=configured_engine(os.environ),
         forbidden=_DOCKER_SOCKET.exists() and not os.access(_DOCKER_SOCKET, os.W_OK),
         user=getpass.getuser(),
         command=_own_command(),
@@ -175,11 +177,6 @@ def _is_debian() -> bool:
         return platform.freedesktop_os_release().get("ID") in {"debian", "ubuntu"}
     except OSError:
         return False
-
-
-def _configured_engine(environment: Mapping[str, str]) -> str:
-    names = (name for name in ("DOCKER_HOST", "DOCKER_CONTEXT") if environment.get(name))
-    return next((f"{name}={environment[name]}" for name in names), "")
 
 
 def _own_command() -> str:
@@ -217,8 +214,8 @@ def is_stale(pid_file: Path) -> bool:
     A daemon that was killed leaves its file, and the next one refuses to start while any process has that number.
     """
     try:
-        pid = int(pid_file.read_text())
-        name, _, after = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+        pid = int(pid_file.read_text(encoding="utf-8"))
+        name, _, after = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")
     except (OSError, ValueError):
         return pid_file.exists()
     return after.split()[0] == "Z" or name.partition("(")[2] not in DAEMONS

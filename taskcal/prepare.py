@@ -13,9 +13,9 @@ from taskcal.core.plan import is_listed, refusal
 from taskcal.core.reach import reach_of
 from taskcal.core.rollout import Lost
 from taskcal.core.task import NetworkMode
-from taskcal.errors import Boundary, LostError
+from taskcal.errors import Boundary, LostError, TaskcalError
+from taskcal.sandbox.build_failure import here
 from taskcal.sandbox.building import BuildBounds
-from taskcal.sandbox.images import here
 
 if TYPE_CHECKING:
     from taskcal.agents import Agent
@@ -41,10 +41,19 @@ def prepare_group(group: Group, images: Images, agent: Agent, bounds: Bounds) ->
         if not agent.install.strip():
             return made
         return replace(made, sandbox=images.install(made.sandbox, agent.install, timeout))
-    except LostError as error:
+    except Exception as error:  # noqa: BLE001 - whatever broke, the other groups go on
+        return lost_because(error)
+
+
+def lost_because(error: Exception) -> Lost:
+    """The outcome of every rollout of a group whose preparation failed. Raises a mistake that a person must mend."""
+    if isinstance(error, LostError):
         return Lost(error.boundary, str(error))
-    except OSError as error:
+    if isinstance(error, TaskcalError):
+        raise error
+    if isinstance(error, OSError) and error.filename:
         return Lost(Boundary.SETUP, f"{error.filename}: {error.strerror}")
+    return Lost(Boundary.UNKNOWN, f"taskcal failed while it prepared the task: {type(error).__name__}: {error}")
 
 
 def forbidden(task: Task, bounds: Bounds, agent_network: Network | None) -> str | None:

@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from taskcal.agents import Account, Acted, Attempt
-from taskcal.agents.transcript import FILE, Transcript
+from taskcal.agents.transcript import FILE, Transcript, stored
 from taskcal.blame import fault_inside
+from taskcal.core.foreign_text import sound
 from taskcal.core.plan import rollout_seed
 from taskcal.core.reach import reach_of
 from taskcal.core.rollout import Graded, Lost, Rollout, Timing
 from taskcal.core.task import GraderSandbox
-from taskcal.errors import Boundary, CancelledLost, LostError, SandboxLost, UsageError
+from taskcal.errors import Boundary, CancelledLost, GraderLost, LostError, SandboxLost, UsageError
 from taskcal.grading import Judgement, grade
 from taskcal.sandbox.container import Order, open_sandbox
 
@@ -110,7 +111,7 @@ def _attempt(planned: PlannedRollout, context: Context, draft: _Draft) -> Graded
         with draft.timed("agent"):
             draft.acted = _act_to_the_end(sandbox, planned, context, draft.account)
         with draft.timed("grade"):
-            judgement = grade(sandbox, planned.group, draft.acted.stop)
+            judgement = _graded(sandbox, planned, context, draft.acted)
         judgement = redacted(judgement, context.agent)
         draft.answer = judgement.answer
         context.log_path(planned.id, "grader.log").write_text(judgement.log, encoding="utf-8")
@@ -123,12 +124,23 @@ def _attempt(planned: PlannedRollout, context: Context, draft: _Draft) -> Graded
             sandbox.close()
 
 
+def _graded(sandbox: DockerSandbox, planned: PlannedRollout, context: Context, acted: Acted) -> Judgement:
+    """Grade; what a broken grader printed is kept as well, since that is what mends it."""
+    try:
+        return grade(sandbox, planned.group, acted.stop)
+    except GraderLost as lost:
+        log = context.agent.redact(sound(lost.log))
+        context.log_path(planned.id, "grader.log").write_text(log, encoding="utf-8")
+        raise
+
+
 def redacted(judgement: Judgement, agent: Agent) -> Judgement:
     """A judgement without the agent's secrets, which it may have written into its answer or into a file."""
     graded = judgement.graded
-    checks = tuple(replace(check, note=agent.redact(check.note)) for check in graded.checks)
-    answer = None if judgement.answer is None else agent.redact(judgement.answer)
-    return Judgement(replace(graded, checks=checks), answer, agent.redact(judgement.log))
+    checks = tuple(replace(check, note=agent.redact(sound(check.note))) for check in graded.checks)
+    ended = tuple(agent.redact(sound(words)) for words in graded.ended_services)
+    answer = None if judgement.answer is None else agent.redact(sound(judgement.answer))
+    return Judgement(replace(graded, checks=checks, ended_services=ended), answer, agent.redact(sound(judgement.log)))
 
 
 def _order(planned: PlannedRollout, context: Context) -> Order:
@@ -162,7 +174,7 @@ def _act(sandbox: DockerSandbox, planned: PlannedRollout, context: Context, acco
             seed=rollout_seed(context.seed, planned.id),
             timeout=agent_seconds(planned.group, context.agent),
             wall=planned.group.task.timeouts.wall,
-            log=_bounded(log.write),
+            log=stored(_bounded(log.write), "agent.log"),
             transcript=Transcript.at(context.log_path(planned.id, FILE), context.agent.redact),
             account=account,
         )
@@ -197,4 +209,4 @@ def _bounded(write: Callable[[bytes], object], limit: int = 16 * 1024 * 1024) ->
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())[:REASON_LENGTH]
+    return " ".join(sound(text).split())[:REASON_LENGTH]

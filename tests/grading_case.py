@@ -64,6 +64,10 @@ class Told:
         assert self.scripts, "the agent was not stopped first"
         self.files += files
 
+    def ended_services(self) -> tuple[str, ...]:
+        """A sentence for each service that has last words."""
+        return tuple(f"service {name} ended (exit 1): {words}" for name, words in self.last_words.items())
+
     def freshen(self, artifacts: Sequence[Artifact], files: Sequence[FileCopy]) -> tuple[str, ...]:
         """Keep what is asked for; everything arrives but what is called missing."""
         self.fresh = (tuple(artifacts), tuple(files))

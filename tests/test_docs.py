@@ -1,7 +1,7 @@
 """The README and docs/ are tested like code: what they say can be run, loads, exists, and is all there is.
 
-`python tests/test_docs.py --write` writes the command reference anew. The reference is rendered here, from the
-commands themselves, and not by typer: its layout differs from version to version, and with the terminal.
+`python tests/test_docs.py --write` writes the command reference and the table of faults anew. The reference is rendered
+here, from the commands themselves, and not by typer: its layout differs from version to version, and with the terminal.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from taskcal import __version__, host
 from taskcal.agents.file import load_agent
 from taskcal.cli.main import app
 from taskcal.core.calibrate import GroupRecord, calibrate
+from taskcal.core.faults import rows as fault_rows
 from taskcal.core.gate import Exit
 from taskcal.core.question import fixed
 from taskcal.core.rollout import GroupId, Stop
@@ -41,6 +42,9 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 REFERENCE = ROOT / "docs" / "reference.md"
 BEGIN, END = "<!-- help:begin -->", "<!-- help:end -->"
+FAULTS_PAGE = ROOT / "docs" / "faults.md"
+FAULTS_BEGIN, FAULTS_END = "<!-- faults:begin -->", "<!-- faults:end -->"
+FAULT_HEADS = ("what happens", "the rollout is", "why")
 WIDTH = 100
 COLUMN = 36
 COMMANDS: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]  # typer's group has them, its base not
@@ -127,6 +131,13 @@ def with_reference(text: str) -> str:
     return before + reference() + rest.partition(END)[2]
 
 
+def with_faults(text: str) -> str:
+    """The page on faults with the table of `core.faults` in its place."""
+    lines = [f"| {' | '.join(row)} |" for row in (FAULT_HEADS, ("---", "---", "---"), *fault_rows())]
+    before, _, rest = text.partition(FAULTS_BEGIN)
+    return "\n".join((before + FAULTS_BEGIN, "", *lines, "", FAULTS_END)) + rest.partition(FAULTS_END)[2]
+
+
 def calls() -> Iterator[list[str]]:
     """Every call of taskcal in shell blocks and CI steps, as its arguments."""
     typed = (line for block in blocks("console") for line in block.text.splitlines() if line.startswith("$ "))
@@ -152,6 +163,11 @@ def run_taskcal(*arguments: str, options_of_python: Sequence[str] = ()) -> host.
 def test_reference_is_current() -> None:
     """The command reference is what the commands say today (`python tests/test_docs.py --write` writes it)."""
     assert REFERENCE.read_text() == with_reference(REFERENCE.read_text())
+
+
+def test_the_table_of_faults_is_current() -> None:
+    """People read the very rows that the code and the tests have, all of them and no others."""
+    assert FAULTS_PAGE.read_text() == with_faults(FAULTS_PAGE.read_text())
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -246,7 +262,7 @@ def test_words_and_keys_are_all_explained() -> None:
 
 def _keys() -> set[str]:
     nothing: dict[str, Any] = dict.fromkeys(RunRecord.__dataclass_fields__, "")
-    run = RunRecord(**{**nothing, "taskset_files": (), "question": fixed(8), "images": {}, "notes": ()})
+    run = RunRecord(**{**nothing, "taskset_files": (), "question": fixed(8), "images": {}, "groups": {}, "notes": ()})
     group = GroupRecord(GroupId("task", ""), {}, "", (), 1.0, (), "", 1)
     document: dict[str, Any] = calibration_document(run, calibrate([group], [], fixed(8)))
     return {*document["run"], *document["taskset"], *document["tasks"][0]} | {"schema", "run", "taskset", "tasks"}
@@ -288,3 +304,4 @@ if __name__ == "__main__":
     if sys.argv[1:] != ["--write"]:
         sys.exit(f"usage: {Path(__file__).name} --write")
     REFERENCE.write_text(with_reference(REFERENCE.read_text()))
+    FAULTS_PAGE.write_text(with_faults(FAULTS_PAGE.read_text()))

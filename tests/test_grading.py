@@ -70,7 +70,7 @@ def test_what_can_share_an_exec_does() -> None:
     assert shared.names == (ANSWER_JOB, SCRIPT_JOB, "c0", "c3")
     assert shared.jobs == (
         FileJob(ANSWER_FILE, links=False),
-        ScriptJob("score all", 30.0, limit=1024 * 1024),
+        ScriptJob("score all", 30.0, limit=1024 * 1024, errors=1024 * 1024),
         ScriptJob("a", 30.0),
         FileJob("/r.json"),
     )
@@ -252,3 +252,15 @@ def test_the_log_says_what_each_check_said() -> None:
     one = grader(BY_EXIT, BY_EXIT)
     log = grade(Told([ANSWER + record(1, 1, b"", b"no row\n") + record(2)]), group(one), Stop.FINISHED).log
     assert log == "0  c0  exit 1: no row\n1  c1\n--- c0\nno row\n"
+
+
+def test_the_log_keeps_all_that_the_graders_script_printed() -> None:
+    """Also where it printed no scores, which is what a person then reads it for."""
+    one = grader(ScriptedProbe(), run="score all")
+    said = b"first word\n" + b"x\n" * 1000
+    good = record(1, 0, said + b'{"c0": 1}\n', b"a warning\n")
+    log = grade(Told([ANSWER + good]), group(one), Stop.FINISHED).log
+    assert log == f'1  c0\n--- grader.run\na warning\n{said.decode()}{{"c0": 1}}\n'
+    with pytest.raises(GraderLost, match="the grader's script printed no scores") as lost:
+        grade(Told([ANSWER + record(1, 3, said, b"oh no\n")]), group(one), Stop.FINISHED)
+    assert lost.value.log == f"--- grader.run\noh no\n{said.decode()}"

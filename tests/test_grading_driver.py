@@ -133,7 +133,8 @@ def test_the_driver_runs_each_job_once() -> None:
     lines = drive(jobs, "abc123", "BEFORE\n").splitlines()
     assert lines[0] == "BEFORE"
     told = [line for line in lines if re.match(r"(file|check|record) \d", line)]
-    assert told == ["file 0 /a nolink", "file 2 /b any", "check 1 2", "check 3 30", "record 1 8192", "record 3 8192"]
+    records = ["record 1 8192 8192", "record 3 8192 8192"]
+    assert told == ["file 0 /a nolink", "file 2 /b any", "check 1 2", "check 3 30", *records]
     assert lines[-2:] == ['rm -rf "$TASKCAL_room"', "exit 0"]
     assert "TASKCAL_room=/run/taskcal-abc123" in lines
 
@@ -162,12 +163,25 @@ def test_a_tail_is_one_line(stdout: bytes, stderr: bytes, tail: str) -> None:
     assert Record(1, late=False, size=0, stdout=stdout, stderr=stderr).tail == tail
 
 
+@pytest.mark.parametrize(
+    ("stdout", "stderr"),
+    [(b"", b"jq: not found\n" + b"step\n" * 100 + b"the end\n"), (b"0\n" * 200 + b"the end\n", b"jq: not found\n")],
+)
+def test_a_tail_keeps_the_first_line_of_an_error(stdout: bytes, stderr: bytes) -> None:
+    """It often holds the cause; the last words are there as well."""
+    tail = Record(1, late=False, size=0, stdout=stdout, stderr=stderr).tail
+    assert tail.startswith("jq: not found | ")
+    assert tail.endswith(" | the end")
+    assert " | … | " in tail
+    assert len(tail) <= 200
+
+
 def test_no_variable_of_ours_replaces_a_param() -> None:
     """Every variable that the surrounding shell texts assign begins with a prefix that no param can have."""
     texts = (
         drive((ScriptJob("true", 1.0), FileJob("/a")), "abc123", STOP_EVERYTHING),
         start_again("true", "true"),
-        started("true", "true"),
+        started("true"),
         setup_script("true", ("/data",)),
     )
     for text in (text.replace(OWN_IMPORTS, "") for text in texts):  # which keeps a value that is there

@@ -23,11 +23,13 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 ROOMS = (
     {"errors"},
     {"core"},
-    {"host", "baseimage", "regular"},
+    {"host", "baseimage", "regular", "file_tree", "endpoint"},
     {"sandbox", "taskset", "store"},
     {"agents", "grading", "grading_driver", "blame"},
     {
         "prepare",
+        "probe",
+        "missing_programs",
         "runner",
         "schedule",
         "adaptive_schedule",
@@ -45,12 +47,15 @@ ROOMS = (
 
 NEIGHBOURS = {
     ("baseimage", "host"),
+    ("host", "endpoint"),
     ("grading", "grading_driver"),
     ("grading", "blame"),
     ("blame", "grading_driver"),
     ("engines", "runner"),
     ("adaptive_schedule", "schedule"),
     ("quality", "runner"),
+    ("probe", "prepare"),
+    ("missing_programs", "probe"),
 }
 """Who may import whom on the same floor."""
 
@@ -156,10 +161,10 @@ def test_imports_point_one_way(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_foreign_libraries_stay_in_their_rooms(path: Path) -> None:
-    """One importer each of the docker SDK and of subprocess; scipy, which is slow to load, only where and when used."""
+    """The docker SDK in two files, subprocess in one; scipy, which is slow to load, only where and when used."""
     name = str(path.relative_to(PACKAGE))
     used = {top(module) for module in imports(tree(path))}
-    assert "docker" not in used or name == "sandbox/docker.py"
+    assert "docker" not in used or name in {"sandbox/docker.py", "sandbox/connection.py"}
     assert "subprocess" not in used or name == "host.py"
     assert "scipy" not in used or name in SCIPY
     assert "scipy" not in {top(module) for module in imports_at_load(tree(path))}
@@ -181,8 +186,8 @@ def test_help_loads_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("path", [*SOURCES, *TESTS], ids=name_of)
 def test_sizes(path: Path) -> None:
-    """What fits a screen or two gets read: files under 300 lines, functions at most 50."""
-    assert len(path.read_text().splitlines()) < 300
+    """What fits a screen or two gets read: files under 400 lines, functions at most 50."""
+    assert len(path.read_text().splitlines()) < 400
     lengths = {node.name: length(node, is_command=path.parent.name == "cli") for node in functions(path)}
     assert {name: lines for name, lines in lengths.items() if lines > 50} == {}
 

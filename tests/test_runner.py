@@ -64,6 +64,11 @@ class Typist:
         """It has one secret."""
         return text.replace("hunter2", "[KEY]")
 
+    @property
+    def user(self) -> str | None:
+        """The environment's."""
+        return None
+
     def refusal(self, task: Task) -> str | None:
         """Nothing: it attempts everything."""
         return None if task.id else "no task"

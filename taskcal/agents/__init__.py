@@ -89,6 +89,11 @@ class Agent(Protocol):
         """The network of its sandboxes; None for the task's own."""
         ...
 
+    @property
+    def user(self) -> str | None:
+        """The user that it acts as in a sandbox; None for the environment's."""
+        ...
+
     def refusal(self, task: Task) -> str | None:
         """Why this agent cannot attempt a task at all, or None."""
         ...

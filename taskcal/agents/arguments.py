@@ -14,6 +14,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from taskcal.agents.tool_arguments import CallError
+from taskcal.core.foreign_text import parse_json
+from taskcal.core.json_schema import forms, outer_types
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -21,7 +25,7 @@ SHORT = {"integer": "N", "number": "N", "boolean": "", "array": "JSON", "object"
 
 
 def arguments_of(parameters: Mapping[str, Any], words: Sequence[str]) -> dict[str, Any]:
-    """What a call's words say. Raises ValueError with a sentence for the caller where they are no arguments."""
+    """What a call's words say. Raises CallError with a sentence for the caller where they are no arguments."""
     if len(words) == 1 and words[0].lstrip().startswith("{"):
         return _object(words[0])
     found: dict[str, Any] = {}
@@ -38,11 +42,11 @@ def arguments_of(parameters: Mapping[str, Any], words: Sequence[str]) -> dict[st
 
 def _object(text: str) -> dict[str, Any]:
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"the arguments are no JSON: {error}") from error
+        found = parse_json(text)
+    except ValueError as error:
+        raise CallError(f"the arguments are no JSON: {error}") from error
     if not isinstance(found, dict):
-        raise ValueError("the arguments must be one JSON object")  # noqa: TRY004 - a sentence for the caller
+        raise CallError("the arguments must be one JSON object")
     return found
 
 
@@ -50,7 +54,7 @@ def _flag(parameters: Mapping[str, Any], rest: list[str]) -> tuple[str, str]:
     """Take one argument off the words: its name, and its value's text ('' for a boolean that stands alone)."""
     word = rest.pop(0)
     if not word.startswith("--") or word == "--":
-        raise ValueError(f"{word[:80]!r} is not understood; write --name value, or one JSON object")
+        raise CallError(f"{word[:80]!r} is not understood; write --name value, or one JSON object")
     name, equals, text = word[2:].partition("=")
     name = name.replace("-", "_") if name not in _properties(parameters) else name
     if equals:
@@ -58,41 +62,27 @@ def _flag(parameters: Mapping[str, Any], rest: list[str]) -> tuple[str, str]:
     if "boolean" in _kinds(parameters, name) and (not rest or rest[0] not in {"true", "false"}):
         return name, "true"
     if not rest:
-        raise ValueError(f"--{name} needs a value")
+        raise CallError(f"--{name} needs a value")
     return name, rest.pop(0)
 
 
 def _value(schema: object, name: str, text: str) -> Any:
     """A text as the first of the types that it can be; a text of no known type is JSON if it can be, else itself."""
-    kinds = _types(schema)
+    kinds = outer_types(schema)
     if "string" in kinds:
         return text
     if "array" in kinds and not text.lstrip().startswith("["):
         return [_value(_items(schema), name, text)]
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return parse_json(text)
+    except ValueError as error:
         if not kinds:
             return text
-        raise ValueError(f"--{name} must be {' or '.join(kinds)}, not {text[:80]!r}") from error
+        raise CallError(f"--{name} must be {' or '.join(kinds)}, not {text[:80]!r}") from error
 
 
 def _kinds(parameters: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    return _types(_properties(parameters).get(name))
-
-
-def _types(schema: object) -> tuple[str, ...]:
-    """The types that a schema allows at its outer level, or in one of its forms."""
-    if not isinstance(schema, dict):
-        return ()
-    kinds = schema.get("type")
-    own = tuple(kind for kind in (kinds if isinstance(kinds, list) else [kinds]) if isinstance(kind, str))
-    return own or tuple(kind for form in _forms(schema) for kind in _types(form))
-
-
-def _forms(schema: Mapping[str, Any]) -> list[Any]:
-    forms = schema.get("anyOf", schema.get("oneOf"))
-    return forms if isinstance(forms, list) else []
+    return outer_types(_properties(parameters).get(name))
 
 
 def _items(schema: object) -> object:
@@ -100,7 +90,7 @@ def _items(schema: object) -> object:
     if not isinstance(schema, dict):
         return None
     return next(
-        (form["items"] for form in (schema, *_forms(schema)) if isinstance(form, dict) and "items" in form), None
+        (form["items"] for form in (schema, *forms(schema)) if isinstance(form, dict) and "items" in form), None
     )
 
 

@@ -17,6 +17,7 @@ from taskcal.agents.chat_tools import offered
 from taskcal.agents.conversation import Conversation
 from taskcal.agents.endpoint import Endpoint
 from taskcal.agents.limiter import RealClock
+from taskcal.agents.proxy import check_proxies
 from taskcal.agents.tools import offered_tools
 from taskcal.agents.transcript import Note
 from taskcal.errors import MissingError, ProviderLost, UsageError
@@ -37,10 +38,14 @@ SHORTEST_SECRET = 8
 
 
 def open_chat(spec: ChatSpec) -> ChatAgent:
-    """The agent of a file. Raises MissingError without the openai package, UsageError without the key it names."""
+    """The agent of a file.
+
+    Raises MissingError without a package that it needs, UsageError without the key it names or with a broken proxy.
+    """
     if importlib.util.find_spec("openai") is None:
         raise MissingError("agents of kind chat need the openai package; run `pip install 'taskcal[chat]'`")
     key = read_key(spec, os.environ)
+    check_proxies(spec.base_urls, os.environ)
     found = identify(spec, key)
     return ChatAgent(spec, key, found.served, missing=found.missing)
 
@@ -60,7 +65,7 @@ def call_openai(spec: ChatSpec, key: str) -> Caller:
     """The endpoint over the network."""
     from taskcal.agents.openai_caller import OpenAICaller  # noqa: PLC0415 - loads the openai SDK, which takes a second
 
-    return OpenAICaller(spec.base_urls, key)
+    return OpenAICaller(spec.base_urls, key, spec.finish_reasons)
 
 
 class ChatAgent:
@@ -91,7 +96,8 @@ class ChatAgent:
         spec = self.spec
         limits = (spec.max_turns, spec.tool_output, spec.timeout)
         asked = (spec.system, spec.sampling, spec.send_reasoning, spec.extra_body)
-        said_of = (spec.name, spec.model, self.served, asked, limits)
+        words = sorted((word, finish.value) for word, finish in spec.finish_reasons.items())
+        said_of = (spec.name, spec.model, self.served, asked, limits, *words)
         return f"ChatAgent{said_of!r}"
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -125,6 +131,11 @@ class ChatAgent:
         """The task's own: the model is reached from the host."""
         return None
 
+    @property
+    def user(self) -> str | None:
+        """The environment's."""
+        return None
+
     def refusal(self, task: Task) -> str | None:  # noqa: ARG002 - the protocol's
         """A model can attempt every task."""
         return None
@@ -139,10 +150,14 @@ class ChatAgent:
         try:
             with offered_tools(sandbox, task, task.environment.user, bound) as own:
                 tools = (*offered(task, bound), *own)
-                return Conversation(self.spec, self._shared_endpoint(), sandbox, attempt, self._clock, tools).run()
+                endpoint, window = self._shared_endpoint(), self._window()
+                return Conversation(self.spec, endpoint, sandbox, attempt, self._clock, tools, window).run()
         except (ProviderLost, UsageError) as error:
             attempt.transcript.add(Note(str(error)))
             raise type(error)(self.redact(str(error))) from None
+
+    def _window(self) -> int | None:
+        return min((one.window for one in self.served if one.window is not None), default=None)
 
     def _shared_endpoint(self) -> Endpoint:
         with self._opening:

@@ -1,18 +1,22 @@
 """What goes to a chat endpoint and what comes back, without the wire: requests are put together, answers taken apart.
 
 Nothing that a server sends is trusted: a key that is missing, null or of another type is as good as its absence, and an
-answer that holds no message at all is a failure of the endpoint.
+answer that holds no message at all is a failure of the endpoint. `finish` decides what an answer is by its
+`finish_reason`.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from taskcal.agents.transcript import TokenUsage, sound
-from taskcal.agents.trouble import Failure, failure_of
+from taskcal.agents.finish import OK, Content, Finish, judge, meaning
+from taskcal.agents.tool_arguments import history_of
+from taskcal.agents.transcript import TokenUsage
+from taskcal.agents.trouble import Failure, failure_of, one_line
+from taskcal.core.foreign_text import parse_json, sound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,10 +30,12 @@ REASONING = ("reasoning_content", "reasoning", "thinking")
 """Where servers put what the model thought: vLLM and DeepSeek, newer vLLM and OpenRouter, Ollama."""
 SEEDS = 2**31
 """Some servers hold a seed in 32 bits with a sign."""
-OK = 200
 STATUS = re.compile(r"[1-5][0-9]{2}")
+DIGITS = re.compile(r"[0-9]{1,15}")
+NO_WORDS: Mapping[str, Finish] = {}
 NOT_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
 LONGEST_NAME = 64
+NOT_AN_ANSWER = "JSON, but no chat completion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,28 +46,47 @@ class Call:
     name: str
     arguments: str
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether its arguments are an object that holds something, so that nothing of them was cut off."""
+        try:
+            given = json.loads(self.arguments)
+        except (ValueError, RecursionError):
+            return False
+        return isinstance(given, dict) and bool(given)
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer of the model. `finish` is the server's word for why it ended, `thought` the key of its reasoning."""
+    """One answer of the model. `finish` is why it ended, `thought` the key of its reasoning."""
 
     content: str = ""
     reasoning: str = ""
     thought: str = ""
     refusal: str = ""
     calls: tuple[Call, ...] = ()
-    finish: str = ""
+    finish: Finish = Finish.DONE
     usage: TokenUsage = field(default_factory=TokenUsage)
 
     @property
     def is_refused(self) -> bool:
         """Whether the model, or a filter before it, would not."""
-        return self.finish == "content_filter" or (bool(self.refusal) and not self.calls)
+        return self.finish is Finish.REFUSED or (bool(self.refusal) and not self.calls)
 
     @property
     def is_cut(self) -> bool:
-        """Whether it ended at a limit, not because the model was done."""
-        return self.finish == "length"
+        """Whether it ended at a limit of its length, not because the model was done."""
+        return self.finish is Finish.CUT
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it ended because the context is full."""
+        return self.finish is Finish.FULL
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it holds nothing that a model could have written."""
+        return not (self.content.strip() or self.reasoning.strip() or self.refusal.strip() or self.calls)
 
 
 def request(spec: ChatSpec, seed: int, messages: Sequence[Json], tools: Sequence[Json]) -> Json:
@@ -92,14 +117,7 @@ def said(reply: Reply, *, with_reasoning: bool = False) -> Json:
 
 def _said_call(call: Call) -> Json:
     name = NOT_A_NAME.sub("_", call.name)[:LONGEST_NAME] or "unknown"
-    return {"id": call.id, "type": "function", "function": {"name": name, "arguments": _as_object(call.arguments)}}
-
-
-def _as_object(arguments: str) -> str:
-    try:
-        return arguments if isinstance(json.loads(arguments), dict) else "{}"
-    except (ValueError, RecursionError):
-        return "{}"
+    return {"id": call.id, "type": "function", "function": {"name": name, "arguments": history_of(call.arguments)}}
 
 
 def answered(call: Call, content: str) -> Json:
@@ -107,30 +125,74 @@ def answered(call: Call, content: str) -> Json:
     return {"role": "tool", "tool_call_id": call.id, "content": content}
 
 
-def reply_of(text: str, now: datetime) -> Reply | Failure:
-    """The answer in a body that came with status 200, or the failure that it tells or is."""
+def reply_of(text: str, now: datetime, finish_reasons: Mapping[str, Finish] = NO_WORDS) -> Reply | Failure:
+    """The answer in a body that came with status 200, or the failure that it reports or is.
+
+    `finish_reasons` are the agent file's own words, by `finish.key_of`.
+    """
     try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
-        return Failure(OK, "", f"not JSON, though the status is 200: {text[:100]}")
-    if not isinstance(body, dict):
-        return Failure(OK, "", "JSON, but no chat completion")
-    if body.get("error"):
+        body = parse_json(text)
+    except ValueError:
+        return Failure(OK, "", f"not JSON, though the status is 200: {one_line(text[:100])}")
+    return _found(body, text, now, finish_reasons) if isinstance(body, dict) else Failure(OK, "", NOT_AN_ANSWER)
+
+
+def _found(body: Json, text: str, now: datetime, finish_reasons: Mapping[str, Finish]) -> Reply | Failure:
+    if _is_error(body.get("error")):
         return _inner_failure(body["error"], text, now)
     choice = _first(body.get("choices"))
-    message = choice.get("message")
-    if not isinstance(message, dict):
-        return Failure(OK, "", "an answer without a message (no choices)")
+    if _is_error(choice.get("error")):
+        return _inner_failure(choice["error"], json.dumps({"error": choice["error"]}), now)
+    message, word = choice.get("message"), _word(choice)
+    if isinstance(message, dict):
+        return _judged(_reply(message, _usage(body.get("usage"))), word, finish_reasons)
+    if meaning(word, finish_reasons) is Finish.REFUSED:
+        return Reply(finish=Finish.REFUSED, usage=_usage(body.get("usage")))  # as Gemini's compatible endpoint refuses
+    return _without_message(body)
+
+
+def _is_error(value: object) -> bool:
+    """Whether something stands there; some gateways send the form of an error with every answer, and leave it empty."""
+    return any(value.values()) if isinstance(value, dict) else bool(value)
+
+
+def _judged(reply: Reply, word: str, finish_reasons: Mapping[str, Finish]) -> Reply | Failure:
+    if reply.is_refused and not word:
+        return replace(reply, finish=Finish.REFUSED)
+    content = Content(reply.is_empty, bool(reply.calls), reply.usage.output_tokens)
+    found = judge(word, content, finish_reasons)
+    return found if isinstance(found, Failure) else replace(reply, finish=found)
+
+
+def _reply(message: Mapping[str, Any], usage: TokenUsage) -> Reply:
     thought = next((key for key in REASONING if _text(message.get(key))), "")
     return Reply(
         content=_content(message.get("content")),
         reasoning=_text(message.get(thought)),
         thought=thought,
         refusal=_text(message.get("refusal")),
-        calls=_calls(message.get("tool_calls")),
-        finish=_text(choice.get("finish_reason")),
-        usage=_usage(body.get("usage")),
+        calls=_calls(message.get("tool_calls")) or _old_call(message.get("function_call")),
+        usage=usage,
     )
+
+
+def _word(choice: Mapping[str, Any]) -> str:
+    """Why the answer ended, in the server's word; '' if it has none.
+
+    A gateway may translate a failure of the server behind it into `stop` and keep that server's own word beside it.
+    """
+    own = choice.get("finish_reason")
+    word = own if isinstance(own, str) else "" if own is None else json.dumps(own)
+    native = _text(choice.get("native_finish_reason"))
+    is_worse = native and meaning(native, NO_WORDS) in {Finish.FAILED, Finish.FULL}
+    return native if is_worse and meaning(word, NO_WORDS) in {Finish.DONE, Finish.CUT, None} else sound(word)
+
+
+def _without_message(body: Json) -> Failure:
+    """What a body without a message says: servers exist that put their errors there."""
+    words = next((body[key] for key in ("message", "msg", "detail") if isinstance(body.get(key), str)), "")
+    found = "an answer without a message (no choices)"
+    return Failure(OK, "", one_line(f"{found}: {words}") if words else found)
 
 
 def _inner_failure(error: object, text: str, now: datetime) -> Failure:
@@ -145,7 +207,7 @@ def _first(choices: object) -> Mapping[str, Any]:
 
 
 def _text(value: object) -> str:
-    return sound(value) if isinstance(value, str) else ""
+    return value if isinstance(value, str) else ""
 
 
 def _content(value: object) -> str:
@@ -168,11 +230,16 @@ def _calls(value: object) -> tuple[Call, ...]:
     return tuple(calls)
 
 
+def _old_call(value: object) -> tuple[Call, ...]:
+    """The one call of an answer in the form that came before `tool_calls`; some gateways still send it."""
+    return _calls([{"function": value}]) if isinstance(value, dict) and value.get("name") else ()
+
+
 def _arguments(value: object) -> str:
     """The text of the arguments; servers that send an object in its place are forgiven, and so is nothing at all."""
     if value is None or value == "":
         return "{}"
-    return sound(value) if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _usage(value: object) -> TokenUsage:
@@ -187,4 +254,9 @@ def _usage(value: object) -> TokenUsage:
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53 else None
+    """A count of tokens; servers that send `100.0` or `"100"` mean 100."""
+    if isinstance(value, str) and DIGITS.fullmatch(value):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53:
+        return None
+    return int(value) if value == int(value) else None

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from taskcal.agents.agent_model import AgentModel, PriceModel, price_of
-from taskcal.agents.chat_spec import ChatSpec, Sampling
+from taskcal.agents.chat_spec import CALL_SECONDS, ChatSpec, Sampling
+from taskcal.agents.finish import Finish, key_of
 from taskcal.taskset.fields import EnvName, Line, Model, Seconds
 from taskcal.taskset.quantities import BYTES, LONGEST_TEXT, MEMORY
 
@@ -74,6 +75,17 @@ def _seed(value: object) -> int:
     return value
 
 
+def _finish_reasons(value: object) -> object:
+    """Words of a server, each with what it means here; the words in the form in which they are compared."""
+    if not isinstance(value, dict):
+        return value
+    meanings = [finish.value for finish in Finish]
+    for word, means in value.items():
+        if means not in meanings:
+            raise ValueError(f"{word}: must be one of {', '.join(meanings)}")
+    return {key_of(str(word)): Finish(means) for word, means in value.items()}
+
+
 URLS_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
 SIZE_SCHEMA = {
     "anyOf": [{"type": "string", "pattern": r"^[0-9.]+ ?[bkmBKM]?"}, {"type": "integer", "minimum": LEAST_OUTPUT}],
@@ -82,6 +94,10 @@ SIZE_SCHEMA = {
 BaseUrls = Annotated[list[str], BeforeValidator(_base_urls), WithJsonSchema(URLS_SCHEMA)]
 Seed = Annotated[int, BeforeValidator(_seed), WithJsonSchema({"anyOf": [{"type": "integer"}, {"const": "none"}]})]
 Output = Annotated[int, BeforeValidator(_output), WithJsonSchema(SIZE_SCHEMA)]
+FINISH_SCHEMA = {"type": "object", "additionalProperties": {"enum": [finish.value for finish in Finish]}}
+FinishReasons = Annotated[
+    dict[str, Finish], BeforeValidator(_finish_reasons), WithJsonSchema(FINISH_SCHEMA, mode="validation")
+]
 ExtraBody = Annotated[dict[str, object], BeforeValidator(_extra_body), WithJsonSchema({"type": "object"})]
 
 
@@ -97,7 +113,7 @@ class SamplingModel(Model):
 class ChatModel(AgentModel):
     """A model behind an OpenAI-compatible endpoint, in a loop with tools."""
 
-    inner_maps: ClassVar[frozenset[str]] = frozenset({"sampling", "price", "extra_body"})
+    inner_maps: ClassVar[frozenset[str]] = frozenset({"sampling", "price", "extra_body", "finish_reasons"})
 
     kind: Literal["chat"]
     base_url: BaseUrls
@@ -106,10 +122,11 @@ class ChatModel(AgentModel):
     system: str = ""
     max_turns: Annotated[int, Field(ge=1, le=100_000)] = 50
     tool_output: Output = 16 * 1024
-    call_timeout: Seconds = 60.0
+    call_timeout: Seconds = CALL_SECONDS
     sampling: SamplingModel = Field(default_factory=SamplingModel)
     send_reasoning: bool = False
     extra_body: ExtraBody = Field(default_factory=dict)
+    finish_reasons: FinishReasons = Field(default_factory=dict)
     price: PriceModel | None = None
 
 
@@ -130,6 +147,7 @@ def chat_spec(model: ChatModel) -> ChatSpec:
         sampling=Sampling(asked.temperature, asked.top_p, asked.max_tokens, seed, sends_seed=sends_seed),
         send_reasoning=model.send_reasoning,
         extra_body=model.extra_body,
+        finish_reasons=model.finish_reasons,
         price=price_of(model.price),
         timeout=model.timeout,
     )

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from taskcal.agents.finish import Finish
     from taskcal.agents.spec import Price
 
 DEFAULT_KEY = "OPENAI_API_KEY"
+CALL_SECONDS = 600.0
+"""A reasoning model may think for minutes before its first token is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +35,10 @@ class ChatSpec:
     """A model behind one or more OpenAI-compatible servers, which all serve the same.
 
     `api_key_env` None is `DEFAULT_KEY` where it is set, else no key. `timeout` (seconds) caps the task's own,
-    `call_timeout` is how long one call may go without an answer, retries included. `tool_output` is in bytes.
+    `call_timeout` is how long one call may go without an answer, retries included, but not the waits that the server
+    asks for. `tool_output` is in bytes.
     `extra_body` goes into every request as it stands; `send_reasoning` sends back what the model thought before.
+    `finish_reasons` adds the server's own words to those of `finish`, by `finish.key_of`.
     """
 
     name: str
@@ -43,10 +48,11 @@ class ChatSpec:
     system: str = ""
     max_turns: int = 50
     tool_output: int = 16 * 1024
-    call_timeout: float = 60.0
+    call_timeout: float = CALL_SECONDS
     sampling: Sampling = field(default_factory=Sampling)
     send_reasoning: bool = False
     extra_body: Mapping[str, object] = field(default_factory=dict)
+    finish_reasons: Mapping[str, Finish] = field(default_factory=dict)
     price: Price | None = None
     timeout: float | None = None
 

@@ -1,16 +1,17 @@
-"""What a chat agent can do in the sandbox: the bash tool, how tool calls are checked, and how their output is cut."""
+"""What a chat agent can do in the sandbox: the bash tool, how tool calls are answered, and how their output is cut."""
 
 from __future__ import annotations
 
-import json
+import math
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from taskcal.agents.tool_arguments import LONGEST_QUOTE, CallError, fit, read_object, understanding
 from taskcal.sandbox import ROOM, Ending, Script
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from taskcal.core.task import Task
     from taskcal.sandbox import Sandbox, ScriptResult
@@ -20,7 +21,6 @@ DEFAULT_SECONDS = 120.0
 LONGEST_COMMAND = 100 * 1024
 """Bytes; the kernel refuses an argument of 128 KiB."""
 GRACE_SECONDS = 10.0
-LONGEST_QUOTE = 200
 STILL_RUNNING = 124
 """What a command that was killed for its time exits with, as coreutils' timeout has it."""
 STATE = f"{ROOM}/shell"
@@ -34,8 +34,19 @@ class Used:
     exit_code: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A call that was understood. `run` carries it out: what it raises is our side's failure, whatever the call holds.
+
+    `show` makes of its result what the model is told.
+    """
+
+    run: Callable[[Sandbox], ScriptResult]
+    show: Callable[[ScriptResult], Used]
+
+
 class Tool(Protocol):
-    """Something that the model may call."""
+    """Something that an agent may call: a chat agent as a function, others as a program on PATH."""
 
     @property
     def name(self) -> str:
@@ -44,7 +55,7 @@ class Tool(Protocol):
 
     @property
     def description(self) -> str:
-        """What the model is told about it."""
+        """What it does."""
         ...
 
     @property
@@ -52,8 +63,11 @@ class Tool(Protocol):
         """The JSON Schema of its arguments: an object."""
         ...
 
-    def call(self, sandbox: Sandbox, arguments: Mapping[str, Any], seconds: float) -> Used:
-        """Act, for at most `seconds`. `arguments` fit the schema, as far as `complaint` looks."""
+    def prepare(self, arguments: Mapping[str, Any], seconds: float) -> Prepared:
+        """Understand a call of at most `seconds`, whose arguments fit the schema. Touches nothing.
+
+        Raises CallError, or whatever `understanding` makes one of, for a call that cannot be carried out.
+        """
         ...
 
 
@@ -93,14 +107,22 @@ class Bash:
         command = {"type": "string", "description": "What to run."}
         return {"type": "object", "properties": {"command": command, "timeout": timeout}, "required": ["command"]}
 
-    def call(self, sandbox: Sandbox, arguments: Mapping[str, Any], seconds: float) -> Used:
-        """Run the command."""
+    def prepare(self, arguments: Mapping[str, Any], seconds: float) -> Prepared:
+        """Make the script that runs the command."""
         command = str(arguments["command"]).replace("\0", "")
         if len(command.encode()) > LONGEST_COMMAND:
-            return Used(f"the command is longer than {LONGEST_COMMAND // 1024} KiB; write long files in parts")
-        allowed = min(seconds, max(1.0, float(arguments.get("timeout") or DEFAULT_SECONDS)))
+            raise CallError(f"the command is longer than {LONGEST_COMMAND // 1024} KiB; write long files in parts")
+        allowed = allowed_seconds(arguments.get("timeout"), seconds)
         script = Script(shell_script(command, allowed, self.bound), allowed + GRACE_SECONDS, user=self.user)
-        return told(sandbox.run(script, limit=self.bound + 1024), allowed)
+        return Prepared(
+            lambda sandbox: sandbox.run(script, limit=self.bound + 1024), lambda result: told(result, allowed)
+        )
+
+
+def allowed_seconds(asked: float | None, left: float) -> float:
+    """How long a command may take: as long as the model asks, from 1 s to what is left. 0 and NaN ask for nothing."""
+    is_nothing = not asked or (isinstance(asked, float) and math.isnan(asked))
+    return min(left, max(1.0, DEFAULT_SECONDS if is_nothing or asked is None else asked))
 
 
 def shell_script(command: str, seconds: float, bound: int) -> str:
@@ -173,57 +195,8 @@ def use(tools: Sequence[Tool], sandbox: Sandbox, name: str, arguments: str, seco
     if tool is None:
         return Used(f"there is no tool {name[:LONGEST_QUOTE]!r}; the tools are {', '.join(t.name for t in tools)}")
     try:
-        given = json.loads(arguments)
-    except (ValueError, RecursionError) as error:
-        return Used(f"the arguments are not JSON ({error}): {arguments[:LONGEST_QUOTE]}")
-    wrong = complaint(tool.parameters, given)
-    return tool.call(sandbox, given, seconds) if wrong is None else Used(f"{tool.name} was not run: {wrong}")
-
-
-TYPES: Mapping[str, tuple[type, ...]] = {
-    "string": (str,),
-    "number": (int, float),
-    "integer": (int,),
-    "boolean": (bool,),
-    "object": (dict,),
-    "array": (list,),
-    "null": (type(None),),
-}
-
-
-def complaint(schema: Mapping[str, Any], arguments: object) -> str | None:
-    """What is wrong with a call's arguments by the outer level of a JSON Schema object, or None."""
-    if not isinstance(arguments, dict):
-        return "its arguments must be a JSON object"
-    properties = schema.get("properties", {})
-    missing = [name for name in schema.get("required", ()) if name not in arguments]
-    if missing:
-        return f"the argument {missing[0]} is missing; it takes {', '.join(properties)}"
-    wrong = (_misfit(name, properties[name], value) for name, value in arguments.items() if name in properties)
-    return next((found for found in wrong if found), None)
-
-
-def _misfit(name: str, schema: Mapping[str, Any], value: object) -> str | None:
-    wanted = schema.get("type")
-    kinds = wanted if isinstance(wanted, list) else [wanted]
-    known = [str(kind) for kind in kinds if kind in TYPES]
-    if known and not any(_is(value, kind) for kind in known):
-        return f"the argument {name} must be of type {' or '.join(known)}"
-    if "enum" in schema and value not in schema["enum"]:
-        return f"the argument {name} must be one of {', '.join(map(str, schema['enum']))}"
-    return None
-
-
-def _is(value: object, kind: str) -> bool:
-    """Whether a JSON value is of a type; true and false are no numbers, whatever Python says."""
-    if isinstance(value, bool):
-        return kind == "boolean"
-    return isinstance(value, TYPES[kind]) or (kind == "integer" and isinstance(value, float) and value.is_integer())
-
-
-def cut(text: str, bound: int) -> str:
-    """A text of at most about `bound` characters: the beginning and the end, with a word about what is missing."""
-    if len(text) <= bound:
-        return text
-    half = bound // 2
-    return f"{text[:half]}\n[… {len(text) - 2 * half} characters left out …]\n{text[len(text) - half :]}"
+        with understanding():
+            prepared = tool.prepare(fit(tool.parameters, read_object(arguments)), seconds)
+    except CallError as error:
+        return Used(f"{name} was not run: {error}")
+    return prepared.show(prepared.run(sandbox))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.agents import Account, Acted
 from taskcal.agents.from_file import FromFile, read_secrets, report_usage
+from taskcal.agents.missing_program import missing_program
 from taskcal.agents.play import stop_of
 from taskcal.agents.redact import Redactor
 from taskcal.agents.relay import ON_PATH, tools_on_path
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 LONGEST_VARIABLE = 100 * 1024
 """Bytes of prompt that reach the agent as a variable; the kernel refuses one of 128 KiB with E2BIG."""
 
-NOT_FOUND = (126, 127)
 TEMPORARY_FAILURE = 75
 PATTERN_SECONDS = 2.0
 LAST_WORDS = 4096
@@ -45,6 +45,11 @@ class CommandAgent(FromFile):
     """Runs the command of an agent file as the environment's user, or the file's."""
 
     spec: CommandSpec
+
+    @property
+    def user(self) -> str | None:
+        """The file's, or the environment's."""
+        return self.spec.user
 
     def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:
         """Run the command once, its output streamed to the log with every secret replaced."""
@@ -65,14 +70,20 @@ class CommandAgent(FromFile):
         attempt.transcript.add(Note(f"the command ended ({result.how}); agent.log holds what it printed"))
         report_usage(sandbox, attempt, spec.price)
         said = replace(result, stdout=clean(result.stdout), stderr=clean(result.stderr))
-        return Acted(self._stop(said, has_worked=attempt.account != Account()))
+        if attempt.account == Account():  # one that reports usage has worked
+            self._check_program(sandbox, said, replace(script, env={**told, **spec.env}))
+        return Acted(self._stop(said))
 
-    def _stop(self, result: ScriptResult, *, has_worked: bool) -> Stop:
-        """Why the agent ended; one that reports usage was found. Raises a LostError for what is not its fault."""
-        if result.exit_code in NOT_FOUND and not has_worked:
+    def _check_program(self, sandbox: Sandbox, result: ScriptResult, script: Script) -> None:
+        """Raise AgentInstallLost if the command could not start, because a program is missing in the image."""
+        name = missing_program(self.spec.run, result, sandbox, script)
+        if name is not None:
             raise AgentInstallLost(
-                f"the agent's command was not found or cannot run (exit {result.exit_code}): {result.tail}"
+                f"the agent's program {name} was not found or cannot run (exit {result.exit_code}): {result.tail}"
             )
+
+    def _stop(self, result: ScriptResult) -> Stop:
+        """Why the agent ended. Raises ProviderLost for what it says is not its fault."""
         said = b"\n".join(stream[-LAST_WORDS:] for stream in (result.stdout, result.stderr)).decode(errors="replace")
         pattern = self.spec.lost_pattern
         if result.exit_code == TEMPORARY_FAILURE or (pattern and search_within(pattern, said, PATTERN_SECONDS)):

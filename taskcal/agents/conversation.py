@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from taskcal.agents import Acted
+from taskcal.agents.answer import hand_in
 from taskcal.agents.chat_messages import answered, request, said
-from taskcal.agents.chat_tools import cut, described, use
+from taskcal.agents.chat_tools import Used, described, use
 from taskcal.agents.endpoint import Ended, Wish
 from taskcal.agents.transcript import Message, Note, TokenUsage, ToolCall, ToolResult
 from taskcal.agents.usage import priced
+from taskcal.core.foreign_text import cut
 from taskcal.core.rollout import Stop, Usage
-from taskcal.sandbox import ANSWER_FILE, Script
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from taskcal.agents import Attempt
-    from taskcal.agents.chat_messages import Call, Json, Reply
+    from taskcal.agents.chat_messages import Json, Reply
     from taskcal.agents.chat_spec import ChatSpec
     from taskcal.agents.chat_tools import Tool
     from taskcal.agents.endpoint import Answered, Endpoint
@@ -28,9 +28,13 @@ if TYPE_CHECKING:
 
 WAITING_SECONDS = 3600.0
 """How long a rollout may wait for its endpoint in all, where nothing else bounds it."""
-ANSWER_SECONDS = 30.0
 SLACK_BYTES = 2048
-CUT_OFF = "Your last message was cut off at {limit} tokens. Go on with a shorter one, or with a tool call."
+CUT_OFF = "Your last message was cut off {where}. Go on with a shorter one, or with a tool call."
+CUT_CALL = "This call was cut off {where} and was not run. Make it shorter: write long files in several calls."
+CHARACTERS = 6
+"""Characters of a token, at least: text that was added since the server last counted is at least so many tokens."""
+NEARLY = 0.99
+"""Servers keep some tokens of the context for themselves, so a full one ends a little below its size."""
 
 
 @dataclass
@@ -43,6 +47,8 @@ class Conversation:
     attempt: Attempt
     clock: Clock
     tools: Sequence[Tool]
+    window: int | None = None
+    """Tokens of the model's context, if its server reports it."""
     messages: list[Json] = field(default_factory=list)
     usages: list[TokenUsage] = field(default_factory=list)
     worked: float = 0.0
@@ -73,7 +79,18 @@ class Conversation:
         return request(self.spec, self.attempt.seed, self.messages, [described(tool) for tool in self.tools])
 
     def _wish(self) -> Wish:
-        return Wish(self.replica, self.until, is_first=not self.usages, note=self._note)
+        is_full = bool(self.usages) and self._fills(self._least_tokens())
+        return Wish(self.replica, self.until, is_first=not self.usages, note=self._note, is_full=is_full)
+
+    def _least_tokens(self) -> int | None:
+        """Tokens that the next request has at least: those of the last one, and the text that was added since."""
+        counted = self.usages[-1].input_tokens
+        last = max(place for place, message in enumerate(self.messages) if message["role"] == "assistant")
+        added = sum(len(message["content"] or "") for message in self.messages[last:])
+        return None if counted is None else counted + added // CHARACTERS
+
+    def _fills(self, tokens: int | None) -> bool:
+        return self.window is not None and tokens is not None and tokens >= NEARLY * self.window
 
     def _take(self, answer: Answered) -> Stop | None:
         """Take in one answer; None to go on."""
@@ -87,22 +104,31 @@ class Conversation:
             return Stop.TIMEOUT
         if reply.is_refused:
             return Stop.REFUSED
+        if reply.is_full or (reply.is_cut and not reply.calls and self._fills(tokens_of(reply.usage))):
+            self._note("the context is full: the answer ended there")
+            return Stop.CONTEXT_FULL
         if reply.calls:
-            return self._act(reply.calls)
-        return self._resume() if reply.is_cut else self._finish(reply.content)
+            return self._act(reply)
+        if reply.is_cut:
+            self._resume(reply)
+            return None
+        return self._finish(reply.content)
 
     def _charge(self, usage: TokenUsage) -> None:
         self.usages.append(usage)
         account = self.attempt.account
         account.turns, account.usage = len(self.usages), priced(total(self.usages), self.spec.price)
 
-    def _act(self, calls: Iterable[Call]) -> Stop | None:
+    def _act(self, reply: Reply) -> Stop | None:
         """Carry out the calls of one answer, one after the other as they are written: they share one sandbox."""
-        for call in calls:
+        for call in reply.calls:
             if self._left() <= 0:
                 return Stop.TIMEOUT
             begun = self.clock.now()
-            used = use(self.tools, self.sandbox, call.name, call.arguments, self._left())
+            if reply.is_cut and call is reply.calls[-1] and not call.is_whole:
+                used = Used(CUT_CALL.format(where=self._limit(reply)))
+            else:
+                used = use(self.tools, self.sandbox, call.name, call.arguments, self._left())
             seconds = self.clock.now() - begun
             self.worked += seconds
             content = cut(used.content, self.spec.tool_output + SLACK_BYTES)
@@ -110,20 +136,23 @@ class Conversation:
             self.messages.append(answered(call, content))
         return Stop.TIMEOUT if self._left() <= 0 else None
 
-    def _resume(self) -> Stop | None:
-        """After an answer that was cut: by `max_tokens` the model may go on, else it was the end of its context."""
-        if self.spec.sampling.max_tokens is None:
-            return Stop.CONTEXT_FULL
-        self._say("user", CUT_OFF.format(limit=self.spec.sampling.max_tokens))
-        return None
+    def _resume(self, reply: Reply) -> None:
+        """After an answer that was cut, by `max_tokens` or by the server's own limit: the model may go on."""
+        self._say("user", CUT_OFF.format(where=self._limit(reply)))
+
+    def _limit(self, reply: Reply) -> str:
+        """Where an answer was cut, for the model; a limit that the agent file did not set is noted."""
+        most, tokens = self.spec.sampling.max_tokens, reply.usage.output_tokens
+        if most is None:
+            self._note("the server's own limit cut this answer; sampling.max_tokens of the agent file asks for another")
+        limit = tokens if most is None else most
+        return "at its limit" if limit is None else f"at {limit} tokens"
 
     def _finish(self, answer: str) -> Stop:
         """Put the last message where checks look for the answer; an agent that has barred the way has barred it."""
-        text = answer.replace("\0", "")
-        source = f"umask 022\nprintf %s {shlex.quote(text)} >{ANSWER_FILE}"
-        result = self.sandbox.run(Script(source, ANSWER_SECONDS, user=self.attempt.group.task.environment.user))
-        if not result.ok:
-            self._note(f"the answer could not be written: {result.tail}")
+        remark = hand_in(self.sandbox, answer, self.attempt.group.task.environment.user)
+        if remark:
+            self._note(remark)
         return Stop.FINISHED
 
     def _left(self) -> float:
@@ -151,6 +180,13 @@ def total(usages: Sequence[TokenUsage]) -> Usage:
         cached_tokens=_sum([one.cached_tokens for one in usages]),
         output_tokens=_sum([one.output_tokens for one in usages]),
     )
+
+
+def tokens_of(usage: TokenUsage) -> int | None:
+    """Tokens of a request and its answer together; None without a count."""
+    if usage.input_tokens is None or usage.output_tokens is None:
+        return None
+    return usage.input_tokens + usage.output_tokens
 
 
 def _sum(counts: Sequence[int | None]) -> int | None:

@@ -1,7 +1,12 @@
-"""A model's endpoint as a rollout sees it: it answers, or it is lost, and waiting for it is nobody's working time.
+"""A model's endpoint as a rollout sees it: it answers, or it is lost, and waiting for it is not the agent's time.
 
-A call is tried at most 5 times and for at most `call_timeout` seconds, backoff included. Waiting for a place under the
-rate limit comes on top and is bounded by the patience of the caller alone.
+A call is tried at most 5 times and for at most `call_timeout` seconds, our own pauses included. A wait that the server
+asks for (Retry-After) is none of these seconds. In the middle of a conversation it is not a try either: the answers so
+far are paid for, so the rollout waits as often as it is asked to, as long as `timeouts.wall` allows. Waiting for a
+place under the rate limit is bounded by the same time alone.
+
+After a failure that the server itself reports (status 200, or 5xx) the next try has another seed: one that breaks over
+what it sampled would sample the same again.
 """
 
 from __future__ import annotations
@@ -10,9 +15,13 @@ import random
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from taskcal.agents.chat_messages import Reply
+from taskcal.agents.chat_messages import SEEDS, Reply
+from taskcal.agents.finish import EMPTY, OK
 from taskcal.agents.limiter import Limiter, Signal
+from taskcal.agents.proxy import proxy_of
 from taskcal.agents.trouble import (
+    BUSY,
+    COMPARED_STATUSES,
     TIMED_OUT,
     Action,
     Failure,
@@ -36,7 +45,6 @@ LONGEST_BACKOFF = 16.0
 REJECTIONS = 3
 """How many calls may be refused for reasons that we do not know, before any answer, until the run is stopped."""
 OVER = "the time of the rollout with all its waiting is over (timeouts.wall; by default an hour beyond timeouts.agent)"
-OVERLOAD = frozenset({429, 503, 529})
 OLD_NAME, NEW_NAME = "max_tokens", "max_completion_tokens"
 
 
@@ -50,12 +58,16 @@ class Caller(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a rollout says beside the body: which replica knows it, until when it can wait, and where remarks go."""
+    """What a rollout wants beside an answer: the replica that knows it, until when it can wait, where remarks go.
+
+    `is_full` says that the conversation has as many tokens as the model's context, as far as both are known.
+    """
 
     replica: int | None
     until: float
     is_first: bool
     note: Callable[[str], None]
+    is_full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +89,23 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What one call went through so far: failed tries and the seconds that they and the waits after them took."""
+    """What one call went through: failed tries, waits that the server asked for, and the seconds of everything else."""
 
     tries: int = 0
+    asked: int = 0
     seconds: float = 0.0
+    answers: int = 0
+    """The failures among the tries that the server may have sampled an answer for: status 200, or 5xx."""
 
 
-def backoff(tries: int, failure: Failure, chance: float) -> float:
-    """Seconds to wait after that many failed tries: as the server asks, else 1, 2, 4, … times 0.5 to 1 by `chance`."""
-    if failure.retry_after is not None:
-        return failure.retry_after
-    return min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0 ** (tries - 1)) * (0.5 + chance / 2.0)
+def backoff(failures: int, failure: Failure, chance: float) -> float:
+    """Seconds to wait after that many failures in a row: 1, 2, 4, … times 0.5 to 1 by `chance`.
+
+    A server that asks for a wait gets it whole; one that asks again and again gets our own pause if that is longer.
+    """
+    own = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0 ** min(failures - 1, 10)) * (0.5 + chance / 2.0)
+    asked = failure.retry_after
+    return own if asked is None else asked if failures <= TRIES else max(asked, own)
 
 
 def signal_of(outcome: Reply | Failure | None) -> Signal:
@@ -96,7 +114,7 @@ def signal_of(outcome: Reply | Failure | None) -> Signal:
         return Signal.NOTHING
     if isinstance(outcome, Reply):
         return Signal.WELL
-    if outcome.status in OVERLOAD:
+    if outcome.status in BUSY:
         return Signal.OVERLOADED
     return Signal.BROKEN if classify(outcome) in {Action.RETRY, Action.FATAL} else Signal.NOTHING
 
@@ -120,14 +138,14 @@ class Endpoint:
         """
         trouble = Trouble()
         while True:
-            ticket, sent = self._admitted(wish), self._named(body)
+            ticket, sent = self._admitted(wish), reseeded(self._named(body), trouble.answers)
             begun = self._clock.now()
             outcome = self._tried(sent, ticket, trouble, wish.until - begun)
             seconds = self._clock.now() - begun
             if isinstance(outcome, Reply):
                 self._has_answered = True
                 return Answered(outcome, seconds, ticket.replica)
-            trouble = Trouble(trouble.tries + 1, trouble.seconds + seconds)
+            trouble = after(trouble, outcome, wish, seconds)
             if OLD_NAME in sent and wants_other_name(outcome):
                 self._limit_name = NEW_NAME
                 continue
@@ -142,7 +160,7 @@ class Endpoint:
         try:
             outcome = self._caller.post(ticket.replica, body, min(left, self._spec.call_timeout - trouble.seconds))
             if isinstance(outcome, Failure):
-                pause = backoff(trouble.tries + 1, outcome, self._chance.random())
+                pause = backoff(trouble.tries + trouble.asked + 1, outcome, self._chance.random())
         finally:
             self._limiter.release(ticket, signal_of(outcome), pause)
         return outcome
@@ -164,6 +182,9 @@ class Endpoint:
         action = classify(failure)
         if action is Action.REFUSED:
             return Ended(Stop.REFUSED, str(failure))
+        is_unexplained = failure.code == EMPTY or (action is Action.LOST and failure.status in COMPARED_STATUSES)
+        if wish.is_full and is_unexplained:
+            return Ended(Stop.CONTEXT_FULL, f"{failure} (the conversation is as long as the model's context)")
         if action is Action.CONTEXT_FULL and not (wish.is_first and self._asks_for_too_much(failure)):
             return Ended(Stop.CONTEXT_FULL, str(failure))
         if action is Action.CONTEXT_FULL:
@@ -185,24 +206,51 @@ class Endpoint:
         raise ProviderLost(f"{self._where(ticket)}: {failure}")
 
     def _waited(self, trouble: Trouble, failure: Failure, ticket: Ticket, wish: Wish) -> Trouble:
-        """Wait before the next try; raises ProviderLost where there is none left."""
-        wait = backoff(trouble.tries, failure, self._chance.random())
-        after = Trouble(trouble.tries, trouble.seconds + wait)
-        if trouble.tries >= TRIES or after.seconds >= self._spec.call_timeout:
-            raise ProviderLost(self._exhausted(trouble, wait, failure, ticket))
+        """Wait before the next try; raises ProviderLost if there is none left."""
+        wait = backoff(trouble.tries + trouble.asked, failure, self._chance.random())
+        spent = trouble.seconds if asks_to_wait(failure) else trouble.seconds + wait
+        if trouble.tries >= TRIES or spent >= self._spec.call_timeout:
+            raise ProviderLost(self._exhausted(trouble, failure, ticket))
         if self._clock.now() + wait >= wish.until:
-            raise ProviderLost(f"{self._where(ticket)}: {failure}; {OVER}")
-        wish.note(f"try {trouble.tries} at {self._where(ticket)} failed, the next in {wait:.1f} s: {failure}")
+            asks = f", and it asks to wait {wait:.0f} s" if failure.retry_after else ""
+            raise ProviderLost(f"{self._where(ticket)}: {failure}{asks}; {OVER}")
+        number = trouble.tries + trouble.asked
+        wish.note(f"try {number} at {self._where(ticket)} failed, the next in {wait:.1f} s: {failure}")
         self._clock.sleep(wait)
-        return after
+        return replace(trouble, seconds=spent)
 
-    def _exhausted(self, trouble: Trouble, wait: float, failure: Failure, ticket: Ticket) -> str:
-        tried = f"{trouble.tries} tries" if trouble.tries > 1 else "one try"
-        told = f"{self._where(ticket)}: {failure} ({tried}, {trouble.seconds:.1f} s"
+    def _exhausted(self, trouble: Trouble, failure: Failure, ticket: Ticket) -> str:
+        number = trouble.tries + trouble.asked
+        tried = f"{number} tries" if number > 1 else "one try"
+        spent = f"{self._where(ticket)}: {failure} ({tried}, {trouble.seconds:.1f} s"
         if failure.code == TIMED_OUT:
-            return f"{told}; a slow model needs a longer call_timeout in the agent file)"
-        asks = failure.retry_after is not None and trouble.tries < TRIES
-        return f"{told}, and it asks to wait {wait:.0f} s)" if asks else f"{told})"
+            return f"{spent}; a slow model needs a longer call_timeout in the agent file)"
+        if classify(failure) is Action.FATAL:
+            return f"{spent}): {advice(failure, self._spec.model, self._spec.key_name)}"
+        return f"{spent})"
 
     def _where(self, ticket: Ticket | None = None) -> str:
-        return self._spec.base_urls[0 if ticket is None else ticket.replica]
+        """The address in a message, with the proxy that is between, if there is one."""
+        url = self._spec.base_urls[0 if ticket is None else ticket.replica]
+        proxy = proxy_of(url)
+        return url if proxy is None else f"{url} through {proxy}"
+
+
+def asks_to_wait(failure: Failure) -> bool:
+    """Whether a server will answer after a wait that it names; no wait mends a missing key or credit."""
+    return bool(failure.retry_after) and classify(failure) is Action.RETRY
+
+
+def after(trouble: Trouble, failure: Failure, wish: Wish, seconds: float) -> Trouble:
+    """The trouble of a call with one more failure, which took `seconds`."""
+    if asks_to_wait(failure) and not wish.is_first:
+        return replace(trouble, asked=trouble.asked + 1)
+    status = failure.status or 0
+    answers = trouble.answers + (status == OK or (status >= 500 and status not in BUSY))
+    return replace(trouble, tries=trouble.tries + 1, seconds=trouble.seconds + seconds, answers=answers)
+
+
+def reseeded(body: Mapping[str, Any], answers: int) -> Mapping[str, Any]:
+    """A request whose seed is not that of the `answers` tries before; one without a seed stays as it is."""
+    seed = body.get("seed")
+    return body if not answers or not isinstance(seed, int) else {**body, "seed": (seed + answers) % SEEDS}

@@ -47,6 +47,11 @@ class FromFile:
         """The file's network."""
         return self.spec.network
 
+    @property
+    def user(self) -> str | None:
+        """The environment's."""
+        return None
+
     def refusal(self, task: Task) -> str | None:  # noqa: ARG002 - the protocol's
         """Each can attempt every task."""
         return None
@@ -54,7 +59,7 @@ class FromFile:
     def redact(self, text: str) -> str:
         """A text with each of the file's secrets replaced by its name."""
         redactor = Redactor(held(self.spec.secrets, os.environ), lambda _: None)
-        return redactor.clean(text.encode()).decode(errors="replace")
+        return redactor.clean(text.encode(errors="replace")).decode(errors="replace")
 
 
 def report_usage(sandbox: Sandbox, attempt: Attempt, price: Price | None) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.agents.relay import ON_PATH
 from taskcal.agents.transcript import ToolCall, ToolResult
+from taskcal.core.foreign_text import sound
 from taskcal.errors import LostError
 from taskcal.sandbox import Script
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 MOST_BYTES = 16 * 1024 * 1024
 """The largest file that is read or written in one call."""
 ONLY_OUTPUT = 64 * 1024
+LONGEST_VARIABLE = 100 * 1024
+MOST_VARIABLES = 1024 * 1024
+"""Bytes; the kernel refuses a variable of 128 KiB, and about 2 MiB of them together."""
 NOT_A_FILE = 44
 READ = f'[ -f "$TASKCAL_PATH" ] || exit {NOT_A_FILE}; exec head -c {MOST_BYTES + 1} -- "$TASKCAL_PATH"'
 WRITE = """mkdir -p -- "$(dirname -- "$TASKCAL_PATH")" && base64 -d >"$TASKCAL_PATH" <<'TASKCAL_DATA'
@@ -131,9 +135,16 @@ class SandboxHandle:
                 self._state.notify_all()
 
     def _script(self, script: Script, sink: Sink | None = None, limit: int = ONLY_OUTPUT) -> ScriptResult:
+        check_runnable(script)
         user = self._attempt.group.task.environment.user
-        whole = Script(script.source, script.timeout, user=user, env=script.env, hidden=script.hidden)
-        return self._sandbox.run(whole, sink=sink, limit=limit)
+        env = {name: sound(value) for name, value in script.env.items()}
+        whole = Script(sound(script.source), script.timeout, user=user, env=env, hidden=script.hidden)
+        try:
+            return self._sandbox.run(whole, sink=sink, limit=limit)
+        except LostError:
+            raise
+        except Exception as error:  # the script can be run, so whatever this is, the agent's code has not caused it
+            raise LostError(f"a sandbox's script failed: {type(error).__name__}: {error}") from error
 
 
 @dataclass
@@ -148,9 +159,27 @@ class _Answer:
         self.attempt.transcript.add(ToolResult(self.id, content, round(time.monotonic() - self.begun, 3), exit_code))
 
 
+def check_runnable(script: Script) -> None:
+    """Raise ValueError for what no process can be started with, and what an engine would fail at.
+
+    Half of a surrogate pair is no reason: models write it, and it becomes `?`.
+    """
+    if "\0" in script.source:
+        raise ValueError("a command cannot hold a NUL character")
+    for name, value in script.env.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise TypeError(f"the variable {name!r} must be a text with a text for a value")
+        if not name or "=" in name or "\0" in name + value:
+            raise ValueError(f"a process cannot have the variable {name!r}, or not with this value")
+        if len(value.encode(errors="replace")) > LONGEST_VARIABLE:
+            raise ValueError(f"the variable {name!r} is longer than {LONGEST_VARIABLE // 1024} KiB")
+    if sum(len(name) + len(value) for name, value in script.env.items()) > MOST_VARIABLES:
+        raise ValueError(f"the variables take more than {MOST_VARIABLES // 1024} KiB together")
+
+
 def write_script(path: str, content: bytes | str, timeout: float) -> Script:
     """What writes a file, its content on standard input. Raises ValueError for one beyond 16 MiB."""
-    data = content.encode() if isinstance(content, str) else bytes(content)
+    data = content.encode(errors="replace") if isinstance(content, str) else bytes(content)
     if len(data) > MOST_BYTES:
         raise ValueError(f"{path}: longer than 16 MiB")
     source = WRITE.format(data=base64.encodebytes(data).decode().rstrip("\n"))

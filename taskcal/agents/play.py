@@ -23,11 +23,16 @@ if TYPE_CHECKING:
     from taskcal.agents import Attempt
     from taskcal.agents.spec import SimulatedSpec
     from taskcal.core.task import FileCopy, Network, Task
-    from taskcal.sandbox import Sandbox, ScriptResult
+    from taskcal.sandbox import Sandbox, ScriptResult, Sink
 
 
 class Play(Protocol):
     """What can be played: a solution or a wrong answer."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the taskset."""
+        ...
 
     @property
     def run(self) -> str:
@@ -47,6 +52,11 @@ class Play(Protocol):
 
 def play(sandbox: Sandbox, attempt: Attempt, move: Play) -> Acted:
     """Carry out a solution or a wrong answer as the agent would."""
+    return Acted(stop_of(run_move(sandbox, attempt, move)))
+
+
+def run_move(sandbox: Sandbox, attempt: Attempt, move: Play, errors: Sink | None = None) -> ScriptResult:
+    """The same with how its script ended; `errors` gets its standard error, else the attempt's log does."""
     sandbox.put(move.files)
     source = move.run
     if move.answer is not None:
@@ -57,7 +67,7 @@ def play(sandbox: Sandbox, attempt: Attempt, move: Play) -> Acted:
         # A variant's answer may depend on its params, which only the script knows.
         env = {**told, **sandbox.variables, "TASKCAL_ANSWER_FILE": ANSWER_FILE}
         script = Script(whole, attempt.seconds, user=user, env=env)
-        return Acted(stop_of(sandbox.run(script, sink=attempt.log)))
+        return sandbox.run(script, sink=attempt.log, errors=errors)
 
 
 def stop_of(result: ScriptResult) -> Stop:
@@ -85,6 +95,11 @@ class Player:
     @property
     def network(self) -> Network | None:
         """The task's own."""
+        return None
+
+    @property
+    def user(self) -> str | None:
+        """The environment's."""
         return None
 
     def redact(self, text: str) -> str:

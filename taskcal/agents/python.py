@@ -25,15 +25,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskcal.agents import Acted
+from taskcal.agents.answer import hand_in
 from taskcal.agents.from_file import FromFile, read_secrets, report_usage
-from taskcal.agents.handle import SandboxHandle, TimeUp, write_script
+from taskcal.agents.handle import SandboxHandle, TimeUp
 from taskcal.agents.redact import Redactor, held
 from taskcal.agents.relay import tools_on_path
 from taskcal.agents.spec import PythonSpec
-from taskcal.agents.transcript import Message
+from taskcal.agents.transcript import Message, Note
+from taskcal.core.foreign_text import sound
 from taskcal.core.rollout import Stop
 from taskcal.errors import UsageError
-from taskcal.sandbox import ANSWER_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     Solve = Callable[[str, SandboxHandle, int], Any]
 
 ENTRY_POINTS = "taskcal.agents"
-WRITE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,10 @@ class PythonAgent(FromFile):
         log.write(call.complaint.encode(errors="replace"))
         log.close()
         if call.stop is Stop.FINISHED and call.answer is not None:
-            sandbox.run(replace(write_script(ANSWER_FILE, call.answer, WRITE_SECONDS), user=user))
             attempt.transcript.add(Message("assistant", call.answer))
+            remark = hand_in(sandbox, call.answer, user)
+            if remark:
+                attempt.transcript.add(Note(remark))
         report_usage(sandbox, attempt, self.spec.price)
         return Acted(call.stop)
 
@@ -101,14 +103,22 @@ class _Call:
             self.answer, self.stop = _answer(said), Stop.FINISHED
         except TimeUp:
             self.stop = Stop.TIMEOUT
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, it is the agent's own failure
-            own = error.__traceback__.tb_next if error.__traceback__ else None
-            self.complaint = "".join(traceback.format_exception(type(error), error, own))
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the agent's own failure
+            self.complaint = _complaint(error)
+
+
+def _complaint(error: BaseException) -> str:
+    """The traceback without our own frame; an exception may also break what prints it."""
+    own = error.__traceback__.tb_next if error.__traceback__ else None
+    try:
+        return "".join(traceback.format_exception(type(error), error, own))
+    except Exception as worse:  # noqa: BLE001 - see above
+        return f"{type(error).__name__}, which cannot be printed: {type(worse).__name__}\n"
 
 
 def _answer(said: object) -> str | None:
     if said is None or isinstance(said, str):
-        return said
+        return None if said is None else sound(said)
     raise TypeError(f"the agent returned {type(said).__name__}, and must return its answer as text, or None")
 
 

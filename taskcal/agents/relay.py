@@ -16,7 +16,6 @@ agent's own calls. When the agent has ended, the listener is stopped, and no cal
 from __future__ import annotations
 
 import base64
-import binascii
 import contextlib
 import json
 import re
@@ -28,7 +27,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from taskcal.agents.arguments import arguments_of, manual
-from taskcal.agents.tools import MOST_OUTPUT, offered_tools, wrong_arguments
+from taskcal.agents.tool_arguments import CallError, fit, understanding
+from taskcal.agents.tools import MOST_OUTPUT, offered_tools
 from taskcal.agents.transcript import ToolCall, ToolResult
 from taskcal.errors import LostError, SetupLost
 from taskcal.sandbox import ROOM, ROOT_USER, Ending, Script, ScriptResult
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from taskcal.agents import Attempt
-    from taskcal.agents.tools import TaskTool
+    from taskcal.agents.chat_tools import Tool
     from taskcal.sandbox import Sandbox
 
 AT_ONCE = 8
@@ -50,7 +50,8 @@ READY_SECONDS = 60.0
 REPLY_SECONDS = 20.0
 WRONG_USAGE, NOT_ANSWERED = 2, 125
 BELL = f"{ROOM}/calls/bell"
-HEARD = re.compile(rb"call ([A-Za-z0-9]{8}) ([A-Za-z0-9+/=]+)")
+READY = re.compile(rb"ready ([0-9]{1,10})")
+HEARD = re.compile(rb"call ([A-Za-z0-9]{8}) ((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)")
 ON_PATH = f'[ -z "${{TASKCAL_TOOLS+x}}" ] || {{ PATH={ROOM}/bin:$PATH; export PATH; }}\n'
 
 PROGRAM = f"""#!/bin/sh
@@ -94,7 +95,8 @@ exec 3<>status; echo @status >&3
 def tools_on_path(sandbox: Sandbox, attempt: Attempt, user: str | None) -> Iterator[dict[str, str]]:
     """Offer a task's tools as programs to `user` (None the image's own) while the context lasts.
 
-    Gives the variables that tell the agent of them. Raises SetupLost where they cannot be offered, and LostError.
+    Gives the variables that tell the agent of them. Raises SetupLost where they cannot be offered, and at the end
+    whatever our side failed with during a call.
     """
     with offered_tools(sandbox, attempt.group.task, user, MOST_OUTPUT) as tools:
         if not tools:
@@ -106,6 +108,8 @@ def tools_on_path(sandbox: Sandbox, attempt: Attempt, user: str | None) -> Itera
             yield {"TASKCAL_TOOLS": " ".join(tool.name for tool in tools)}
         finally:
             relay.close()
+        if relay.failure is not None:
+            raise relay.failure
 
 
 @dataclass
@@ -114,7 +118,7 @@ class Relay:
 
     sandbox: Sandbox
     attempt: Attempt
-    tools: Sequence[TaskTool]
+    tools: Sequence[Tool]
     user: str | None
     _ends: float = field(init=False)
     _heard: bytes = b""
@@ -124,7 +128,8 @@ class Relay:
     _calls: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(AT_ONCE, "tool"))
     _under_way: set[Future[None]] = field(default_factory=set)
     _thread: threading.Thread = field(init=False)
-    _lost: LostError | None = None
+    failure: Exception | None = None
+    """What our side failed with while the agent was at work."""
     _last_words: str = ""
 
     def __post_init__(self) -> None:
@@ -143,9 +148,8 @@ class Relay:
         self._ready.wait(READY_SECONDS)
         if self._listener is None:
             self.close()
-            if self._lost is not None:
-                raise self._lost
-            raise SetupLost(f"the task's tools could not be put on PATH: {self._last_words or 'no answer'}")
+            words = self._last_words or "no answer"
+            raise self.failure or SetupLost(f"the task's tools could not be put on PATH: {words}")
 
     def close(self) -> None:
         """Begin no further call, stop the listener, and wait for the calls under way; a slow one is killed.
@@ -166,19 +170,27 @@ class Relay:
             self.sandbox.run(Script(source, REPLY_SECONDS, user=ROOT_USER))
 
     def _listen(self) -> None:
-        """Run the listener until it is stopped; where the sandbox breaks, the agent's own command says so."""
+        """Run the listener until it is stopped."""
         try:
             script = Script(LISTENER, self.seconds_left, user=self.user)
             self._last_words = self.sandbox.run(script, sink=self._hear).tail
-        except LostError as error:
-            self._lost = error
+        except Exception as error:  # noqa: BLE001 - this thread's failure is the rollout's
+            self._fail(error)
         self._ready.set()
+
+    def _fail(self, error: Exception) -> None:
+        """Keep what our side failed with, and end the agent, which would wait for an answer until its time is over."""
+        if self._closed.is_set():
+            return
+        self.failure = self.failure or error
+        if self._ready.is_set():
+            self._run_as_root("kill -9 -1 2>/dev/null; exit 0")
 
     def _hear(self, chunk: bytes) -> None:
         *lines, self._heard = (self._heard + chunk)[-2 * MOST_CALL :].split(b"\n")
         for line in lines:
-            if self._listener is None and line.startswith(b"ready ") and line[6:].isdigit():
-                self._listener = int(line[6:])
+            if self._listener is None and (ready := READY.fullmatch(line)):
+                self._listener = int(ready[1])
                 self._ready.set()
             elif (call := HEARD.fullmatch(line)) and not self._closed.is_set() and len(self._under_way) < MOST_WAITING:
                 with contextlib.suppress(RuntimeError):  # closed in the meantime
@@ -186,33 +198,39 @@ class Relay:
                     self._under_way.add(under_way)
                     under_way.add_done_callback(self._under_way.discard)
 
-    def _answer(self, name: str, words: bytes) -> None:
-        with contextlib.suppress(LostError, binascii.Error):
-            result = self._carried_out(name, base64.b64decode(words))
+    def _answer(self, call: str, words: bytes) -> None:
+        """Answer one call. It runs in a thread of its own, whose failure nobody would see."""
+        try:
+            result = self._carried_out(call, base64.b64decode(words))
             if not self._closed.is_set():
-                self.sandbox.run(reply_script(name, result, self.user))
+                self.sandbox.run(reply_script(call, result, self.user))
+        except Exception as error:  # noqa: BLE001 - whatever the call holds, what is raised here is ours
+            self._fail(error)
 
-    def _carried_out(self, call: str, data: bytes) -> ScriptResult:
-        tool_name, *words = data.decode(errors="replace").split("\0")[:-1] or [""]
-        tool = next((tool for tool in self.tools if tool.name == tool_name), None)
+    def _carried_out(self, call: str, words: bytes) -> ScriptResult:
+        name, *given = words.decode(errors="replace").split("\0")[:-1] or [""]
+        tool = next((tool for tool in self.tools if tool.name == name), None)
         if tool is None:
-            return refused(f"there is no tool {tool_name!r}")
-        if words == ["--help"]:
+            return refused(f"there is no tool {name!r}")
+        if given == ["--help"]:
             return ScriptResult(Ending.EXITED, 0, manual(tool.name, tool.description, tool.parameters).encode(), b"")
         try:
-            arguments = arguments_of(tool.parameters, words)
-        except ValueError as error:
-            return refused(f"{tool.name}: {error}; try {tool.name} --help")
+            with understanding():
+                arguments = arguments_of(tool.parameters, given)
+        except CallError as error:
+            return refused(f"{name}: {error}; try {name} --help")
         return self._called(call, tool, arguments)
 
-    def _called(self, call: str, tool: TaskTool, arguments: dict[str, object]) -> ScriptResult:
+    def _called(self, call: str, tool: Tool, arguments: dict[str, object]) -> ScriptResult:
         self.attempt.transcript.add(ToolCall(call, tool.name, json.dumps(arguments)))
         begun = time.monotonic()
-        wrong = wrong_arguments(tool.parameters, arguments)
-        if wrong:
-            result = refused(f"{tool.name}: {wrong}; try {tool.name} --help")
+        try:
+            with understanding():
+                prepared = tool.prepare(fit(tool.parameters, arguments), self.seconds_left)
+        except CallError as error:
+            result = refused(f"{tool.name}: {error}; try {tool.name} --help")
         else:
-            result = tool.reply(self.sandbox, arguments, self.seconds_left)
+            result = prepared.run(self.sandbox)
         said = (result.stdout + result.stderr).decode(errors="replace")
         self.attempt.transcript.add(ToolResult(call, said, round(time.monotonic() - begun, 3), result.exit_code))
         return result
@@ -223,7 +241,7 @@ def refused(reason: str) -> ScriptResult:
     return ScriptResult(Ending.EXITED, WRONG_USAGE, b"", reason.encode(errors="replace") + b"\n")
 
 
-def programs(tools: Sequence[TaskTool]) -> str:
+def programs(tools: Sequence[Tool]) -> str:
     """The script of root's that puts the programs in place."""
     lines = (
         f"printf %s {shlex.quote(PROGRAM.replace('@', tool.name, 2))} >{ROOM}/bin/{tool.name} && "

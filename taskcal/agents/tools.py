@@ -13,62 +13,34 @@ import importlib.util
 import json
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from taskcal.agents.chat_tools import Used, cut, told
-from taskcal.core.json_schema import misfit
+from taskcal.agents.chat_tools import Prepared, Used, told
+from taskcal.core.foreign_text import cut
 from taskcal.core.task import as_text
 from taskcal.errors import SetupLost
-from taskcal.host import search_within
 from taskcal.sandbox import ROOM, Script
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from taskcal.agents.chat_tools import Tool
+    from taskcal.core import tool as declared
     from taskcal.core.task import Task
-    from taskcal.core.tool import Tool
-    from taskcal.sandbox import Sandbox, ScriptResult
+    from taskcal.sandbox import Sandbox
 
 MOST_OUTPUT = 1024 * 1024
 """Bytes of a call's output that are kept, from its end."""
-PATTERN_SECONDS = 2.0
 LONGEST_VALUE = 64 * 1024
 LONGEST_TOGETHER = 96 * 1024
 """Bytes of arguments that become variables; longer ones are on standard input alone."""
-
-
-class TaskTool(Protocol):
-    """One tool of a task, as an agent of any kind calls it; obeys `chat_tools.Tool` as well."""
-
-    @property
-    def name(self) -> str:
-        """What it is called by."""
-        ...
-
-    @property
-    def description(self) -> str:
-        """What it does."""
-        ...
-
-    @property
-    def parameters(self) -> Mapping[str, Any]:
-        """The JSON Schema of its arguments: an object."""
-        ...
-
-    def reply(self, sandbox: Sandbox, arguments: Mapping[str, Any], seconds: float) -> ScriptResult:
-        """Carry out a call whose arguments are known to fit, for at most `seconds`."""
-        ...
-
-    def call(self, sandbox: Sandbox, arguments: Mapping[str, Any], seconds: float) -> Used:
-        """Carry out a model's call; arguments that do not fit are answered with what is wrong with them."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
 class ScriptTool:
     """A tool that is a script of the task; `bound` is how much of its output a model is told, in bytes."""
 
-    tool: Tool
+    tool: declared.Tool
     user: str | None
     bound: int
 
@@ -87,19 +59,19 @@ class ScriptTool:
         """Its parameters in the taskset."""
         return {"type": "object", "properties": {}, **self.tool.parameters}
 
-    def reply(self, sandbox: Sandbox, arguments: Mapping[str, Any], seconds: float) -> ScriptResult:
-        """Run its script."""
+    def prepare(self, arguments: Mapping[str, Any], seconds: float) -> Prepared:
+        """Make the script that runs its script."""
         known = {name: value for name, value in arguments.items() if name in self.parameters["properties"]}
         script = Script(call_script(self.tool, arguments), seconds, user=self.user, env=as_variables(known))
-        return sandbox.run(script, limit=MOST_OUTPUT)
+        return Prepared(
+            lambda sandbox: sandbox.run(script, limit=MOST_OUTPUT),
+            lambda result: bounded(told(result, seconds), self.bound),
+        )
 
-    def call(self, sandbox: Sandbox, arguments: Mapping[str, Any], seconds: float) -> Used:
-        """Run its script for a model."""
-        wrong = wrong_arguments(self.parameters, arguments)
-        if wrong:
-            return Used(f"{self.name} was not run: {wrong}")
-        used = told(self.reply(sandbox, arguments, seconds), seconds)
-        return Used(cut(used.content, self.bound), used.exit_code)
+
+def bounded(used: Used, bound: int) -> Used:
+    """A reply of at most about `bound` characters."""
+    return Used(cut(used.content, bound), used.exit_code)
 
 
 def tools_of(task: Task, user: str | None, bound: int) -> tuple[ScriptTool, ...]:
@@ -108,13 +80,13 @@ def tools_of(task: Task, user: str | None, bound: int) -> tuple[ScriptTool, ...]
 
 
 @contextlib.contextmanager
-def offered_tools(sandbox: Sandbox, task: Task, user: str | None, bound: int) -> Iterator[tuple[TaskTool, ...]]:
+def offered_tools(sandbox: Sandbox, task: Task, user: str | None, bound: int) -> Iterator[tuple[Tool, ...]]:
     """All tools of a task; its MCP servers run as long as the context. Raises SetupLost where one does not start.
 
     `user` is who the agent is (None the image's own); `bound` is the bytes of a call's output that a model is told.
     """
     with contextlib.ExitStack() as servers:
-        tools: list[TaskTool] = [*tools_of(task, user, bound)]
+        tools: list[Tool] = [*tools_of(task, user, bound)]
         if task.mcp:
             from taskcal.agents.mcp import connected  # noqa: PLC0415 - loads the mcp package, which takes a second
 
@@ -134,23 +106,15 @@ def missing_for_tools(task: Task) -> str | None:
     return None
 
 
-def wrong_arguments(parameters: Mapping[str, Any], arguments: object) -> str | None:
-    """Why arguments do not fit a schema, or None."""
-    return misfit(dict(parameters), arguments, _is_found)
-
-
-def _is_found(pattern: str, text: str) -> bool:
-    return search_within(pattern, text[:MOST_OUTPUT], PATTERN_SECONDS) is True
-
-
-def call_script(tool: Tool, arguments: Mapping[str, Any]) -> str:
+def call_script(tool: declared.Tool, arguments: Mapping[str, Any]) -> str:
     """The script of one call.
 
     Output goes through files: a process that stays in the background would hold a pipe open and the call with it.
+    Raises ValueError for a number that JSON cannot hold.
     """
     return f"""TASKCAL_CALL=$(mktemp -d 2>/dev/null) || {{ TASKCAL_CALL={ROOM}/call.$$; mkdir -p "$TASKCAL_CALL"; }}
 sh -c {shlex.quote(tool.run)} {tool.name} >"$TASKCAL_CALL/out" 2>"$TASKCAL_CALL/err" <<'TASKCAL_ARGUMENTS'
-{json.dumps(arguments)}
+{json.dumps(arguments, allow_nan=False)}
 TASKCAL_ARGUMENTS
 TASKCAL_STATUS=$?
 cat "$TASKCAL_CALL/out"; cat "$TASKCAL_CALL/err" >&2; rm -rf "$TASKCAL_CALL"

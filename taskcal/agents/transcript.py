@@ -10,7 +10,8 @@ A transcript is a file `transcript.jsonl` beside the rollout's logs: one JSON ob
 
 `t` is seconds since the agent began. `arguments` is the text that the model wrote, also where it is no JSON. A token
 count that the server does not report is null. Secrets are replaced by their names before anything is written, lone
-surrogates by `?`. A transcript that grows beyond `LIMIT` bytes ends with a note that says so.
+surrogates by `?`. The middle of a text beyond 1 MiB is left out. A transcript that grows beyond `LIMIT` bytes ends with
+a note that says so.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from taskcal.core import values
+from taskcal.core.foreign_text import cut, sound
+from taskcal.errors import LostError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 FILE = "transcript.jsonl"
 LIMIT = 16 * 1024 * 1024
 """Bytes of one transcript; an agent may go on for ever."""
+LONGEST_TEXT = 1024 * 1024
+"""Characters of one text of an event: the middle of a longer one is left out, so that it does not hide the rest."""
 LONGEST_LINE = 2 * LIMIT
 CUT = "the rest of this transcript was cut off"
 
@@ -129,13 +134,13 @@ class Transcript:
             with path.open("ab") as file:
                 file.write(line)
 
-        return cls(append, redact)
+        return cls(stored(append, path.name), redact)
 
     def add(self, event: Event) -> None:
-        """Write one event. Raises OSError where it cannot be stored."""
+        """Write one event. Raises LostError if it cannot be stored."""
         clean = _cleaned(event, self._redact)
         self._hash.update(_essence(clean))
-        line = line_of(Entry(self._clock() - self._begun, clean))
+        line = line_of(Entry(self._clock() - self._begun, _each_text(clean, lambda text: cut(text, LONGEST_TEXT))))
         if self._left <= 0:
             return
         self._left -= len(line)
@@ -145,6 +150,21 @@ class Transcript:
     def digest(self) -> str:
         """`digest` of the events so far, those behind a cut as well."""
         return self._hash.hexdigest()
+
+
+def stored(write: Sink, name: str) -> Sink:
+    """A sink that raises LostError if `write` cannot store something.
+
+    An OSError would not do: whoever catches those of a sandbox or of an agent's own code would take it for one of them.
+    """
+
+    def sink(chunk: bytes) -> None:
+        try:
+            write(chunk)
+        except OSError as error:
+            raise LostError(f"{name} cannot be written: {error.strerror or error}") from error
+
+    return sink
 
 
 def digest(events: Iterable[Event]) -> str:
@@ -225,14 +245,12 @@ READERS: Mapping[str, Callable[[Row], Event]] = {
 
 
 def _cleaned(event: Event, redact: Callable[[str], str]) -> Event:
-    texts = ((name, value) for name, value in asdict(event).items() if isinstance(value, str))
-    clean: dict[str, Any] = {name: redact(sound(text)) for name, text in texts}
-    return replace(event, **clean)
+    return _each_text(event, lambda text: redact(sound(text)))
 
 
-def sound(text: str) -> str:
-    """A text that UTF-8 can hold: a model's JSON may escape half a surrogate pair."""
-    return text.encode(errors="replace").decode()
+def _each_text(event: Event, change: Callable[[str], str]) -> Event:
+    changed: dict[str, Any] = {name: change(value) for name, value in asdict(event).items() if isinstance(value, str)}
+    return replace(event, **changed)
 
 
 def _essence(event: Event) -> bytes:

@@ -1,20 +1,23 @@
 """What an endpoint's failure means for a rollout: one pure function, since the same words must always mean the same.
 
-Whose failure is what:
-
-    no answer, 408, 409, 425, 429, 5xx, nonsense     retried, then lost: the provider's
+    what comes                                        what becomes of it
+    ------------------------------------------------  ------------------------------------------------------------
+    no answer, 408, 409, 425, 429, 5xx, nonsense      the provider's: retried, then lost
       with 200
-    401, 402, 403, 404; a key or model not known,    stops the run where the endpoint never answered well, since every
-      no credit, a parameter or tools that the         other rollout would fail likewise; after an answer it is retried,
-      server does not take                             then lost
-    the context is full                              a graded stop: the agent has used it up
-    the content is refused                           a graded stop: so would it be in use
-    any other 4xx                                    lost: our request, or the server's mood; three of them before any
-                                                       answer stop the run
+    401, 402, 403, 404, 407; an unknown key or        stops the run if the endpoint never answered well, since every
+      model, no credit, a parameter or tools that       other rollout would fail likewise; after an answer it is
+      the server does not take                          retried, then lost
+    the context is full                               a graded stop: the agent has used it up
+    the content is refused                            a graded stop: it would be in use as well
+    any other 4xx                                     lost: our request, or the server's mood; three of them before
+                                                        any answer stop the run
 
 Servers agree about status codes only roughly and about words not at all: a full context is 400 here, 422 there and 500
-behind some proxies, and a wrong key may be a 400. So words are looked at before the status, except with 429 and the
-statuses of gateways, whose "exceeded" means a quota or a deadline.
+behind some proxies, and a wrong key may be a 400. So words are looked at before the status, except for the statuses
+whose "exceeded" means a rate, a quota or a deadline. A failure is graded only if its code or a whole phrase says why
+(`provider_words`), or if it names a limit in tokens and a number beyond it. A refusal never comes with 5xx. A page of
+HTML is never more than its status: it is from something between, not from the model's server. The same holds for JSON
+without a message, which may repeat the conversation.
 """
 
 from __future__ import annotations
@@ -26,6 +29,9 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from taskcal.agents import provider_words as say
+from taskcal.core.foreign_text import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +50,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An endpoint's failure: `status` None where no answer came, `retry_after` in seconds where the server says it."""
+    """An endpoint's failure: `status` None if no answer came, `retry_after` seconds if the server asks for a wait."""
 
     status: int | None
     code: str
@@ -60,73 +66,17 @@ class Failure:
 LONGEST_WORDS = 400
 LONGEST_WAIT = 7 * 24 * 3600.0
 RETRIED = frozenset({408, 409, 425, 429})
-UNTOLD = frozenset({401, 429, 502, 503, 504})
-"""Where "exceeded" speaks of a rate, a quota or a deadline, and "violated" of an account."""
+BUSY = frozenset({429, 503, 529})
+FULL_STATUSES = frozenset({200, 400, 413, 422, 500})
+"""Elsewhere "exceeded" means a rate, a quota or a deadline."""
+COMPARED_STATUSES = frozenset({400, 413, 422})
+REFUSAL_STATUSES = frozenset({200, 400, 403, 422, 451})
 WORDED = frozenset({400, 422, 429, 500, 501})
 """Where only the words tell a wrong key, model or parameter."""
+FATAL_STATUSES = frozenset({401, 402, 403, 404, 407})
 TIMED_OUT = "timed-out"
 UNREACHABLE = "unreachable"
 
-CONTEXT_CODES = frozenset(
-    {"context_length_exceeded", "exceed_context_size_error", "model_context_window_exceeded", "prompt_too_long"}
-)
-REFUSAL_CODES = frozenset(
-    {
-        *("content_filter", "content_policy_violation", "invalid_prompt"),
-        *("responsibleaipolicyviolation", "data_inspection_failed"),
-    }
-)
-RATE_CODES = frozenset(
-    {"rate_limit_exceeded", "rate_limit_error", "too_many_requests", "slow_down", "overloaded_error"}
-)
-"""A server that says so wants to be asked again, whatever it writes about paid plans beside it."""
-FATAL_CODES = frozenset(
-    {
-        *("invalid_api_key", "model_not_found", "unsupported_parameter", "unsupported_value", "unknown_parameter"),
-        *("insufficient_quota", "billing_hard_limit_reached", "billing_not_active"),
-    }
-)
-
-CONTEXT = re.compile(
-    r"""
-      maximum\ (context|prompt)\ length | maximum\ model\ length | context[ _]length[ _]exceeded
-    | exceeds?\ the\ (model's\ )?(maximum\ )?(available\ )?context\ (length|window|size)
-    | exceed\ context\ limit | context\ (window|size|length)\ (exceeds|exceeded|has\ been\ exceeded)
-    | contextwindowexceedederror
-    | (longer|greater)\ than\ the\ (model's\ )?(maximum\ )?context\ length
-    | (prompt|input|messages)\ is\ too\ long | length\ of\ all\ messages\ is\ too\ long
-    | input\ length\b.{0,40}exceeds\ the\ maximum\ allowed | prompt\ token\ count\b.{0,40}exceeds\ the\ limit
-    | input\ token\ count\b.{0,40}exceeds\ the\ maximum | input\ tokens\ exceed\ the\ configured\ limit
-    | reduce\ the\ length\ of\ the\ (messages|input|prompt)
-    | max_tokens\ must\ be\ at\ least\ 1,\ got\ -
-    | inputs`?\ tokens\ \+\ `?max_new_tokens`?\ must\ be
-    | exceeded\ model\ token\ limit | too\ many\ (input\ )?tokens\b(?!\ per)
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
-REFUSAL = re.compile(
-    r"""
-      content\ management\ policy | content[ _]policy | contentpolicyviolationerror
-    | (prompt|input|request|content|response)\b(?!.*\baccount\b).{0,80}?(flagged|violat|inappropriate|safety\ system)
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
-KEY = re.compile(
-    r"(incorrect|invalid) api[ _]key|api[ _]key (is )?(not valid|invalid)|invalid authentication", re.IGNORECASE
-)
-MODEL = re.compile(
-    r"invalid model\b|not a valid model|model\b.{0,200}?\b(not found|does not exist|not exist)", re.IGNORECASE
-)
-MONEY = re.compile(
-    r"insufficient[ _](balance|quota|credits)|exceeded your current quota|plan and billing|billing[ _](hard|not)",
-    re.IGNORECASE,
-)
-REQUEST = re.compile(
-    r"enable-auto-tool-choice|requires --jinja|does not support (tools|function)|unsupported (parameter|value)",
-    re.IGNORECASE,
-)
-FATAL = (KEY, MODEL, MONEY, REQUEST)
-TOO_LARGE = re.compile(r"request too large", re.IGNORECASE)
 CONTEXT_SIZE = re.compile(r"context length (?:is|of) (?:only )?(\d+)|exceed context limit: \d+ \+ \d+ > (\d+)")
 INPUT_SIZE = re.compile(
     r"\((\d+) (?:in the messages|in your prompt|of text input)|(?:has|contains at least) (\d+) input tokens"
@@ -138,37 +88,62 @@ RENAMED = re.compile(r"\buse\b.{0,20}max_completion_tokens", re.IGNORECASE)
 def classify(failure: Failure) -> Action:
     """What a failure means, from its status, code and words; the module's docstring has the reasons."""
     status, code, words = failure.status, failure.code.lower(), failure.message
-    if status is not None and status not in UNTOLD:
-        if code in REFUSAL_CODES or REFUSAL.search(words):
-            return Action.REFUSED
-        if code in CONTEXT_CODES or CONTEXT.search(words):
-            return Action.CONTEXT_FULL
-    if code in RATE_CODES and (status is None or status in RETRIED or status >= 500):
-        return Action.LOST if TOO_LARGE.search(words) else Action.RETRY
-    if code in FATAL_CODES or status in {401, 402, 403, 404} or (status in WORDED and _are_fatal(words)):
+    if is_refusal(failure):
+        return Action.REFUSED
+    if is_full(failure):
+        return Action.CONTEXT_FULL
+    if code in say.RATE_CODES and (status is None or status in RETRIED or status >= 500):
+        return Action.LOST if say.TOO_LARGE.search(words) else Action.RETRY
+    if code in say.FATAL_CODES or status in FATAL_STATUSES or (status in WORDED and _are_fatal(words)):
         return Action.FATAL
-    if TOO_LARGE.search(words):
+    if say.TOO_LARGE.search(words):
         return Action.LOST
     retried = status is None or status in RETRIED or status >= 500 or status < 300
     return Action.RETRY if retried else Action.LOST
 
 
+def is_refusal(failure: Failure) -> bool:
+    """Whether the content was refused: by a code for it, or in words of policy about nothing else."""
+    words = failure.message
+    if failure.status not in REFUSAL_STATUSES or say.NOT_WORDS.match(words):
+        return False
+    by_words = say.REFUSAL.search(words) and not say.NOT_CONTENT.search(words)
+    return failure.code.lower() in say.REFUSAL_CODES or bool(by_words)
+
+
+def is_full(failure: Failure) -> bool:
+    """Whether the conversation does not fit into the context: by a code, a phrase, or a number beyond a limit."""
+    words = failure.message
+    if failure.status not in FULL_STATUSES or say.NOT_WORDS.match(words):
+        return False
+    if failure.code.lower() in say.CONTEXT_CODES or say.CONTEXT.search(words):
+        return True
+    return failure.status in COMPARED_STATUSES and say.are_beyond_limit(words)
+
+
 def _are_fatal(words: str) -> bool:
-    return any(pattern.search(words) for pattern in FATAL)
+    return any(pattern.search(words) for pattern in (say.KEY, say.MODEL, say.MONEY, say.REQUEST, say.REASONING))
 
 
 def advice(failure: Failure, model: str, key: str) -> str:
     """What a person should do about a failure that no rollout can survive; `key` is the name of the key's variable."""
-    words = failure.message
-    if failure.status == 402 or MONEY.search(failure.code) or MONEY.search(words):
-        return "there is no credit left; nothing can be measured there now"
-    if failure.code == "model_not_found" or MODEL.search(words):
-        return f"is the model {model!r} served there? /v1/models lists what is"
-    if failure.status in {401, 403} or KEY.search(words):
-        return f"the key in {key}, or its absence, is not accepted; set it with `export {key}=…`"
-    if failure.status == 404:
-        return f"is base_url right (most end in /v1), and is the model {model!r} served there?"
-    return "no rollout can succeed like this; change the agent file, or how the server was started"
+    words, status = failure.message, failure.status
+    is_money = status == 402 or say.MONEY.search(failure.code) or say.MONEY.search(words)
+    is_model = failure.code == "model_not_found" or say.MODEL.search(words)
+    rules = (
+        (status == 407, "the proxy wants a user and a password; put them into the variable that names it"),
+        (say.PAGE.match(words), "that is a page, so something before the endpoint (a proxy, a firewall) refuses"),
+        (is_money, "there is no credit left; nothing can be measured there now"),
+        (is_model, f"is the model {model!r} served there? /v1/models lists what is"),
+        (
+            status in {401, 403} or say.KEY.search(words),
+            f"the key in {key}, or its absence, is not accepted; set it with `export {key}=…`",
+        ),
+        (status == 404, f"is base_url right (most end in /v1), and is the model {model!r} served there?"),
+        (say.REASONING.search(words), "set send_reasoning: true in the agent file"),
+    )
+    general = "no rollout can succeed like this; change the agent file, or how the server was started"
+    return next((help_ for applies, help_ in rules if applies), general)
 
 
 def leaves_no_room(failure: Failure) -> bool:
@@ -187,25 +162,46 @@ def _number(match: re.Match[str]) -> int:
 
 
 def failure_of(status: int, headers: Mapping[str, str], text: str, now: datetime) -> Failure:
-    """The failure that an answer tells, in whichever form its body has."""
-    code, message = _told(text)
-    return Failure(status, code, one_line(message), retry_after(headers, now))
+    """The failure that an answer reports, in whichever form its body has."""
+    code, message = _reported(text)
+    asked = retry_after(headers, now)
+    if asked is None and status in BUSY:
+        asked = _written_wait(message)
+    return Failure(status, code, one_line(message), asked)
 
 
-def _told(text: str) -> tuple[str, str]:
+def _written_wait(words: str) -> float | None:
+    """Seconds to wait as a message has it: OpenAI's "try again in 20s", Azure's "retry after 60 seconds"."""
+    match = say.AGAIN.search(words[: 10 * LONGEST_WORDS])
+    if match is None:
+        return None
+    unit = match[2].lower()
+    scale = 0.001 if unit == "ms" else 60.0 if unit.startswith("m") else 1.0
+    return min(float(match[1]) * scale, LONGEST_WAIT)
+
+
+def _reported(text: str) -> tuple[str, str]:
     """Code and words of an error's body: OpenAI's form, vLLM's older one, FastAPI's, or plain text."""
     try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
+        body = parse_json(text)
+    except ValueError:
         return "", text
     error = body.get("error", body) if isinstance(body, dict) else body
     if not isinstance(error, dict):
         return "", str(error)
     code = error.get("code")
-    if not isinstance(code, str) or code.isdigit():
+    if not isinstance(code, str) or (code.isdigit() and code not in say.VENDOR_CODES):
         code = error.get("type")
     words = error.get("message") or error.get("detail") or error.get("error") or text
-    return code if isinstance(code, str) else "", words if isinstance(words, str) else json.dumps(words)
+    words = words if isinstance(words, str) else json.dumps(words)
+    return code if isinstance(code, str) else "", f"{words}{_behind(error)}"
+
+
+def _behind(error: Mapping[str, object]) -> str:
+    """The error of the server behind OpenRouter, whose own message is no more than "Provider returned error"."""
+    metadata = error.get("metadata")
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    return f": {raw}" if isinstance(raw, str) and raw else ""
 
 
 def one_line(text: str) -> str:

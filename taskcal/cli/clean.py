@@ -32,14 +32,14 @@ def clean(
     ] = None,
 ) -> None:
     """Remove containers and networks of dead runs of this machine."""
+    from taskcal.cli.connect import reach_engine
     from taskcal.cli.parse import amount, duration
     from taskcal.core.plan import size_text
-    from taskcal.sandbox.docker import DockerEngine
     from taskcal.sandbox.sweep import leftovers, sweep, sweep_images
 
     most = None if images_over is None else amount("--images-over", images_over)
     before = None if older_than is None else time.time() - duration("--older-than", older_than)
-    engine = DockerEngine.connect()
+    engine = reach_engine()
     found = leftovers(engine, kept=kept, before=before)
     sweep(engine, found)
     typer.echo(f"removed {found}" if found else "nothing was left behind")
@@ -57,7 +57,9 @@ def _images_in_use() -> frozenset[str]:
     ids: set[str] = set()
     for path in being_written():
         with contextlib.suppress(RunFolderError):
-            ids.update(RunFolder.open(path).record().images.values())
+            record = RunFolder.open(path).record()
+            ids.update(record.images.values())
+            ids.update(id_ for images in record.groups.values() for used in images.ids.values() for id_ in used)
     return frozenset(ids)
 
 

@@ -64,7 +64,7 @@ def _read_yaml(path: Path) -> object:
     import yaml
 
     try:
-        return yaml.safe_load(path.read_text()) or {}
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except RecursionError as error:
         raise _problem(path, "", TOO_DEEP) from error
     except (OSError, ValueError, yaml.YAMLError) as error:
@@ -75,7 +75,7 @@ def _read_toml(path: Path) -> object:
     import tomllib
 
     try:
-        tool = tomllib.loads(path.read_text()).get("tool", {})
+        tool = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
     except RecursionError as error:
         raise _problem(path, "", TOO_DEEP) from error
     except (OSError, ValueError) as error:
@@ -102,7 +102,8 @@ def _check(path: Path, key: str, value: object) -> None:
             path, key, f"unknown setting; {f'did you mean {near[0]}?' if near else 'known: ' + ', '.join(KINDS)}"
         )
     if not isinstance(value, KINDS[key]) or isinstance(value, bool):
-        raise _problem(path, key, f"{value!r} does not fit here")
+        hint = ", must be text such as 0.05,0.75" if key == "band" else ""
+        raise _problem(path, key, f"{value!r} does not fit here{hint}")
     if isinstance(value, int | float) and not value >= LEAST[key]:
         raise _problem(path, key, f"must be at least {LEAST[key]}")
     if key == "max_lost" and isinstance(value, int | float) and value > 1:

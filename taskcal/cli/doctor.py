@@ -40,11 +40,20 @@ def doctor(
     diagnosis = _examine()
     if chosen is not None:
         diagnosis = replace(diagnosis, signs=(*diagnosis.signs, _try(chosen, diagnosis)))
-    typer.echo(_as_json(diagnosis) if as_json else "\n".join(str(sign) for sign in diagnosis.signs))
+    _show(diagnosis, as_json=as_json)
     if trouble is not None:
         raise trouble
     if diagnosis.remedy:
         raise MissingError(diagnosis.remedy)
+
+
+def _show(diagnosis: Diagnosis, *, as_json: bool) -> None:
+    from taskcal.cli.output import print_json
+
+    if as_json:
+        print_json(_as_json(diagnosis))
+    else:
+        typer.echo("\n".join(map(str, diagnosis.signs)))
 
 
 def _repair() -> MissingError | None:
@@ -64,13 +73,13 @@ def _repair() -> MissingError | None:
 
 def _examine() -> Diagnosis:
     from taskcal import host
+    from taskcal.cli.connect import reach_engine
     from taskcal.doctor import examine, examine_without_engine
     from taskcal.errors import MissingError
-    from taskcal.sandbox.docker import DockerEngine
     from taskcal.sandbox.sweep import leftovers
 
     try:
-        engine = DockerEngine.connect()
+        engine = reach_engine()
     except MissingError as error:
         return examine_without_engine(error, host.facts())
     return examine(engine, leftovers(engine), host)
@@ -113,7 +122,7 @@ def sign_of(name: str, trial: Trial) -> Sign:
             return Sign("agent", Mark.UNSURE, f"{name} {trial.words}; it may be made for something else")
         case Fitness.UNTRIED:
             return Sign("agent", Mark.UNKNOWN, f"{name} was not tried: {trial.words}")
-        case Fitness.BROKEN:
+        case Fitness.FAILED | Fitness.BROKEN:
             return Sign("agent", Mark.FAILED, f"{name}: {trial.words}", f"mend the agent {name}, and try it again")
 
 
@@ -122,4 +131,4 @@ def _as_json(diagnosis: Diagnosis) -> str:
     from dataclasses import asdict
 
     signs = [asdict(sign) for sign in diagnosis.signs]
-    return json.dumps({"schema": "taskcal/doctor@1", "healthy": not diagnosis.remedy, "signs": signs}, indent=2)
+    return json.dumps({"schema": "taskcal/doctor@1", "healthy": not diagnosis.remedy, "signs": signs}, indent=2) + "\n"

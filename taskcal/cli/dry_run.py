@@ -8,34 +8,37 @@ from taskcal.cli.options import Request, images_of
 from taskcal.core.adaptive import advance
 from taskcal.core.standing import TaskState
 from taskcal.prepare import forbidden
-from taskcal.report.figures import duration, money
+from taskcal.report.figures import duration, extent, money
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from taskcal.agents import Agent
+    from taskcal.core.rollout import GroupId
     from taskcal.core.task import Group
 
 
 def describe(request: Request) -> str:
-    """Groups, rollouts, images, and what cannot be measured, a line each."""
+    """Tasks, rollouts, images, and what cannot be measured, a line each."""
     groups = request.groups
     refused = [(group, reason) for group in groups if (reason := _refusal(group, request))]
-    runs = len(groups) - len(refused)
+    names = {group.id for group, _ in refused}
+    measured = [group.id for group in groups if group.id not in names]
+    runs = len(measured)
     rollouts = expected_rollouts(request, runs)
     baked = {(g.task.environment.setup, g.task.environment.files) for g in groups if _is_baked(g)}
     lines = [
         f"taskset      {request.taskset.name}",
         f"agent        {_named(request.agent)}",
-        f"groups       {len(groups)} ({len(request.taskset.tasks)} tasks)",
-        f"rollouts     {_told(request, rollouts, runs)}",
+        f"tasks        {extent(group.id for group in groups)}",
+        f"rollouts     {_told(request, rollouts, measured)}",
         f"concurrency  {request.concurrency}",
         *_spending(request, rollouts),
         f"at most      {_worst(request, runs) / 60:.0f} min of agent time, if every rollout takes its whole timeout",
         f"baked        {len(baked)} setups",
         *(f"image        {image}" for image in images_of(groups)),
         *(f"group        {group.id}" for group in groups[:20]),
-        *([f"             … and {len(groups) - 20} more groups"] if len(groups) > 20 else []),
+        *([f"             … and {len(groups) - 20} more"] if len(groups) > 20 else []),
         *(f"unmeasured   {group.id}: {reason}" for group, reason in refused),
     ]
     return "\n".join(lines)
@@ -51,13 +54,13 @@ def expected_rollouts(request: Request, groups: int) -> float:
     return left if question.design.budget is None else min(left, question.design.budget)
 
 
-def _told(request: Request, rollouts: float, groups: int) -> str:
+def _told(request: Request, rollouts: float, measured: Sequence[GroupId]) -> str:
     question = request.question
     if not question.adaptive:
-        return f"{rollouts:.0f} ({groups} groups x {question.group_size})"
+        return f"{rollouts:.0f} ({extent(measured)}, {question.group_size} each)"
     most, begun = question.design.limit, f"from run {request.earlier.run}" if request.earlier.run else "default prior"
     budget = "" if question.design.budget is None else f", {question.design.budget} in all"
-    told = f"about {rollouts:.0f} expected ({rollouts / max(1, groups):.1f} a group, {begun}; at most {most} each"
+    told = f"about {rollouts:.0f} expected ({rollouts / max(1, len(measured)):.1f} each, {begun}; at most {most} each"
     return f"{told}{budget})"
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from taskcal.cli.digests import contents_of, records_of
 from taskcal.core.calibrate import calibrate
 from taskcal.core.question import Metric
-from taskcal.core.rows import group_record
+from taskcal.core.run import IMPORTED
 from taskcal.core.stats import mean
-from taskcal.errors import UsageError
+from taskcal.errors import RunFolderError, UsageError
 from taskcal.store import find
 
 if TYPE_CHECKING:
@@ -19,32 +21,42 @@ if TYPE_CHECKING:
     from taskcal.core.calibrate import Calibration, GroupRecord
     from taskcal.core.prior import Counts
     from taskcal.core.rollout import GroupId
+    from taskcal.core.run import GroupImages
     from taskcal.core.task import Group
+
+OLDER_PRIOR = (
+    "the run that --prior names was recorded by an older version of taskcal: its tasks were compared by prompt, params "
+    "and checks alone, and its images not at all"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
     """The counts of the same groups in an earlier run; what a graded rollout took there on average.
 
-    In seconds of its own, and in US dollars with what lost attempts cost beside it.
+    In seconds of its own, and in US dollars with what lost attempts cost beside it. `images` are those of that run, to
+    be compared as soon as this one has its own; `is_older` is whether it recorded too little to compare all of a task.
     """
 
     run: str = ""
     counts: Mapping[GroupId, Counts] = field(default_factory=dict)
     seconds: float | None = None
     cost_usd: float | None = None
+    images: Mapping[GroupId, GroupImages] = field(default_factory=dict)
+    is_older: bool = False
 
 
 def earlier_run(name: str, root: Path, groups: Sequence[Group]) -> Earlier:
     """What a run below `root`, or a folder, says of these groups.
 
-    A task whose prompt, params, checks or passing reward have changed is another task. Raises UsageError where none is
-    the same, RunFolderError where there is no such run.
+    A task of which any part has changed is another task (`taskcal.core.identity`). Raises UsageError where none is the
+    same, RunFolderError where there is no such run.
     """
     folder = find(name, root)
     record = folder.record()
     by_success = replace(record.question, metric=Metric.SUCCESS)
-    asked = {group.id: group_record(group) for group in groups}
+    contents = contents_of({group.task.id: group.task for group in groups}.values())
+    asked = {group.id: group for group in records_of(groups, contents)}
     known = [
         calibration
         for calibration in calibrate(folder.groups(), folder.rollouts(), by_success)
@@ -57,14 +69,28 @@ def earlier_run(name: str, root: Path, groups: Sequence[Group]) -> Earlier:
         counts={one.group.id: one.opinion.counts for one in known if one.opinion.counts.graded},
         seconds=mean([one.seconds for one in known if one.seconds]),  # imported rows that tell no time have 0
         cost_usd=mean([cost for one in known if (cost := _cost(one)) is not None]),
+        images={group: record.groups[str(group)] for group in asked if str(group) in record.groups},
+        is_older=record.engine != IMPORTED and not all(one.group.parts for one in known),
     )
 
 
+def recorded_prior(run: str, root: Path, counts: Mapping[GroupId, Counts]) -> Earlier:
+    """The run that a resumed run began from, with its images if its folder is still below `root`."""
+    images: dict[GroupId, GroupImages] = {}
+    if run:
+        with contextlib.suppress(RunFolderError):
+            known = find(run, root).record().groups
+            images = {group: known[str(group)] for group in counts if str(group) in known}
+    return Earlier(run, counts, images=images)
+
+
 def _same(before: GroupRecord, now: GroupRecord | None) -> bool:
-    """Imported groups have neither prompt nor checks; their name has to do."""
+    """Imported groups have neither prompt nor checks; their name has to do. Older runs recorded no parts."""
     if now is None or not before.prompt:
         return now is not None
-    return replace(before, tags=(), file="", line=0) == replace(now, tags=(), file="", line=0)
+    if before.parts:
+        return before.parts == now.parts
+    return replace(before, tags=(), file="", line=0) == replace(now, tags=(), file="", line=0, parts={})
 
 
 def _cost(calibration: Calibration) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import secrets
 from datetime import UTC, datetime
@@ -34,7 +33,7 @@ def import_(
             "--map",
             help="Which column says what: key=column,… with the keys task and reward, and where there are any variant, "
             "agent, lost, reason, passed, index, stop, seconds, cost, input_tokens, output_tokens and check.NAME. In "
-            "JSONL a.b is the b in a. (default: columns of these names; also task_id, score, cost_usd)",
+            "JSONL a.b is the b in a. (default: columns of these names, but index; also task_id, score, cost_usd)",
             metavar="MAP",
             rich_help_panel=MEANING,
         ),
@@ -68,7 +67,11 @@ def import_(
     ] = None,
     band: Annotated[
         str | None,
-        typer.Option("--band", help="Success rates worth training on. (default: 0.05,0.75)", metavar="LOW,HIGH"),
+        typer.Option(
+            "--band",
+            help="Success rates worth training on; 5,75 is in percent. (default: 0.05,0.75)",
+            metavar="LOW,HIGH",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the calibration as JSON and nothing else.")] = False,
     out: Annotated[
@@ -111,15 +114,16 @@ def import_(
 def _record(run: str, taskset: str, question: Question, found: Imported, notes: tuple[str, ...]) -> RunRecord:
     """What is known of a run that was not taskcal's: there is no seed, no machine and no taskset to go on with."""
     from taskcal import __version__
+    from taskcal.core.identity import digest
     from taskcal.core.run import IMPORTED, RunRecord
 
     return RunRecord(
         id=run,
         taskset=taskset,
         taskset_files=(),
-        taskset_digest=_digest(sorted(str(group.id) for group in found.groups)),
+        taskset_digest=digest(sorted(str(group.id) for group in found.groups)),
         agent=found.agent,
-        agent_digest=_digest(found.agent),
+        agent_digest=digest(found.agent),
         question=question,
         seed=0,
         concurrency=0,
@@ -132,22 +136,31 @@ def _record(run: str, taskset: str, question: Question, found: Imported, notes: 
     )
 
 
-def _digest(value: object) -> str:
-    return hashlib.sha256(repr(value).encode()).hexdigest()
-
-
 def _notes(paths: Sequence[Path], reading: Reading, found: Imported) -> Iterator[str]:
     """What every report of the run says: where its numbers come from, and what was made of them."""
+    from taskcal.interop.columns import some_of
     from taskcal.report.figures import many
 
     names = ", ".join(map(str, paths[:MOST_FILES_NAMED]))
     more = f" and {many(len(paths) - MOST_FILES_NAMED, 'more file')}" if len(paths) > MOST_FILES_NAMED else ""
-    used = ", ".join(f"{key} in {column}" for key, column in found.used.items())
+    used = ", ".join(_used(found))
     yield f"imported from {names}{more}: {many(len(found.rollouts), 'row')}, {found.lost:,} of them lost ({used})"
     if found.left_out:
         yield f"left out: {many(found.left_out, 'row')} of other agents"
+    if found.unread:
+        yield f"columns that were not read: {some_of(found.unread)}"
     if reading.scale != (0.0, 1.0):
         yield "rewards from {:g} to {:g} were brought to 0 to 1".format(*reading.scale)
+
+
+def _used(found: Imported) -> Iterator[str]:
+    """Which column each key was found in; checks in columns of their own names are only listed."""
+    from taskcal.interop.columns import CHECK, some_of
+
+    own = [key for key, column in found.used.items() if key == column and key.startswith(CHECK)]
+    yield from (f"{key} in {column}" for key, column in found.used.items() if key not in own)
+    if own:
+        yield f"checks in {some_of(own)}"
 
 
 def _place(out: str | None, runs: str | None, taskset: str) -> tuple[Path, str]:

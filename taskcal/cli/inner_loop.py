@@ -11,8 +11,9 @@ import typer
 
 from taskcal.agents import Attempt
 from taskcal.agents.command import START, give_prompt
-from taskcal.agents.play import Noop, play
+from taskcal.agents.play import Noop, run_move
 from taskcal.agents.relay import tools_on_path
+from taskcal.cli.display import Display
 from taskcal.cli.measure import connect, terminate_as_interrupt
 from taskcal.cli.options import choose_tasks
 from taskcal.cli.parse import network
@@ -22,9 +23,10 @@ from taskcal.core.rollout import Lost, Stop
 from taskcal.core.task import GraderSandbox, Group
 from taskcal.errors import MissingError, UsageError
 from taskcal.grading import grade
-from taskcal.prepare import prepare_group
-from taskcal.report.clean import plain
-from taskcal.sandbox import Script
+from taskcal.probe import Probes, ready_group
+from taskcal.report.clean import plain, visible
+from taskcal.report.figures import duration
+from taskcal.sandbox import Ending, Script
 from taskcal.sandbox.container import DockerSandbox, Order, open_sandbox
 from taskcal.sandbox.images import Images
 from taskcal.sandbox.scope import RunScope
@@ -34,7 +36,9 @@ from taskcal.taskset.load import load
 if TYPE_CHECKING:
     from taskcal.agents.play import Play
     from taskcal.core.rollout import CheckResult
+    from taskcal.sandbox import ScriptResult
 
+LEAVE = "-- a shell as the agent gets it; leave it (exit) to grade --"
 LONGEST_SHELL = 24 * 3600.0
 """Seconds that a task's tools answer a person."""
 
@@ -51,25 +55,39 @@ class InnerLoop:
 
 
 def try_task(asked: InnerLoop) -> int:
-    """Open, act, grade, print; 0 where the task was graded. Raises TaskcalError."""
+    """Open, act, grade, print; 0 if the task was graded. Raises TaskcalError."""
     group = choose_group(asked)
     move = None if asked.solution is None else find_play(group, asked.solution)
+    piped = None if move is not None or sys.stdin.isatty() else _piped()
     engine = connect(1)
     scope = RunScope(engine, f"shell-{secrets.token_hex(4)}")
     try:
         with terminate_as_interrupt():
             sandbox = _open(group, scope, asked)
-            _act(sandbox, group, move)
+            endings = _act(sandbox, group, move, piped)
             judgement = grade(sandbox, group, Stop.FINISHED)
             sandbox.finish()
             sandbox.close()
     finally:
         scope.close()
         engine.close()
+    for line in endings:
+        typer.echo(line)
     for check in judgement.graded.checks:
         typer.echo(describe(check))
     typer.echo(f"reward {judgement.graded.reward:.3g}, {'passed' if judgement.graded.passed else 'not passed'}")
     return 0
+
+
+def _piped() -> str:
+    """The script on standard input. Raises UsageError if no shell can read it."""
+    try:
+        script = sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the script on standard input is not UTF-8 (byte {error.start}); save it so") from error
+    if "\0" in script:
+        raise UsageError("the script on standard input holds a NUL byte, which no shell can read; write it as '\\0'")
+    return script
 
 
 def choose_group(asked: InnerLoop) -> Group:
@@ -104,38 +122,68 @@ def describe(check: CheckResult) -> str:
 
 def _open(group: Group, scope: RunScope, asked: InnerLoop) -> DockerSandbox:
     bounds = Bounds(network=network("--allow-network", asked.allow_network))
-    images = Images(scope, network=bounds.builds_have_network, log=lambda line: typer.echo(line, err=True))
-    prepared = prepare_group(group, images, Noop(), bounds)
-    if isinstance(prepared, Lost):
-        raise MissingError(f"{group.id}: {prepared.boundary.value}: {prepared.reason}")
+    images = Images(scope, network=bounds.builds_have_network, log=_log)
+    ready = ready_group(group, images, Probes(scope), Noop(), bounds)
+    if isinstance(ready, Lost):
+        raise MissingError(f"{group.id}: {ready.boundary.value}: {ready.reason}")
+    for warning in ready.probe.warnings:
+        _log(f"warning: {plain(warning)}")
     environment = group.task.environment
-    fresh = group.task.grader.sandbox is GraderSandbox.FRESH
     order = Order(
-        environment, prepared, group.variant.params, reach_of(environment.network), f"{group.id}#0", scope.run, fresh
+        environment=environment,
+        images=ready.images,
+        params=group.variant.params,
+        network=reach_of(environment.network),
+        rollout=f"{group.id}#0",
+        unique=scope.run,
+        fresh=group.task.grader.sandbox is GraderSandbox.FRESH,
     )
     return open_sandbox(scope, order)
 
 
-def _act(sandbox: DockerSandbox, group: Group, move: Play | None) -> None:
-    """Play the move; then the person's shell on a terminal, or what standard input says where it is piped in."""
+def _log(line: str) -> None:
+    """Show what an image's preparation prints, which is a stranger's text."""
+    typer.echo(visible(line.rstrip()), err=True)
+
+
+def _act(sandbox: DockerSandbox, group: Group, move: Play | None, piped: str | None) -> list[str]:
+    """Play the move; then the person's shell on a terminal, or the script that was piped in. Gives how each ended."""
+    display, endings = Display(sys.stderr), []
+    user, seconds = group.task.environment.user, group.task.timeouts.agent
     if move is not None:
-        play(sandbox, Attempt(group, 0, group.task.timeouts.agent, _echo), move)
-    user = group.task.environment.user
-    attempt = Attempt(group, 0, group.task.timeouts.agent, _echo, wall=LONGEST_SHELL)
+        played = run_move(sandbox, Attempt(group, 0, seconds, display.output), move, display.errors)
+        display.end()
+        endings.append(_ended(f"`{move.name}`", played, seconds))
+    attempt = Attempt(group, 0, seconds, display.output, wall=LONGEST_SHELL)
     with tools_on_path(sandbox, attempt, user) as told:
-        _person(sandbox, group, {**give_prompt(sandbox, group.variant.prompt, user), **told}, by_hand=move is None)
+        variables = {**give_prompt(sandbox, group.variant.prompt, user), **told}
+        script = Script(f'{START}printf %s "$PATH"', 60.0, user=user, env=variables)
+        path = sandbox.run(script).stdout.decode(errors="replace")
+        if piped is not None:
+            script = replace(script, source=START + piped, timeout=seconds)
+            done = sandbox.run(script, sink=display.output, errors=display.errors)
+            display.end()
+            endings.append(_ended("the script", done, seconds))
+        elif sys.stdin.isatty():
+            display.output(f"{group.variant.prompt}\n{LEAVE}\n".encode(errors="replace"))
+            endings += _on_terminal(sandbox, variables | ({"PATH": path} if path else {}))
+    return endings
 
 
-def _person(sandbox: DockerSandbox, group: Group, variables: dict[str, str], *, by_hand: bool) -> None:
-    script = Script(f'{START}printf %s "$PATH"', 60.0, user=group.task.environment.user, env=variables)
-    path = sandbox.run(script).stdout.decode()
-    if sys.stdin.isatty():
-        _echo(f"{group.variant.prompt}\n-- a shell as the agent gets it; leave it (exit) to grade --".encode())
-        with sandbox.terminal(variables | ({"PATH": path} if path else {})) as line:
-            join(line)
-    elif by_hand:
-        sandbox.run(replace(script, source=START + sys.stdin.read(), timeout=group.task.timeouts.agent), sink=_echo)
+def _on_terminal(sandbox: DockerSandbox, variables: dict[str, str]) -> list[str]:
+    """A person's shell until it ends."""
+    with sandbox.terminal(variables) as line:
+        join(line)
+        status = line.status()
+    return [] if status is None else [f"the shell ended with exit status {status}"]
 
 
-def _echo(chunk: bytes) -> None:
-    sys.stderr.write("".join(f"{plain(line, 1000)}\n" for line in chunk.decode(errors="replace").splitlines()))
+def _ended(what: str, result: ScriptResult, seconds: float) -> str:
+    """How a script ended, on one line."""
+    match result.ending:
+        case Ending.TIMED_OUT:
+            return plain(f"{what} was stopped after {duration(seconds)} (timeouts.agent)")
+        case Ending.OUT_OF_MEMORY:
+            return plain(f"{what} was killed: the sandbox ran out of memory")
+        case Ending.EXITED:
+            return plain(f"{what} ended with exit status {result.exit_code}")

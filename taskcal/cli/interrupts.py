@@ -67,7 +67,7 @@ class Interrupts:
 
 def _let_go_of_the_terminal() -> None:
     """Nobody can be told any more, and trying to must not keep the report from being written."""
-    with contextlib.suppress(OSError), Path(os.devnull).open("w") as nowhere:
+    with contextlib.suppress(OSError), Path(os.devnull).open("wb") as nowhere:
         for stream in (1, 2):
             if stat.S_ISCHR(os.fstat(stream).st_mode):
                 os.dup2(nowhere.fileno(), stream)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,7 @@ from taskcal.cli.clean import clean
 from taskcal.cli.doctor import doctor
 from taskcal.cli.import_ import import_
 from taskcal.cli.init import init
+from taskcal.cli.output import guarded_streams
 from taskcal.cli.report import report
 from taskcal.cli.run import run
 from taskcal.cli.schema import schema
@@ -19,6 +20,9 @@ from taskcal.cli.shell import shell
 from taskcal.cli.show import show
 from taskcal.cli.simulate import simulate
 from taskcal.cli.validate import validate
+
+if TYPE_CHECKING:
+    from taskcal.errors import TaskcalError
 
 app = typer.Typer(
     name="taskcal",
@@ -64,15 +68,35 @@ def _shown(error: Exception) -> str:
 
 def main() -> None:
     """Run the command line; known errors end with their exit code and without a traceback."""
+    with guarded_streams() as settle:
+        status = settle(_run())
+    sys.exit(status)
+
+
+def _run() -> int:
+    """Run the command that was typed; gives its exit code."""
     try:
         app(standalone_mode=True)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
-        sys.exit(130)
+        return 130
     except Exception as error:
         from taskcal.errors import TaskcalError
 
         if not isinstance(error, TaskcalError):
             raise
         sys.stderr.write(f"{_shown(error)}\n")
-        sys.exit(error.exit_code)
+        return _code_of(error)
+    return 0
+
+
+def _code_of(error: TaskcalError) -> int:
+    """An error's exit code; a command without rollouts, such as `shell` or `clean`, can end with a loss."""
+    from taskcal.core.gate import Exit
+    from taskcal.errors import EngineLost, LostError
+
+    if isinstance(error, LostError):
+        return int(Exit.NOTHING_CAN_RUN if isinstance(error, EngineLost) else Exit.TOO_MUCH_LOST)
+    return error.exit_code

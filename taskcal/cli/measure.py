@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from taskcal import __version__
-from taskcal.cli.digests import agent_digest, taskset_digest
+from taskcal.cli.connect import reach_engine
+from taskcal.cli.digests import identify
+from taskcal.cli.earlier import OLDER_PRIOR
 from taskcal.cli.interrupts import Interrupts
 from taskcal.cli.live_run import Run
 from taskcal.cli.preflight import is_exempt, preflight, was_seen
@@ -23,13 +25,11 @@ from taskcal.cli.preparing import PREPARERS, prepare_images
 from taskcal.cli.progress import Progress, make_progress
 from taskcal.cli.publish import publish
 from taskcal.cli.redacted import printed_aside
-from taskcal.cli.resume import refuse_differences, way_on
+from taskcal.cli.resume import changed_groups, refuse_differences, way_on
 from taskcal.cli.rolling import roll_out
 from taskcal.core.gate import exit_code
-from taskcal.core.rows import group_record
 from taskcal.core.run import RunRecord
 from taskcal.errors import LostError, MissingError
-from taskcal.sandbox.docker import DockerEngine
 from taskcal.sandbox.scope import RunScope
 from taskcal.sandbox.sweep import leftovers, sweep
 from taskcal.store import RunFolder
@@ -38,9 +38,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from taskcal.agents import Agent
+    from taskcal.cli.digests import Identities
     from taskcal.cli.options import Request
-    from taskcal.core.calibrate import Calibration
+    from taskcal.core.calibrate import Calibration, GroupRecord
     from taskcal.engines.local import LocalThreads
+    from taskcal.sandbox.docker import DockerEngine
 
 END_SECONDS, PAUSE_SECONDS = 4.0, 0.2
 
@@ -52,11 +54,12 @@ def measure(request: Request) -> int:
             raise MissingError(f"{request.agent.missing}; see to it, or mend the agent file, then try again")
         engine = connect(request.concurrency)
         progress = make_progress(quiet=request.quiet, as_json=request.as_json, stream=sys.stderr)
-        asked = make_record(request, engine)
+        known = identify(request.taskset, request.agent, request.agent_version)
+        asked = make_record(request, engine, known)
         if request.preflight and not (request.resume or is_exempt(request.agent)):
             with printed_aside(request.agent.redact):
-                _try_new_agent(request, asked, engine, progress)
-        folder, record = open_folder(request, asked)
+                asked = _try_new_agent(request, asked, engine, progress)
+        folder, record = open_folder(request, asked, known.groups)
         return _measure(Run(request, RunScope(engine, record.id), folder, record, progress, interrupts))
 
 
@@ -81,33 +84,40 @@ def _measure(run: Run) -> int:
         run.scope.engine.close()
 
 
-def _try_new_agent(request: Request, asked: RunRecord, engine: DockerEngine, progress: Progress) -> None:
-    """One trivial task for an agent that no run here has measured yet. Raises MissingError where it does not work."""
-    if not was_seen(request.runs, asked.agent_digest):
-        progress.log(f"trying the agent {request.agent.name} on one trivial task")
-        preflight(engine, request.agent, request.bounds, request.groups[0], progress.log)
+def _try_new_agent(request: Request, asked: RunRecord, engine: DockerEngine, progress: Progress) -> RunRecord:
+    """One trivial task for an agent that no run here has measured yet; a warning about it is a note of the run.
+
+    Raises MissingError for an agent that does not work.
+    """
+    if was_seen(request.runs, asked.agent_digest):
+        return asked
+    progress.log(f"trying the agent {request.agent.name} on one trivial task")
+    warning = preflight(engine, request.agent, request.bounds, request.groups[0], progress.log)
+    return replace(asked, notes=(*asked.notes, warning)) if warning else asked
 
 
-def open_folder(request: Request, record: RunRecord) -> tuple[RunFolder, RunRecord]:
+def open_folder(request: Request, record: RunRecord, groups: Sequence[GroupRecord]) -> tuple[RunFolder, RunRecord]:
     """A new run's folder, or the one to go on with; locked. Raises RunFolderError, or UsageError where it differs."""
     if request.resume is None:
-        return RunFolder.create(request.runs, record, [group_record(group) for group in request.groups]), record
+        return RunFolder.create(request.runs, record, groups), record
     folder = RunFolder.open(Path(request.resume))
     before = folder.record()
-    refuse_differences(before, record, extend=request.extend)
+    changes = changed_groups(before, folder.groups(), groups)
+    refuse_differences(before, record, extend=request.extend, changes=changes)
     folder.lock()
-    seconds, images = before.seconds, before.images
-    return folder, replace(record, id=before.id, started_at=before.started_at, seconds=seconds, images=images)
+    kept = replace(record, id=before.id, started_at=before.started_at, seconds=before.seconds)
+    notes = tuple(dict.fromkeys((*before.notes, *record.notes)))
+    return folder, replace(kept, images=before.images, groups=before.groups, notes=notes)
 
 
 def connect(concurrency: int) -> DockerEngine:
     """The engine, cleaned of what dead runs left. Raises MissingError."""
-    engine = DockerEngine.connect(connections=concurrency + PREPARERS)
+    engine = reach_engine(concurrency + PREPARERS)
     sweep(engine, leftovers(engine))
     return engine
 
 
-def make_record(request: Request, engine: DockerEngine) -> RunRecord:
+def make_record(request: Request, engine: DockerEngine, known: Identities) -> RunRecord:
     """What is asked, for the run's folder."""
     now = datetime.now(UTC)
     name = "".join(c if c.isalnum() or c in "-._" else "-" for c in request.taskset.name)[:40]
@@ -115,11 +125,11 @@ def make_record(request: Request, engine: DockerEngine) -> RunRecord:
         id=f"{now:%Y%m%d-%H%M%S}-{name}-{secrets.token_hex(2)}",
         taskset=request.taskset.name,
         taskset_files=request.taskset.files,
-        taskset_digest=taskset_digest(request.taskset),
+        taskset_digest=known.taskset_digest,
         agent=request.agent.name,
         agent_source=request.agent_source,
         agent_version=request.agent_version,
-        agent_digest=agent_digest(request.agent, request.agent_version),
+        agent_digest=known.agent_digest,
         question=request.question,
         prior_run=request.earlier.run,
         seed=request.seed,
@@ -129,7 +139,7 @@ def make_record(request: Request, engine: DockerEngine) -> RunRecord:
         version=__version__,
         engine=f"{engine.product} {engine.version}",
         host=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        notes=tuple(_notes(request.agent)),
+        notes=(*_notes(request.agent), *([OLDER_PRIOR] if request.earlier.is_older else [])),
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from taskcal.agents.choose import choose_agent
 from taskcal.cli.configuration import Configuration
 from taskcal.cli.design import DesignOptions, Spending, check_cost, question_of
-from taskcal.cli.earlier import Earlier, earlier_run
+from taskcal.cli.earlier import Earlier, earlier_run, recorded_prior
 from taskcal.cli.parse import amount, band, network, pairs
 from taskcal.cli.strangers import StrangerOptions, bounds_of, check_strangers
 from taskcal.core.gate import FailOn, Gate
@@ -121,6 +121,10 @@ def resolve(given: RunOptions, configured: Configuration) -> Request:
     taskset = choose_tasks(load(given.files), selection)
     if given.only is not None:
         taskset = keep_groups(taskset, given.only)
+        if not taskset.tasks:
+            raise UsageError(
+                f"none of the tasks of the run is in {', '.join(given.files)} now; bring them back, or start a new run"
+            )
     check_strangers(given.strangers, agent, taskset)
     runs = Path(_first(given.out, configured.runs, "runs"))
     earlier = _earlier(given, runs, taskset)
@@ -164,7 +168,7 @@ def _question(given: RunOptions, configured: Configuration, earlier: Earlier) ->
 def _earlier(given: RunOptions, runs: Path, taskset: Taskset) -> Earlier:
     """The run that --prior names, or that a resumed run began with; its counts are on record."""
     if given.asked is not None:
-        return Earlier(given.prior_run, given.asked.earlier)
+        return recorded_prior(given.prior_run, runs, given.asked.earlier)
     return earlier_run(given.design.prior, runs, tuple(taskset.groups())) if given.design.prior else Earlier()
 
 
@@ -200,7 +204,7 @@ def default_concurrency(taskset: Taskset) -> int:
 def _free_memory() -> int | None:
     """Bytes that new processes can have, as the kernel estimates it; None where it does not say."""
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
     kilobytes = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]

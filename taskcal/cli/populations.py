@@ -18,7 +18,7 @@ from taskcal.core.rollout import Graded
 from taskcal.core.stats import DEFAULT_PRIOR, mean
 from taskcal.errors import UsageError
 from taskcal.report.clean import plain
-from taskcal.report.figures import many
+from taskcal.report.figures import extent, many
 from taskcal.store import RunFolder, find
 
 if TYPE_CHECKING:
@@ -150,15 +150,18 @@ def _of_run(folder: RunFolder) -> Assumption:
     by_group: dict[GroupId, list[Rollout]] = defaultdict(list)
     for rollout in folder.rollouts():
         by_group[rollout.id.group].append(rollout)
-    graded = [[row for row in final(rows) if isinstance(row.outcome, Graded)] for rows in by_group.values()]
-    counts = [Counts(sum(_passed(row) for row in rows), len(rows)) for rows in graded if rows]
+    final_rows = {
+        group: [row for row in final(rows) if isinstance(row.outcome, Graded)] for group, rows in by_group.items()
+    }
+    graded = {group: rows for group, rows in final_rows.items() if rows}
+    counts = [Counts(sum(_passed(row) for row in rows), len(rows)) for rows in graded.values()]
     if not counts:
         raise UsageError(f"{folder.path}: nothing was graded in this run, so there is no history to learn from")
-    every = [row for rows in graded for row in rows]
+    every = [row for rows in graded.values() for row in rows]
     costs = [row.usage.cost_usd for row in every if row.usage.cost_usd is not None]
     seconds = mean([row.timing.total for row in every])
     measured = Measured(len(counts), seconds or None, record.concurrency or None, mean(costs), record.band)
-    return _learned(record.taskset, f"{many(len(counts), 'group')} in run {record.id}", counts, measured)
+    return _learned(record.taskset, f"{extent(graded)} in run {record.id}", counts, measured)
 
 
 def _passed(row: Rollout) -> bool:

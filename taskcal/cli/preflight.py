@@ -1,13 +1,25 @@
 """An agent is tried on one trivial task before it is measured: a wrong key is one line, not a taskset of too-hards.
 
 The trial runs as any rollout does, in a container of its own, in the environment of the tasks that it is for (its
-services, start and ready left out) or on the base image. It tells three things apart: an agent that works, one that
-does not (lost, crashed, out of memory, not done in time), and one that ended in order without having done it, which may
-be right for an agent that is made for something else.
+services, start and ready left out) or on the base image. What it shows about the agent, and what a run makes of it:
+
+    passed                             works; the run begins
+    finished, max-turns                weak: it may be made for other tasks; a warning
+    crashed                            failed: so may a program that looks for the files of its own tasks; a warning
+    timeout                            broken: no task takes five minutes for one word, so it waits for something (a
+                                         login, a network) that it will not get
+    out-of-memory                      broken: the memory that its tasks allow does not hold the agent itself
+    refused, context-full              broken: no model refuses one word, and no context is too small for it
+    a tool call in the last message    broken: the model's server does not parse tool calls
+    lost at provider, agent-install    broken: the endpoint, the key or the program is missing
+    lost elsewhere                     untried: the run shows it better
+
+A broken agent ends the run with exit code 3 before anything is measured.
 """
 
 from __future__ import annotations
 
+import re
 import secrets
 import tempfile
 import threading
@@ -33,8 +45,8 @@ from taskcal.core.task import (
     Variant,
 )
 from taskcal.errors import Boundary, MissingError, RunFolderError
-from taskcal.prepare import prepare_group
-from taskcal.report.clean import reason
+from taskcal.probe import Probes, ready_group
+from taskcal.report.clean import plain
 from taskcal.report.show import numbers
 from taskcal.runner import Context, run_rollout
 from taskcal.sandbox.images import Images
@@ -53,19 +65,27 @@ PROMPT = """Make a file /tmp/taskcal-ready that contains the one word ready. Not
 is there, you are finished."""
 SOLUTION = Solution("write it", run="echo ready >/tmp/taskcal-ready")
 SECONDS = 300.0
+WALL = 600.0
+"""Seconds for the whole trial: a server that asks for long waits, or never answers, must not hold a run for an hour."""
 LAST_WORDS = 300
+LONGEST_REASON = 600
 THE_AGENTS = frozenset({Boundary.AGENT_INSTALL, Boundary.PROVIDER})
-BROKEN = frozenset({Stop.CRASHED, Stop.TIMEOUT, Stop.OUT_OF_MEMORY})
+BROKEN = frozenset({Stop.TIMEOUT, Stop.OUT_OF_MEMORY, Stop.REFUSED, Stop.CONTEXT_FULL})
+UNPARSED = re.compile(
+    r"<tool_calls?>|<\|tool_call|\[TOOL_CALLS\]|<function=|<\|python_tag\|>|<\uff5ctool\u2581call|<function_calls?>"
+)
+"""How a model writes a call; it stands in a message only if its server did not parse it."""
 
 
 class Fitness(Enum):
-    """What a trial says of an agent."""
+    """What a trial shows about an agent."""
 
     WORKS = "works"
     WEAK = "weak"
+    FAILED = "failed"
     BROKEN = "broken"
     UNTRIED = "untried"
-    """Something else broke on the way, which a run says better."""
+    """Something else broke on the way, which a run reports better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +106,7 @@ def trivial(like: Group | None) -> Group:
         setup = like.task.timeouts.setup
     check = Check("ready", FileProbe("/tmp/taskcal-ready", contains="ready"))  # noqa: S108 - a path in a container
     variant = Variant("", params, PROMPT)
-    timeouts = Timeouts(agent=SECONDS, setup=setup)
+    timeouts = Timeouts(agent=SECONDS, setup=setup, wall=WALL)
     task = Task(TASK, (variant,), environment, Grader((check,)), timeouts=timeouts, solutions=(SOLUTION,))
     return Group(task, variant)
 
@@ -119,14 +139,15 @@ def try_agent(
     scope = RunScope(engine, f"preflight-{secrets.token_hex(4)}")
     group = trivial(like)
     try:
-        images = prepare_group(group, Images(scope, network=bounds.builds_have_network, log=say), agent, bounds)
-        if isinstance(images, Lost):
-            return _lost(images)
+        images = Images(scope, network=bounds.builds_have_network, log=say)
+        ready = ready_group(group, images, Probes(scope), agent, bounds)
+        if isinstance(ready, Lost):
+            return _lost(ready)
         with tempfile.TemporaryDirectory(prefix="taskcal-") as logs:
-            made = {group.id: images}
+            made = {group.id: ready.images}
             context = Context(scope, agent, made, 0, lambda _, name: Path(logs) / name, threading.Event())
             rollout = run_rollout(PlannedRollout(RolloutId(group.id, 0, 0), group), context)
-            return judged(rollout, (Path(logs) / "agent.log").read_text(errors="replace"))
+            return judged(rollout, (Path(logs) / "agent.log").read_text(encoding="utf-8", errors="replace"))
     finally:
         scope.close()
 
@@ -140,8 +161,12 @@ def judged(rollout: Rollout, said: str) -> Trial:
         return Trial(Fitness.WORKS, f"did one trivial task: {numbers(rollout)}")
     words = _one_line(rollout.answer or "") or _one_line(said)
     last = f"; its last words: {words}" if words else "; it printed nothing and gave no answer"
-    if outcome.stop in BROKEN:
-        return Trial(Fitness.BROKEN, f"{outcome.stop.value} at a trivial task{last}")
+    if UNPARSED.search(rollout.answer or ""):
+        advice = "the server does not parse tool calls; start it with its tool call parser"
+        return Trial(Fitness.BROKEN, f"{advice}{last}")
+    if outcome.stop in BROKEN or outcome.stop is Stop.CRASHED:
+        fitness = Fitness.FAILED if outcome.stop is Stop.CRASHED else Fitness.BROKEN
+        return Trial(fitness, f"{outcome.stop.value} at a trivial task{last}")
     return Trial(Fitness.WEAK, f"{outcome.stop.value} without having done a trivial task{last}")
 
 
@@ -151,15 +176,21 @@ def _one_line(text: str) -> str:
 
 def _lost(lost: Lost) -> Trial:
     fitness = Fitness.BROKEN if lost.boundary in THE_AGENTS else Fitness.UNTRIED
-    return Trial(fitness, f"{lost.boundary.value}: {reason(lost.reason)}")
+    return Trial(fitness, f"{lost.boundary.value}: {plain(lost.reason, LONGEST_REASON).rstrip(': ')}")
 
 
-def preflight(engine: DockerEngine, agent: Agent, bounds: Bounds, like: Group, say: Callable[[str], None]) -> None:
-    """Try an agent before a run. Raises MissingError where it does not work; one that is weak is only told of."""
+def preflight(engine: DockerEngine, agent: Agent, bounds: Bounds, like: Group, say: Callable[[str], None]) -> str:
+    """Try an agent before a run, and give the warning about one that may be made for other tasks ('' for none).
+
+    Raises MissingError for an agent that does not work.
+    """
     trial = try_agent(engine, agent, bounds, like, say)
     if trial.fitness is Fitness.BROKEN:
         raise MissingError(
             f"the agent {agent.name} does not work: {trial.words}; nothing was measured, --no-preflight does it anyway"
         )
-    if trial.fitness is Fitness.WEAK:
-        say(f"the agent {agent.name} {trial.words}; if it was made for this taskset only, that is no harm")
+    if trial.fitness not in {Fitness.WEAK, Fitness.FAILED}:
+        return ""
+    warning = f"the agent {agent.name} {trial.words}; if it was made for this taskset only, that is no harm"
+    say(warning)
+    return warning

@@ -8,14 +8,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from taskcal.baseimage import BASE_IMAGE
+from taskcal.cli.moved import refuse_moved, refuse_moved_images, with_images, without_moved_prior
 from taskcal.cli.resume import next_id, remaining
 from taskcal.core.plan import plan
 from taskcal.core.rollout import Lost, Rollout
 from taskcal.engines.local import LocalThreads
-from taskcal.errors import Boundary
-from taskcal.prepare import prepare_group
+from taskcal.errors import Boundary, UsageError
+from taskcal.missing_programs import find_missing_program
+from taskcal.probe import Probes, ReadyGroup, ready_group
 from taskcal.report.clean import reason
-from taskcal.sandbox.images import Images, PreparedImages
+from taskcal.sandbox.images import Images
 from taskcal.schedule import POLL_SECONDS, RESTART_SECONDS
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from taskcal.core.plan import PlannedRollout
     from taskcal.core.rollout import GroupId, Outcome
     from taskcal.core.task import Group
+    from taskcal.sandbox.images import PreparedImages
 
 PREPARERS = 4
 LOCAL_BASE = f"the base image {BASE_IMAGE} was built on this machine with debootstrap, not pulled"
@@ -34,42 +37,66 @@ def prepare_images(run: Run, pools: list[LocalThreads[Any, Any]]) -> dict[GroupI
     """The images of every group that has them; the other groups are recorded as lost, once each."""
     recorded = tuple(run.folder.rollouts())
     groups, images = _unfinished(run, recorded), _images(run)
+    refuse_moved(run, groups)
     results = _prepared(run, images, groups, pools)
     missed = [group for group in groups if _at_the_engine(results[group.id])]
     if missed and _engine_is_back(run):
         images = _images(run)
         results |= _prepared(run, images, missed, pools)
-    made = {group: result for group, result in results.items() if isinstance(result, PreparedImages)}
+    ready = {group: result for group, result in results.items() if isinstance(result, ReadyGroup)}
+    made = {group: result.images for group, result in ready.items()}
+    refuse_moved_images(run, made)
+    without_moved_prior(run, made)
+    run.record = with_images(run, made)
     _record_lost(run, {group: result for group, result in results.items() if isinstance(result, Lost)}, recorded)
-    notes = (*run.record.notes, LOCAL_BASE) if images.local_base else run.record.notes
-    named = {**run.record.images, **{str(group): made[group].sandbox for group in made}}
-    run.record = replace(run.record, notes=notes, images=named)
+    base = (LOCAL_BASE,) if images.local_base else ()
+    run.record = replace(run.record, notes=tuple(dict.fromkeys((*run.record.notes, *base, *_warn(run, ready)))))
     run.folder.write_record(run.record)
     return made
 
 
+def _warn(run: Run, ready: Mapping[GroupId, ReadyGroup]) -> list[str]:
+    """Print each warning of a probe once, with the groups that it concerns, and return the lines."""
+    concerned: dict[str, list[GroupId]] = {}
+    for group, result in ready.items():
+        for warning in result.probe.warnings:
+            concerned.setdefault(warning, []).append(group)
+    lines = [f"{_first_of(groups)}: {warning}" for warning, groups in concerned.items()]
+    for line in lines:
+        run.progress.log(f"warning: {reason(line)}")
+    return lines
+
+
+def _first_of(groups: Sequence[GroupId]) -> str:
+    return f"{groups[0]} and {len(groups) - 1} more" if len(groups) > 1 else str(groups[0])
+
+
 def _prepared(
     run: Run, images: Images, groups: Sequence[Group], pools: list[LocalThreads[Any, Any]]
-) -> dict[GroupId, PreparedImages | Lost]:
+) -> dict[GroupId, ReadyGroup | Lost]:
     """What comes of each group's preparation, in the order of the groups."""
+    probes = Probes(run.scope)
 
-    def work(group: Group, _: float) -> tuple[GroupId, PreparedImages | Lost]:
+    def work(group: Group, _: float) -> tuple[GroupId, ReadyGroup | Lost]:
         if run.cancelled.is_set():
             return group.id, Lost(Boundary.CANCELLED, "the run was stopped")
-        return group.id, prepare_group(group, images, run.request.agent, run.request.bounds)
+        result = ready_group(group, images, probes, run.request.agent, run.request.bounds)
+        if isinstance(result, Lost):
+            return group.id, result
+        return group.id, find_missing_program(group, result, run.scope, run.request.agent) or result
 
-    threads: LocalThreads[Group, tuple[GroupId, PreparedImages | Lost]] = LocalThreads(work, PREPARERS)
+    threads: LocalThreads[Group, tuple[GroupId, ReadyGroup | Lost]] = LocalThreads(work, PREPARERS)
     pools.append(threads)
     for group in groups:
         threads.submit(group)
-    results: dict[GroupId, PreparedImages | Lost] = {}
+    results: dict[GroupId, ReadyGroup | Lost] = {}
     while len(results) < len(groups):
         ended = threads.next(1.0)
         results |= dict([ended] if ended else [])
     return {group.id: results[group.id] for group in groups}
 
 
-def _at_the_engine(result: PreparedImages | Lost) -> bool:
+def _at_the_engine(result: ReadyGroup | Lost) -> bool:
     return isinstance(result, Lost) and result.boundary is Boundary.ENGINE
 
 
@@ -85,14 +112,13 @@ def _engine_is_back(run: Run) -> bool:
 
 def _record_lost(run: Run, losses: Mapping[GroupId, Lost], recorded: Sequence[Rollout]) -> None:
     """Put each loss on disk, and say what cannot be measured, each reason once."""
-    names: dict[Lost, list[str]] = {}
+    names: dict[Lost, list[GroupId]] = {}
     for group, lost in losses.items():
         with run.interrupts.held():
             run.folder.append(Rollout(next_id(group, recorded), lost, started_at=run.record.started_at))
-        names.setdefault(lost, []).append(str(group))
+        names.setdefault(lost, []).append(group)
     for lost, groups in names.items():
-        more = f" and {len(groups) - 1} more" if len(groups) > 1 else ""
-        run.progress.log(f"{groups[0]}{more} cannot be measured: {lost.boundary.value}: {reason(lost.reason)}")
+        run.progress.log(f"{_first_of(groups)} cannot be measured: {lost.boundary.value}: {reason(lost.reason)}")
 
 
 class Renewal:
@@ -111,9 +137,21 @@ class Renewal:
             return
         with self._lock:
             if self._images[group.id] is used and not self._run.cancelled.is_set():
-                made = prepare_group(group, _images(self._run), self._run.request.agent, self._run.request.bounds)
-                if isinstance(made, PreparedImages):
-                    self._images[group.id] = made
+                request, probes = self._run.request, Probes(self._run.scope)
+                made = ready_group(group, _images(self._run), probes, request.agent, request.bounds)
+                if isinstance(made, ReadyGroup) and self._is_same(group.id, made.images):
+                    self._images[group.id] = made.images
+
+    def _is_same(self, group: GroupId, made: PreparedImages) -> bool:
+        """Put images that were made again on record; report those that are other ones, which nothing may run on."""
+        try:
+            refuse_moved_images(self._run, {group: made})
+        except UsageError as error:
+            self._run.progress.log(f"{group} does not go on: {error}")
+            return False
+        self._run.record = with_images(self._run, {group: made})
+        self._run.folder.write_record(self._run.record)
+        return True
 
 
 def _images(run: Run) -> Images:

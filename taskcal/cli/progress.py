@@ -165,15 +165,14 @@ class PlainProgress(Progress):
         """Say how much there is to do."""
         with self._lock:
             self._board, self._begun, self._steps = Board(groups, group_size, retries), self._clock(), 0
-            count, size = figures.many(len(groups), "group"), figures.many(group_size, "rollout")
-            self._say(f"running {count} of {size}")
+            self._say(f"running {figures.extent(groups)}, {figures.many(group_size, 'rollout')} each")
 
     def begin_adaptive(self, groups: Sequence[GroupId], design: Design, retries: int = 0) -> None:
         """Say how it will be decided that there is enough."""
         with self._lock:
             self._board, self._begun, self._steps = OutlookBoard(groups, design, retries), self._clock(), 0
-            count, cap = figures.many(len(groups), "group"), figures.many(design.limit, "rollout")
-            self._say(f"running {count} adaptively, of at most {cap} each")
+            cap = figures.many(design.limit, "rollout")
+            self._say(f"running {figures.extent(groups)} adaptively, at most {cap} each")
 
     def look(self, outlook: Outlook) -> None:
         """Remember it for the next line."""

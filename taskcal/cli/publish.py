@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
 from typing import TYPE_CHECKING
 
 import typer
 
+from taskcal.cli.output import name_results, print_json
 from taskcal.core.calibrate import Calibration, calibrate
 from taskcal.report.calibration_json import calibration_document, render_json
 from taskcal.report.markdown import render_markdown
 from taskcal.report.table import final_lines, final_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from taskcal.core.run import RunRecord
     from taskcal.core.verdict import Band
     from taskcal.store import RunFolder
@@ -38,23 +35,13 @@ def publish(
     if band is None:
         folder.write("calibration.json", text)
         folder.write("report.md", render_markdown(record, calibrations))
-    with patient_output():
-        if as_json:
-            typer.echo(text, nl=False)
-        else:
-            show(record, calibrations, methods=methods)
-            typer.echo(f"report: {folder.path / 'report.md'}" if band is None else "the run's own report is unchanged")
+    name_results(str(folder.path))
+    if as_json:
+        print_json(text)
+    else:
+        show(record, calibrations, methods=methods)
+        typer.echo(f"report: {folder.path / 'report.md'}" if band is None else "the run's own report is unchanged")
     return calibrations
-
-
-@contextlib.contextmanager
-def patient_output() -> Iterator[None]:
-    """A reader that has gone (`| head`) changes nothing of what the command ends with."""
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def calibrations_of(folder: RunFolder, record: RunRecord) -> tuple[Calibration, ...]:
@@ -69,4 +56,4 @@ def show(record: RunRecord, calibrations: tuple[Calibration, ...], *, methods: b
         return
     from rich.console import Console
 
-    Console().print(final_table(record, calibrations, with_methods=methods))
+    Console(file=sys.stdout).print(final_table(record, calibrations, with_methods=methods))

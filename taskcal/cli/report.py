@@ -12,7 +12,12 @@ def report(
         str | None, typer.Argument(help="A run's folder or id. (default: the newest)", show_default=False)
     ] = None,
     band: Annotated[
-        str | None, typer.Option("--band", help="Judge against another band. (default: the run's)", metavar="LOW,HIGH")
+        str | None,
+        typer.Option(
+            "--band",
+            help="Judge against another band, such as 0.1,0.6 or 10,60. (default: the run's)",
+            metavar="LOW,HIGH",
+        ),
     ] = None,
     runs: Annotated[str | None, typer.Option("--runs", help="Folder that holds runs. (default: runs)")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the calibration as JSON and nothing else.")] = False,

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from taskcal.core.identity import changed_parts
 from taskcal.core.rollout import Graded, RolloutId
 from taskcal.core.run import IMPORTED
 from taskcal.core.verdict import Band
@@ -19,12 +20,12 @@ from taskcal.report.sentences import SENTENCE
 from taskcal.store import find
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from taskcal.cli.configuration import Configuration
     from taskcal.cli.options import RunOptions
     from taskcal.core.book import Design
-    from taskcal.core.calibrate import Calibration
+    from taskcal.core.calibrate import Calibration, GroupRecord
     from taskcal.core.plan import Plan
     from taskcal.core.question import Question
     from taskcal.core.rollout import GroupId, Rollout
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 UNLIMITED = math.inf
 PRIOR = "the earlier calibration (--prior)"
+SHOWN = 3
+"""How many tasks a message names."""
 ONCE = ("--resume", "--prior")
 """Options with a value that a run has on record, or that are given anew to go on with it."""
 
@@ -63,14 +66,47 @@ def continued(given: RunOptions, configured: Configuration) -> RunOptions:
     )
 
 
-def refuse_differences(before: RunRecord, now: RunRecord, *, extend: bool) -> None:
-    """Raise UsageError that names what differs, since rollouts of two different questions are not one group."""
+def changed_groups(before: RunRecord, old: Sequence[GroupRecord], new: Sequence[GroupRecord]) -> tuple[str, ...]:
+    """What changed in which groups, one text for each set of parts. Raises UsageError for a run of an older version."""
+    if not all(group.parts for group in old):
+        raise UsageError(
+            f"run {before.id} was recorded by an older version of taskcal, so its tasks and images cannot be compared "
+            f"with those of today. It can be reported, but not resumed. Start a new run instead; --prior {before.id} "
+            "begins it from these results"
+        )
+    was, now = {group.id: group.parts for group in old}, {group.id: group.parts for group in new}
+    names: dict[str, list[str]] = {}
+    for name in dict.fromkeys((*now, *was)):
+        if was.get(name) != now.get(name):
+            names.setdefault(_change(was.get(name), now.get(name)), []).append(str(name))
+    return tuple(f"{some_names(groups)}: {change}" for change, groups in names.items())
+
+
+def _change(before: Mapping[str, str] | None, now: Mapping[str, str] | None) -> str:
+    if before is None:
+        return "not in the run"
+    return "not chosen now" if now is None else ", ".join(changed_parts(before, now))
+
+
+def some_names(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def refuse_differences(before: RunRecord, now: RunRecord, *, extend: bool, changes: Sequence[str] = ()) -> None:
+    """Raise UsageError that names what differs, since rollouts of two different questions are not one group.
+
+    `changes` are those of the tasks.
+    """
+    more = f"; {len(changes) - SHOWN} more" if len(changes) > SHOWN else ""
+    details = "; ".join(changes[:SHOWN]) + more or "files, selection or what they say"
     different = [
         name
         for name, old, new in (
-            ("the tasks (files, selection or what they say)", before.taskset_digest, now.taskset_digest),
+            (f"the tasks ({details})", before.taskset_digest, now.taskset_digest),
             (
-                "the agent (its file, --set, its version, or what is served)",
+                "the agent (its file, --set, its version, what is served, or the solutions that it plays)",
                 before.agent_digest,
                 now.agent_digest,
             ),

@@ -59,7 +59,11 @@ def run(
     ] = None,
     band: Annotated[
         str | None,
-        typer.Option("--band", help="Success rates worth training on. (default: 0.05,0.75)", metavar="LOW,HIGH"),
+        typer.Option(
+            "--band",
+            help="Success rates worth training on; 5,75 is in percent. (default: 0.05,0.75)",
+            metavar="LOW,HIGH",
+        ),
     ] = None,
     fail_on: Annotated[
         str | None, typer.Option("--fail-on", help="never, or flagged: exit 1 then. (default: never)", metavar="WHAT")

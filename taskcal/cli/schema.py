@@ -21,9 +21,11 @@ def schema(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write this file instead of printing.")] = None,
 ) -> None:
     """Print the JSON Schema of taskset or agent files."""
+    from taskcal.cli.output import print_json
+
     text = schema_text(kind)
     if output is None:
-        typer.echo(text, nl=False)
+        print_json(text)
         return
     write_text(output, text)
     typer.echo(f"{output}: put this into the first line of a {kind} file beside it:")

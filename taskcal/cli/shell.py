@@ -16,7 +16,11 @@ def shell(
     ] = None,
     allow_network: Annotated[str, typer.Option("--allow-network", help="none, hosts or bridge.")] = "bridge",
 ) -> None:
-    """Open a shell in a task's sandbox; leaving it grades, and prints every check with its note."""
+    """Open a shell in a task's sandbox, or run a script from standard input there; then grade, and print every check.
+
+    What a script prints is shown on standard error, control characters as escapes. Exits with 0 when the task was
+    graded, whatever the reward and the script's exit status, which is printed.
+    """
     from taskcal.cli.inner_loop import InnerLoop, try_task
 
     raise typer.Exit(try_task(InnerLoop(file, task, variant, solution, allow_network)))

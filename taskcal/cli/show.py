@@ -56,8 +56,10 @@ def _print(what: str | Iterable[Line]) -> None:
     import shutil
     import sys
 
+    from taskcal.cli.output import print_json
+
     if isinstance(what, str):
-        typer.echo(what)
+        print_json(f"{what}\n")
         return
     terminal = shutil.get_terminal_size()
     lines = [_coloured(line, terminal.columns) for line in what]

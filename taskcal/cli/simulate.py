@@ -60,7 +60,7 @@ def simulate(
     band: Annotated[
         str | None,
         typer.Option(
-            help="Success rates worth training on. (default: 0.05,0.75, or the run's)",
+            help="Success rates worth training on; 5,75 is in percent. (default: 0.05,0.75, or the run's)",
             metavar="LOW,HIGH",
             rich_help_panel=DESIGNS,
         ),
@@ -211,13 +211,14 @@ def _show(simulation: Simulation, *, as_json: bool) -> None:
     """JSON, the table on a terminal, or plain lines elsewhere."""
     import sys
 
+    from taskcal.cli.output import print_json
     from taskcal.report import simulate_json, simulate_table
 
     if as_json:
-        typer.echo(simulate_json.render(simulation), nl=False)
+        print_json(simulate_json.render(simulation))
     elif sys.stdout.isatty():
         from rich.console import Console
 
-        Console().print(simulate_table.ForecastTable(simulation))
+        Console(file=sys.stdout).print(simulate_table.ForecastTable(simulation))
     else:
         typer.echo("\n".join(simulate_table.lines(simulation)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,15 +31,12 @@ def validate(
 
 
 def _lines(taskset: Taskset) -> list[str]:
-    tasks = Counter(task.file for task in taskset.tasks)
-    variants = Counter(group.task.file for group in taskset.groups() if group.variant.id)
-    return [f"{file}: {', '.join(_counts(tasks[file], variants[file]))}" for file in taskset.files]
+    """A line for each file, and one for all of them if there are several: what `run` would count."""
+    from taskcal.report.figures import extent
 
-
-def _counts(tasks: int, variants: int) -> tuple[str, ...]:
-    named = (_count(variants, "variant"),) if variants else ()
-    return (_count(tasks, "task"), *named, "ok")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' * (number != 1)}"
+    groups = defaultdict(list)
+    for group in taskset.groups():
+        groups[group.task.file].append(group.id)
+    lines = [f"{file}: {extent(groups[file])}, ok" for file in taskset.files]
+    every = extent(group.id for group in taskset.groups())
+    return [*lines, f"in all: {every}"] if len(lines) > 1 else lines

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from taskcal.core import prior as priors
 from taskcal.core import stats
+from taskcal.core.check_means import CheckMean, check_means
 from taskcal.core.history import final, launches
 from taskcal.core.judge import judge, judge_rewards, robust
 from taskcal.core.question import Metric
@@ -49,15 +50,15 @@ class GroupRecord:
     checks: tuple[tuple[str, float], ...]
     file: str
     line: int
+    parts: Mapping[str, str] = field(default_factory=dict)  # see core.identity; none of an import or an older version
 
 
 @dataclass(frozen=True, slots=True)
-class CheckMean:
-    """The mean score of one check over the graded rollouts; None where none was graded."""
+class ServiceEnds:
+    """How many graded rollouts a service failed in while the agent worked, and the sentence of the first."""
 
-    name: str
-    weight: float
-    mean_score: float | None
+    rollouts: int
+    example: str
 
 
 class Doubt(StrEnum):
@@ -108,6 +109,7 @@ class Calibration:
     seconds: float | None
     cost_usd: float | None
     cost_unknown: int
+    services: ServiceEnds
 
     @property
     def posterior(self) -> Posterior | None:
@@ -223,12 +225,18 @@ def _calibrated(group: _Group, opinion: Opinion, question: Question, signals: Si
         limited=_limited(outcomes),
         identical=identical,
         reason="" if outcomes else _why_unmeasured(losses),
-        checks=_check_means(group.record, outcomes),
+        checks=check_means(group.record.checks, outcomes),
         rewards=rewards,
         seconds=stats.mean([row.timing.total for row, _ in graded if row.timing.total]),
         cost_usd=group.cost_usd,
         cost_unknown=group.cost_unknown,
+        services=_service_ends(outcomes),
     )
+
+
+def _service_ends(outcomes: Sequence[Graded]) -> ServiceEnds:
+    ended = [outcome.ended_services for outcome in outcomes if outcome.ended_services]
+    return ServiceEnds(len(ended), ended[0][0] if ended else "")
 
 
 def _verdict(opinion: Opinion, mean_reward: float | None, question: Question) -> Verdict:
@@ -285,11 +293,3 @@ def _limited(outcomes: Sequence[Graded]) -> bool:
 
 def _why_unmeasured(losses: Sequence[Lost]) -> str:
     return f"{losses[0].boundary.value}: {losses[0].reason}" if losses else "not run"
-
-
-def _check_means(group: GroupRecord, outcomes: Sequence[Graded]) -> tuple[CheckMean, ...]:
-    scores: dict[str, list[float]] = {name: [] for name, _ in group.checks}
-    for outcome in outcomes:
-        for check in outcome.checks:
-            scores.setdefault(check.name, []).append(check.score)
-    return tuple(CheckMean(name, weight, stats.mean(scores[name])) for name, weight in group.checks)

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 KNOWN = re.compile(
     "add|arg|cmd|copy|entrypoint|env|expose|from|healthcheck|label|maintainer|onbuild|run|shell|stopsignal|user|volume"
@@ -25,6 +25,8 @@ ESCAPE = re.compile(r"#[ \t]*escape[ \t]*=[ \t]*(.*?)[ \t]*", re.IGNORECASE)
 LIKE_ESCAPE = re.compile(r"#\s*escape\s*=", re.IGNORECASE)
 IMAGE = re.compile(r"[A-Za-z0-9][\w./:@-]*", re.ASCII)
 UNPLAIN = re.compile(r"""://|git@|[$\\`"']""")
+VARIABLE = re.compile(r"\$(?:(?P<plain>\w+)|\{(?P<braced>\w+)(?:(?P<sign>:[-+])(?P<other>[^{}]*))?\})", re.ASCII)
+PLAIN_RUN = re.compile(r"run\s+(?!\s|--)", re.IGNORECASE)
 QUOTED = re.compile(r"""[\\`"']""")
 ODD_SPACE = re.compile(r"[^\S \t]|[\x00-\x08\x1c-\x1f]")
 HEREDOC = re.compile(r"(?:^|[ \t])\d*<<-?[^<\s]")
@@ -69,6 +71,83 @@ def wants(text: str) -> tuple[Want, ...]:
         return (escape,)
     stages = _Stages()
     return tuple(want for line, words in _instructions(lines, escape) for want in _wants(line, words, stages))
+
+
+@dataclass(frozen=True, slots=True)
+class BuildKitNeed:
+    """An instruction that only BuildKit understands: its first line, and the part that the classic builder lacks."""
+
+    line: int
+    what: str
+
+
+HEREDOC_WORD = re.compile(r"(?:^|[ \t])\d*<<-?[^<\s]\S*")
+BUILDKIT_FLAG = re.compile(r"--(?:chmod|link|parents|exclude|checksum|keep-git-dir|unpack)\b")
+MORE_INSTRUCTIONS = {"run", "copy", "add"}
+
+
+def find_buildkit_need(text: str) -> BuildKitNeed | None:
+    """The first instruction that needs BuildKit, or None. A heredoc ends the search: its body is not instructions."""
+    lines = text.removeprefix("\ufeff").split("\n")
+    escape = _escape(lines)
+    for line, words in _instructions(lines, escape if isinstance(escape, str) else "\\"):
+        name, rest = ([*(words or "").split(maxsplit=1), "", ""])[:2]
+        if name.lower() not in MORE_INSTRUCTIONS:
+            continue
+        flags, arguments = _flags(rest)
+        wanted = [flag for flag in flags if name.lower() == "run" or BUILDKIT_FLAG.match(flag)]
+        if wanted:
+            return BuildKitNeed(line, f"{name} {wanted[0]}")
+        if heredoc := HEREDOC_WORD.search(arguments):
+            return BuildKitNeed(line, f"the heredoc {heredoc[0].strip()}")
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class TakenImages:
+    """The names of the images that a Dockerfile takes; `complete` is False if there may be others."""
+
+    names: tuple[str, ...]
+    complete: bool
+
+
+def taken_images(text: str) -> TakenImages:
+    """The images that FROM and COPY --from take, with the defaults of the ARGs before the first FROM filled in.
+
+    A RUN that is unclear takes none, unless it has flags: one of them may mount an image.
+    """
+    found = wants(text)
+    defaults = _defaults(text)
+    names = dict.fromkeys(_filled(want.what, defaults) for want in found if want.kind in {Kind.IMAGE, Kind.UNNAMED})
+    unclear = any(want.kind is Kind.UNCLEAR and not PLAIN_RUN.match(want.what) for want in found)
+    plain = [name for name in names if IMAGE.fullmatch(name)]
+    return TakenImages(tuple(name for name in plain if name != "scratch"), not unclear and len(plain) == len(names))
+
+
+def _defaults(text: str) -> dict[str, str]:
+    """The values that ARGs before the first FROM have; one without a value is not known."""
+    escape = _escape(text.split("\n"))
+    known: dict[str, str] = {}
+    for _, words in _instructions(text.split("\n"), escape if isinstance(escape, str) else "\\"):
+        name, *rest = (words or "").split() or [""]
+        if name.lower() == "from":
+            break
+        if name.lower() == "arg":
+            given = (word.partition("=") for word in rest if "=" in word)
+            known |= {key: _filled(value.strip("\"'"), known) for key, _, value in given}
+    return known
+
+
+def _filled(name: str, known: Mapping[str, str]) -> str:
+    """A name with its variables replaced; one that is not known stays, so that the name is no image's."""
+
+    def value(match: re.Match[str]) -> str:
+        variable = match["plain"] or match["braced"]
+        if match["sign"] == ":+":
+            return match["other"] if known.get(variable) else ""
+        return known.get(variable) or (match["other"] if match["sign"] == ":-" else match[0])
+
+    return VARIABLE.sub(value, name)
 
 
 def _escape(lines: list[str]) -> str | Want:

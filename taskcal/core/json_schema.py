@@ -64,6 +64,21 @@ def misfit(schema: object, value: object, search: Search) -> str | None:
         return f"its schema is malformed: {error}"
 
 
+def outer_types(schema: object) -> tuple[str, ...]:
+    """The types that a schema allows at its outer level, or in one of its forms."""
+    if not isinstance(schema, dict):
+        return ()
+    kinds = schema.get("type")
+    own = tuple(kind for kind in (kinds if isinstance(kinds, list) else [kinds]) if isinstance(kind, str))
+    return own or tuple(kind for form in forms(schema) for kind in outer_types(form))
+
+
+def forms(schema: Mapping[str, Any]) -> list[Any]:
+    """The alternatives of a schema; none if it has none."""
+    forms = schema.get("anyOf", schema.get("oneOf"))
+    return forms if isinstance(forms, list) else []
+
+
 def _normal(value: object) -> str:
     """A text that is equal for values that JSON Schema holds equal: 1 and 1.0 are, true and 1 are not."""
     return json.dumps(_whole_floats(value), sort_keys=True)

@@ -60,12 +60,16 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class Graded:
-    """The rollout counts: the agent ended for `stop`, and its end state earned `reward` in [0, 1]."""
+    """The rollout counts: the agent ended for `stop`, and its end state earned `reward` in [0, 1].
+
+    `ended_services` has a sentence for each service that failed while the agent worked, by whatever cause.
+    """
 
     stop: Stop
     reward: float
     passed: bool
     checks: tuple[CheckResult, ...]
+    ended_services: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

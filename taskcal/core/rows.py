@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from taskcal.core import values
 from taskcal.core.book import Design, Rule
 from taskcal.core.calibrate import GroupRecord
+from taskcal.core.identity import Origin
 from taskcal.core.prior import Counts
 from taskcal.core.question import FLAT_TOLERANCE, Metric, Question
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
-from taskcal.core.run import RunRecord
+from taskcal.core.run import GroupImages, RunRecord
 from taskcal.core.verdict import Band
 from taskcal.errors import Boundary
 
@@ -51,8 +52,9 @@ def _outcome_row(rollout: Rollout) -> Row:
     if isinstance(outcome, Lost):
         return {"outcome": "lost", "boundary": outcome.boundary.value, "reason": outcome.reason}
     checks = [asdict(check) for check in outcome.checks]
-    row = {"outcome": "graded", "stop": outcome.stop.value, "reward": outcome.reward}
-    return row | {"passed": outcome.passed, "checks": checks}
+    row: Row = {"outcome": "graded", "stop": outcome.stop.value, "reward": outcome.reward}
+    row |= {"passed": outcome.passed, "checks": checks}
+    return row | ({"ended_services": list(outcome.ended_services)} if outcome.ended_services else {})
 
 
 def rollout_of(row: Row) -> Rollout:
@@ -85,7 +87,13 @@ def _outcome_of(row: Row) -> Graded | Lost:
     if kind != "graded":
         raise values.RowError(f"outcome: {kind!r} is neither graded nor lost")
     checks = tuple(_check_of(check) for check in values.objects(row, "checks"))
-    return Graded(values.member(Stop, row, "stop"), values.share(row, "reward"), values.truth(row, "passed"), checks)
+    return Graded(
+        stop=values.member(Stop, row, "stop"),
+        reward=values.share(row, "reward"),
+        passed=values.truth(row, "passed"),
+        checks=checks,
+        ended_services=values.texts(row, "ended_services"),
+    )
 
 
 def _check_of(row: Mapping[str, Any]) -> CheckResult:
@@ -119,7 +127,7 @@ def _question_row(question: Question) -> Row:
 
 def run_of(row: Row) -> RunRecord:
     """`run.json` as a run. Raises RowError."""
-    images = values.part(row, "images")
+    images, groups = values.part(row, "images"), values.part(row, "groups")
     return RunRecord(
         id=values.text(row, "id"),
         taskset=values.text(row, "taskset"),
@@ -138,12 +146,34 @@ def run_of(row: Row) -> RunRecord:
         agent_source=values.or_none(values.text, row, "agent_source") or "",
         agent_version=values.or_none(values.text, row, "agent_version") or "",
         images={name: values.text(images, name) for name in images},
+        groups={name: _images_of(values.part(groups, name)) for name in groups},
         notes=values.texts(row, "notes"),
         prior_run=values.or_none(values.text, row, "prior_run") or "",
         seconds=values.or_none(values.number, row, "seconds"),
         interrupted=values.or_none(values.truth, row, "interrupted") or False,
         stopped=values.or_none(values.text, row, "stopped") or "",
     )
+
+
+def _images_of(row: Mapping[str, Any]) -> GroupImages:
+    origins, ids = values.part(row, "origins"), values.part(row, "ids")
+    return GroupImages(
+        identity=values.text(row, "identity"),
+        origins={name: _origin_of(values.part(origins, name)) for name in origins},
+        ids={name: values.texts(ids, name) for name in ids},
+    )
+
+
+def _origin_of(row: Mapping[str, Any]) -> Origin:
+    images = values.part(row, "images")
+    origin = Origin(
+        images={name: values.text(images, name) for name in images},
+        context=values.or_none(values.text, row, "context") or "",
+        built=values.or_none(values.text, row, "built") or "",
+    )
+    if not origin.context and len(origin.images) != 1:
+        raise values.RowError("origins: an image that is not built must have one name")
+    return origin
 
 
 def _question_of(row: Row) -> Question:
@@ -217,12 +247,13 @@ def group_row(group: GroupRecord) -> Row:
         "checks": [{"name": name, "weight": weight} for name, weight in group.checks],
         "file": group.file,
         "line": group.line,
+        "parts": dict(group.parts),
     }
 
 
 def group_of(row: Row) -> GroupRecord:
     """An entry of `taskset.json` as a group. Raises RowError."""
-    params = values.part(row, "params")
+    params, parts = values.part(row, "params"), values.part(row, "parts")
     return GroupRecord(
         id=GroupId(values.text(row, "task"), values.text(row, "variant")),
         params={name: values.scalar(params, name) for name in params},
@@ -234,4 +265,5 @@ def group_of(row: Row) -> GroupRecord:
         ),
         file=values.or_none(values.text, row, "file") or "",
         line=values.or_none(values.count, row, "line") or 0,
+        parts={name: values.text(parts, name) for name in parts},
     )

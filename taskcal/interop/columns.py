@@ -10,7 +10,7 @@ from taskcal.errors import UsageError
 from taskcal.interop.cells import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 REQUIRED = ("task", "reward")
 KEYS = (
@@ -30,10 +30,14 @@ ABSENT = object()
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """For each key the columns that it may stand in, of which a table has one; `needed` are keys that must be there."""
+    """For each key the columns that it may stand in, of which a table has one; `needed` are keys that must be there.
+
+    With `takes_checks` every column `check.NAME` that a table has is one too.
+    """
 
     names: Mapping[str, tuple[str, ...]]
     needed: tuple[str, ...]
+    takes_checks: bool = False
 
     @property
     def checks(self) -> tuple[str, ...]:
@@ -42,9 +46,9 @@ class Columns:
 
 
 def guessed() -> Columns:
-    """Each key in the column of its own name; some also in another (`OTHER_NAMES`)."""
+    """Each key in the column of its own name; some also in another (`OTHER_NAMES`); every check."""
     names = {key: OTHER_NAMES.get(key, (key,)) for key in KEYS if key != UNGUESSED}
-    return Columns(names, REQUIRED)
+    return Columns(names, REQUIRED, takes_checks=True)
 
 
 def mapped(texts: Iterable[str]) -> Columns:
@@ -83,14 +87,19 @@ def lookup(values: Mapping[str, object], column: str) -> object:
 
 def listed(values: Mapping[str, object]) -> str:
     """The columns that a row has, for a person who looks for the right one."""
-    names = list(_paths(values))
+    return some_of(list(paths(values))) or "none"
+
+
+def some_of(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
     more = f" and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
-    return ", ".join(map(shown, names[:MOST_LISTED])) + more or "none"
+    return ", ".join(map(shown, names[:MOST_LISTED])) + more
 
 
-def _paths(values: Mapping[str, object], depth: int = 2) -> Iterable[str]:
+def paths(values: Mapping[str, object], depth: int = 2) -> Iterable[str]:
+    """The columns that a row has, those inside an object as `a.b`."""
     for name, value in values.items():
         if isinstance(value, dict) and value and depth:
-            yield from (f"{name}.{path}" for path in _paths(value, depth - 1))
+            yield from (f"{name}.{path}" for path in paths(value, depth - 1))
         elif name:
             yield name

@@ -6,15 +6,17 @@ A row without a reward is lost, never 0; a row that says it was lost is lost, wh
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from taskcal.core.calibrate import GroupRecord
 from taskcal.core.grade import TOLERANCE
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Outcome, Rollout, RolloutId, Stop, Timing, Usage
-from taskcal.errors import Boundary, UsageError
+from taskcal.errors import UsageError
 from taskcal.interop import cells
 from taskcal.interop.columns import ABSENT, CHECK, EXAMPLE, REQUIRED, listed, lookup
+from taskcal.interop.endings import lost_of, stop_of
+from taskcal.interop.seen import SeenColumns
 from taskcal.interop.tables import Row, opened, problem
 
 if TYPE_CHECKING:
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from taskcal.interop.tables import Table
 
 MOST_ROWS = 1_000_000
-LONGEST_REASON = 500
 MOST_AGENTS = 8
 NO_AGENT = "imported"
 NO_REWARD = "the row has no reward"
@@ -53,7 +54,7 @@ class Reading:
 class Imported:
     """What tables held: groups in the order of their first rows, rollouts in that of the rows.
 
-    `left_out` counts rows of other agents, `used` says which column each key was found in.
+    `left_out` counts rows of other agents, `used` holds the column of each key, `unread` the columns of no key.
     """
 
     agent: str
@@ -61,6 +62,7 @@ class Imported:
     rollouts: tuple[Rollout, ...]
     left_out: int
     used: Mapping[str, str]
+    unread: tuple[str, ...] = ()
 
     @property
     def lost(self) -> int:
@@ -93,8 +95,10 @@ class _Collector:
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
-        self._columns = reading.columns.names
-        self._checks = reading.columns.checks
+        self._columns = dict(reading.columns.names)
+        self._checks = list(reading.columns.checks)
+        self._seen = SeenColumns()
+        self._scored: dict[GroupId, set[str]] = {}
         self._file = ""
         self._used: dict[str, str] = {}
         self._rows = 0
@@ -130,7 +134,13 @@ class _Collector:
             raise problem(files, None, f"no row has {self._sought(key)}; {hint}")
         left_out = self._rows - len(self._rollouts)
         used = {key: self._used[key] for key in self._columns if key in self._used}
-        return Imported(agent, tuple(self._groups.values()), tuple(self._rollouts), left_out, used)
+        groups = tuple(self._with_checks(group) for group in self._groups.values())
+        return Imported(agent, groups, tuple(self._rollouts), left_out, used, self._seen.unread(used.values()))
+
+    def _with_checks(self, group: GroupRecord) -> GroupRecord:
+        """A group with its checks: all that are mapped, else those that have a score in one of its rows."""
+        wanted = self._scored.get(group.id, set()) if self._reading.columns.takes_checks else set(self._checks)
+        return replace(group, checks=tuple((name, 1.0) for name in self._checks if name in wanted))
 
     def _check_header(self, header: Row) -> None:
         """Refuse a table of which no row can have what is needed."""
@@ -141,6 +151,7 @@ class _Collector:
 
     def _keyed(self, row: Row) -> Row:
         """The row by keys, those that it has. Raises InputError where two columns could be meant by one."""
+        self._look(row)
         found: dict[str, object] = {}
         for key, columns in self._columns.items():
             for column in columns:
@@ -151,6 +162,16 @@ class _Collector:
                         raise self._mistake(row, message)
                     found[key] = value
         return Row(row.line, found)
+
+    def _look(self, row: Row) -> None:
+        """Notice new columns, and take those of checks if no map says otherwise. Raises InputError."""
+        try:
+            columns = self._seen.look(row.values)
+        except cells.CellError as error:
+            raise self._mistake(row, str(error)) from error
+        if self._reading.columns.takes_checks:
+            self._columns |= {column: (column,) for column in columns}
+            self._checks += [column.removeprefix(CHECK) for column in columns]
 
     def _is_wanted(self, row: Row) -> bool:
         """Whether a row is the agent's; who that is, is seen at the end where no row names one, or some do not."""
@@ -178,7 +199,7 @@ class _Collector:
         )
         return Rollout(
             id=RolloutId(group, self._index(row, group), 0),
-            outcome=self._outcome(row),
+            outcome=self._outcome(row, group),
             usage=usage,
             timing=Timing(total=self._value(row, "seconds", cells.amount) or 0.0),
         )
@@ -191,8 +212,7 @@ class _Collector:
             raise self._mistake(row, "no name", "task")
         if self._names.setdefault(str(group), group) != group:
             raise self._mistake(row, f"{cells.shown(str(group))} names two tasks, one of them with a variant")
-        checks = tuple((name, 1.0) for name in self._checks)
-        self._groups[group] = GroupRecord(group, {}, "", (), self._reading.passing, checks, self._file, row.line)
+        self._groups[group] = GroupRecord(group, {}, "", (), self._reading.passing, (), self._file, row.line)
         return group
 
     def _index(self, row: Row, group: GroupId) -> int:
@@ -212,18 +232,20 @@ class _Collector:
             )
         return index
 
-    def _outcome(self, row: Row) -> Outcome:
+    def _outcome(self, row: Row, group: GroupId) -> Outcome:
         lost = self._value(row, "lost", cells.said)
         if lost:
-            return _lost(SAID_LOST, lost, self._value(row, "reason", cells.text) or "")
+            return lost_of(SAID_LOST, lost, self._value(row, "reason", cells.text) or "")
         reward = self._value(row, "reward", self._to_unit)
         if reward is None:
-            return _lost(NO_REWARD, self._value(row, "reason", cells.text) or "")
+            return lost_of(NO_REWARD, self._value(row, "reason", cells.text) or "")
         passed = self._value(row, "passed", cells.truth)
         if passed is None:
             passed = reward >= self._reading.passing - TOLERANCE
-        stop = self._value(row, "stop", _stop) or Stop.FINISHED
-        return Graded(stop, reward, passed, tuple(self._check_results(row)))
+        stop = self._value(row, "stop", stop_of) or Stop.FINISHED
+        checks = tuple(self._check_results(row))
+        self._scored.setdefault(group, set()).update(check.name for check in checks)
+        return Graded(stop, reward, passed, checks)
 
     def _to_unit(self, value: object) -> float:
         low, high = self._reading.scale
@@ -268,21 +290,6 @@ class _Collector:
 
     def _mistake(self, row: Row, message: str, key: str = "") -> InputError:
         return problem(self._file, row.line, message, cells.shown(self._used[key]) if key in self._used else key)
-
-
-def _stop(value: object) -> Stop:
-    word = cells.text(value).lower().replace("_", "-")
-    if word not in set(Stop):
-        raise cells.CellError(f"{cells.shown(value)} is none of {', '.join(Stop)}")
-    return Stop(word)
-
-
-def _lost(otherwise: str, *texts: str) -> Lost:
-    """A loss at the boundary that one of the texts names, for the reason that the others give."""
-    words = {text: text.lower().replace("_", "-") for text in texts if text != cells.TRUE and text}
-    boundary = next((Boundary(word) for word in words.values() if word in set(Boundary)), Boundary.UNKNOWN)
-    reason = ": ".join(text for text, word in words.items() if word not in set(Boundary))
-    return Lost(boundary, (reason or otherwise)[:LONGEST_REASON])
 
 
 def _some(agents: Mapping[str, int]) -> str:

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from enum import StrEnum
 
     from taskcal.core.calibrate import Calibration
+    from taskcal.core.check_means import CheckMean
     from taskcal.core.pooled import PromptYield
     from taskcal.core.question import Question
-    from taskcal.core.run import RunRecord
+    from taskcal.core.run import GroupImages, RunRecord
     from taskcal.core.stats import Interval
     from taskcal.core.summary import Summary
     from taskcal.core.verdict import Posterior
@@ -69,11 +70,16 @@ def _run(run: RunRecord) -> dict[str, object]:
         "engine": run.engine,
         "host": run.host,
         "images": dict(run.images),
+        "groups": {name: _images(images) for name, images in dict(run.groups).items()},
         "notes": list(run.notes),
         **_asked(run.question),
         "prior_run": run.prior_run,
         "stopped": run.stopped,
     }
+
+
+def _images(images: GroupImages) -> dict[str, object]:
+    return {"identity": images.identity, "ids": {container: list(ids) for container, ids in images.ids.items()}}
 
 
 def _asked(question: Question) -> dict[str, object]:
@@ -165,6 +171,7 @@ def _counts(calibration: Calibration) -> dict[str, object]:
         "crashed": calibration.crashed,
         "stops": {stop.value: count for stop, count in calibration.stops.items()},
         "identical_transcripts": calibration.identical,
+        "service_ended": calibration.services.rollouts,
     }
 
 
@@ -181,14 +188,17 @@ def _measures(calibration: Calibration, question: Question) -> dict[str, object]
         "signal_unbiased": calibration.signal_unbiased,
         "partial_signal": calibration.partial_signal,
         "recommended_group_size": calibration.recommended_group_size,
-        "checks": [
-            {"name": check.name, "weight": check.weight, "mean_score": check.mean_score} for check in calibration.checks
-        ],
+        "checks": [_check(check) for check in calibration.checks],
         "rewards": list(calibration.rewards),
         "seconds": calibration.seconds,
         "cost_usd": calibration.cost_usd,
         "cost_unknown": calibration.cost_unknown,
     }
+
+
+def _check(check: CheckMean) -> dict[str, object]:
+    row: dict[str, object] = {"name": check.name, "weight": check.weight, "mean_score": check.mean_score}
+    return row | ({"note": check.note} if check.note else {})
 
 
 def _judgement(calibration: Calibration, question: Question) -> dict[str, object]:

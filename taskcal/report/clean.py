@@ -9,6 +9,9 @@ ELLIPSIS = "…"
 LONGEST_LINE = 2_000
 """Characters of a message that must be read whole: a line beyond it is no message any more."""
 
+KEPT = frozenset("\n\t\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}")
+"""Characters of layout and of written languages that are not printable as such."""
+
 _SEQUENCES = re.compile(
     r"""
       (?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)   # OSC, DCS, SOS, PM, APC
@@ -45,6 +48,14 @@ def verbatim(line: str, limit: int = LONGEST_LINE) -> str:
     return visible if len(visible) <= limit else visible[: max(0, limit - 1)] + ELLIPSIS
 
 
+def visible(text: str) -> str:
+    r"""Text with all its characters, spaces, tabs and lines; what could act on a terminal becomes an escape: `\x1b[2J`.
+
+    Each character is judged by itself, so a text may be cut anywhere. A carriage return is escaped too.
+    """
+    return text if text.isprintable() else "".join(c if _only_shows(c) else _escape(c) for c in text)
+
+
 def markdown_safe(text: str, limit: int = 300) -> str:
     """One line that GitHub shows as it is, also in a table's cell: no markup, HTML, link, image or mention."""
     line = plain(text, limit)
@@ -53,6 +64,14 @@ def markdown_safe(text: str, limit: int = 300) -> str:
     line = _LEADING.sub(_escape_leading, line)
     line = line.replace("://", "&#58;//").replace("www.", "www&#46;")
     return re.sub(r"@(?=\w)", "@&#8203;", line)
+
+
+def _only_shows(character: str) -> bool:
+    return character in KEPT or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode()
 
 
 def _escape_leading(match: re.Match[str]) -> str:

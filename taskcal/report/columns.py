@@ -10,8 +10,7 @@ from rich.cells import cell_len
 from taskcal.core.question import Metric
 from taskcal.report import figures
 from taskcal.report.clean import plain
-from taskcal.report.explain import NAME_LENGTH
-from taskcal.report.remarks import full_note
+from taskcal.report.remarks import NAME_LENGTH, full_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

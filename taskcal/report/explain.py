@@ -13,16 +13,25 @@ from taskcal.core.verdict import Strength, Verdict
 from taskcal.errors import Boundary
 from taskcal.report import figures
 from taskcal.report.clean import plain, reason
-from taskcal.report.remarks import LIMITS, PLACES, needs_words, place, remarks
+from taskcal.report.remarks import (
+    LIMITS,
+    NAME_LENGTH,
+    NAMED,
+    NOTE_LENGTH,
+    PLACES,
+    needs_words,
+    place,
+    remarks,
+    unable_checks,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from taskcal.core.calibrate import Calibration, CheckMean
+    from taskcal.core.calibrate import Calibration
+    from taskcal.core.check_means import CheckMean
     from taskcal.core.question import Question
 
-NAME_LENGTH = 60
-NAMED = 3
 RESUME = "resume the run (`taskcal run --resume RUN`)"
 """Runs again what was lost or not yet run; not after a change of the taskset or the agent, which is a new run."""
 
@@ -96,7 +105,14 @@ def advice(calibration: Calibration, question: Question) -> str:
             if not needs_words(calibration, question):
                 return ""
             parts = _from_stops(calibration)
-    return "; ".join(part for part in (*_from_strength(calibration, question), *parts) if part)
+    first = [*_from_unable_checks(calibration), *_from_strength(calibration, question)]
+    return "; ".join(part for part in (*first, *parts) if part)
+
+
+def _from_unable_checks(calibration: Calibration) -> list[str]:
+    names = [_quoted(check) for check in unable_checks(calibration)[:NAMED]]
+    checks = f"check{'s' * (len(names) > 1)} {', '.join(names)}"
+    return [f"bring what {checks} needs into the image: it fails for every agent"] if names else []
 
 
 def _rate(calibration: Calibration, question: Question) -> str:
@@ -132,6 +148,8 @@ def _unmet(calibration: Calibration) -> str:
     never = [check for check in calibration.checks if check.mean_score == 0]
     if calibration.verdict is not Verdict.TOO_HARD or not never:
         return ""
+    if len(never) == 1 and never[0].note and not never[0].cannot_run:
+        return f"check {_quoted(never[0])} was never met ({plain(never[0].note, NOTE_LENGTH)})"
     if len(never) > 1 and not _met(calibration):
         return "no check was ever met"
     names = ", ".join(_quoted(check) for check in never[:NAMED])

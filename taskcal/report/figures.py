@@ -9,10 +9,11 @@ from taskcal.core.question import Metric
 from taskcal.core.verdict import Strength, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from taskcal.core.calibrate import Calibration
     from taskcal.core.question import Question
+    from taskcal.core.rollout import GroupId
     from taskcal.core.run import RunRecord
     from taskcal.core.stats import Interval
     from taskcal.core.verdict import Band
@@ -144,6 +145,13 @@ def tally(counts: Mapping[str, int]) -> str:
     """`sandbox 2, provider 1`: the most frequent first."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{name} {count}" for name, count in ordered)
+
+
+def extent(groups: Iterable[GroupId]) -> str:
+    """`8 tasks`, or `16 variants of 8 tasks` if one of them has variants; a task without variants counts as one."""
+    ids = tuple(groups)
+    tasks = many(len({group.task for group in ids}), "task")
+    return f"{many(len(ids), 'variant')} of {tasks}" if any(group.variant for group in ids) else tasks
 
 
 def many(count: int, noun: str) -> str:

@@ -129,11 +129,13 @@ def _checks(rows: Sequence[Calibration]) -> list[str]:
             markdown_safe(check.name),
             f"{check.weight:g}",
             figures.decimal(check.mean_score),
+            markdown_safe(check.note),
         ]
         for row in rows
         for check in row.checks
     ]
-    table = _table([("task", "---"), ("check", "---"), ("weight", "---:"), ("mean score", "---:")], cells)
+    heads = [("task", "---"), ("check", "---"), ("weight", "---:"), ("mean score", "---:"), ("commonest note", "---")]
+    table = _table(heads, cells)
     return ["## Checks", "<details><summary>Mean score of every check</summary>", table, "</details>"] if cells else []
 
 

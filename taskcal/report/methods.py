@@ -38,9 +38,7 @@ def methods(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
 
 
 def _what(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
-    tasks = figures.many(len({c.group.id.task for c in calibrations}), "task")
-    if any(c.group.id.variant for c in calibrations):
-        tasks = f"{figures.many(len(calibrations), 'variant')} of {tasks}"
+    tasks = figures.extent(c.group.id for c in calibrations)
     digest = f" (SHA-256 {run.taskset_digest[:12]})" if run.taskset_digest else ""
     taskset, agent = plain(run.taskset, NAME), plain(run.agent, NAME)
     version = f", version {plain(run.agent_version, NAME)}" if run.agent_version else ""

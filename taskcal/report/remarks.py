@@ -10,13 +10,18 @@ from taskcal.core.question import Metric
 from taskcal.core.rollout import Stop
 from taskcal.core.verdict import Strength, Verdict
 from taskcal.report import figures
+from taskcal.report.clean import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from taskcal.core.calibrate import Calibration
+    from taskcal.core.check_means import CheckMean
     from taskcal.core.question import Question
 
+NAME_LENGTH = 60
+NOTE_LENGTH = 160
+NAMED = 3
 CLASSES = frozenset({Verdict.TOO_HARD, Verdict.IN_BAND, Verdict.TOO_EASY})
 PLACES = MappingProxyType(
     {Verdict.TOO_HARD: "below the band", Verdict.IN_BAND: "in the band", Verdict.TOO_EASY: "above the band"}
@@ -28,7 +33,10 @@ SHORT = MappingProxyType({Doubt.LOST: "losses", Doubt.IDENTICAL: "identical"})
 def note(calibration: Calibration, question: Question) -> str:
     """A few words for a column: `rather too-hard`, or `limits, losses`; '' for none."""
     limits = "limits" if calibration.limited else ""
-    parts = (_short_mismatch(calibration, question), limits, *(SHORT[doubt] for doubt in calibration.doubts))
+    services = "service ended" if calibration.services.rollouts else ""
+    unable = "check cannot run" if unable_checks(calibration) else ""
+    doubts = (SHORT[doubt] for doubt in calibration.doubts)
+    parts = (_short_mismatch(calibration, question), unable, limits, services, *doubts)
     return ", ".join(part for part in parts if part)
 
 
@@ -49,7 +57,13 @@ def needs_words(calibration: Calibration, question: Question) -> bool:
     if calibration.verdict is not Verdict.IN_BAND:
         return False
     torn = place(calibration, question) is not _likeliest(calibration)
-    return torn or calibration.limited or bool(calibration.doubts)
+    hindered = bool(calibration.services.rollouts) or bool(unable_checks(calibration))
+    return torn or hindered or calibration.limited or bool(calibration.doubts)
+
+
+def unable_checks(calibration: Calibration) -> list[CheckMean]:
+    """The checks that never scored because a program of theirs was missing."""
+    return [check for check in calibration.checks if check.cannot_run]
 
 
 def place(calibration: Calibration, question: Question) -> Verdict:
@@ -73,6 +87,8 @@ def _short_mismatch(calibration: Calibration, question: Question) -> str:
 
 
 def _remarks(calibration: Calibration, question: Question) -> Iterator[str]:
+    for check in unable_checks(calibration)[:NAMED]:
+        yield f"check '{plain(check.name, NAME_LENGTH)}' cannot run: {plain(check.note, NOTE_LENGTH)}"
     if mismatch := _mismatch(calibration, question):
         yield mismatch
     if Doubt.LOST in calibration.doubts:
@@ -82,6 +98,9 @@ def _remarks(calibration: Calibration, question: Question) -> Iterator[str]:
         yield f"{calibration.identical} of {attempted} transcripts are identical: a cache or temperature 0?"
     if calibration.limited:
         yield _limits(calibration)
+    if calibration.services.rollouts:
+        where = f"{calibration.services.rollouts} of {figures.many(calibration.n, 'rollout')}"
+        yield f"a service failed while the agent worked, in {where}: {calibration.services.example}"
     if calibration.strength is Strength.LIKELY and calibration.robust is False:
         source = calibration.opinion.source.value
         yield f"it rests on the prior ({source}): the default, Jeffreys' and the uniform one are not all as sure"

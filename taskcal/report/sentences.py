@@ -71,9 +71,7 @@ def about_all(told: Whole) -> list[str]:
 def counts(told: Whole) -> str:
     """How many of each verdict and of each strength, and how many there should be by the posteriors."""
     summary = told.summary
-    what = figures.many(len({c.group.id.task for c in told.calibrations}), "task")
-    if told.noun == "variant":
-        what = f"{figures.many(summary.tasks, 'variant')} of {what}"
+    what = figures.extent(c.group.id for c in told.calibrations)
     verdicts = [f"{n:,} {verdict}" for verdict in Verdict if (n := summary.verdicts.get(verdict, 0))]
     return f"{what}: {', '.join(verdicts) or 'none measured'}.{_strengths(summary)}{_expected(summary)}"
 

@@ -75,6 +75,7 @@ def story(record: Record, *, full: bool = False) -> Iterator[Line]:
     if rollout.answer is not None and not _was_said(record):
         yield from _part("answer", rollout.answer, full=full)
     if isinstance(rollout.outcome, Graded):
+        yield from (Line(plain(words), Look.BAD) for words in rollout.outcome.ended_services)
         yield _title("checks")
         yield from map(check_line, rollout.outcome.checks)
     yield Line("")

@@ -21,6 +21,7 @@ from taskcal.report.claims import claim
 from taskcal.report.clean import plain
 from taskcal.report.columns import LEAST_NAME, UNBOUNDED, fitting
 from taskcal.report.methods import methods
+from taskcal.report.remarks import NAME_LENGTH
 from taskcal.report.sentences import SENTENCE, about_all, ending, headline, whole
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ class Detail:
         yield "try", plain(explain.advice(self.row, self.question), SENTENCE)
         yield "claim", claim(self.row, self.question)
         if self.row.verdict.flagged and self.row.n:
-            checks = (f"{plain(c.name, explain.NAME_LENGTH)} {figures.decimal(c.mean_score)}" for c in self.row.checks)
+            checks = (f"{plain(c.name, NAME_LENGTH)} {figures.decimal(c.mean_score)}" for c in self.row.checks)
             yield "checks", ", ".join(checks)
         if self.row.lost:
             yield "lost", f"{self.row.lost} ({figures.tally(self.row.lost_by)})"

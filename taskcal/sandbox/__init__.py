@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from taskcal.core.foreign_text import excerpts
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
@@ -22,6 +24,7 @@ PROMPT_FILE = f"{ROOM}/prompt"
 ANSWER_FILE = f"{ROOM}/answer"
 USAGE_FILE = f"{ROOM}/usage.json"
 
+TAIL = 500
 ROOT_USER = "0"
 """Who runs setup, start and checks."""
 
@@ -84,9 +87,9 @@ class ScriptResult:
 
     @property
     def tail(self) -> str:
-        """The last lines of what it printed, for a reason or a note; at most 500 characters on one line."""
-        text = (self.stdout + self.stderr).decode(errors="replace").strip()
-        return " | ".join(line.strip() for line in text.splitlines() if line.strip())[-500:]
+        """First and last lines of what it printed, for a reason or a note; at most 500 characters on one line."""
+        errors, output = self.stderr.decode(errors="replace"), self.stdout.decode(errors="replace")
+        return " | ".join(part for part in reversed(excerpts(errors, output, TAIL)) if part)
 
 
 class Sandbox(Protocol):
@@ -114,6 +117,10 @@ class Sandbox(Protocol):
         """Copy files of the taskset into the sandbox, owned by root, modes kept."""
         ...
 
+    def twin(self) -> AbstractContextManager[Sandbox]:
+        """Another sandbox of the same image and bounds, in which nobody has done anything; without services."""
+        ...
+
     def close(self) -> None:
         """Remove the container and its services; closing twice is harmless."""
         ...
@@ -121,6 +128,10 @@ class Sandbox(Protocol):
 
 class GradableSandbox(Sandbox, Protocol):
     """A sandbox as graders see it: it can go on without the agent, and tell what became of it."""
+
+    def ended_services(self) -> tuple[str, ...]:
+        """A sentence for each service that has ended with an error."""
+        ...
 
     def freshen(self, artifacts: Sequence[Artifact], files: Sequence[FileCopy]) -> tuple[str, ...]:
         """End every process of the agent and go on in a fresh container of the image, for the grader.
@@ -135,5 +146,5 @@ class GradableSandbox(Sandbox, Protocol):
         ...
 
     def twin(self) -> AbstractContextManager[GradableSandbox]:
-        """Another sandbox of the same image and bounds, in which nobody has done anything; without services."""
+        """As a sandbox's, to grade in."""
         ...

@@ -7,7 +7,9 @@ import io
 import stat
 import tarfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
+
+from taskcal.file_tree import context_entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,6 +25,20 @@ def pack(files: Iterable[FileCopy]) -> bytes:
             for path, name in _entries(Path(copy.source), copy.destination.lstrip("/")):
                 _add(archive, path, name)
     return buffer.getvalue()
+
+
+def pack_context(folder: Path, into: IO[bytes]) -> None:
+    """Write what a build of a folder receives as a tar archive: modes and times kept, owned by root. Raises OSError."""
+    with tarfile.open(fileobj=into, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for entry in context_entries(folder):
+            member = archive.gettarinfo(str(entry.path), entry.name)
+            archive.inodes.clear()  # type: ignore[attr-defined]  # a hard link is a file of its own
+            member.uid, member.gid, member.uname, member.gname = 0, 0, "", ""
+            if not member.isreg():
+                archive.addfile(member)
+                continue
+            with entry.path.open("rb") as file:
+                archive.addfile(member, file)
 
 
 def folder(path: str, mode: int) -> bytes:

@@ -6,16 +6,23 @@ The engine gives up a build when its client hangs up, so a deadline is kept by c
 from __future__ import annotations
 
 import contextlib
+import tempfile
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
 from taskcal.errors import EngineLost, ImageLost
+from taskcal.sandbox.archive import pack_context
 from taskcal.sandbox.facts import follow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
+
+Events = Iterator[Mapping[str, Any]]
+"""What the engine reports while it works, one object an event."""
 
 PERIOD = 100_000
 """Microseconds in which the CPUs' share is counted, as Docker does for `cpus`."""
@@ -41,6 +48,7 @@ class Building:
     """The part of the engine's connection that builds; `DockerEngine` is made of it."""
 
     _own_client: Callable[[float], AbstractContextManager[Any]]
+    _request: Callable[[Any, Callable[[], Events]], Events]
     _translated: Callable[..., AbstractContextManager[None]]
 
     def build(self, folder: str, bounds: BuildBounds, *, labels: Mapping[str, str], log: Callable[[str], None]) -> str:
@@ -52,21 +60,34 @@ class Building:
             if "ID" in (event.get("aux") or {}):
                 ids.append(event["aux"]["ID"])
 
+        with _context(folder) as context:
+            self._follow(folder, context, bounds, labels, step)
+        if not ids:
+            raise ImageLost(f"building {folder}: the engine named no image")
+        return ids[-1]
+
+    def _follow(
+        self,
+        folder: str,
+        context: IO[bytes],
+        bounds: BuildBounds,
+        labels: Mapping[str, str],
+        step: Callable[[Mapping[str, Any]], None],
+    ) -> None:
+        """Read all that the engine reports of a build. Raises ImageLost, also at the deadline."""
         deadline = time.monotonic() + bounds.seconds
         try:
-            with self._translated(f"building {folder}", ImageLost), self._events(folder, bounds, labels) as events:
+            refused = self._translated(f"building {folder}", ImageLost, ImageLost)
+            with refused, self._events(context, bounds, labels) as events:
                 follow(_until(deadline, *events), step)
         except EngineLost as error:
             if time.monotonic() < deadline:
                 raise
             raise ImageLost(f"building {folder}: not done within {bounds.seconds:g} s (timeouts.setup)") from error
-        if not ids:
-            raise ImageLost(f"building {folder}: the engine named no image")
-        return ids[-1]
 
     @contextlib.contextmanager
     def _events(
-        self, folder: str, bounds: BuildBounds, labels: Mapping[str, str]
+        self, context: IO[bytes], bounds: BuildBounds, labels: Mapping[str, str]
     ) -> Iterator[tuple[Iterator[Mapping[str, Any]], Any]]:
         """What the engine tells, and its socket. The SDK has no words for CPUs, so the session adds them.
 
@@ -78,8 +99,31 @@ class Building:
             client.params = bounds.query()
             options = {"rm": True, "forcerm": True, "decode": True, "timeout": bounds.seconds}
             mode = "default" if bounds.network else "none"
-            events = client.build(path=folder, labels=dict(labels), network_mode=mode, **options)
+
+            def send() -> Events:
+                answers.clear()
+                context.seek(0)
+                events: Events = client.build(
+                    fileobj=context, custom_context=True, labels=dict(labels), network_mode=mode, **options
+                )
+                return events
+
+            events = self._request(client, send)
             yield events, answers[-1].raw._fp.fp.raw._sock  # noqa: SLF001 - the SDK's own reads without a deadline
+
+
+@contextlib.contextmanager
+def _context(folder: str) -> Iterator[IO[bytes]]:
+    """All that the engine gets of a folder, in a file without a name. Raises ImageLost if it cannot be read."""
+    with tempfile.TemporaryFile() as archive:
+        try:
+            pack_context(Path(folder), archive)
+        except OSError as error:
+            advice = "; make it readable, or name it in .dockerignore" if isinstance(error, PermissionError) else ""
+            place = error.filename or folder
+            raise ImageLost(f"building {folder}: {place}: {error.strerror or error}{advice}") from error
+        archive.seek(0)
+        yield archive
 
 
 def _until(deadline: float, events: Iterator[Mapping[str, Any]], sock: Any) -> Iterator[Mapping[str, Any]]:

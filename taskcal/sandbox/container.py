@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from taskcal.core.excerpt import excerpt
 from taskcal.core.reach import Reach, reach_of
 from taskcal.errors import GraderLost, LostError, SandboxLost, SetupLost
-from taskcal.sandbox import ANSWER_FILE, ROOM, ROOT_USER, Condition, Script, ScriptResult
+from taskcal.sandbox import ANSWER_FILE, ROOM, ROOT_USER, Condition, Ending, Script, ScriptResult
 from taskcal.sandbox.archive import folder, pack
 from taskcal.sandbox.carry import Carrier, Source
 from taskcal.sandbox.contents import read_small
 from taskcal.sandbox.dial import addresses
 from taskcal.sandbox.execute import could_not_start, execute
-from taskcal.sandbox.images import as_variables, named_params
+from taskcal.sandbox.images import as_variables, named_params, start_idle
 from taskcal.sandbox.labels import KEPT_PREFIX
 from taskcal.sandbox.scope import DROPPED, FIRST_PROCESS, RunScope, host_config
-from taskcal.sandbox.scripts import READY_SECONDS, clear_way, make_folder, started
-from taskcal.sandbox.services import Surroundings, await_service, create_service
+from taskcal.sandbox.scripts import READY_SECONDS, clear_way, make_folder, started, until
+from taskcal.sandbox.services import (
+    Surroundings,
+    await_service,
+    create_service,
+    ended_services,
+    last_lines,
+    require_running,
+    start_service,
+)
 from taskcal.sandbox.way_out import WaysOut
 
 if TYPE_CHECKING:
@@ -81,6 +91,14 @@ class DockerSandbox:
         return self._container
 
     @property
+    def workdir(self) -> str:
+        """The folder in which scripts start. Raises SandboxLost."""
+        state = self._engine.state(self._container)
+        if state is None:
+            raise SandboxLost("the container is gone")
+        return state.workdir
+
+    @property
     def variables(self) -> dict[str, str]:
         """What the task's own scripts see beside the environment's variables; never given to the agent's process."""
         return {**as_variables(self._order.params), "TASKCAL_ROLLOUT": self._order.unique}
@@ -94,11 +112,12 @@ class DockerSandbox:
             image = self._order.images.services[service.name]
             self._services[service.name] = create_service(self._engine, image, service, around)
             self._made.append(self._services[service.name])
-        for container in self._services.values():
-            self._engine.start(container)
+        for service in services:
+            start_service(self._engine, self._services[service.name], service)
         for service in services:
             await_service(self._engine, self._services[service.name], service, self.variables)
         self.start()
+        self.require_services()
 
     def _open_namespace(self) -> str:
         """Open the agent's container and say where its services belong.
@@ -116,19 +135,48 @@ class DockerSandbox:
         return f"container:{self._fresh}"
 
     def start(self) -> None:
-        """Run the environment's `start` and wait until `ready` succeeds. Raises SetupLost.
+        """Run the environment's `start`, then wait until `ready` succeeds. Raises SetupLost.
 
-        As with setup, it sees those params that its text names: an agent that is root can read what processes see.
+        As with setup, each sees those params that its text names: an agent that is root can read what processes see.
         """
         environment = self._order.environment
-        if not environment.start.strip() and not environment.ready.strip():
-            return
-        source = started(environment.start, environment.ready)
-        named = named_params(source, self._order.params)
-        env = {**named, "TASKCAL_ROLLOUT": self._order.unique}
+        if environment.start.strip():
+            seconds, result = self._run_phase(environment.start, started(environment.start))
+            if not result.ok:
+                raise SetupLost(self._why_start_failed(result, seconds))
+        if environment.ready.strip():
+            seconds, result = self._run_phase(environment.ready, until(environment.ready))
+            if not result.ok:
+                said = excerpt((result.stdout + result.stderr).decode(errors="replace")) or "it printed nothing"
+                raise SetupLost(f"ready did not succeed within {seconds:.0f} s: {said}{self._services_say()}")
+
+    def _run_phase(self, text: str, source: str) -> tuple[float, ScriptResult]:
+        """Run `start` or `ready`, with the params that its text names; return the seconds that it took as well."""
+        env = {**named_params(text, self._order.params), "TASKCAL_ROLLOUT": self._order.unique}
+        begun = time.monotonic()
         result = self.run(Script(source, READY_SECONDS, user=ROOT_USER, env=env))
-        if not result.ok:
-            raise SetupLost(f"start or ready did not succeed within {READY_SECONDS} s: {result.tail}")
+        return time.monotonic() - begun, result
+
+    def _why_start_failed(self, result: ScriptResult, seconds: float) -> str:
+        if result.ending is not Ending.TIMED_OUT:
+            said = excerpt(result.stderr.decode(errors="replace")) or "it printed nothing"
+            return f"start failed after {seconds:.1f} s ({result.how}): {said}{self._services_say()}"
+        log = shlex.quote(result.stdout.decode(errors="replace").partition("\n")[0])
+        printed = self.run(Script(f"tail -n 20 -- {log}", 20.0, user=ROOT_USER)).tail or "it printed nothing"
+        hint = "a program that is to stay belongs in the background, with &"
+        return f"start did not end within {seconds:.0f} s ({hint}): {printed}{self._services_say()}"
+
+    def _services_say(self) -> str:
+        services = self._order.environment.services
+        return "".join(last_lines(self._engine, self._services[one.name], one) for one in services)
+
+    def require_services(self) -> None:
+        """Raise ServiceLost if a service has ended with an error."""
+        require_running(self._engine, self._services, self._order.environment.services)
+
+    def ended_services(self) -> tuple[str, ...]:
+        """A sentence for each service that has ended with an error."""
+        return ended_services(self._engine, self._services, self._order.environment.services)
 
     def run(
         self, script: Script, *, sink: Sink | None = None, errors: Sink | None = None, limit: int = 65536
@@ -282,7 +330,7 @@ class DockerSandbox:
         self._made.append(container)
         if self._order.fresh:
             self._engine.put_archive(container, folder(ROOM, 0o1777))
-        self._engine.start(container)
+        start_idle(self._engine, container)
         if not beside:
             self.ways_out.open(container, reach)
         return container

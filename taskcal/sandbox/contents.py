@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-NO_FILE = ("could not find the file", "no such file or directory", "not a directory", "too many links")
+NO_FILE = (
+    *("could not find the file", "no such file or directory", "not a directory", "too many links"),
+    *("too many levels of symbolic links", "file name too long"),
+)
 """What an engine says where a path leads nowhere; what is there is the agent's doing, however odd it is."""
 
 

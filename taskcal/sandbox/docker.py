@@ -1,24 +1,33 @@
 """The container engine: a thin typed layer over the docker SDK, and the only place that imports it.
 
 Every error of the SDK, of its HTTP library and of the socket below is translated in `translated`, once. What callers
-see is `EngineLost` (the engine did not answer, or refused), `SandboxLost` (the container is not there any more) or
-`ImageLost`.
+see is `EngineLost` (the engine did not answer, or is in trouble itself), `SandboxLost` (the container is not there any
+more), `ImageLost`, or for a request that the engine refuses whatever state it is in, the error that the caller names:
+a task that asks for 8 of 2 CPUs must not look like a broken engine.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
+import re
+import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import docker
+import docker.auth
+import docker.credentials.errors
 import docker.errors
 import docker.utils
 import requests.exceptions
 import urllib3.exceptions
 
-from taskcal.errors import EngineLost, ImageLost, LostError, MissingError, SandboxLost
+from taskcal.endpoint import find_endpoint
+from taskcal.errors import EngineLost, ImageLost, LostError, MissingError, SandboxLost, SetupLost
 from taskcal.sandbox.building import Building
+from taskcal.sandbox.connection import ANSWER_SECONDS, CALL_SECONDS, introduce, settings_of, why_not
 from taskcal.sandbox.contents import Contents
 from taskcal.sandbox.facts import (
     ExecResult,
@@ -26,7 +35,6 @@ from taskcal.sandbox.facts import (
     Labelled,
     StoredImage,
     follow,
-    innermost,
     label_changes,
     own_bytes,
 )
@@ -34,31 +42,55 @@ from taskcal.sandbox.stream import Line, pump
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from taskcal.endpoint import Endpoint
+    from taskcal.sandbox.building import Events
     from taskcal.sandbox.stream import ExecCall
 
 FOREIGN_ERRORS = (
     docker.errors.DockerException,
     docker.errors.StreamParseError,
+    docker.credentials.errors.StoreError,
     requests.exceptions.RequestException,
     urllib3.exceptions.HTTPError,
     OSError,
 )
 """Everything that the SDK is known to raise; a test holds this against the SDK's own list."""
 
-NO_ENGINE = "no container engine answers at {endpoint}: {error}; run `taskcal doctor --fix`, or start Docker"
+
+REFUSED_ANYWAY = (
+    *("is not a directory", "not a directory", "no such file or directory", "executable file not found"),
+    *("permission denied", "exec format error", "unable to find user", "unable to find group", "uids and gids must be"),
+    *("cannot locate specified dockerfile", "is a directory"),
+)
+"""Words of a 500 that are about the image or the request; an engine's status for them depends on its version."""
 
 
 @contextlib.contextmanager
-def translated(what: str, missing: type[LostError] = SandboxLost) -> Iterator[None]:
-    """Turn any foreign error into ours; `missing` is what a 404 means in this place."""
+def translated(
+    what: str, missing: type[LostError] = SandboxLost, refused: type[LostError] = EngineLost
+) -> Iterator[None]:
+    """Turn any foreign error into ours: `missing` if a thing is gone, `refused` if the request can never work."""
     try:
         yield
     except docker.errors.APIError as error:
-        raise (missing if is_gone(error) else EngineLost)(f"{what}: {_explanation(error)}") from error
+        raise _kind_of(error, missing, refused)(f"{what}: {_explanation(error)}") from error
     except FOREIGN_ERRORS as error:
         raise EngineLost(f"{what}: {error}") from error
+
+
+def _kind_of(error: docker.errors.APIError, missing: type[LostError], refused: type[LostError]) -> type[LostError]:
+    if is_gone(error):
+        return missing
+    return refused if is_refusal(error) else EngineLost
+
+
+def is_refusal(error: docker.errors.APIError) -> bool:
+    """Whether the engine works and refuses this request for good: a limit, a name, a program that is not there."""
+    if error.status_code in {400, 403, 405, 406, 413, 422}:
+        return True
+    return any(word in _explanation(error).lower() for word in REFUSED_ANYWAY)
 
 
 def is_gone(error: docker.errors.APIError) -> bool:
@@ -68,7 +100,24 @@ def is_gone(error: docker.errors.APIError) -> bool:
 
 
 def _explanation(error: docker.errors.APIError) -> str:
-    return " ".join(str(error.explanation or error).split())
+    return without_layers(" ".join(str(error.explanation or error).split()))
+
+
+RUNTIME_LAYERS = re.compile(
+    r"(failed to create (shim )?task( for container)?|OCI runtime create failed|runc create failed"
+    r"|unable to start container process|container_linux\.go:\d+|starting container process caused): "
+)
+
+
+def without_layers(words: str) -> str:
+    """An engine's reason without the names of the runtime's layers that passed it on."""
+    return RUNTIME_LAYERS.sub("", words).removesuffix(": unknown")
+
+
+class NoCredentials(docker.auth.AuthConfig):
+    """Credentials for no registry, which the SDK does not replace by reading the configuration again."""
+
+    is_empty = False
 
 
 class DockerEngine(Building, Contents):
@@ -76,40 +125,45 @@ class DockerEngine(Building, Contents):
 
     _translated = staticmethod(translated)
 
-    def __init__(self, client: docker.APIClient) -> None:
-        """Wrap a client that has answered; use `connect`."""
+    def __init__(self, client: docker.APIClient, endpoint: Endpoint, facts: Mapping[str, Any]) -> None:
+        """Wrap a client of an engine that has answered; use `connect`."""
         self._client: Any = client  # the SDK's stubs miss what is used here
-        facts = client.version()
+        self._endpoint = endpoint
+        self._data_root = str(facts.get("DockerRootDir") or "")
         self.version = str(facts.get("Version", "unknown"))
         self.api_version = str(facts.get("ApiVersion", "unknown"))
         self.architecture = str(facts.get("Arch", "unknown"))
-        self.endpoint = docker.utils.kwargs_from_env().get("base_url") or "unix:///var/run/docker.sock"
+        self.endpoint = endpoint.url
+        self.warning = endpoint.warning
+        """What of Docker's settings could not be read, or ''."""
         named = str((facts.get("Components") or [{}])[0].get("Name", "Engine"))
         self.product = "Docker" if named == "Engine" else named.split(maxsplit=1)[0]
 
     @classmethod
     def connect(cls, *, connections: int = 16) -> Self:
-        """Reach the engine that DOCKER_HOST names, or the default one. Raises MissingError where none answers."""
-        endpoint = "the default socket"
+        """Reach the engine that DOCKER_HOST, a Docker context or the default socket names.
+
+        Raises MissingError if none answers, or if it does not answer every question of `introduce` in time.
+        """
+        endpoint = find_endpoint(os.environ)
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"docker\.credentials")
         try:
-            settings = docker.utils.kwargs_from_env()
-            endpoint = settings.get("base_url") or endpoint
-            return cls(docker.APIClient(version="auto", timeout=120, max_pool_size=connections, **settings))
-        except FOREIGN_ERRORS as error:
-            raise MissingError(NO_ENGINE.format(endpoint=endpoint, error=innermost(error))) from error
+            facts = introduce(endpoint)
+            options = {"version": facts["ApiVersion"], "timeout": CALL_SECONDS, "max_pool_size": connections}
+            return cls(docker.APIClient(**options, **settings_of(endpoint)), endpoint, facts)
+        except (*FOREIGN_ERRORS, ValueError) as error:  # the SDK passes on what Python raises for a port of 99999
+            raise MissingError(why_not(endpoint, error)) from error
 
     @property
     def data_root(self) -> str | None:
-        """The engine's storage folder on its host, where it says."""
-        with translated("asking the engine about itself"):
-            root = self._client.info().get("DockerRootDir")
-        return str(root) if root else None
+        """The engine's storage folder on its host, if it reports one."""
+        return self._data_root or None
 
     def answers(self) -> bool:
         """Whether the engine is there now."""
         try:
-            with translated("asking the engine"):
-                return bool(self._client.ping())
+            with translated("asking the engine"), self._own_client(ANSWER_SECONDS) as client:
+                return bool(client.ping())
         except LostError:
             return False
 
@@ -120,7 +174,7 @@ class DockerEngine(Building, Contents):
     def image(self, name: str) -> ImageInfo | None:
         """The image of that name or id, or None where the engine has none."""
         try:
-            with translated(f"inspecting image {name}", ImageLost):
+            with translated(f"inspecting image {name}", ImageLost, ImageLost):
                 return ImageInfo.of(self._client.inspect_image(name))
         except ImageLost:
             return None
@@ -128,16 +182,32 @@ class DockerEngine(Building, Contents):
     def pull(self, name: str, timeout: int) -> None:
         """Pull an image, at most `timeout` seconds of silence long. Raises ImageLost."""
         repository, tag = docker.utils.parse_repository_tag(name)
+        options = {"tag": tag or "latest", "stream": True, "decode": True}
         try:
-            with translated(f"pulling {name}", ImageLost), self._own_client(timeout) as client:
-                follow(client.pull(repository, tag=tag or "latest", stream=True, decode=True), lambda _: None)
+            with translated(f"pulling {name}", ImageLost, ImageLost), self._own_client(timeout) as client:
+                events = self._request(client, lambda: client.pull(repository, **options))
+                follow(events, lambda _: None)
         except EngineLost as error:
             raise ImageLost(str(error)) from error
+
+    @staticmethod
+    def _request(client: Any, request: Callable[[], Events]) -> Events:
+        """Make a request that may send registry credentials, without them if the helper that keeps them fails.
+
+        An image that is here, or a build on one, needs no credentials; a registry that needs some refuses the request.
+        """
+        try:
+            return request()
+        except (docker.credentials.errors.StoreError, docker.errors.DockerException) as error:
+            if type(error) not in {docker.credentials.errors.StoreError, docker.errors.DockerException}:
+                raise
+            client._auth_configs = NoCredentials({})  # noqa: SLF001 - the SDK asks its helper whatever it is given
+            return request()
 
     @contextlib.contextmanager
     def _own_client(self, timeout: float) -> Iterator[Any]:
         """A client for one request that may take long; `timeout` is in seconds of silence."""
-        settings = {"version": self._client.api_version, "timeout": timeout, **docker.utils.kwargs_from_env()}
+        settings = {"version": self._client.api_version, "timeout": timeout, **settings_of(self._endpoint)}
         with contextlib.closing(docker.APIClient(**settings)) as client:
             yield client
 
@@ -181,14 +251,18 @@ class DockerEngine(Building, Contents):
         return self.image(name) is None
 
     def create(self, image: str, host_config: Mapping[str, Any], **config: Any) -> str:
-        """Create a container and give its id. Raises ImageLost where the image is gone, EngineLost otherwise."""
-        with translated(f"creating a container of {image}", ImageLost):
+        """Create a container and return its id.
+
+        Raises ImageLost if the image is gone, SetupLost if the engine refuses what the container asks for (limits,
+        workdir), EngineLost otherwise.
+        """
+        with translated(f"creating a container of {image}", ImageLost, SetupLost):
             host = self._client.create_host_config(**host_config)
             return str(self._client.create_container(image, host_config=host, **config)["Id"])
 
     def start(self, container: str) -> None:
-        """Start a created container."""
-        with translated("starting a container"):
+        """Start a created container. Raises SetupLost if its command cannot run."""
+        with translated("starting a container", refused=SetupLost):
             self._client.start(container)
 
     def remove(self, container: str) -> None:
@@ -242,7 +316,7 @@ class DockerEngine(Building, Contents):
         The exit status alone does not tell a dead container from a failing command (137, 126): ask `is_running` and try
         again before believing a non-zero one.
         """
-        with translated("running a command in a container"):
+        with translated("running a command in a container", refused=SandboxLost):
             name = self._client.exec_create(
                 container,
                 list(argv),
@@ -265,7 +339,8 @@ class DockerEngine(Building, Contents):
             options = {"tty": tty, "stdin": True, "user": user or "", "environment": dict(env)}
             name = self._client.exec_create(container, list(argv), **options)["Id"]
             with self._attached(name, tty=tty) as (sock, early):
-                yield Line(sock, early, lambda rows, columns: self._client.exec_resize(name, rows, columns))
+                resize = partial(self._client.exec_resize, name)
+                yield Line(sock, early, resize, lambda: self._client.exec_inspect(name)["ExitCode"])
 
     @contextlib.contextmanager
     def _attached(self, exec_id: str, *, tty: bool) -> Iterator[tuple[socket.socket, bytes]]:

@@ -9,10 +9,11 @@ is believed only after a probe, and the probe brings the kernel's count of out-o
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from taskcal.errors import SandboxLost
-from taskcal.sandbox import Ending, Script, ScriptResult
+from taskcal.sandbox import ROOT_USER, Ending, Script, ScriptResult
 from taskcal.sandbox.stream import ExecCall, Tail
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ exit 0
 KILLED = 137
 LONGEST_ARGUMENT = 100 * 1024
 NOT_STARTED = 126
+NOT_STARTED_WORDS = b"OCI runtime exec failed"
 
 
 def execute(
@@ -43,6 +45,16 @@ def execute(
     limit: int = 65536,
 ) -> ScriptResult:
     """Run a script with `sh` and classify its ending. Raises SandboxLost where the container died under it."""
+    done = _tried(engine, container, script, sink=sink, errors=errors, limit=limit)
+    if script.user != ROOT_USER and script.workdir is None and has_no_folder(done):
+        done = _tried(engine, container, replace(script, workdir="/"), sink=sink, errors=errors, limit=limit)
+    kills = _out_of_memory_kills(engine, container) if done.exit_code in {KILLED, NOT_STARTED} else 0
+    return classify(done, kills)
+
+
+def _tried(
+    engine: DockerEngine, container: str, script: Script, *, sink: Sink | None, errors: Sink | None, limit: int
+) -> ExecResult:
     stdin = through_stdin(script)
     call = ExecCall(
         deadline=time.monotonic() + script.timeout,
@@ -55,10 +67,15 @@ def execute(
         sink=sink,
         errors=errors,
     )
-    argv = ("sh",) if stdin is not None else ("sh", "-c", script.source)
-    done = engine.exec(container, argv, call)
-    kills = _out_of_memory_kills(engine, container) if done.exit_code in {KILLED, NOT_STARTED} else 0
-    return classify(done, kills)
+    return engine.exec(container, ("sh",) if stdin is not None else ("sh", "-c", script.source), call)
+
+
+def has_no_folder(done: ExecResult) -> bool:
+    """Whether a script could not start because the folder that it starts in is gone.
+
+    An agent may remove its own, to make it anew: it goes on in `/` then, as a shell does whose folder is gone.
+    """
+    return done.exit_code == NOT_STARTED and done.stdout.startswith(NOT_STARTED_WORDS) and b"chdir" in done.stdout
 
 
 def through_stdin(script: Script) -> bytes | None:
@@ -92,12 +109,13 @@ def classify(done: ExecResult, out_of_memory_kills: int) -> ScriptResult:
 
 def could_not_start(result: ScriptResult) -> bool:
     """Whether the engine itself could not start the shell, by its words, since the status alone may be a script's."""
-    return result.exit_code == NOT_STARTED and result.stdout.startswith(b"OCI runtime exec failed")
+    return result.exit_code == NOT_STARTED and result.stdout.startswith(NOT_STARTED_WORDS)
 
 
 def _out_of_memory_kills(engine: DockerEngine, container: str) -> int:
     """Ask the container itself. Raises SandboxLost where it does not answer as a living one does."""
-    call = ExecCall(deadline=time.monotonic() + PROBE_SECONDS, stdout=Tail(4096), stderr=Tail(4096), user="0")
+    deadline = time.monotonic() + PROBE_SECONDS
+    call = ExecCall(deadline=deadline, stdout=Tail(4096), stderr=Tail(4096), user=ROOT_USER, workdir="/")
     answer = engine.exec(container, ("sh", "-c", PROBE), call)
     if answer.exit_code != 0:
         said = (answer.stdout + answer.stderr).decode(errors="replace").strip()

@@ -16,21 +16,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskcal.baseimage import BASE_IMAGE
+from taskcal.core.identity import SANDBOX, Origin
 from taskcal.core.task import Environment, ImageSource, Limits, NetworkMode, as_text
-from taskcal.errors import AgentInstallLost, ImageLost, LostError, SetupLost
+from taskcal.errors import AgentInstallLost, ImageLost, SetupLost
 from taskcal.sandbox import ROOT_USER, Script
 from taskcal.sandbox.archive import digest, pack
+from taskcal.sandbox.build_failure import explain_build, here
 from taskcal.sandbox.building import BuildBounds
 from taskcal.sandbox.execute import execute
 from taskcal.sandbox.labels import BAKE, BASE, BLANK
 from taskcal.sandbox.once import Once
+from taskcal.sandbox.origin import origin_of_build
 from taskcal.sandbox.scope import FIRST_PROCESS, RunScope, host_config
 from taskcal.sandbox.scripts import setup_script
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from taskcal.core.task import FileCopy, Scalar, Service
+    from taskcal.sandbox.docker import DockerEngine
     from taskcal.sandbox.facts import ImageInfo
 
 PULL_SECONDS = 30
@@ -62,6 +66,13 @@ class PreparedImages:
     services: Mapping[str, str]
     gateway: str = ""
     """Of the container that carries connections to allowed hosts; '' where there are none."""
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    """What the images go back to, by container: SANDBOX, or a service's name."""
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """The image of each container, by the same names."""
+        return {SANDBOX: self.sandbox, **self.services}
 
 
 class Images:
@@ -73,6 +84,7 @@ class Images:
         self._network = network
         self._log = log
         self._sources: Once[ImageInfo] = Once()
+        self._origins: Once[Origin] = Once()
         self._archives: Once[bytes] = Once()
         self._baked: Once[str] = Once()
         self._local_base = False
@@ -89,7 +101,9 @@ class Images:
             return self.bake(self.find(part.source, replace(most, seconds=timeout)), recipe_for(part, params, timeout))
 
         services = {service.name: made(service) for service in environment.services}
-        return PreparedImages(made(environment), services)
+        images = PreparedImages(made(environment), services)
+        sources = {SANDBOX: environment.source, **{service.name: service.source for service in environment.services}}
+        return replace(images, origins={name: self.origin(source) for name, source in sources.items()})
 
     def gateway(self) -> str:
         """The image of the container that carries connections to allowed hosts. Raises ImageLost."""
@@ -100,6 +114,17 @@ class Images:
         found = self._sources.get(source, lambda: self._build(source, most) if source.build else self._pull(source))
         self._local_base = self._local_base or BASE in found.labels
         return found
+
+    def origin(self, source: ImageSource) -> Origin:
+        """What the image of a source goes back to; it is there, or made, first. Raises ImageLost or EngineLost."""
+        found = self.find(source)
+        if not source.build:
+            return Origin({source.image or "": found.id})
+        return self._origins.get(source, lambda: origin_of_build(Path(source.build or ""), found.id, self._image_id))
+
+    def _image_id(self, name: str) -> str | None:
+        found = self._scope.engine.image(name)
+        return None if found is None else found.id
 
     @property
     def local_base(self) -> bool:
@@ -143,20 +168,19 @@ class Images:
             raise ImageLost(f"image {name} is not here and cannot be pulled; {how} ({error})") from error
 
     def _build(self, source: ImageSource, most: BuildBounds) -> ImageInfo:
-        self._log(f"building {here(source.build or '')}")
-        lines: deque[str] = deque(maxlen=100)  # a RUN may print for as long as it runs
+        folder = source.build or ""
+        self._log(f"building {here(folder)}")
+        lines: deque[str] = deque(maxlen=1000)  # a RUN may print for as long as it runs
         try:
             bounds = replace(most, network=self._network)
-            name = self._scope.engine.build(source.build or "", bounds, labels={BAKE: "build"}, log=lines.append)
-        except LostError as error:
+            name = self._scope.engine.build(folder, bounds, labels={BAKE: "build"}, log=lines.append)
+        except ImageLost as error:
             if any(line.endswith(f"FROM {BASE_IMAGE}\n") for line in lines) and not self._has(BASE_IMAGE):
-                raise ImageLost(
-                    f"{here(source.build or '')} builds on {BASE_IMAGE}, which is not here; {DOCTOR}"
-                ) from error
-            raise type(error)(f"{error}{_last_words(lines)}") from error
+                raise ImageLost(f"{here(folder)} builds on {BASE_IMAGE}, which is not here; {DOCTOR}") from error
+            raise ImageLost(explain_build(Path(folder), str(error), lines)) from error
         found = self._scope.engine.image(name)
         if found is None:
-            raise ImageLost(f"building {source.build}: the image is gone")
+            raise ImageLost(f"building {folder}: the image is gone")
         self._scope.engine.name_image(found.id, f"taskcal/built:{found.id.removeprefix('sha256:')[:24]}")
         return found
 
@@ -181,7 +205,7 @@ class Images:
         )
         try:
             engine.put_archive(container, archive)
-            engine.start(container)
+            start_idle(engine, container)
             self._set_up(container, recipe, base.volumes)
             return engine.commit(container, tag, base, {**BLANK, BAKE: key})
         finally:
@@ -193,6 +217,16 @@ class Images:
         result = execute(self._scope.engine, container, script)
         if not result.ok:
             raise SetupLost(f"setup failed ({result.how}): {result.tail}")
+
+
+def start_idle(engine: DockerEngine, container: str) -> None:
+    """Start a container whose first process is taskcal's. Raises ImageLost for an image without a shell."""
+    try:
+        engine.start(container)
+    except SetupLost as error:
+        if '"sh"' in str(error) and "not found" in str(error):
+            raise ImageLost("the image has no `sh`, which every sandbox needs; build on one with a shell") from error
+        raise
 
 
 def _idling(base: ImageInfo) -> dict[str, list[str]]:
@@ -235,14 +269,3 @@ def bake_key(base: str, archive: bytes, recipe: Recipe) -> str:
     parts = [BAKING, base, digest(archive), recipe.setup, recipe.workdir, sorted(recipe.env.items())]
     text = json.dumps([*parts, sorted(recipe.params.items())])
     return hashlib.sha256(text.encode()).hexdigest()[:24]
-
-
-def here(folder: str) -> str:
-    """A folder as a person in this folder would name it."""
-    path = Path(folder)
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else folder
-
-
-def _last_words(lines: Iterable[str]) -> str:
-    words = " | ".join(line.strip() for line in lines if line.strip())
-    return f" ({words[-300:]})" if words else ""

@@ -17,16 +17,16 @@ LINKS_OF_IMAGES = ("/var/run", "/var/lock")
 """Links to folders that distributions ship below the top level, where all links are left alone."""
 
 
-def started(start: str, ready: str) -> str:
-    """Run `start`, whose processes stay, and poll `ready`; the script's own timeout ends a wait that never does.
+def started(start: str) -> str:
+    """Run `start`, whose processes stay. The name of the file with its output is printed first, the output if it fails.
 
     The output goes to a file, or the exec would wait until the last process that stays has closed it.
     """
-    return f"""TASKCAL_LOG=$(mktemp 2>/dev/null || echo /dev/null)
+    return f"""TASKCAL_LOG=$(mktemp 2>/dev/null || echo /dev/null); echo "$TASKCAL_LOG"
 ( :
 {start}
-) >"$TASKCAL_LOG" 2>&1 </dev/null || {{ cat "$TASKCAL_LOG"; exit 1; }}
-{until(ready)}"""
+) >"$TASKCAL_LOG" 2>&1 </dev/null
+TASKCAL_STATUS=$?; [ $TASKCAL_STATUS = 0 ] || {{ cat "$TASKCAL_LOG" >&2; exit $TASKCAL_STATUS; }}"""
 
 
 def until(ready: str) -> str:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taskcal.errors import SandboxLost, ServiceLost
+from taskcal.core.excerpt import excerpt
+from taskcal.errors import SandboxLost, ServiceLost, SetupLost
 from taskcal.sandbox import ROOT_USER, Script
 from taskcal.sandbox.execute import execute
 from taskcal.sandbox.scope import DROPPED, host_config
 from taskcal.sandbox.scripts import READY_SECONDS, until
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from taskcal.core.task import Service
     from taskcal.sandbox.docker import DockerEngine
@@ -39,18 +41,64 @@ def create_service(engine: DockerEngine, image: str, service: Service, around: S
     )
 
 
+def start_service(engine: DockerEngine, container: str, service: Service) -> None:
+    """Start a service's container. Raises ServiceLost if its command cannot run."""
+    try:
+        engine.start(container)
+    except SetupLost as error:
+        raise ServiceLost(f"service {service.name} could not be started: {error}") from error
+
+
 def await_service(engine: DockerEngine, container: str, service: Service, variables: Mapping[str, str]) -> None:
     """Wait until a service's `ready` succeeds. Raises ServiceLost."""
     if not service.ready.strip():
         return
     script = Script(until(service.ready), READY_SECONDS, user=ROOT_USER, env=variables)
+    begun = time.monotonic()
     try:
         result = execute(engine, container, script)
     except SandboxLost as error:
-        raise ServiceLost(f"service {service.name} died: {engine.logs(container) or error}") from error
+        raise ServiceLost(
+            _ended_words(engine, container, service) or f"service {service.name} died: {error}"
+        ) from error
     if not result.ok:
-        said = engine.logs(container) or result.tail
-        raise ServiceLost(f"service {service.name} was not ready within {READY_SECONDS} s: {said[-500:]}")
+        seconds = time.monotonic() - begun
+        raise ServiceLost(
+            f"the ready script of service {service.name} did not succeed within {seconds:.0f} s: "
+            f"{result.tail or 'it printed nothing'}{last_lines(engine, container, service)}"
+        )
+
+
+def require_running(engine: DockerEngine, containers: Mapping[str, str], services: Sequence[Service]) -> None:
+    """Raise ServiceLost for the first service that has ended with an error; one that ended with 0 has done its work."""
+    for service in services:
+        words = _ended_words(engine, containers[service.name], service, " before the agent began")
+        if words:
+            raise ServiceLost(words)
+
+
+def ended_services(engine: DockerEngine, containers: Mapping[str, str], services: Sequence[Service]) -> tuple[str, ...]:
+    """A sentence for each service that has ended with an error."""
+    words = (_ended_words(engine, containers[service.name], service) for service in services)
+    return tuple(one for one in words if one)
+
+
+def last_lines(engine: DockerEngine, container: str, service: Service) -> str:
+    """`; service NAME printed last: …`, or '' for a service that has printed nothing."""
+    printed = excerpt(engine.logs(container))
+    return f"; service {service.name} printed last: {printed}" if printed else ""
+
+
+def _ended_words(engine: DockerEngine, container: str, service: Service, when: str = "") -> str:
+    """`service NAME ended (exit 1)`, when, and its last lines; '' if it still runs or ended with 0."""
+    state = engine.state(container)
+    if state is None:
+        return f"service {service.name} was removed from outside"
+    if state.running or state.exit_code == 0:
+        return ""
+    printed = excerpt(engine.logs(container))
+    how = "out of memory" if state.out_of_memory else f"exit {state.exit_code}"
+    return f"service {service.name} ended ({how}){when}{f': {printed}' if printed else ''}"
 
 
 def _argv(command: tuple[str, ...] | str) -> list[str]:

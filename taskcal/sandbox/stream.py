@@ -57,11 +57,15 @@ class ExecCall:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A terminal inside a container: its socket, what it said first, and how to tell it its size."""
+    """A terminal inside a container: its socket, and the bytes that came first.
+
+    `resize` sets its rows and columns, `status` gives its exit status, None as long as that is not known.
+    """
 
     sock: socket.socket
     early: bytes
     resize: Callable[[int, int], None]
+    status: Callable[[], int | None] = lambda: None
 
 
 class Demultiplexer:

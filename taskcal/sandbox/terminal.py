@@ -21,21 +21,43 @@ CHUNK = 65536
 
 
 def join(line: Line) -> None:
-    """Pass bytes between standard input, the line and standard output until the line ends. Standard input is a tty."""
+    """Pass bytes between standard input, the line and standard output until one of them ends. Standard input is a tty.
+
+    A screen that cannot be written ends it too: a person who sees nothing cannot go on.
+    """
     keyboard, screen = sys.stdin.fileno(), sys.stdout.fileno()
     with _raw(keyboard), _resized(line), selectors.DefaultSelector() as selector:
-        os.write(screen, line.early)
         selector.register(keyboard, selectors.EVENT_READ)
         selector.register(line.sock, selectors.EVENT_READ)
         line.sock.setblocking(True)
-        while True:
+        goes_on = _shown(screen, line.early)
+        while goes_on:
             for key, _ in selector.select():
                 if key.fd == keyboard:
-                    line.sock.sendall(os.read(keyboard, CHUNK))
-                elif data := line.sock.recv(CHUNK):
-                    os.write(screen, data)
+                    typed = _typed(keyboard)
+                    line.sock.sendall(typed)
+                    goes_on = goes_on and bool(typed)
                 else:
-                    return
+                    data = line.sock.recv(CHUNK)
+                    goes_on = goes_on and bool(data) and _shown(screen, data)
+
+
+def _typed(keyboard: int) -> bytes:
+    """What was typed; b'' from a terminal that is gone."""
+    try:
+        return os.read(keyboard, CHUNK)
+    except OSError:
+        return b""
+
+
+def _shown(screen: int, data: bytes) -> bool:
+    """Write all of it; whether that was possible."""
+    try:
+        while data:
+            data = data[os.write(screen, data) :]
+    except OSError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

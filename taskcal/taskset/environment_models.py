@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
 from taskcal.core.task import Network
-from taskcal.taskset.fields import Cpus, Destination, Env, Files, HostPath, Image, Memory, Model, NetworkField, User
+from taskcal.taskset.fields import BuildFolder, Cpus, Destination, Env, Files, Image, Memory, Model, NetworkField, User
 
 
 def _service_name(name: str) -> str:
@@ -36,7 +36,7 @@ class ContainerModel(Model):
     """What a sandbox and a service have in common."""
 
     image: Image | None = None
-    build: HostPath | None = None
+    build: BuildFolder | None = None
     env: Env = Field(default_factory=dict)
     files: Files = Field(default_factory=dict)
     setup: str = ""

@@ -171,6 +171,12 @@ def _host_path(source: str, info: ValidationInfo) -> str:
     return info.context.inside(source)
 
 
+def _build_folder(source: str, info: ValidationInfo) -> str:
+    if not isinstance(info.context, Folder):
+        raise TypeError("a model with paths is validated with the taskset's folder as its context")
+    return info.context.build_folder(source)
+
+
 def _weight(weight: float) -> float:
     if 0 < weight < SMALLEST_WEIGHT:
         raise ValueError(f"must be 0, or from {SMALLEST_WEIGHT:f} to {LARGEST_WEIGHT:.0f}")
@@ -232,6 +238,7 @@ User = Annotated[str, Field(pattern=USER)]
 NetworkField = Annotated[Network, PlainValidator(_network), WithJsonSchema(NETWORK_SCHEMA)]
 Destination = Annotated[str, AfterValidator(check_destination)]
 HostPath = Annotated[str, AfterValidator(_host_path)]
+BuildFolder = Annotated[str, AfterValidator(_build_folder)]
 Delivery = Annotated[str, AfterValidator(check_delivery)]
 Files = dict[Delivery, HostPath]
 Number = Annotated[int | float, PlainValidator(_number), WithJsonSchema(NUMBER_SCHEMA)]

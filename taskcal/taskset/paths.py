@@ -5,6 +5,14 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from taskcal.file_tree import context_entries, entries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from taskcal.file_tree import Entry
 
 LONGEST_PATH = 1_000
 
@@ -15,6 +23,7 @@ class Folder:
     def __init__(self, folder: Path) -> None:
         self.root = folder.resolve()
         self._known: dict[str, str] = {}
+        self._built: dict[str, str] = {}
 
     def inside(self, source: str) -> str:
         """Give the absolute path of `source`, a file or folder below this one.
@@ -23,8 +32,24 @@ class Folder:
         is named), does not exist, or is neither a file nor a folder.
         """
         if source not in self._known:
-            self._known[source] = str(self._find(source))
+            path = self._find(source)
+            if path.is_dir():
+                _refuse_escaping_links(entries(path), self.root, source)
+            self._known[source] = str(path)
         return self._known[source]
+
+    def build_folder(self, source: str) -> str:
+        """Give the absolute path of `source`, a folder below this one from which an image is built.
+
+        Raises ValueError as `inside`, and for a file. Files that its `.dockerignore` leaves out may be anything.
+        """
+        if source not in self._built:
+            path = self._find(source)
+            if not path.is_dir():
+                raise ValueError(f"must be a folder with a Dockerfile in it, not a file: {source}")
+            _refuse_escaping_links(context_entries(path), self.root, source)
+            self._built[source] = str(path)
+        return self._built[source]
 
     def _find(self, source: str) -> Path:
         if not source or len(source) > LONGEST_PATH:
@@ -34,9 +59,7 @@ class Folder:
         path = _resolved(self.root / source, source)
         if not path.is_relative_to(self.root):
             raise ValueError(f"leaves the taskset's folder: {source}")
-        if path.is_dir():
-            _refuse_escaping_links(path, self.root, source)
-        elif not path.is_file():
+        if not (path.is_dir() or path.is_file()):
             raise ValueError(f"is neither a file nor a folder: {source}")
         return path
 
@@ -50,13 +73,13 @@ def _resolved(path: Path, source: str) -> Path:
         raise ValueError(f"cannot be read: {source}") from error
 
 
-def _refuse_escaping_links(top: Path, root: Path, source: str) -> None:
-    for folder, folders, files in os.walk(top):
-        for name in (*folders, *files):
-            path = Path(folder, name)
-            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
-                shown = path.relative_to(top)
-                raise ValueError(f"holds a symlink that leaves the taskset's folder: {source}/{shown}")
+def _refuse_escaping_links(found: Iterable[Entry], root: Path, source: str) -> None:
+    try:
+        for entry in found:
+            if entry.path.is_symlink() and not Path(os.path.realpath(entry.path)).is_relative_to(root):
+                raise ValueError(f"holds a symlink that leaves the taskset's folder: {source}/{entry.name}")
+    except OSError as error:
+        raise ValueError(f"cannot be read: {source}: {error.strerror}") from error
 
 
 DESTINATION = re.compile(r"/[^\0\n]*")

@@ -17,6 +17,7 @@ from tests.agents.openai_server import OpenAIServer, Step
 
 if TYPE_CHECKING:
     from taskcal.agents import Acted, Attempt
+    from taskcal.agents.chat_identity import Served
     from taskcal.sandbox import Script, ScriptResult, Sink
 
 SAMPLING = Sampling(temperature=0.7, top_p=0.9, max_tokens=500)
@@ -51,18 +52,19 @@ class ChatCase:
     lines: list[bytes] = field(default_factory=list)
     callers: list[OpenAICaller] = field(default_factory=list)
     account: Account = field(default_factory=Account)
+    served: tuple[Served, ...] = ()
     _agent: ChatAgent | None = None
 
     def connect(self, spec: ChatSpec, key: str) -> OpenAICaller:
         """Real connections, closed at the end."""
-        self.callers.append(OpenAICaller(spec.base_urls, key))
+        self.callers.append(OpenAICaller(spec.base_urls, key, spec.finish_reasons))
         return self.callers[-1]
 
     @property
     def agent(self) -> ChatAgent:
         """One agent for all rollouts."""
         if self._agent is None:
-            self._agent = ChatAgent(self.spec, KEY, call=self.connect, clock=self.clock)
+            self._agent = ChatAgent(self.spec, KEY, self.served, call=self.connect, clock=self.clock)
         return self._agent
 
     def attempt(self, seed: int = 7, prompt: str = "Ship it.") -> Attempt:

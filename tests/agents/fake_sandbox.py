@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from taskcal.agents import Attempt
+from taskcal.agents.chat_tools import use
 from taskcal.agents.usage import READ
 from taskcal.core.task import Check, Environment, FileProbe, Grader, Group, ImageSource, Solution, Task, Variant
 from taskcal.sandbox import Ending, Script, ScriptResult
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from taskcal.agents.chat_tools import Tool, Used
     from taskcal.core.task import FileCopy, WrongAnswer
     from taskcal.sandbox import Sandbox, Sink
 
@@ -31,6 +35,7 @@ class FakeSandbox:
     files: list[FileCopy] = field(default_factory=list)
     piece: int = 3
     usage: ScriptResult = field(default_factory=lambda: ScriptResult(Ending.EXITED, 0, b"", b""))
+    untouched: bytes = b""
 
     @property
     def variables(self) -> Mapping[str, str]:
@@ -59,6 +64,11 @@ class FakeSandbox:
     def put(self, files: Sequence[FileCopy]) -> None:
         """Keep the files."""
         self.files += files
+
+    @contextlib.contextmanager
+    def twin(self) -> Iterator[FakeSandbox]:
+        """One in which every script prints what `untouched` says."""
+        yield FakeSandbox(ScriptResult(Ending.EXITED, 0, self.untouched, b""))
 
     def close(self) -> None:
         """Forget nothing."""
@@ -89,3 +99,8 @@ def task(
 def attempt(one: Task, log: list[bytes] | None = None, seed: int = 7, prompt: str = "Ship it.") -> Attempt:
     group = Group(one, Variant("", {"order": 12}, prompt))
     return Attempt(group, seed, timeout=60.0, log=([] if log is None else log).append)
+
+
+def carried_out(tool: Tool, sandbox: Sandbox, arguments: Mapping[str, Any], seconds: float = 30.0) -> Used:
+    """A model's call with these arguments, whatever they are."""
+    return use((tool,), sandbox, tool.name, json.dumps(arguments), seconds)

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import pytest
 
-from taskcal.agents.chat_spec import Sampling
 from taskcal.agents.conversation import total
 from taskcal.agents.spec import Price
 from taskcal.agents.transcript import Message, TokenUsage, ToolCall, ToolResult, digest
@@ -83,7 +82,7 @@ def test_parallel_calls_are_all_answered(case: ChatCase) -> None:
     assert [one["tool_call_id"] for one in answers] == ["id_0", "id_1", "id_2", "id_3"]
     assert case.told[0] == case.told[3] == "(no output)"
     assert case.told[1].startswith("there is no tool 'bsh'")
-    assert case.told[2].startswith("the arguments are not JSON")
+    assert case.told[2].startswith("bash was not run: the arguments are not JSON")
     assert [script.source.count("one") + script.source.count("four") for script in case.sandbox.scripts[:2]] == [1, 1]
 
 
@@ -170,21 +169,12 @@ def test_a_model_that_will_not_or_cannot_go_on_is_graded(case: ChatCase, answer:
     assert [ANSWER_FILE in script.source for script in case.sandbox.scripts] == [False]
 
 
-def test_an_answer_cut_by_max_tokens_may_go_on(case: ChatCase) -> None:
-    """The model is told; without a max_tokens of ours it is the context that has ended."""
-    acted = case.act(says("so long", finish="length"), says("short"))
+def test_a_call_in_the_old_form_is_carried_out(case: ChatCase) -> None:
+    """`function_call`, as OpenAI had it before `tool_calls`, and as some gateways still send it."""
+    old = {"content": None, "function_call": {"name": "bash", "arguments": '{"command": "one"}'}}
+    acted = case.act(Answer(body=completion(old, "function_call")), says("ok"))
     assert (acted.stop, case.account.turns) == (Stop.FINISHED, 2)
-    assert "cut off at 500 tokens" in case.server.requests[1]["messages"][-1]["content"]
-    case.spec = replace(case.spec, sampling=Sampling())
-    case._agent = None
-    assert case.act(says("so long", finish="length")).stop is Stop.CONTEXT_FULL
-
-
-def test_a_call_cut_by_max_tokens_is_answered(case: ChatCase) -> None:
-    """As any malformed one."""
-    acted = case.act(calls(("bash", '{"command": "cat <<EOF'), finish="length"), says("ok"))
-    assert acted.stop is Stop.FINISHED
-    assert case.told[0].startswith("the arguments are not JSON")
+    assert "one" in case.sandbox.scripts[0].source
 
 
 def test_many_rollouts_share_one_endpoint(case: ChatCase) -> None:

@@ -10,8 +10,9 @@ from taskcal.agents.chat import ChatAgent
 from taskcal.agents.chat_spec import ChatSpec, Sampling
 from taskcal.agents.choose import choose_agent
 from taskcal.agents.file import agent_schema, load_agent
+from taskcal.agents.finish import Finish
 from taskcal.agents.spec import Price
-from taskcal.errors import InputError, UsageError
+from taskcal.errors import InputError, MissingError, UsageError
 from tests.agents.openai_server import OpenAIServer
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ call_timeout: 10m
 sampling: {temperature: 0.7, top_p: 0.9, max_tokens: 4096, seed: 11}
 extra_body: {top_k: 20, chat_template_kwargs: {enable_thinking: false}, stop: ["</end>"]}
 send_reasoning: true
+finish_reasons: {EOS: stop, too long: length, none: stop}
 price: {input: 3, cached_input: 0.3, output: 15}
 """
 LEAST = "agent: mine\nkind: chat\nbase_url: http://localhost:8000/v1\nmodel: qwen\n"
@@ -62,6 +64,7 @@ def test_a_chat_agent_is_as_written(folder: Path) -> None:
         sampling=Sampling(0.7, 0.9, 4096, 11),
         extra_body={"top_k": 20, "chat_template_kwargs": {"enable_thinking": False}, "stop": ["</end>"]},
         send_reasoning=True,
+        finish_reasons={"eos": Finish.DONE, "too_long": Finish.CUT, "none": Finish.DONE},
         price=Price(input=3.0, output=15.0, cached_input=0.3),
         timeout=300.0,
     )
@@ -71,7 +74,7 @@ def test_little_has_to_be_said(folder: Path) -> None:
     """Where the model is, and its name; the rest has defaults, and sampling is the server's."""
     spec = load_agent(write(folder, LEAST))
     assert spec == ChatSpec("mine", ("http://localhost:8000/v1",), "qwen")
-    assert (spec.max_turns, spec.tool_output, spec.call_timeout, spec.sampling) == (50, 16384, 60.0, Sampling())
+    assert (spec.max_turns, spec.tool_output, spec.call_timeout, spec.sampling) == (50, 16384, 600.0, Sampling())
     assert spec.key_name == "OPENAI_API_KEY"
 
 
@@ -116,6 +119,11 @@ def test_no_seed_can_be_asked_for(folder: Path) -> None:
         ("extra_body: {messages: []}", "extra_body: messages is taskcal's own"),
         ("extra_body: [1]", "extra_body: must be a map"),
         ("extra_body: {a: .inf}", "extra_body: "),
+        (
+            "finish_reasons: {eos: end}",
+            "finish_reasons: eos: must be one of stop, length, content_filter, context_full",
+        ),
+        ("finish_reasons: [eos]", "finish_reasons: must be a map"),
         ("price: {input: 1}", "price.output: missing"),
         ("api_key_env: sk-123", "api_key_env: must be a name that a shell accepts"),
         ("run: ./agent", "run: unknown key"),
@@ -137,11 +145,12 @@ def test_values_can_be_set(folder: Path) -> None:
         write(folder, WHOLE),
         {
             "sampling.temperature": "0", "max_turns": "7", "send_reasoning": "false", "extra_body.top_k": "5",
-            "tool_output": "2k", "base_url": "http://three/v1", "price.input": "4",
+            "tool_output": "2k", "base_url": "http://three/v1", "price.input": "4", "finish_reasons.fin": "stop",
         },
     )  # fmt: skip
     assert isinstance(spec, ChatSpec)
     assert (spec.sampling.temperature, spec.max_turns, spec.extra_body["top_k"]) == (0.0, 7, 5)
+    assert spec.finish_reasons["fin"] is Finish.DONE
     assert (spec.tool_output, spec.base_urls) == (2048, ("http://three/v1",))
     with pytest.raises(UsageError, match=r"--set max_turns: must be a whole number"):
         load_agent("a.yaml", {"max_turns": "many"})
@@ -166,3 +175,24 @@ def test_a_file_becomes_an_agent_that_knows_its_weights(folder: Path, monkeypatc
     assert isinstance(agent, ChatAgent)
     assert "/step-1200" in repr(agent)
     assert agent.about.startswith("qwen is /step-1200; sampling: temperature server default")
+
+
+def test_words_of_a_server_are_part_of_the_agent(folder: Path) -> None:
+    """They decide what is measured, so a run with other ones is another run; without them nothing changes."""
+    plain, more = (load_agent(write(folder, LEAST + line)) for line in ("", "finish_reasons: {eos: stop}\n"))
+    assert isinstance(plain, ChatSpec)
+    assert isinstance(more, ChatSpec)
+    assert repr(ChatAgent(plain)) != repr(ChatAgent(more))
+    assert "eos" not in repr(ChatAgent(plain))
+
+
+def test_a_proxy_that_cannot_work_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the endpoint is asked for anything; a host in NO_PROXY needs none of it."""
+    write(folder, LEAST.replace("localhost", "model.example"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "socksio" else name)
+    monkeypatch.setenv("ALL_PROXY", "socks5://localhost:1080")
+    with pytest.raises(MissingError, match=r"^ALL_PROXY names a SOCKS proxy, which needs the socksio package; run "):
+        choose_agent("a.yaml", {})
+    monkeypatch.setenv("ALL_PROXY", "gopher://localhost:70")
+    with pytest.raises(UsageError, match=r"^ALL_PROXY does not name a proxy such as http://host:3128"):
+        choose_agent("a.yaml", {})

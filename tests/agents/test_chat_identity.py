@@ -38,6 +38,31 @@ def test_the_models_entry_is_found(body: object, found: Served | None) -> None:
     assert served(json.dumps(body), "qwen") == found
 
 
+@pytest.mark.parametrize(
+    ("entry", "window"),
+    [
+        ({"max_model_len": 4096}, 4096),
+        ({"context_length": 131072}, 131072),
+        ({"context_window": 8192}, 8192),
+        ({"max_context_length": 32768}, 32768),
+        ({"max_model_len": None, "context_length": "many"}, None),
+        ({"max_model_len": 0}, None),
+        ({"max_model_len": True}, None),
+        ({}, None),
+    ],
+)
+def test_the_size_of_the_context_is_found(entry: dict[str, object], window: int | None) -> None:
+    """Under the keys of the servers that list it; the smallest of the replicas, and not part of what the agent is."""
+    body = json.dumps({"data": [{"id": "qwen", **entry}]})
+    found = served(body, "qwen")
+    assert found is not None
+    assert found.window == window
+    assert repr(found) == repr(Served("qwen"))
+    small = json.dumps({"data": [{"id": "qwen", "max_model_len": 2048}]})
+    (both,) = identify(spec("a", "b"), "", lambda url, _: body if url == "a" else small).served
+    assert both.window == min(2048, window or 2048)
+
+
 @given(body=JSON)
 def test_any_list_can_be_read(body: Any) -> None:
     """Whatever the endpoint sends."""

@@ -95,9 +95,7 @@ def test_an_answer_is_read() -> None:
         finish_reason="tool_calls",
         usage={"prompt_tokens": 10, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 8}},
     )
-    assert found == Reply(
-        "Looking.", calls=(Call("c1", "bash", '{"a": 1}'),), finish="tool_calls", usage=TokenUsage(10, 8, 5)
-    )
+    assert found == Reply("Looking.", calls=(Call("c1", "bash", '{"a": 1}'),), usage=TokenUsage(10, 8, 5))
 
 
 @pytest.mark.parametrize("key", ["reasoning_content", "reasoning", "thinking"])
@@ -189,6 +187,7 @@ def test_an_error_with_status_200_is_an_error(error: object, action: Action) -> 
         (None, TokenUsage()),
         ("many", TokenUsage()),
         ({"prompt_tokens": -1, "completion_tokens": 1.5}, TokenUsage()),
+        ({"prompt_tokens": 100.0, "completion_tokens": "10"}, TokenUsage(100, None, 10)),
         ({"prompt_tokens": True, "completion_tokens": 10**30}, TokenUsage()),
         ({"prompt_tokens": 5, "prompt_tokens_details": None}, TokenUsage(5)),
         ({"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": "x"}}, TokenUsage(5)),

@@ -99,7 +99,7 @@ def test_an_agent_that_has_worked_was_found() -> None:
     worked = ScriptResult(Ending.EXITED, 0, b'{"turns": 9}', b"")
     assert act(replace(ending(127), usage=worked)) is Stop.CRASHED
     with pytest.raises(AgentInstallLost):
-        act(ending(127))
+        act(replace(ending(127), untouched=b"missing solve\n"))
 
 
 def test_a_wall_bounds_a_command_as_well() -> None:
@@ -155,9 +155,12 @@ def test_an_agents_own_end_is_a_stop(code: int | None, stop: Stop) -> None:
 
 @pytest.mark.parametrize("code", [126, 127])
 def test_a_program_that_is_not_there_is_lost(code: int) -> None:
-    """An agent that could not begin has not failed at the task."""
-    with pytest.raises(AgentInstallLost, match=rf"not found or cannot run \(exit {code}\): sh: solve: not found"):
-        act(ending(code, stderr=b"sh: solve: not found\n"))
+    """An agent that could not begin has not failed at the task; the image must lack the program as well."""
+    said = ending(code, stderr=b"sh: solve: not found\n")
+    reason = rf"program solve was not found or cannot run \(exit {code}\): sh: solve: not found"
+    with pytest.raises(AgentInstallLost, match=reason):
+        act(replace(said, untouched=b"missing solve\n"))
+    assert act(said) is Stop.CRASHED
 
 
 def test_a_temporary_failure_is_lost() -> None:

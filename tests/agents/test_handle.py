@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from taskcal.agents.handle import MOST_BYTES, NOT_A_FILE, SandboxHandle, write_script
+from taskcal.errors import LostError, SandboxLost
 from tests.agents.fake_sandbox import FakeSandbox, attempt, ending, task
 
 if TYPE_CHECKING:
@@ -78,3 +80,47 @@ def test_writing_says_why_it_cannot() -> None:
         SandboxHandle(ending(1, stderr=b"denied"), attempt(task()), lambda _: None).write("/proc/x", b"")
     with pytest.raises(ValueError, match="longer than 16 MiB"):
         write_script("/x", b"x" * (MOST_BYTES + 1), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("command", "env"),
+    [("echo \0", {}), ("ls", {"A": "\0"}), ("ls", {"A=B": "x"}), ("ls", {"": "x"}), ("ls", {"A": "x" * 200_000})],
+    ids=["nul", "nul in a value", "name", "no name", "long"],
+)
+def test_what_no_process_can_be_started_with_is_the_codes_own_mistake(command: str, env: dict[str, str]) -> None:
+    """An engine would fail at it, and that would look like ours."""
+    sandbox = FakeSandbox()
+    handle = SandboxHandle(sandbox, attempt(task()), lambda _: None)
+    with pytest.raises(ValueError, match=r"cannot|longer"):
+        handle.run(command, env=env)
+    with pytest.raises(ValueError, match="cannot"):
+        handle.read("/a\0b")
+    assert (sandbox.scripts, handle.lost) == ([], None)
+
+
+def test_half_a_surrogate_pair_is_run_and_written_as_a_question_mark() -> None:
+    """Models write it, and harnesses pass it on."""
+    sandbox = FakeSandbox()
+    handle = SandboxHandle(sandbox, attempt(task()), lambda _: None)
+    handle.run("echo \ud83d", env={"A": "\ud83d"})
+    handle.write("/tmp/\ud83d", "\ud83d")
+    run, written = sandbox.scripts
+    assert (run.source.endswith("echo ?"), run.env, written.env) == (True, {"A": "?"}, {"TASKCAL_PATH": "/tmp/?"})
+
+
+@pytest.mark.parametrize(
+    "error", [SandboxLost("it died"), RuntimeError("a bug"), OSError(28, "No space left")], ids=repr
+)
+def test_what_breaks_under_a_script_is_kept_although_the_code_swallows_it(error: Exception) -> None:
+    """Nothing that the code does makes a script fail, so whatever is raised is ours."""
+
+    class Broken(FakeSandbox):
+        def run(self, script: Script, **_: Any) -> ScriptResult:
+            assert script
+            raise error
+
+    handle = SandboxHandle(Broken(), attempt(task()), lambda _: None)
+    with contextlib.suppress(Exception):
+        handle.run("ls")
+    assert isinstance(handle.lost, LostError)
+    assert str(error.args[-1]) in str(handle.lost)

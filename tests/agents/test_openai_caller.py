@@ -144,6 +144,16 @@ def test_a_web_page_is_a_failure(server: OpenAIServer, caller: Callable[..., Ope
     assert "not JSON" in failure(caller(server.url).post(0, BODY, 10.0)).message
 
 
+def test_a_redirect_that_loses_the_request_names_the_address(
+    server: OpenAIServer, caller: Callable[..., OpenAICaller]
+) -> None:
+    """301 and its kin make a GET of a POST: what comes then is no answer, and base_url has to change."""
+    server.script(Step(301, headers={"Location": f"{server.url}/models"}))
+    found = failure(caller(server.url).post(0, BODY, 10.0))
+    assert (found.status, found.message) == (301, f"it redirects to {server.url}/models; write that into base_url")
+    assert classify(found) is Action.LOST
+
+
 def test_replicas_are_called_by_number(caller: Callable[..., OpenAICaller]) -> None:
     """Each has its own address; they share one pool of connections."""
     with OpenAIServer(says("first")) as first, OpenAIServer(says("second")) as second:

@@ -62,7 +62,8 @@ def test_a_function_gets_prompt_sandbox_and_seed() -> None:
     assert act(solve, sandbox).stop is Stop.FINISHED
     assert seen == ["Ship it.", SandboxHandle, 7]
     (written,) = sandbox.scripts
-    assert (written.env, written.user, written.hidden) == ({"TASKCAL_PATH": ANSWER_FILE}, "agent", True)
+    assert written.source.endswith(f"printf %s 42 >{ANSWER_FILE}")
+    assert (written.user, written.hidden) == ("agent", True)
     silent = FakeSandbox()
     assert act(lambda *_: None, silent).stop is Stop.FINISHED
     assert silent.scripts == []
@@ -80,10 +81,11 @@ def test_what_it_does_is_in_log_and_transcript() -> None:
 
     PythonAgent(SPEC, "", solve).act(ending(3, b"no\n"), asked)
     rows = [json.loads(line) for line in lines]
-    assert [row["type"] for row in rows] == ["message", "tool_call", "tool_result", "message"]
+    assert [row["type"] for row in rows] == ["message", "tool_call", "tool_result", "message", "note"]
     assert (rows[1]["name"], json.loads(rows[1]["arguments"])) == ("run", {"command": "ls"})
     assert (rows[2]["content"], rows[2]["exit_code"]) == ("no\n", 3)
     assert (rows[3]["role"], rows[3]["content"]) == ("assistant", "3 no\n")
+    assert rows[4]["text"] == "the answer could not be written: no"
     assert b"".join(log) == b"no\n"
 
 
@@ -251,3 +253,46 @@ def test_a_package_offers_agents_by_name(folder: Path) -> None:
         choose_agent("plugged", {"timeout": "5"})
     (folder / "plugged").write_text("agent: file\nkind: simulated\n")
     assert choose_agent("plugged", {}).name == "file"
+
+
+class Unprintable(Exception):
+    """Its message cannot be had."""
+
+    def __str__(self) -> str:
+        raise Unprintable
+
+
+class Foreign(BaseException):
+    """Not one of Python's ordinary exceptions."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("half \ud83d"), Unprintable(), Foreign("x"), KeyboardInterrupt(), GeneratorExit(), RecursionError()],
+    ids=lambda error: type(error).__name__,
+)
+def test_any_exception_is_a_crash(error: BaseException) -> None:
+    """Whatever it is and says, with its name in the log."""
+    log: list[bytes] = []
+
+    def solve(*_: object) -> None:
+        raise error
+
+    assert act(solve, log=log).stop is Stop.CRASHED
+    assert type(error).__name__ in b"".join(log).decode()
+
+
+@pytest.mark.parametrize("value", [b"42", 42, ["42"], float("nan"), object()], ids=lambda value: type(value).__name__)
+def test_an_answer_of_another_type_is_a_crash(value: object) -> None:
+    """It is the function's own mistake."""
+    assert act(lambda *_: value).stop is Stop.CRASHED
+
+
+@pytest.mark.parametrize(
+    ("answer", "written"), [("half \ud83d", "'half ?'"), ("a\0b", "ab"), ("x" * 17 * 1024**2, "x" * 1024**2)], ids="abc"
+)
+def test_an_answer_of_any_text_and_length_is_handed_in(answer: str, written: str) -> None:
+    """As much of it as graders read."""
+    sandbox = FakeSandbox()
+    assert act(lambda *_: answer, sandbox).stop is Stop.FINISHED
+    assert sandbox.scripts[-1].source.endswith(f"printf %s {written} >{ANSWER_FILE}")

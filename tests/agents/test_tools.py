@@ -9,6 +9,7 @@ import pytest
 
 from taskcal import host
 from taskcal.agents.relay import LISTENER, PROGRAM, programs, refused, reply_script
+from taskcal.agents.tool_arguments import wrong_arguments
 from taskcal.agents.tools import (
     LONGEST_VALUE,
     as_variables,
@@ -16,11 +17,10 @@ from taskcal.agents.tools import (
     missing_for_tools,
     offered_tools,
     tools_of,
-    wrong_arguments,
 )
 from taskcal.core.tool import McpServer, Tool
 from taskcal.sandbox import Ending, ScriptResult
-from tests.agents.fake_sandbox import FakeSandbox, ending, task
+from tests.agents.fake_sandbox import FakeSandbox, carried_out, ending, task
 
 SHIP = Tool(
     "ship-order",
@@ -44,7 +44,7 @@ def test_a_script_gets_its_arguments_and_no_params() -> None:
     """As variables and as a line of JSON, as the agent's user; what the schema does not name is no variable."""
     sandbox = FakeSandbox()
     (tool,) = tools_of(SHOP, "agent", 1000)
-    tool.call(sandbox, {"order": 5, "code": "A", "LD_PRELOAD": "/x.so"}, 30.0)
+    carried_out(tool, sandbox, {"order": 5, "code": "A", "LD_PRELOAD": "/x.so"})
     (script,) = sandbox.scripts
     assert script.env == {"order": "5", "code": "A"}
     assert (script.user, script.timeout) == ("agent", 30.0)
@@ -56,7 +56,7 @@ def test_a_script_gets_its_arguments_and_no_params() -> None:
     ("arguments", "wrong"),
     [
         ({}, "order is missing"),
-        ({"order": "5"}, "order must be a whole number"),
+        ({"order": "five"}, "order must be a whole number"),
         ({"order": 1, "code": "a"}, "code must match"),
     ],
 )
@@ -64,16 +64,16 @@ def test_arguments_that_do_not_fit_run_nothing(arguments: dict[str, Any], wrong:
     """The model is told what is wrong, and may call again."""
     sandbox = FakeSandbox()
     (tool,) = tools_of(SHOP, None, 1000)
-    assert tool.call(sandbox, arguments, 30.0).content.startswith(f"ship-order was not run: {wrong}")
+    assert carried_out(tool, sandbox, arguments).content.startswith(f"ship-order was not run: {wrong}")
     assert sandbox.scripts == []
 
 
 def test_a_model_is_told_output_and_status_within_a_bound() -> None:
     """Both streams, the status where it is not 0, and not more than it can read."""
     (tool,) = tools_of(SHOP, None, 100)
-    used = tool.call(ending(3, b"shipped\n", b"late\n"), {"order": 1}, 30.0)
+    used = carried_out(tool, ending(3, b"shipped\n", b"late\n"), {"order": 1})
     assert (used.content, used.exit_code) == ("shipped\nlate\n[exit status 3]", 3)
-    long = tool.call(ending(0, b"x" * 1000), {"order": 1}, 30.0)
+    long = carried_out(tool, ending(0, b"x" * 1000), {"order": 1})
     assert "900 characters left out" in long.content
 
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from taskcal.cli.configuration import Configuration
+from taskcal.cli.digests import contents_of, records_of
 from taskcal.cli.options import Request, RunOptions, resolve
 from taskcal.cli.resume import continued
 from taskcal.core.plan import Selection
 from taskcal.core.rollout import Rollout, RolloutId, Timing, Usage
-from taskcal.core.rows import group_record
 from taskcal.store import RunFolder
 from tests.store_case import RECORD
 
@@ -77,7 +77,7 @@ def make_run(
         question=question or replace(asked.question, group_size=most),
         prior_run=asked.earlier.run,
     )
-    folder = RunFolder.create(root, record, [group_record(group) for group in asked.groups])
+    folder = RunFolder.create(root, record, records_of(asked.groups, contents_of(asked.taskset.tasks)))
     for group in asked.groups:
         for index, outcome in enumerate(outcomes.get(str(group.id), ())):
             row = Rollout(RolloutId(group.id, index, 0), outcome, usage=Usage(cost_usd=0.02), timing=Timing(total=10.0))

@@ -40,7 +40,7 @@ def adaptive(**typed: Any) -> DesignOptions:
 
 def test_a_fixed_run() -> None:
     """Exactly G of each group, at most their timeouts long; how long really, an earlier run would say."""
-    assert told("rollouts") == ["24 (3 groups x 8)"]
+    assert told("rollouts") == ["24 (3 variants of 2 tasks, 8 each)"]
     assert told("at") == ["most      180 min of agent time, if every rollout takes its whole timeout"]
     assert told("expected") == ["--prior RUN, an earlier run of these tasks, would say which time and cost"]
     assert told("group") == ["ship/1", "ship/2", "refund"]
@@ -49,7 +49,7 @@ def test_a_fixed_run() -> None:
 def test_an_adaptive_run() -> None:
     """The expectation under the default prior, which is far below the most that it may take."""
     (line,) = told("rollouts", design=adaptive())
-    found = re.fullmatch(r"about (\d+) expected \(([\d.]+) a group, default prior; at most 64 each\)", line)
+    found = re.fullmatch(r"about (\d+) expected \(([\d.]+) each, default prior; at most 64 each\)", line)
     assert found
     assert int(found[1]) == round(3 * float(found[2]))
     assert 3 * 4 < int(found[1]) < 3 * 32
@@ -64,7 +64,7 @@ def test_a_warm_start_takes_fewer() -> None:
     warm = expected_rollouts(request(design=adaptive(prior="first")), 3)
     assert 3 * 4 <= warm < 0.7 * cold
     (line,) = told("rollouts", design=adaptive(prior="first"))
-    assert line.startswith(f"about {warm:.0f} expected ({warm / 3:.1f} a group, from run first; ")
+    assert line.startswith(f"about {warm:.0f} expected ({warm / 3:.1f} each, from run first; ")
 
 
 @pytest.mark.parametrize("is_adaptive", [False, True])
@@ -92,7 +92,7 @@ def test_a_budget_bounds_it(budget: int, expected: int) -> None:
     """It is spent whole, as far as every group's cap allows; so is the time at the worst."""
     (line,) = told("rollouts", design=adaptive(budget=budget))
     assert line.startswith(f"about {expected} expected (")
-    assert line.endswith(f" a group, default prior; at most 64 each, {budget} in all)")
+    assert line.endswith(f" each, default prior; at most 64 each, {budget} in all)")
     (worst,) = told("at", design=adaptive(budget=budget))
     assert worst.startswith(f"most      {expected * 15 // 2} min ")
 
@@ -106,10 +106,10 @@ def test_a_budget_with_a_rule_may_be_more_than_is_needed() -> None:
 
 def test_what_cannot_be_measured_is_not_expected() -> None:
     """A group that asks for more than is allowed is named with its reason and counts no rollouts."""
-    assert told("rollouts", max_memory="16m") == ["0 (0 groups x 8)"]
+    assert told("rollouts", max_memory="16m") == ["0 (0 tasks, 8 each)"]
     assert len(told("unmeasured", max_memory="16m")) == 3
     (line,) = told("rollouts", max_memory="16m", design=adaptive())
-    assert line.startswith("about 0 expected (0.0 a group")
+    assert line.startswith("about 0 expected (0.0 each")
 
 
 def test_only_what_is_chosen_is_counted() -> None:
@@ -117,4 +117,4 @@ def test_only_what_is_chosen_is_counted() -> None:
     make_run(RUNS, "first", request(), DECIDED)
     found = request(design=adaptive(prior="first"), selection=Selection(("refund",)))
     assert set(found.question.earlier) == {GroupId("refund", "")}
-    assert told("groups", selection=Selection(("refund",))) == ["1 (1 tasks)"]
+    assert told("tasks", selection=Selection(("refund",))) == ["1 task"]

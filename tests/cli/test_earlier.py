@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,11 +13,12 @@ import pytest
 from taskcal.cli.design import DesignOptions
 from taskcal.cli.earlier import earlier_run
 from taskcal.core.book import Design
+from taskcal.core.identity import Origin
 from taskcal.core.plan import Selection
 from taskcal.core.prior import Counts
 from taskcal.core.question import Metric, Question
 from taskcal.core.rollout import Graded, GroupId, RolloutId, Stop
-from taskcal.core.run import IMPORTED
+from taskcal.core.run import IMPORTED, GroupImages
 from taskcal.errors import RunFolderError, UsageError
 from taskcal.store import RunFolder
 from tests.cli.options_case import TASKSET, make_run, request
@@ -77,12 +80,17 @@ def test_a_run_is_named_as_everywhere(name: str) -> None:
         ("name: a, file: /a", "name: a, weight: 2, file: /a", set()),
         ("prompt: Refund.", "prompt: Refund., passing: 0.5", {SHIP1}),
         ("id: refund", "id: refunds", {SHIP1}),
+        ("memory: 64m", "memory: 65m", set()),
+        ("memory: 64m", "memory: 64m, setup: echo", set()),
+        ("exists: true}", "absent: true}", set()),
+        ("touch /a /b", "touch /b /a", {SHIP1, REFUND}),
+        ("debian:bookworm-slim", "debian:other", {SHIP1, REFUND}),
         ("tags: [sql]", "tags: [sql, db]", {SHIP1, REFUND}),
         ("taskset: shop", "\n\ntaskset: store", {SHIP1, REFUND}),
     ],
 )
 def test_a_changed_task_is_another_task(old: str, new: str, same: set[GroupId]) -> None:
-    """Its prompt, checks, weights and passing reward make it what it is; tags and place in the file do not."""
+    """Whatever an agent meets and how it is judged; not its tags, place in the file, solutions or an image's name."""
     make_run(RUNS, "first", request(), OUTCOMES)
     change(old, new)
     if same:
@@ -149,3 +157,35 @@ def test_nothing_is_read_of_attempts_that_were_replaced() -> None:
     run.append(replace(before, id=RolloutId(REFUND, 0, 1), outcome=PASSED))
     run.close()
     assert warm().question.earlier == {REFUND: Counts(1, 2)}
+
+
+def test_a_run_of_an_older_version_is_compared_as_far_as_it_goes() -> None:
+    """Its groups have no parts: prompt, params and checks must be the same, and a note reports that this was all."""
+    run = make_run(RUNS, "first", request(), OUTCOMES)
+    text = re.sub(r'"parts": {[^}]*}', '"parts": {}', (run.path / "taskset.json").read_text())
+    (run.path / "taskset.json").write_text(re.sub(r',\s*"crc32": "\w+"', "", text))
+    assert warm().earlier.is_older
+    assert set(warm().question.earlier) == {SHIP1, REFUND}
+    change("Refund.", "Refund it.")
+    assert set(warm().question.earlier) == {SHIP1}
+
+
+def test_the_earlier_runs_images_are_kept_for_later() -> None:
+    """What they are now is only known when this run has its own."""
+    run = make_run(RUNS, "first", request(), OUTCOMES)
+    images = GroupImages("i", {"": Origin({"a": "sha256:1"})}, {"": ("sha256:2",)})
+    run.write_record(replace(run.record(), groups={"refund": images}))
+    found = warm().earlier
+    assert (found.images, found.is_older) == ({REFUND: images}, False)
+
+
+def test_a_resumed_run_compares_with_the_images_of_its_prior_again() -> None:
+    """It may have been killed before it had images of its own; a prior that is gone is not compared."""
+    run = make_run(RUNS, "first", request(), OUTCOMES)
+    images = GroupImages("i", {"": Origin({"a": "sha256:1"})}, {"": ("sha256:2",)})
+    run.write_record(replace(run.record(), groups={"refund": images}))
+    make_run(RUNS, "second", warm(), {})
+    assert request(files=(), resume="second").earlier.images == {REFUND: images}
+    shutil.rmtree(run.path)
+    found = request(files=(), resume="second").earlier
+    assert (found.images, set(found.counts)) == ({}, {SHIP1, REFUND})

@@ -11,7 +11,7 @@ from taskcal.agents.command import CommandAgent
 from taskcal.agents.play import Noop, Oracle, Simulated
 from taskcal.agents.spec import CommandSpec, SimulatedSpec
 from taskcal.cli.doctor import sign_of
-from taskcal.cli.preflight import SECONDS, Fitness, Trial, is_exempt, judged, trivial, try_agent, was_seen
+from taskcal.cli.preflight import SECONDS, WALL, Fitness, Trial, is_exempt, judged, trivial, try_agent, was_seen
 from taskcal.core.plan import Bounds
 from taskcal.core.rollout import Graded, Lost, Stop, Timing
 from taskcal.core.task import Environment, Group, ImageSource, Network, NetworkMode, Service, Timeouts
@@ -40,7 +40,23 @@ def graded(stop: Stop, *, passed: bool) -> Graded:
     [
         (graded(Stop.FINISHED, passed=True), Fitness.WORKS, "did one trivial task: 2 turns, 3.0s"),
         (graded(Stop.CRASHED, passed=True), Fitness.WORKS, "did one trivial task: 2 turns, 3.0s"),
-        (graded(Stop.CRASHED, passed=False), Fitness.BROKEN, "crashed at a trivial task; its last words: bad | key"),
+        (graded(Stop.CRASHED, passed=False), Fitness.FAILED, "crashed at a trivial task; its last words: bad | key"),
+        (
+            graded(Stop.OUT_OF_MEMORY, passed=False),
+            Fitness.BROKEN,
+            "out-of-memory at a trivial task; its last words: bad | key",
+        ),
+        (graded(Stop.REFUSED, passed=False), Fitness.BROKEN, "refused at a trivial task; its last words: bad | key"),
+        (
+            graded(Stop.CONTEXT_FULL, passed=False),
+            Fitness.BROKEN,
+            "context-full at a trivial task; its last words: bad | key",
+        ),
+        (
+            graded(Stop.MAX_TURNS, passed=False),
+            Fitness.WEAK,
+            "max-turns without having done a trivial task; its last words: bad | key",
+        ),
         (graded(Stop.TIMEOUT, passed=False), Fitness.BROKEN, "timeout at a trivial task; its last words: bad | key"),
         (
             graded(Stop.FINISHED, passed=False),
@@ -52,7 +68,7 @@ def graded(stop: Stop, *, passed: bool) -> Graded:
     ],
 )
 def test_a_trial_tells_broken_agents_from_weak_ones(outcome: Outcome, fitness: Fitness, words: str) -> None:
-    """What did not work keeps a run from starting; what ended in order may be made for something else."""
+    """What cannot work keeps a run from starting; what ended, well or not, may be made for something else."""
     found = judged(rollout(outcome), "\nbad\n  key\n")
     assert (found.fitness, found.words) == (fitness, words)
 
@@ -73,11 +89,37 @@ def test_the_last_word_of_an_agent_is_its_answer() -> None:
 
 
 @pytest.mark.parametrize(
+    "answer",
+    [
+        '<tool_call>\n{"name": "bash", "arguments": {"command": "echo ready"}}\n</tool_call>',
+        '[TOOL_CALLS][{"name": "bash"}]',
+        "<function=bash><parameter=command>echo</parameter></function>",
+        "<|python_tag|>bash.call()",
+        "<\uff5ctool\u2581calls\u2581begin\uff5c>bash",
+    ],
+)
+def test_a_call_that_the_server_did_not_parse_is_its_fault(answer: str) -> None:
+    """The model did its part: without a tool call parser every task would look too hard."""
+    found = judged(replace(rollout(graded(Stop.FINISHED, passed=False)), answer=answer), "")
+    assert found.fitness is Fitness.BROKEN
+    assert found.words.startswith("the server does not parse tool calls; start it with its tool call parser; its last")
+    done = judged(replace(rollout(graded(Stop.FINISHED, passed=True)), answer=answer), "")
+    assert done.fitness is Fitness.WORKS
+
+
+def test_a_long_reason_is_printed_whole() -> None:
+    """It ends with what to write into the agent file."""
+    lost = Lost(Boundary.PROVIDER, f"http://{'host' * 60}/v1: add finish_reasons: {{eos: stop}} to the agent file")
+    assert judged(rollout(lost), "").words.endswith("add finish_reasons: {eos: stop} to the agent file")
+
+
+@pytest.mark.parametrize(
     ("fitness", "line", "remedy"),
     [
         (Fitness.WORKS, "agent       ok       mine as said", ""),
         (Fitness.WEAK, "agent       unsure   mine as said; it may be made for something else", ""),
         (Fitness.UNTRIED, "agent       unknown  mine was not tried: as said", ""),
+        (Fitness.FAILED, "agent       failed   mine: as said", "mend the agent mine, and try it again"),
         (Fitness.BROKEN, "agent       failed   mine: as said", "mend the agent mine, and try it again"),
     ],
 )
@@ -97,7 +139,7 @@ def test_the_trivial_task_is_where_the_real_ones_are() -> None:
     environment = found.task.environment
     assert (environment.source.image, environment.user, environment.setup) == ("shop", "agent", "make $order")
     assert (environment.services, environment.start, environment.ready, environment.finish) == ((), "", "", "")
-    assert (found.task.timeouts.agent, found.task.timeouts.setup) == (SECONDS, 5.0)
+    assert (found.task.timeouts.agent, found.task.timeouts.setup, found.task.timeouts.wall) == (SECONDS, 5.0, WALL)
     assert found.variant.params == {"order": 1}
     assert found.variant.prompt != like.variants[0].prompt
     assert trivial(None).task.environment.source.image == "debian:bookworm-slim"

@@ -65,7 +65,7 @@ def test_plain_lines() -> None:
         play(progress, GroupId("ship", "easy"), 1, PASSED)
     assert out.getvalue().splitlines() == [
         "building images/shop",
-        "running 2 groups of 2 rollouts",
+        "running 2 variants of 2 tasks, 2 rollouts each",
         "[1/4] ship/easy#0 passed, reward 1.00, finished, 12s; 1m 00s elapsed",
         "[1/4] refund#0 lost at sandbox, 12s: the container died; 1m 00s elapsed",
         "[2/4] refund#0 (retry 1) failed, reward 0.25, timeout, 12s; 1m 00s elapsed",
@@ -120,7 +120,7 @@ def test_an_adaptive_run_in_a_log() -> None:
     play(progress, group, 63, PASSED)
     lines = out.getvalue().splitlines()
     assert lines[:3] == [
-        "running 1 group adaptively, of at most 64 rollouts each",
+        "running 1 task adaptively, at most 64 rollouts each",
         "[1] ship#0 lost at sandbox, 12s: the container died",
         "[2] ship#0 (retry 1) passed, reward 1.00, finished, 12s",
     ]

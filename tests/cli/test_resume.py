@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from taskcal.cli.design import DesignOptions
-from taskcal.cli.resume import command_to_resume, next_id, refuse_differences, remaining, way_on
+from taskcal.cli.resume import changed_groups, command_to_resume, next_id, refuse_differences, remaining, way_on
 from taskcal.core.book import Design, Rule
+from taskcal.core.calibrate import GroupRecord
 from taskcal.core.plan import Selection, plan
 from taskcal.core.prior import Counts
 from taskcal.core.question import Metric, Question, fixed
@@ -228,3 +229,36 @@ def test_the_command_survives_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     """Words with spaces and signs are quoted."""
     monkeypatch.setattr(sys, "argv", ["taskcal", "run", "my tasks.yaml", "--task", "ship-*"])
     assert command_to_resume("r") == "taskcal run 'my tasks.yaml' --task 'ship-*' --resume r"
+
+
+def record(name: str, **parts: str) -> GroupRecord:
+    return GroupRecord(GroupId(name, ""), {}, "", (), 1.0, (), "", 1, parts)
+
+
+def test_changed_tasks_are_named_with_what_changed() -> None:
+    """Each set of parts once with the tasks that it concerns, at most three of them."""
+    old = [record(name, prompt="1", setup="1") for name in "abcdefg"]
+    new = [record(name, prompt="1", setup="2") for name in "abcde"]
+    new += [record("f", prompt="2", setup="2"), record("h", prompt="1")]
+    found = changed_groups(RECORD, old, new)
+    assert found == ("a, b, c and 2 more: setup", "f: prompt, setup", "h: not in the run", "g: not chosen now")
+    assert changed_groups(RECORD, old, list(reversed(old))) == ()
+    with pytest.raises(UsageError) as caught:
+        refuse_differences(RECORD, replace(RECORD, taskset_digest="x"), extend=True, changes=found)
+    assert "the tasks (a, b, c and 2 more: setup; f: prompt, setup; h: not in the run; 1 more) changed" in str(
+        caught.value
+    )
+
+
+def test_a_run_of_an_older_version_is_not_resumed() -> None:
+    """What it did not record cannot be compared; the message reports what can be done with it."""
+    with pytest.raises(UsageError, match=r"run run-1 was recorded by an older version .* --prior run-1 begins"):
+        changed_groups(RECORD, [record("a")], [record("a", prompt="1")])
+
+
+def test_a_run_whose_tasks_are_all_gone_is_one_line(folder: Path) -> None:
+    """Nothing is left to go on with."""
+    make_run(RUNS, "old", request(), {})
+    (folder / "shop.yaml").write_text(TASKSET.replace("id: ship", "id: a").replace("id: refund", "id: b"))
+    with pytest.raises(UsageError, match=r"^none of the tasks of the run is in shop.yaml now"):
+        request(files=(), resume="old")

@@ -202,7 +202,7 @@ def test_mistakes_in_a_file_name_its_line(text: str, told: str) -> None:
         (["--prior", "mine"], "--prior mine: must be default or learned"),
         (["--prior", "learned", "--tasks", "19"], "a run learns its prior from 20 tasks on, these are 19"),
         (["--seconds", "soon"], "--seconds soon: must be a duration"),
-        (["--band", "5,75"], "--band 5,75: both ends lie in [0, 1]"),
+        (["--band", "75,5"], "--band 75,5: both ends lie in [0, 1]"),
         (["-G", "8", "--rule", "none", "-o", "nowhere/page.html"], "--output nowhere/page.html: No such file"),
     ],
 )

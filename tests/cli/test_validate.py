@@ -44,7 +44,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_good_taskset_is_one_line(app: typer.Typer) -> None:
     """How many tasks and variants, and that it is fine."""
     result = CliRunner().invoke(app, ["good.yaml", "--strict"])
-    assert (result.exit_code, result.output) == (0, "good.yaml: 1 task, 3 variants, ok\n")
+    assert (result.exit_code, result.output) == (0, "good.yaml: 3 variants of 1 task, ok\n")
 
 
 def test_warnings_are_printed_and_count_only_when_strict(app: typer.Typer) -> None:
@@ -54,8 +54,9 @@ def test_warnings_are_printed_and_count_only_when_strict(app: typer.Typer) -> No
     assert result.exit_code == 0
     assert result.output.splitlines() == [
         "warning: weak.yaml:4: b: no solution: nothing proves that the task can be done",
-        "good.yaml: 1 task, 3 variants, ok",
-        "weak.yaml: 1 task, 3 variants, ok",
+        "good.yaml: 3 variants of 1 task, ok",
+        "weak.yaml: 3 variants of 1 task, ok",
+        "in all: 6 variants of 2 tasks",
     ]
     assert CliRunner().invoke(app, [".", "--strict"]).exit_code == 1
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskcal.core.calibrate import Calibration, GroupRecord, calibrate
+from taskcal.core.identity import Origin
 from taskcal.core.question import fixed
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop
+from taskcal.core.run import GroupImages
 from taskcal.core.task import Check, Environment, FileProbe, Grader, ImageSource, Task, Variant
 from taskcal.errors import Boundary
 
@@ -18,6 +20,14 @@ if TYPE_CHECKING:
 
 GROUP = GroupId("task", "")
 BOX = Environment("box", ImageSource(image="debian:bookworm-slim"))
+IMAGES = GroupImages(
+    "cc" * 32,
+    {
+        "": Origin({"base": "sha256:0", "tool": "sha256:9"}, "dd" * 32, "sha256:8"),
+        "db": Origin({"db:1": "sha256:2"}),
+    },
+    {"": ("sha256:1", "sha256:3"), "db": ("sha256:2",)},
+)
 GRADER = Grader((Check("a", FileProbe("/a", exists=True)),))
 
 

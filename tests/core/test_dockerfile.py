@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from taskcal.core.dockerfile import Kind, Want, wants
+from taskcal.core.dockerfile import Kind, TakenImages, Want, find_buildkit_need, taken_images, wants
 
 
 def kinds(text: str) -> list[tuple[Kind, str]]:
@@ -104,3 +104,64 @@ def test_the_line_is_that_of_the_instructions_beginning() -> None:
         Want(Kind.IMAGE, 3, "a"),
         Want(Kind.FETCH, 4, "http://x"),
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ("FROM a\nRUN <<EOF\necho\nEOF\n", 2, "heredoc <<EOF"),
+        ("FROM a\nCOPY <<-'END' /x\nRUN x\nEND\n", 2, "heredoc <<-'END'"),
+        ("FROM a\nRUN --mount=type=cache,target=/c x\n", 2, "RUN --mount=type=cache,target=/c"),
+        ("FROM a\nrun --network=none x\n", 2, "run --network=none"),
+        ("FROM a\n\n# x\nCOPY --chmod=755 a /b\n", 4, "COPY --chmod=755"),
+        ("FROM a\nADD --link a /b\n", 2, "ADD --link"),
+        ("FROM a\nRUN a \\\n  b\nCOPY --from=x --chmod=7 a b", 4, "COPY --chmod=7"),
+    ],
+)
+def test_what_needs_buildkit(text: str, line: int, what: str) -> None:
+    """The first instruction that the classic builder cannot carry out, by its line."""
+    need = find_buildkit_need(text)
+    assert need is not None
+    assert need.line == line
+    assert what in need.what
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM a\nRUN cat <x >y\nCOPY --from=b --chown=u a b\n",
+        "# syntax=docker/dockerfile:1\nFROM a\n",
+        "FROM a\nENV X='<<EOF'\n",
+        "FROM a\nRUN --\n",
+        "",
+    ],
+)
+def test_what_the_classic_builder_does(text: str) -> None:
+    """Redirections, stages and owners need nothing else."""
+    assert find_buildkit_need(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "complete"),
+    [
+        ("FROM a\n", ("a",), True),
+        ("FROM scratch\n", (), True),
+        ("FROM a AS x\nFROM b\nCOPY --from=x / /\nCOPY --from=c:1 / /\nFROM a\n", ("a", "b", "c:1"), True),
+        ("ARG BASE=a:1\nFROM $BASE\n", ("a:1",), True),
+        ('ARG V="12" NAME=debian\nFROM ${NAME}:${V}-slim\n', ("debian:12-slim",), True),
+        ("ARG V=1\nARG BASE=a:$V\nFROM ${BASE}\n", ("a:1",), True),
+        ("ARG V\nFROM a:${V:-2}${V:+x}\n", ("a:2",), True),
+        ("ARG V=1\nFROM a:${V:+x}\n", ("a:x",), True),
+        ("ARG BASE=scratch\nFROM $BASE\n", (), True),
+        ("ARG BASE\nFROM $BASE\n", (), False),
+        ("FROM b\nARG BASE=a\nFROM $BASE\n", ("b",), False),
+        ("FROM a\nCOPY --from=$X / /\n", ("a",), False),
+        ("FROM a\nRUN echo $((1 <<2))\n", ("a",), True),
+        ("FROM a\nRUN  --mount=from=b true\n", ("a",), False),
+        ("FROM a\nRUN x \\\\\nFROM b\n", ("a",), False),
+        ("FROM a\nFETCH b\n", ("a",), False),
+    ],
+)
+def test_the_images_that_a_dockerfile_takes(text: str, names: tuple[str, ...], complete: bool) -> None:
+    """Defaults of ARGs are filled in, stages are no images, and what cannot be known is not left out unnoticed."""
+    assert taken_images(text) == TakenImages(names, complete)

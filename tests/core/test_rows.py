@@ -21,7 +21,7 @@ from taskcal.core.task import Group
 from taskcal.core.values import RowError
 from taskcal.core.verdict import Band
 from taskcal.errors import Boundary
-from tests.core.core_case import rollouts, task
+from tests.core.core_case import IMAGES, rollouts, task
 
 SHARES = st.floats(0, 1)
 COUNTS = st.integers(0, 10**9)
@@ -55,6 +55,7 @@ GROUPS = st.builds(
     checks=st.lists(st.tuples(st.text(), NUMBERS)).map(tuple),
     file=st.text(),
     line=COUNTS,
+    parts=st.dictionaries(st.text(), st.text()),
 )
 QUESTION = Question(
     group_size=8,
@@ -79,6 +80,7 @@ RUN = RunRecord(
     engine="Docker 20.10",
     host="Linux",
     images={"a/b": "sha256:1"},
+    groups={"a/b": IMAGES},
     notes=("no model",),
     seconds=93.5,
     interrupted=True,
@@ -108,7 +110,7 @@ def test_groups_come_back_as_they_were(group: GroupRecord) -> None:
     assert group_of(through_json(group_row(group))) == group
 
 
-@pytest.mark.parametrize("run", [RUN, replace(RUN, notes=(), images={}, seconds=None, interrupted=False)])
+@pytest.mark.parametrize("run", [RUN, replace(RUN, notes=(), images={}, groups={}, seconds=None, interrupted=False)])
 def test_runs_come_back_as_they_were(run: RunRecord) -> None:
     """Finished or under way."""
     assert run_of(through_json(run_row(run))) == run

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from taskcal.agents import Attempt
+    from taskcal.agents import Agent, Attempt
     from taskcal.core.rollout import Outcome
     from taskcal.core.task import FileCopy, Probe, Scalar
     from taskcal.sandbox import Sandbox
@@ -116,7 +116,7 @@ def outcome(scope: RunScope, folder: Path, group: Group, source: str, user: str 
     return rolled_out(scope, folder, group, Typist(source=source, user=user))
 
 
-def rolled_out(scope: RunScope, folder: Path, group: Group, agent: Typist) -> Outcome:
+def rolled_out(scope: RunScope, folder: Path, group: Group, agent: Agent) -> Outcome:
     """What comes of a whole rollout of this agent; its logs are in the folder."""
     images = prepare_group(group, Images(scope, network=False, log=lambda _: None), agent, Bounds())
     assert not isinstance(images, Lost), images.reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,8 @@ import pytest
 from taskcal.agents.chat_tools import Bash, Used
 from taskcal.agents.transcript import Message, ToolCall, ToolResult, digest, read_transcript
 from taskcal.core.task import Limits
-from tests.agents.openai_server import OpenAIServer, calls, dead_url, fails, runs, says
+from tests.agents.fake_sandbox import carried_out
+from tests.agents.openai_server import OpenAIServer, calls, completion, dead_url, fails, runs, says
 from tests.agents.openai_server import Step as Answer
 from tests.docker.rooms import PLAIN, opened, task
 from tests.docker.samples import TASKSET, rows
@@ -129,6 +131,24 @@ def test_an_endpoint_in_trouble_is_lost_and_never_a_zero(
     assert "reward" not in row
 
 
+def test_a_flaky_gateway_does_not_change_what_is_measured(
+    taskcal: CommandLine, write: Write, server: OpenAIServer
+) -> None:
+    """Every second answer is an upstream's error with status 200: a perfect model still passes every rollout."""
+    gone = completion({"content": ""}, "error", {"completion_tokens": 0})
+    number = itertools.count()
+    server.answer = lambda request: model(request) if next(number) % 2 else Answer(body=gone)
+    ended = run(taskcal, write, server.url, "-G", "4", "--task", "easy", "--json")
+    assert ended.code == 0, ended.err
+    (task_,) = ended.json()["tasks"]
+    assert (task_["passed"], task_["n"], task_["lost"]) == (4, 4, 0)
+    server.answer = lambda _: Answer(body=gone)
+    ended = run(taskcal, write, server.url, "-G", "2", "--task", "easy", "--json", "--retries", "0")
+    assert ended.code == 4
+    (task_,) = ended.json()["tasks"]
+    assert (task_["verdict"], task_["n"]) == ("unmeasured", 0)
+
+
 def test_an_endpoint_that_is_not_there_starts_nothing(taskcal: CommandLine, write: Write) -> None:
     """One line that says so, before a container or a run's folder is made; what needs no model works without it."""
     ended = run(taskcal, write, dead_url(), "-G", "50")
@@ -202,7 +222,7 @@ def test_parallel_calls_share_the_sandbox(taskcal: CommandLine, write: Write, se
 
 def used(sandbox: DockerSandbox, command: str, seconds: float = 30.0, user: str | None = "1000") -> Used:
     """One call of the bash tool."""
-    return Bash(user, 2000).call(sandbox, {"command": command}, seconds)
+    return carried_out(Bash(user, 2000), sandbox, {"command": command}, seconds)
 
 
 def test_the_shell_of_a_sandbox(scope: RunScope) -> None:

@@ -74,6 +74,7 @@ def test_shell_grades_what_was_done(taskcal: CommandLine, write: Write) -> None:
     write("tasks.yaml", TASKSET)
     good = taskcal("shell", "tasks.yaml", "easy", stdin="touch /tmp/easy\n")
     assert (good.code, good.out.splitlines()[-1]) == (0, "reward 1, passed")
+    assert good.out.splitlines()[0] == "the script ended with exit status 0"
     bad = taskcal("shell", "tasks.yaml", "easy", stdin="true\n")
     assert "exit 1" in bad.out
     played = taskcal("shell", "tasks.yaml", "easy", "--solution", "touch")

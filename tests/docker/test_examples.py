@@ -95,7 +95,7 @@ def first_variants(groups: object) -> list[Group]:
 def verdict(task: Task, result: Rollout) -> str:
     """What is wrong with a result; '' where it is as declared."""
     move, outcome = moves(task)[result.id.index], result.outcome
-    name = f"{task.id}: {move.name if move is not None else 'noop'}"  # type: ignore[attr-defined]  # moves are named
+    name = f"{task.id}: {move.name if move is not None else 'noop'}"
     if not isinstance(outcome, Graded):
         return f"{name}: lost: {outcome.reason}"
     if move is None:

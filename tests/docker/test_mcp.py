@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from taskcal.agents.tools import offered_tools
 from taskcal.core.tool import Tool
-from taskcal.errors import SetupLost
+from taskcal.errors import EngineLost, SetupLost
+from tests.agents.fake_sandbox import carried_out
 from tests.docker.rooms import opened
 from tests.docker.shop import said, shop
 
 if TYPE_CHECKING:
+    from taskcal.sandbox import Script, ScriptResult
+    from taskcal.sandbox.container import DockerSandbox
     from taskcal.sandbox.scope import RunScope
 
 pytestmark = pytest.mark.docker
@@ -54,8 +57,8 @@ def test_a_model_calls_an_mcp_servers_tool(scope: RunScope) -> None:
     group = shop(server=SERVER.replace("@schema", STEP))
     with opened(scope, group) as sandbox, offered_tools(sandbox, group.task, None, 1000) as (tool,):
         assert (tool.name, tool.description) == ("count", "Count.")
-        assert tool.call(sandbox, {"step": "x"}, 20.0).content == "count was not called: step must be a whole number"
-        assert tool.call(sandbox, {"step": 5, "odd": "\ud800"}, 20.0).content == "call 1"
+        assert carried_out(tool, sandbox, {"step": "x"}).content == "count was not run: step must be a whole number"
+        assert carried_out(tool, sandbox, {"step": 5, "odd": "\ud800"}).content == "call 1"
 
 
 @pytest.mark.parametrize(
@@ -91,3 +94,53 @@ def test_one_name_for_two_tools_is_lost_at_setup(scope: RunScope) -> None:
         offered_tools(sandbox, group.task, None, 1000),
     ):
         pass
+
+
+REPLIES = {
+    "half a surrogate pair": (r'{"content":[{"type":"text","text":"half \ud83d"}]}', "half ?"),
+    "a result of another form": ('{"content":5}', "the MCP server did not answer"),
+    "no JSON": ('{"content":[}', "its answer is not valid JSON-RPC"),
+    "deep JSON": ("[" * 500 + "]" * 500, "its answer is not valid JSON-RPC"),
+    "a number without an end": ("1" * 5000, "its answer is not valid JSON-RPC"),
+    "more than 4 MiB": (r'''"'"$(head -c 5000000 /dev/zero | tr '\0' x)"'"''', "its answer is longer than 4 MiB"),
+    "nothing": ("null", "its answer is not valid JSON-RPC"),
+}
+
+
+@pytest.mark.parametrize(("reply", "told"), REPLIES.values(), ids=REPLIES)
+def test_any_answer_of_an_mcp_server_is_an_answer(scope: RunScope, reply: str, told: str) -> None:
+    """At once, and never lost: a call does not wait for an answer that cannot come."""
+    server = SERVER.replace("""'{"content":[{"type":"text","text":"call '$n'"}],"isError":false}'""", f"'{reply}'")
+    assert server != SERVER
+    group = shop(server=server.replace("@schema", STEP))
+    with opened(scope, group) as sandbox, offered_tools(sandbox, group.task, None, 1000) as (tool,):
+        first = carried_out(tool, sandbox, {"step": 10**400, "note": "\ud83d"}, 300.0)
+        assert told in first.content
+        assert "within 300 s" not in first.content
+        assert told in carried_out(tool, sandbox, {"step": 1}, 300.0).content
+
+
+def test_an_engine_that_fails_under_a_call_is_lost(scope: RunScope) -> None:
+    """The server is not to blame, and the call does not wait until its time is over."""
+    group = shop(server=SERVER.replace("@schema", STEP))
+    with opened(scope, group) as sandbox:
+        failing = Failing(sandbox)
+        with offered_tools(failing, group.task, None, 1000) as (tool,):  # type: ignore[arg-type]  # a wrapper
+            failing.error = EngineLost("the engine is gone")
+            with pytest.raises(EngineLost, match="the engine is gone"):
+                carried_out(tool, sandbox, {"step": 1}, 300.0)
+
+
+class Failing:
+    """A sandbox that can be made to fail."""
+
+    error: Exception | None = None
+
+    def __init__(self, sandbox: DockerSandbox) -> None:
+        self._sandbox = sandbox
+
+    def run(self, script: Script, **options: Any) -> ScriptResult:
+        """Fail, or run it."""
+        if self.error is not None:
+            raise self.error
+        return self._sandbox.run(script, **options)

@@ -18,6 +18,7 @@ from taskcal.core.rollout import Stop
 from taskcal.core.task import Solution
 from taskcal.core.tool import Tool
 from taskcal.errors import SetupLost
+from tests.agents.fake_sandbox import carried_out
 from tests.docker.rooms import act, judge, opened
 from tests.docker.shop import attempt, said, shop
 
@@ -145,7 +146,7 @@ def test_solutions_functions_and_models_have_the_same_tools(scope: RunScope) -> 
         acted = PythonAgent(PythonSpec("p", "m:f"), "", solve).act(sandbox, attempt(group, log))
         assert acted.stop is Stop.FINISHED
         with offered_tools(sandbox, group.task, None, 1000) as (tool,):
-            used = tool.call(sandbox, {"order": 3, "code": "model"}, 20.0)
+            used = carried_out(tool, sandbox, {"order": 3, "code": "model"})
             assert used.content == "/srv\nas 0\n[exit status 3]"
         shipped = act(sandbox, "cat /tmp/shipped /run/taskcal/answer").stdout.decode()
     assert shipped == "1/solution/\n2/function/\n3/model/\n2"

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from taskcal.cli.configuration import Configuration
-from taskcal.cli.digests import agent_digest, taskset_digest
+from taskcal.cli.digests import identify
 from taskcal.cli.options import Request, resolve
 from taskcal.cli.resume import continued, remaining
 from taskcal.core.plan import plan
 from taskcal.core.rollout import CheckResult, Graded, Lost, Rollout, RolloutId, Stop, Timing, Usage
-from taskcal.core.rows import group_record
 from taskcal.errors import Boundary
 from taskcal.store import RunFolder
 from tests.cli.options_case import NOTHING
@@ -36,17 +35,18 @@ def asked(resume: Path | None = None) -> Request:
 def calibrated_run(place: Path) -> None:
     """A run of the shop that is nearly over: some rollouts lost and tried again, one never run."""
     dice, request = random.Random(1), asked()  # noqa: S311 - not for secrets
+    known = identify(request.taskset, request.agent)
     record = replace(
         RECORD,
         id=place.name,
         taskset_files=request.taskset.files,
-        taskset_digest=taskset_digest(request.taskset),
+        taskset_digest=known.taskset_digest,
         agent="oracle",
         agent_source="oracle",
-        agent_digest=agent_digest(request.agent, ""),
+        agent_digest=known.agent_digest,
         question=request.question,
     )
-    folder = RunFolder.create(place.parent, record, [group_record(group) for group in request.groups])
+    folder = RunFolder.create(place.parent, record, known.groups)
     folder.extend(row for planned in plan(request.groups, GROUP_SIZE)[:-1] for row in _rows(planned.id, dice))
     folder.close()
 

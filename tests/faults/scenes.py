@@ -22,9 +22,9 @@ CALL = "perl -MIO::Socket::INET -e 'sleep 1 until IO::Socket::INET->new(q(127.0.
 IN_DB = 'grader: {checks: [{name: a, run: "true", in: db}]}'
 
 
-def serving(command: str) -> str:
+def serving(command: str, ready: str = "true && sleep 1") -> str:
     """An environment with a service."""
-    service = f'{{image: "debian:bookworm-slim", command: "{command}", ready: "true && sleep 1"}}'
+    service = f'{{image: "debian:bookworm-slim", command: "{command}", ready: "{ready}"}}'
     return f"environment: {{extends: box, services: {{db: {service}}}}}\n"
 
 
@@ -39,7 +39,8 @@ SCENES = {
     "broken-judge": (f"{WORKS}; rm /usr/bin/sh /usr/bin/dash", ""),
     "check-crash": (WORKS, "grader: {checks: [{name: a, run: kill -SEGV $$}]}"),
     "check-hang": (WORKS, "grader: {checks: [{name: a, run: sleep 60}]}"),
-    "check-interpreter": (WORKS, "grader: {checks: [{name: a, run: no-such-program /grader/x}]}"),
+    "check-interpreter": (f"{WORKS}; rm /usr/bin/sort", "grader: {checks: [{name: a, run: sort /tmp/done}]}"),
+    "check-program": (WORKS, "grader: {checks: [{name: a, run: no-such-program /grader/x}]}"),
     "check-no-number": (WORKS, "grader: {checks: [{name: a, run: echo perhaps, score: stdout}]}"),
     "script-crash": (WORKS, SCORED),
     "setup": (WORKS, "environment: {extends: box, setup: echo broken; exit 3}"),
@@ -48,8 +49,9 @@ SCENES = {
     "service-ended": (f"{CALL}; sleep 2", serving(f"{ANSWER}; echo bye") + IN_DB),
     "image-missing": (WORKS, "environment: {image: 'taskcal-test.invalid/nothing:1'}"),
     "image-unbuildable": (WORKS, "environment: {build: broken}"),
-    "agent-missing": ("exec no-such-program", ""),
-    "provider": ("echo overloaded; exit 75", ""),
+    "agent-127": (f"{WORKS}; echo at work; no-such-program", ""),
+    "agent-gives-up": ("echo overloaded; exit 75", ""),
+    "service-later": (WORKS, serving("case $TASKCAL_ROLLOUT in *probe*) sleep 99 ;; *) exit 7 ;; esac", ready="")),
     "container-removed": ("echo up; sleep 60", "timeouts: {agent: 90s}"),
 }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import signal
@@ -102,3 +103,6 @@ def test_an_image_that_goes_under_a_run_is_made_again(taskcal: CommandLine, writ
         f"task-{n}#{index}" for n in range(2) for index in range(4)
     ]
     assert left_on(own, run_id(taskcal.folder)) == 0
+    record = json.loads(next((taskcal.folder / "runs").glob("*/run.json")).read_text())
+    first, *again = record["groups"]["task-0"]["ids"][""]
+    assert (record["images"]["task-0"], len(again)) == (first, 1), "what ran is on record, in its order"

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskcal.core.rollout import GroupId
 from taskcal.report import figures
 from tests.core.core_case import counts
 
@@ -41,3 +42,14 @@ def test_the_ends_of_an_interval_follow_the_same_rule() -> None:
     assert figures.rate(counts(4999, 1)) == ">99 % [>99\N{EN DASH}>99]"
     assert figures.rate(counts(1, 4999)) == "<1 % [<1\N{EN DASH}<1]"
     assert figures.rate(counts(8, 0)).endswith("\N{EN DASH}100]")
+
+
+@given(st.lists(st.builds(GroupId, st.sampled_from("abc"), st.sampled_from(["", "1", "2"])), unique=True))
+def test_tasks_and_variants_are_counted_in_one_way(groups: list[GroupId]) -> None:
+    """Every group is a variant as soon as one task has variants; without them there are only tasks."""
+    tasks = len({group.task for group in groups})
+    text = figures.extent(groups)
+    assert text.endswith(f"{tasks} task{'s' * (tasks != 1)}")
+    assert ("variant" in text) == any(group.variant for group in groups)
+    if "variant" in text:
+        assert text.startswith(f"{len(groups)} variant{'s' * (len(groups) != 1)} of ")

@@ -8,11 +8,22 @@ import pytest
 
 from taskcal.core.calibrate import Calibration, calibrate
 from taskcal.core.question import Metric
-from taskcal.core.rollout import Outcome, Stop
+from taskcal.core.rollout import CheckResult, Graded, Outcome, Stop
 from taskcal.core.verdict import Verdict
 from taskcal.report import explain, figures, order
 from taskcal.report.remarks import full_note, needs_words, note, remarks
-from tests.report.sample_run import QUESTION, adaptive, calibration, copied, counted, graded, lost, record, rollouts
+from tests.report.sample_run import (
+    CHECKS,
+    QUESTION,
+    adaptive,
+    calibration,
+    copied,
+    counted,
+    graded,
+    lost,
+    record,
+    rollouts,
+)
 
 NOT_ALL = "the default, Jeffreys' and the uniform one are not all as sure"
 FULL, HALF, NONE = graded(1, 1), graded(1, 0), graded(0, 0)
@@ -164,3 +175,35 @@ def test_an_adaptive_run_is_told_how_to_go_on(budget: int | None, words: str) ->
     """A leaning verdict says what would make it sure: going on, or more of what ran out."""
     question = adaptive(budget=budget)
     assert explain.advice(counted(0, 8, question), question).startswith(words)
+
+
+def noted(*notes: str) -> Calibration:
+    """A task with one check, which is never met and says this."""
+    name = CHECKS[0][0]
+    outcomes = [Graded(Stop.FINISHED, 0.0, False, (CheckResult(name, 1.0, 0.0, note),)) for note in notes]
+    return calibration(record("a-task", checks=[(name, 1.0)]), outcomes)
+
+
+def test_a_check_whose_program_is_missing_does_not_look_like_a_hard_task() -> None:
+    """Its row, the sentences below and the advice name it, with what it said."""
+    row = noted("exit 127: sh: 1: jq: not found", "exit 127: sh: 1: jq: not found", "exit 1")
+    assert note(row, QUESTION) == "check cannot run"
+    assert "check 'order is shipped' cannot run: exit 127: sh: 1: jq: not found" in explain.why(row, QUESTION)
+    assert explain.advice(row, QUESTION).startswith("bring what check 'order is shipped' needs into the image")
+
+
+def test_a_check_that_is_never_met_says_why() -> None:
+    """With the commonest of its notes; a status of 127 among others is not the rule."""
+    row = noted("exit 1: no such order", "exit 1: no such order", "exit 127: sh: 1: jq: not found")
+    assert note(row, QUESTION) == ""
+    assert "check 'order is shipped' was never met (exit 1: no such order)" in explain.why(row, QUESTION)
+
+
+def test_a_check_that_scored_once_can_run() -> None:
+    """What it lacked then was the agent's to bring."""
+    name = CHECKS[0][0]
+    one = CheckResult(name, 1.0, 0.0, "exit 127: sh: 1: ./solve: not found")
+    passed = Graded(Stop.FINISHED, 1.0, True, (CheckResult(name, 1.0, 1.0),))
+    failed = Graded(Stop.FINISHED, 0.0, False, (one,))
+    row = calibration(record("a-task", checks=[(name, 1.0)]), [passed, failed, failed, failed])
+    assert note(row, QUESTION) == ""

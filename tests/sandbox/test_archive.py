@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskcal.core.task import FileCopy
-from taskcal.sandbox.archive import digest, pack
+from taskcal.sandbox.archive import digest, pack, pack_context
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,3 +133,22 @@ def test_long_and_foreign_names_arrive(folder: Path) -> None:
     name = "ä" * 100
     (folder / name).write_text("x")
     assert f"app/{name}" in members(pack([FileCopy("/app", str(folder))]))
+
+
+def test_a_build_receives_what_is_not_left_out(folder: Path) -> None:
+    """Contents, modes and links as they are, root's; a second name of a file is a file, and a pipe is not sent."""
+    (folder / "Dockerfile").write_text("FROM a")
+    (folder / ".dockerignore").write_text("secret\nDockerfile\n")
+    (folder / "again").hardlink_to(folder / "run.sh")
+    os.mkfifo(folder / "pipe")
+    archive = io.BytesIO()
+    pack_context(folder, archive)
+    found = members(archive.getvalue())
+    assert sorted(found) == [".dockerignore", "Dockerfile", "again", "link", "loop", "outside", "run.sh", "sub",
+                             "sub/deep.txt", "sub/empty"]  # fmt: skip
+    assert (found["run.sh"].mode, found["link"].linkname, found["again"].isreg()) == (0o755, "sub/deep.txt", True)
+    assert {(one.uid, one.gid, one.uname, one.gname) for one in found.values()} == {(0, 0, "", "")}
+    with tarfile.open(fileobj=io.BytesIO(archive.getvalue())) as opened:
+        content = opened.extractfile("again")
+        assert content is not None
+        assert content.read() == b"echo hello\n"

@@ -25,7 +25,7 @@ def test_what_start_started_is_started_again(start: str, ready: str) -> None:
 @pytest.mark.parametrize("text", ["", "# only a comment", "true # and why", "a 'b'"])
 def test_any_text_fits_its_frame(text: str) -> None:
     """A start or ready that is empty, or ends with a comment, leaves a script that a shell can read."""
-    for script in (started(text, text), until(text), start_again(text, text)):
+    for script in (started(text), until(text), start_again(text, text)):
         assert host.run(["sh", "-n"], seconds=30, stdin=script).output == ""
 
 

@@ -1,0 +1,181 @@
+"""Whether an agent's command ended with 126 or 127 because a program that it names is not in the image.
+
+The status alone does not say so: a shell also exits with it when the last thing that the agent wrote has a typo, hours
+into its work. It is believed only if both hold:
+
+    the image     a sandbox that nobody has touched lacks a program that the agent file's `run` names, or cannot start
+                  it (its interpreter is missing); the probe runs there as the agent's user
+    the output    names that program as not found; or there is no output at all, as with `2>/dev/null`, and nothing
+                  earlier in `run` could have brought the program
+
+A program that is named by a path, such as `./solve.sh`, must also be what `run` begins with: behind another program
+it may be what the agent had to write. So an agent cannot choose to be lost.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shlex
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from taskcal.sandbox import Sandbox, Script, ScriptResult
+
+STATUSES = frozenset({126, 127})
+LOOK_SECONDS = 30.0
+MOST_PROGRAMS = 20
+DEEPEST = 3
+
+ENDS_OF_COMMANDS = frozenset(";&|()\n")
+KEYWORDS = frozenset({"if", "then", "else", "elif", "fi", "do", "done", "while", "until", "!", "{", "}", "time"})
+WRAPPERS = frozenset({"exec", "env", "nohup", "nice", "timeout", "setsid", "stdbuf", "sudo", "command", "xargs"})
+SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "su", "runuser"})
+SHELLS_OWN = frozenset({"set", "cd", "export", ":", "[", "test", "echo", "printf", "umask", "trap", "eval", "true"})
+"""Commands of the shell that bring no program."""
+ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
+DURATION = re.compile(r"[0-9.]+[smhd]?")
+HEREDOC = re.compile(r"(?<!<)<<(-?)\s*(['\"\\]?)([A-Za-z_][A-Za-z0-9_]*)")
+PATH = re.compile(r"""(?<![A-Za-z0-9_])PATH=(?:"[^"`(]*"|'[^']*'|[^\s;&|"'`(]*)(?=[\s;&|]|$)""")
+SOURCES = re.compile(r"(?:^|[;&|(\s])(?:\.|source)\s", re.MULTILINE)
+PLAIN_WORD = re.compile(r"[A-Za-z0-9_./${}~+-]+")
+
+WHY = r"(?:command not found|not found|No such file or directory|Permission denied|cannot execute.*|Exec format error)"
+NOT_FOUND = re.compile(rf"(?:^|[:\s])\W?(?P<name>[^\s:'\"`\u2018\u2019]+)\W?: {WHY}\s*$", re.MULTILINE)
+"""`sh: 1: x: not found` (dash), `x: command not found` (bash), `env: 'x': No such file or directory`, …"""
+
+LOOK = """TASKCAL_LOOK() {
+  TASKCAL_PLACE=$(command -v -- "$1") || { echo "missing $1"; return; }
+  case $TASKCAL_PLACE in */*) ;; *) return ;; esac
+  [ -x "$TASKCAL_PLACE" ] && [ -f "$TASKCAL_PLACE" ] || { echo "missing $1"; return; }
+  TASKCAL_SAID=$("$TASKCAL_PLACE" --version </dev/null 2>&1)
+  case $? in 126|127) echo "missing $1"; echo "$TASKCAL_SAID" ;; esac
+}
+@path
+@calls
+exit 0
+"""
+
+
+def missing_program(run: str, result: ScriptResult, sandbox: Sandbox, script: Script) -> str | None:
+    """The program of `run` whose absence from the image ended it, or None. Raises LostError.
+
+    `script` is what was run: the probe has its user, its folder and its variables, among which should be no secret.
+    """
+    offered = script.env.get("TASKCAL_TOOLS", "").split()
+    named = tuple(name for name in programs(run) if name not in offered)
+    if result.exit_code not in STATUSES or not named:
+        return None
+    with sandbox.twin() as untouched:
+        seen = untouched.run(replace(script, source=look(run, named), timeout=LOOK_SECONDS))
+    return decide(run, result, (seen.stdout + seen.stderr).decode(errors="replace"))
+
+
+def decide(run: str, result: ScriptResult, seen: str) -> str | None:
+    """`missing_program`, given what the probe of the image printed."""
+    missing = [line.removeprefix("missing ") for line in seen.splitlines() if re.match(r"missing \S", line)]
+    named = programs(run)
+    own = [name for name in missing if "/" not in name or _begins_with(named, name)]
+    said = (result.stdout + result.stderr).decode(errors="replace")
+    if said.strip():
+        blamed = not_found(said)
+        return next((name for name in own if blamed & {name, *not_found(seen)}), None)
+    return next((name for name in own if not _may_be_made(run, name)), None)
+
+
+def _begins_with(named: tuple[str, ...], name: str) -> bool:
+    """Whether nothing but the shell itself acts before a program; a file may be what the agent had to write."""
+    before = named[: named.index(name)] if name in named else named
+    return all(one in SHELLS_OWN or one in WRAPPERS for one in before)
+
+
+def _may_be_made(run: str, name: str) -> bool:
+    """Whether something in `run` before its first use, or a file that it sources, could bring a program."""
+    first = re.search(rf"(?<![\w./-]){re.escape(name)}(?![\w./-])", run)
+    before = programs(run[: first.start()]) if first else programs(run)
+    is_function = re.search(rf"(?<!\w){re.escape(name)}\s*\(\)", run)
+    is_elsewhere = "/" in name and not name.startswith("/") and "cd" in programs(run)
+    return bool(set(before) - SHELLS_OWN - WRAPPERS) or bool(is_function) or bool(SOURCES.search(run)) or is_elsewhere
+
+
+def look(run: str, names: tuple[str, ...]) -> str:
+    """The probe: for each program that is missing, or cannot start, a line `missing NAME` and its own last words."""
+    calls = "\n".join(f"TASKCAL_LOOK {name if PLAIN_WORD.fullmatch(name) else shlex.quote(name)}" for name in names)
+    return LOOK.replace("@path", "\n".join(PATH.findall(run))).replace("@calls", calls)
+
+
+def not_found(output: str) -> frozenset[str]:
+    """The programs and files that error messages of shells name as missing."""
+    return frozenset(match["name"] for match in NOT_FOUND.finditer(output))
+
+
+def programs(run: str, depth: int = DEEPEST) -> tuple[str, ...]:
+    """The programs that a shell command names, in their order, each once; () for one that cannot be read."""
+    try:
+        names = (name for name in _programs(run, depth) if any(map(str.isalnum, name)) or name in SHELLS_OWN)
+        return tuple(dict.fromkeys(names))[:MOST_PROGRAMS]
+    except ValueError:
+        return ()
+
+
+def _programs(run: str, depth: int) -> Iterator[str]:
+    for words in _commands(run):
+        rest = list(words)
+        while rest and (rest[0] in KEYWORDS or ASSIGNMENT.match(rest[0])):
+            rest.pop(0)
+        if not rest or rest[0] in {"for", "case", "function"}:
+            continue
+        yield rest[0]
+        yield from _started_by(rest, depth)
+
+
+def _started_by(words: list[str], depth: int) -> Iterator[str]:
+    """The programs that a command starts: a wrapper's, or those of a text that a shell is given with `-c`."""
+    name, rest = words[0].rsplit("/", maxsplit=1)[-1], words[1:]
+    if name in WRAPPERS:
+        while rest and (rest[0].startswith("-") or ASSIGNMENT.match(rest[0]) or DURATION.fullmatch(rest[0])):
+            rest.pop(0)
+        if rest:
+            yield rest[0]
+            yield from _started_by(rest, depth)
+    elif name in SHELLS and depth:
+        texts = (text for option, text in itertools.pairwise(rest) if re.fullmatch("-[a-z]*c", option))
+        yield from programs(next(texts, ""), depth - 1)
+
+
+def _commands(run: str) -> Iterator[list[str]]:
+    """The words of each simple command, quotes removed. Raises ValueError for a quote without an end."""
+    lexer = shlex.shlex(_without_heredocs(run), posix=True, punctuation_chars=";&|()<>\n")
+    lexer.whitespace, lexer.commenters, lexer.whitespace_split = " \t\r", "", True
+    words: list[str] = []
+    is_file = False
+    for token in lexer:
+        if set(token) <= ENDS_OF_COMMANDS:
+            yield words
+            words = []
+        elif set(token) <= set("<>&|"):
+            is_file = True
+            words = words[:-1] if words and words[-1].isdigit() else words
+            continue
+        elif not is_file:
+            words.append(token)
+        is_file = False
+    yield words
+
+
+def _without_heredocs(run: str) -> str:
+    """A script without the texts that it feeds to its commands, and without comments."""
+    kept: list[str] = []
+    waiting: list[tuple[str, bool]] = []
+    for line in run.replace("\\\n", " ").split("\n"):
+        if waiting:
+            end, is_indented = waiting[0]
+            if (line.lstrip("\t") if is_indented else line) == end:
+                waiting.pop(0)
+            continue
+        waiting += [(match[3], bool(match[1])) for match in HEREDOC.finditer(line)]
+        kept.append(re.sub(r"(^|\s)#.*$", "", line) if "'" not in line and '"' not in line else line)
+    return "\n".join(kept)

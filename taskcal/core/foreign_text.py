@@ -1,0 +1,87 @@
+r"""Text that a model, a server or a program in a sandbox wrote, made fit for everything that handles it later.
+
+JSON can escape half of a surrogate pair (`"\ud83d"`). Python reads it without complaint, but no file, request, script
+or terminal can hold it, so the error comes much later and looks like ours. `parse_json` is therefore the one way in for
+JSON from outside: every text in its result can be written as UTF-8, and nothing in it nests deeper than `MOST_DEPTH`,
+which every later reader and writer of JSON can follow.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+MOST_DEPTH = 100
+"""Levels of lists and objects in JSON from outside; Python's own reader and writer end at about 1,000."""
+MOST_DIGITS = 4300
+"""Digits of a whole number that Python converts."""
+ELLIPSIS = " | … | "
+SHORTEST = 20
+"""Characters below which an excerpt has no room for two lines."""
+
+
+def sound(text: str) -> str:
+    """A text that UTF-8 can hold: half of a surrogate pair becomes `?`."""
+    return str.encode(text, errors="replace").decode()
+
+
+def sound_value(value: Any, depth: int = MOST_DEPTH) -> Any:
+    """A JSON value in which every text, keys included, is sound. Raises ValueError beyond `depth` levels."""
+    if isinstance(value, str):
+        return sound(value)
+    if not isinstance(value, dict | list):
+        return value
+    if depth == 0:
+        raise ValueError(f"it nests deeper than {MOST_DEPTH} levels")
+    if isinstance(value, list):
+        return [sound_value(item, depth - 1) for item in value]
+    return {sound(key): sound_value(item, depth - 1) for key, item in value.items()}
+
+
+def parse_json(text: str | bytes) -> Any:
+    """A JSON document from outside, all of its texts sound. Raises ValueError, with one line for a reason.
+
+    As in Python, `NaN` and `Infinity` are read, since servers write them; `json.dumps(…, allow_nan=False)` refuses
+    them later.
+    """
+    try:
+        return sound_value(json.loads(text, parse_int=_whole))
+    except RecursionError:
+        raise ValueError(f"it nests deeper than {MOST_DEPTH} levels") from None
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > MOST_DIGITS:
+        raise ValueError(f"it holds a number of {len(digits)} digits")
+    return int(digits)
+
+
+def cut(text: str, bound: int) -> str:
+    """A text of at most about `bound` characters: the beginning and the end, with a word about what is missing."""
+    if len(text) <= bound:
+        return text
+    half = bound // 2
+    return f"{text[:half]}\n[… {len(text) - 2 * half} characters left out …]\n{text[len(text) - half :]}"
+
+
+def excerpt(text: str, length: int) -> str:
+    """A text on one line of at most `length` characters; the first and the last line stay of one that is too long.
+
+    The first line of an error often holds its cause (`jq: not found`), the last one its summary.
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    whole = " | ".join(lines)
+    if len(whole) <= length:
+        return whole
+    if length < SHORTEST or len(lines) == 1:
+        return whole[-length:] if length > 0 else ""
+    first = lines[0][: (length - len(ELLIPSIS)) // 2]
+    last = whole[len(first) + len(ELLIPSIS) - length :].lstrip(" |")
+    return first + ELLIPSIS + last
+
+
+def excerpts(reason: str, rest: str, length: int) -> tuple[str, str]:
+    """Two texts on one line each, of at most `length` characters together; a third is kept for the second of them."""
+    room = length - min(len(rest.strip()), length // 3) - len(ELLIPSIS)
+    first = excerpt(reason, room if rest.strip() else length)
+    return first, excerpt(rest, length - len(first) - len(ELLIPSIS) if first else length)

@@ -1,0 +1,227 @@
+"""Try an environment once before its first rollout, so that its defects are reported once and never measured.
+
+An environment that nobody can work in gives every agent a reward of 0, which looks like a hard task. So each prepared
+image is opened once as a rollout opens it, with its services, `start` and `ready`. The agent's user must exist and be
+able to enter its workdir, a small grading must work, services must still run after a moment, and `finish` runs at the
+end. The result is shared by all groups with the same images and scripts: it costs one container per image.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shlex
+import time
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from taskcal.core.excerpt import excerpt
+from taskcal.core.reach import reach_of
+from taskcal.core.rollout import Lost
+from taskcal.core.task import RunProbe
+from taskcal.errors import LostError, SandboxLost, SetupLost
+from taskcal.grading_driver import ABSENT, FileJob, ScriptJob, drive, output_bound, parse
+from taskcal.prepare import lost_because, prepare_group
+from taskcal.sandbox import ROOM, ROOT_USER, Ending, Script
+from taskcal.sandbox.container import Order, open_sandbox
+from taskcal.sandbox.images import named_params
+from taskcal.sandbox.once import Once
+from taskcal.sandbox.scripts import READY_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator, Mapping
+
+    from taskcal.agents import Agent
+    from taskcal.core.plan import Bounds
+    from taskcal.core.task import Environment, Group
+    from taskcal.sandbox import ScriptResult
+    from taskcal.sandbox.container import DockerSandbox
+    from taskcal.sandbox.images import Images, PreparedImages
+    from taskcal.sandbox.scope import RunScope
+
+SETTLED_SECONDS = 2.0
+"""How long services are watched at least. One that misses its configuration ends sooner."""
+
+SCRIPT_SECONDS = 30.0
+NO_USER = ("unable to find user", "unable to find group", "uids and gids must be")
+NO_ENTRY, NO_WRITE = 4, 5
+
+LIST_PROGRAMS = """IFS=:; for TASKCAL_DIR in $PATH; do for TASKCAL_FILE in "$TASKCAL_DIR"/*; do
+  [ -f "$TASKCAL_FILE" ] && [ -x "$TASKCAL_FILE" ] && echo "${TASKCAL_FILE##*/}"
+done; done; exit 0"""
+MOST_PROGRAMS = 1024 * 1024
+"""Bytes of the list of program names that are read; a Debian with a desktop has 40 KB."""
+
+TRIAL = (
+    ScriptJob("echo fine", 5.0),
+    ScriptJob("exit 3", 5.0),
+    FileJob(f"{ROOM}/none"),
+    FileJob("/proc/self/status"),  # behind a link that root owns, in every container
+    ScriptJob(LIST_PROGRAMS, SCRIPT_SECONDS, limit=MOST_PROGRAMS),
+)
+EXPECTED = (0, 3, ABSENT, 0, 0)
+NEEDED = ("sh", "setsid", "stat", "sleep", "mkdir", "rm", "wc", "head", "tail")
+"""The programs of an image that grading uses."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """A working environment: warnings for its author, and the names of the programs on PATH.
+
+    `programs` has an entry for the sandbox ('') and for each service that checks run in.
+    """
+
+    warnings: tuple[str, ...] = ()
+    programs: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyGroup:
+    """A group whose rollouts can start: its images, and what the probe of its environment found."""
+
+    images: PreparedImages
+    probe: ProbeResult
+
+
+class Probes:
+    """The probes of one run; each environment is tried once, whichever thread asks first."""
+
+    def __init__(self, scope: RunScope) -> None:
+        """Nothing has been tried yet."""
+        self._scope = scope
+        self._results: Once[ProbeResult] = Once()
+
+    def try_environment(self, group: Group, images: PreparedImages, agent: Agent) -> ProbeResult:
+        """Try the environment of a group with its images. Raises the LostError that every rollout would raise."""
+        order = _order(group, images, agent, self._scope.run)
+        user = agent.user or group.task.environment.user
+        services = tuple(sorted(_services_with_checks(group)))
+        return self._results.get(_key(order, user, services), lambda: _try(self._scope, order, user, services))
+
+
+def ready_group(group: Group, images: Images, probes: Probes, agent: Agent, bounds: Bounds) -> ReadyGroup | Lost:
+    """Prepare the images of a group and try its environment; or the reason why no rollout of it can run."""
+    made = prepare_group(group, images, agent, bounds)
+    if isinstance(made, Lost):
+        return made
+    try:
+        return ReadyGroup(made, probes.try_environment(group, made, agent))
+    except Exception as error:  # noqa: BLE001 - whatever broke, the other groups go on
+        return lost_because(error)
+
+
+def _order(group: Group, images: PreparedImages, agent: Agent, run: str) -> Order:
+    """An environment as rollouts open it. Its grading is in the same container, so that there is only one."""
+    environment = group.task.environment
+    return Order(
+        environment=environment,
+        images=images,
+        params=group.variant.params,
+        network=reach_of(environment.network, agent.network),
+        rollout=f"{group.id}#probe",
+        unique=f"{run}-probe-{secrets.token_hex(4)}",
+    )
+
+
+def _services_with_checks(group: Group) -> set[str]:
+    probes = (check.probe for check in group.task.grader.checks)
+    return {probe.service for probe in probes if isinstance(probe, RunProbe) and probe.service}
+
+
+def _key(order: Order, user: str | None, services: tuple[str, ...]) -> Hashable:
+    """Everything that can make one probe differ from another: the images, and the texts that run in them."""
+    bare = replace(order.environment, name="", setup="", files=())
+    texts = " ".join((bare.start, bare.ready, bare.finish, *(_texts_of_services(bare))))
+    params = tuple(sorted(named_params(texts, order.params).items()))
+    return order.images.sandbox, tuple(sorted(order.images.services.items())), repr(bare), params, user, services
+
+
+def _texts_of_services(environment: Environment) -> Iterator[str]:
+    for service in environment.services:
+        command = service.command or ""
+        yield f"{command if isinstance(command, str) else ' '.join(command)} {service.ready}"
+
+
+def _try(scope: RunScope, order: Order, user: str | None, services: tuple[str, ...]) -> ProbeResult:
+    """Try it, once more if the container vanished, which is not the environment's doing."""
+    try:
+        return _tried(scope, order, user, services)
+    except SandboxLost:
+        return _tried(scope, order, user, services)
+
+
+def _tried(scope: RunScope, order: Order, user: str | None, services: tuple[str, ...]) -> ProbeResult:
+    sandbox = open_sandbox(scope, order)
+    begun = time.monotonic()
+    try:
+        warnings = [*_enter_workdir(sandbox, user)]
+        programs = {service: _grade_trial(sandbox, service) for service in ("", *services)}
+        if order.environment.services:
+            time.sleep(max(0.0, begun + SETTLED_SECONDS - time.monotonic()))
+            sandbox.require_services()
+        warnings += _finish(sandbox, order.environment)
+        return ProbeResult(tuple(warnings), MappingProxyType(programs))
+    finally:
+        sandbox.close()
+
+
+def _enter_workdir(sandbox: DockerSandbox, user: str | None) -> Iterator[str]:
+    """Enter the workdir as the agent; yield a warning if it is read-only. Raises SetupLost."""
+    workdir = sandbox.workdir
+    name = user or "of the image"
+    source = f"cd -- {shlex.quote(workdir)} || exit {NO_ENTRY}; [ -w . ] || exit {NO_WRITE}; exit 0"
+    result = sandbox.run(Script(source, SCRIPT_SECONDS, user=user, workdir="/"))
+    if result.exit_code == NO_WRITE:
+        yield f"the user {name} cannot write to the workdir {workdir}"
+    elif result.exit_code == NO_ENTRY:
+        raise SetupLost(
+            f"the user {name} cannot enter the workdir {workdir}; give it access in `setup` (chown, chmod), or name "
+            f"another `workdir`"
+        )
+    elif not result.ok:
+        raise SetupLost(_why_no_shell(name, result))
+
+
+def _why_no_shell(name: str, result: ScriptResult) -> str:
+    if any(words in result.tail for words in NO_USER):
+        return (
+            f"the user {name} does not exist in the image ({result.tail}); correct `user`, or create it in `setup` "
+            f"(useradd --create-home NAME)"
+        )
+    return f"the user {name} cannot run a shell in the image ({result.how}): {result.tail}"
+
+
+def _grade_trial(sandbox: DockerSandbox, service: str) -> frozenset[str]:
+    """Grade three trifles where checks will run, and return the programs on PATH there. Raises SetupLost."""
+    source = drive(TRIAL, secrets.token_hex(8), "")
+    script = Script(source, 3 * SCRIPT_SECONDS, user=ROOT_USER, hidden=True, service=service)
+    result = sandbox.run(script, limit=output_bound(TRIAL))
+    records = parse(result.stdout, len(TRIAL)) if result.ok else None
+    if records is None or tuple(record.status for record in records) != EXPECTED:
+        tails = [record.tail for record in records or () if record.tail][:1]
+        raise SetupLost(_why_no_grading(sandbox, service, tails[0] if tails else result.tail))
+    return frozenset(records[-1].stdout.decode(errors="replace").splitlines())
+
+
+def _why_no_grading(sandbox: DockerSandbox, service: str, said: str) -> str:
+    where = f"the image of service {service}" if service else "the image"
+    look = f"for p in {' '.join(NEEDED)}; do command -v $p >/dev/null || echo $p; done"
+    found: ScriptResult | None = None
+    with contextlib.suppress(LostError):
+        found = sandbox.run(Script(look, SCRIPT_SECONDS, user=ROOT_USER, service=service))
+    if found is not None and found.ok and (missing := found.stdout.decode().split()):
+        return f"{where} has no {' and no '.join(missing)}, which grading needs; install it there"
+    if '"sh"' in said:
+        return f"{where} has no `sh`, which checks need; use an image with a shell there"
+    return f"a trial grading does not work in {where} before any agent has touched it: {said or 'it printed nothing'}"
+
+
+def _finish(sandbox: DockerSandbox, environment: Environment) -> Iterator[str]:
+    if not environment.finish.strip():
+        return
+    result = sandbox.run(Script(environment.finish, READY_SECONDS, user=ROOT_USER, env=sandbox.variables))
+    if not result.ok:
+        how = "was still running after 60 s" if result.ending is Ending.TIMED_OUT else f"failed ({result.how})"
+        said = excerpt((result.stdout + result.stderr).decode(errors="replace"))
+        yield f"`finish` {how}: {said or 'it printed nothing'}"

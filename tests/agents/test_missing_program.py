@@ -1,0 +1,115 @@
+"""What a status of 126 or 127 means: a program that the image lacks, or the crash of an agent that has worked."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskcal import host
+from taskcal.agents.missing_program import decide, look, not_found, programs
+from taskcal.sandbox import Ending, ScriptResult
+
+WRITES_A_SCRIPT = """touch ok
+cat >solve.sh <<'S'
+sleep 2
+pyhton3 test.py
+S
+sh solve.sh"""
+NO_NODE = "env: 'node': No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("run", "named"),
+    [
+        ("solve it", "solve"),
+        ("set -e; cd x; mytool --a 'b c; d'", "set cd mytool"),
+        (WRITES_A_SCRIPT, "touch cat sh"),
+        ('my-agent --file "$TASKCAL_PROMPT_FILE" > "$TASKCAL_ANSWER_FILE" 2>&1', "my-agent"),
+        ("A=1 tool x | tee log && exec env B=2 timeout 5m other", "tool tee exec env timeout other"),
+        ("bash -lc 'inner a; last'", "bash inner last"),
+        ("if [ -e x ]; then foo; else bar; fi", "[ foo bar"),
+        ("x=$(date); echo $x # comment foo; bar", "date echo"),
+        ("for i in 1 2; do try $i; done", "try"),
+        ("cmd \\\n  --long; next", "cmd next"),
+        ("{ :\nfoo\n} </dev/null", ": foo"),
+        ("a 2>/dev/null&b", "a b"),
+        ("~/bin/x; $HOME/y", "~/bin/x $HOME/y"),
+        ("cat <<-A <<B\n\tone\n\tA\ntwo\nB\nthree", "cat three"),
+        ("echo 'unbalanced", ""),
+        ("", ""),
+    ],
+)
+def test_the_programs_of_a_command(run: str, named: str) -> None:
+    """In their order; what a wrapper or a shell starts as well, and never what lies in a text."""
+    assert programs(run) == tuple(named.split())
+
+
+@given(run=st.text())
+def test_any_command_is_read(run: str) -> None:
+    """An agent file may hold anything; what cannot be read names nothing."""
+    assert all(name for name in programs(run))
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("sh: 1: x: not found", "x"),
+        ("bash: line 3: x: command not found", "x"),
+        ("sh: x: not found", "x"),
+        ("sh: 1: exec: x: not found", "x"),
+        ("sh: 1: ./a.sh: Permission denied", "./a.sh"),
+        ("/usr/bin/env: 'node': No such file or directory", "node"),
+        ("env: \u2018node\u2019: No such file or directory", "node"),
+        ("timeout: failed to run command 'z': No such file or directory", "z"),
+        ("./solve.sh: 3: pyhton3: not found", "pyhton3"),
+        ("bash: ./x: cannot execute: required file not found", "./x"),
+        ("sh: 1: /opt/run: Exec format error", "/opt/run"),
+    ],
+)  # fmt: skip
+def test_what_a_message_names(line: str, name: str) -> None:
+    """As dash, bash, busybox and coreutils write it."""
+    assert not_found(f"before\n{line}\nafter\n") == {name}
+
+
+def lost(run: str, said: str, seen: str) -> str | None:
+    """The missing program, given what the agent and the probe printed."""
+    return decide(run, ScriptResult(Ending.EXITED, 127, said.encode(), b""), seen)
+
+
+@pytest.mark.parametrize(
+    ("run", "said", "seen", "name"),
+    [
+        ("tool", "sh: 1: tool: not found", "missing tool\n", "tool"),
+        ("tool", "sh: 1: tool: not found", "", None),
+        ("echo go; tool", "go\nsh: 1: tool: not found", "missing tool\n", "tool"),
+        ("tool", "working\ns.sh: 3: pyhton3: not found", "missing tool\n", None),
+        ("tool", f"go\n{NO_NODE}", f"missing tool\n{NO_NODE}", "tool"),
+        ("make; ./tool", "sh: 1: ./tool: not found", "missing ./tool\n", None),
+        ("set -e; ./tool", "sh: 1: ./tool: not found", "missing ./tool\n", "./tool"),
+        ("pip install tool; tool", "sh: 1: tool: not found", "missing tool\n", "tool"),
+        ("tool >log 2>&1", "", "missing tool\n", "tool"),
+        ("make tool; tool 2>/dev/null", "", "missing tool\n", None),
+        (". ./env; tool 2>/dev/null", "", "missing tool\n", None),
+        ("tool() { other; }; tool 2>/dev/null", "", "missing tool\n", None),
+        ("cd a; ./tool 2>/dev/null", "", "missing ./tool\n", None),
+    ],
+)  # fmt: skip
+def test_only_a_program_that_the_image_lacks_is_believed(run: str, said: str, seen: str, name: str | None) -> None:
+    """And only if it is the one that was not found, or nothing was said and `run` cannot have made it."""
+    assert lost(run, said, seen) == name
+
+
+@pytest.mark.parametrize(
+    "run",
+    ["tool", "PATH=$PATH:/x 'a b'", 'export PATH="/opt/x y:$PATH"; tool', "PATH=$(pwd):x tool", 'a"\'"b; -x; ~/c'],
+)
+def test_the_probe_is_a_script_that_a_shell_reads(run: str) -> None:
+    """Whatever the command holds, and without running it."""
+    assert host.run(["sh", "-n"], seconds=30, stdin=look(run, programs(run))).output == ""
+
+
+def test_the_probe_looks_where_the_command_does() -> None:
+    """With the PATH that the command sets itself."""
+    assert "\nPATH=/opt/x:$PATH\n" in look("export PATH=/opt/x:$PATH; tool", ("tool",))
+    assert "TASKCAL_LOOK tool\n" in look("export PATH=/opt/x:$PATH; tool", ("tool",))

@@ -1,0 +1,216 @@
+"""Another image under a run: named before anything runs, never put in the place of the one on record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from taskcal.cli import preparing
+from taskcal.cli.earlier import Earlier
+from taskcal.cli.live_run import Run
+from taskcal.cli.moved import REMADE, refuse_moved, refuse_moved_images, with_images, without_moved_prior
+from taskcal.cli.preparing import Renewal
+from taskcal.core.identity import Origin
+from taskcal.core.plan import PlannedRollout
+from taskcal.core.prior import Counts
+from taskcal.core.rollout import GroupId, Lost, RolloutId
+from taskcal.core.run import GroupImages
+from taskcal.errors import Boundary, UsageError
+from taskcal.probe import ProbeResult, ReadyGroup
+from taskcal.sandbox.images import PreparedImages
+from taskcal.store import RunFolder
+from tests.cli.options_case import TASKSET, make_run, request
+
+if TYPE_CHECKING:
+    from taskcal.cli.options import Request
+
+ONE, TWO = "sha256:" + "1" * 64, "sha256:" + "2" * 64
+BUILT = """\
+taskset: shop
+version: 1
+environments:
+  box: {build: img, services: {db: {image: "db:1", command: [run]}}}
+defaults: {environment: box, grader: {checks: [{name: a, file: /a, exists: true}]}}
+tasks:
+  - {id: ship, prompt: Ship.}
+"""
+REFUND = GroupId("refund", "")
+
+
+@dataclass
+class _Shelf:
+    """An engine that has images under names, and that keeps what is reported."""
+
+    ids: dict[str, str]
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def engine(self) -> _Shelf:
+        return self
+
+    def image(self, name: str) -> _Shelf | None:
+        return _Shelf({"": self.ids[name]}) if name in self.ids else None
+
+    @property
+    def id(self) -> str:
+        return self.ids[""]
+
+    def log(self, line: str) -> None:
+        self.said.append(line)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the current folder, with a taskset in it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shop.yaml").write_text(TASKSET)
+    return tmp_path
+
+
+def begin(shelf: _Shelf, asked: Request | None = None) -> Run:
+    """A run that has a folder and no images yet."""
+    asked = asked or request()
+    made = make_run(Path("runs"), "now", asked, {})
+    return Run(asked, cast("Any", shelf), made, made.record(), cast("Any", shelf), cast("Any", None))
+
+
+def of(run: Run, image: str, baked: str = "baked", name: str = "debian:bookworm-slim") -> dict[GroupId, PreparedImages]:
+    """Every group of a run with images that go back to this one."""
+    images = PreparedImages(baked, {}, origins={"": Origin({name: image})})
+    return {group.id: images for group in run.request.groups}
+
+
+def refusal(run: Run, made: dict[GroupId, PreparedImages] | None = None) -> str:
+    """Why a run cannot go on; '' if it can."""
+    try:
+        if made is None:
+            refuse_moved(run, run.request.groups)
+        else:
+            refuse_moved_images(run, made)
+    except UsageError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["by name", "when made"])
+def test_a_moved_tag_is_named_with_its_tasks(late: bool) -> None:
+    """Both ids, every task once, and the command that brings the image back while the engine still has it."""
+    shelf = _Shelf({"debian:bookworm-slim": ONE, ONE: ONE, TWO: TWO})
+    run = begin(shelf)
+    assert refusal(run) == refusal(run, of(run, ONE)) == ""
+    run.record = with_images(run, of(run, ONE))
+    assert refusal(run) == refusal(run, of(run, ONE)) == ""
+    shelf.ids["debian:bookworm-slim"] = TWO
+    told = refusal(run, of(run, TWO) if late else None)
+    assert told == (
+        "run now cannot be resumed: debian:bookworm-slim is sha256:222222222222 now and was sha256:111111111111 "
+        "(of ship/1, ship/2, refund). Start a new run, or bring the recorded images back: "
+        "docker tag sha256:111111111111 debian:bookworm-slim"
+    )
+    del shelf.ids[ONE]
+    assert refusal(run, of(run, TWO)).endswith("or bring the recorded images back")
+
+
+def test_another_name_for_the_same_image_is_the_same() -> None:
+    """And one that the engine does not have yet is only known when it was pulled."""
+    shelf = _Shelf({"debian:other": ONE})
+    run = begin(shelf)
+    run.record = with_images(run, of(run, ONE))
+    assert refusal(run) == ""
+    Path("shop.yaml").write_text(TASKSET.replace("debian:bookworm-slim", "debian:other"))
+    run.request = request()
+    assert refusal(run) == refusal(run, of(run, ONE, name="debian:other")) == ""
+    shelf.ids["debian:other"] = TWO
+    assert "debian:other is sha256:222222222222 now" in refusal(run)
+
+
+def test_what_a_folder_is_built_on_is_named_with_it(folder: Path) -> None:
+    """Of a build its FROM, its files and a service's image; of one whose FROM is not known, the image itself."""
+    (folder / "img").mkdir()
+    (folder / "shop.yaml").write_text(BUILT)
+    shelf = _Shelf({"base": ONE, "db:1": ONE})
+    run = begin(shelf)
+    ship = run.request.groups[0].id
+    origins = {"": Origin({"base": ONE}, "c1", ONE), "db": Origin({"db:1": ONE})}
+    run.record = with_images(run, {ship: PreparedImages("x", {"db": "y"}, origins=origins)})
+    assert refusal(run) == ""
+    shelf.ids |= {"base": TWO, "db:1": TWO}
+    told = refusal(run)
+    assert "img builds on base, which is sha256:222222222222 now and was sha256:111111111111 (of ship)" in told
+    assert "; db:1 is sha256:222222222222 now" in told
+    for origin, words in (
+        (replace(origins[""], context="c2"), "the files of img changed (of ship)"),
+        (replace(origins[""], built=TWO), "img is sha256:222222222222 now and was sha256:111111111111 (of ship)"),
+    ):
+        made = PreparedImages("x", {"db": "y"}, origins={**origins, "": origin})
+        assert words in refusal(run, {ship: made})
+
+
+def test_an_id_on_record_is_never_replaced() -> None:
+    """An image that was made again stands behind it, with a note; the identity stays."""
+    run = begin(_Shelf({}))
+    run.record = with_images(run, of(run, ONE, "first"))
+    before = run.record
+    run.record = with_images(run, of(run, ONE, "first"))
+    assert run.record == before
+    run.record = with_images(run, {REFUND: of(run, ONE, "second")[REFUND]})
+    assert run.record.images == before.images
+    assert run.record.groups["refund"] == replace(before.groups["refund"], ids={"": ("first", "second")})
+    assert run.record.groups["ship/1"] == before.groups["ship/1"]
+    assert REMADE in run.record.notes
+    assert REMADE not in before.notes
+
+
+def test_identity_is_that_of_the_task_and_its_images() -> None:
+    """Other tasks and other images have others; the baked image's id is no part of it."""
+    run = begin(_Shelf({}))
+    first = {name: images.identity for name, images in with_images(run, of(run, ONE)).groups.items()}
+    assert len(set(first.values())) == 3
+    assert {name: images.identity for name, images in with_images(run, of(run, ONE, "b")).groups.items()} == first
+    other = {name: images.identity for name, images in with_images(run, of(run, TWO)).groups.items()}
+    assert set(first.values()) & set(other.values()) == set()
+
+
+def test_a_warm_start_is_given_up_where_the_image_is_another() -> None:
+    """For that task alone, with a note; tasks of whose images nothing is known keep theirs."""
+    shelf = _Shelf({})
+    asked = request()
+    counts = {group.id: Counts(1, 2) for group in asked.groups}
+    measured = {
+        group.id: GroupImages("", {"": Origin({"a": TWO if group.id == REFUND else ONE})}, {})
+        for group in asked.groups[1:]
+    }
+    asked = replace(
+        asked, question=replace(asked.question, earlier=counts), earlier=Earlier("first", counts, images=measured)
+    )
+    run = begin(shelf, asked)
+    without_moved_prior(run, of(run, ONE))
+    left = {id_: count for id_, count in counts.items() if id_ != REFUND}
+    assert run.request.question.earlier == run.record.question.earlier == left
+    assert shelf.said == ["refund: not begun from run first, which measured another image"]
+    assert run.record.notes == tuple(shelf.said)
+    without_moved_prior(run, of(run, ONE))
+    assert len(shelf.said) == 1
+
+
+@pytest.mark.parametrize("image", [ONE, TWO])
+def test_an_image_that_goes_under_a_run_comes_back_as_it_was(monkeypatch: pytest.MonkeyPatch, image: str) -> None:
+    """Made again from the same it is used and put on record; from another one nothing runs on it."""
+    shelf = _Shelf({})
+    run = begin(shelf)
+    images = of(run, ONE, "first")
+    run.record = with_images(run, images)
+    again = of(run, image, "second")[REFUND]
+    monkeypatch.setattr(preparing, "ready_group", lambda *_: ReadyGroup(again, ProbeResult()))
+    planned = PlannedRollout(RolloutId(REFUND, 0, 0), run.request.groups[2])
+    used = images[REFUND]
+    Renewal(run, images).note(planned, used, Lost(Boundary.IMAGE, "gone"))
+    is_same = image == ONE
+    assert images[REFUND] is (again if is_same else used)
+    assert run.record.groups["refund"].ids == {"": ("first", "second") if is_same else ("first",)}
+    assert any("refund does not go on: run now cannot be resumed" in line for line in shelf.said) is not is_same
+    if is_same:
+        assert RunFolder.open(run.folder.path).record().groups == run.record.groups

@@ -1,0 +1,48 @@
+"""The line that says why a program failed survives, however far it stands from the end."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskcal.core.excerpt import excerpt
+
+PIP = """Collecting nosuch
+  Downloading x
+ERROR: Could not find a version that satisfies the requirement nosuch (from versions: none)
+ERROR: No matching distribution found for nosuch
+
+[notice] A new release of pip is available: 23.0 -> 24.0
+[notice] To update, run: pip install --upgrade pip
+The command '/bin/sh -c pip install nosuch' returned a non-zero code: 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("output", "wanted"),
+    [
+        (PIP, ["requirement nosuch", "No matching distribution", "non-zero code"]),
+        ("E: Unable to locate package x\n" + "line\n" * 500, ["E: Unable to locate package x", "line"]),
+        ("gcc: fatal error: no input files\ncompilation terminated.", ["no input files", "terminated"]),
+        ("Traceback\n  File x\nValueError: bad\n" + "bye\n" * 9, ["ValueError: bad", "bye"]),
+        ("npm ERR! 404 Not Found\nnpm notice hi", ["npm ERR! 404"]),
+        ("sh: 1: frob: not found\nlater", ["frob: not found", "later"]),
+        ("only\nwords", ["words"]),
+        ("\n \n", []),
+    ],
+)
+def test_the_reason_is_in_the_excerpt(output: str, wanted: list[str]) -> None:
+    """The first and the last error, and the last line, in their order."""
+    found = excerpt(output)
+    places = [found.index(words) for words in wanted]
+    assert places == sorted(places)
+    assert "[notice]" not in found
+
+
+@given(st.text(), st.integers(20, 600))
+def test_an_excerpt_is_one_short_line(output: str, length: int) -> None:
+    """Whatever was printed: one line of at most `length` characters, empty only if nothing was printed."""
+    found = excerpt(output, length)
+    assert len(found) <= length
+    assert len(found.splitlines()) <= 1

@@ -1,0 +1,93 @@
+"""A check whose program exists nowhere makes a task unmeasured; a program that somebody can bring does not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.docker.samples import rows
+
+if TYPE_CHECKING:
+    from tests.conftest import CommandLine
+    from tests.docker.samples import Write
+
+HEAD = """
+taskset: programs
+version: 1
+environments:
+  box: {image: "debian:bookworm-slim", workdir: /work}
+  served: {extends: box, services: {db: {image: "debian:bookworm-slim", command: sleep 99}}}
+defaults: {environment: box, timeouts: {agent: 20s, grader: 10s}}
+tasks:
+  - id: t
+    prompt: x
+"""
+BRING = "printf '#!/bin/sh\\necho hi\\n' >/usr/local/bin/greet; chmod +x /usr/local/bin/greet"
+SOLUTION = "solutions: [{name: s, run: 'echo 3 >f'}]"
+
+MISSING = {
+    "alone": ("grader: {checks: [{name: a, run: jq .x f}]}", SOLUTION, "the check 'a' needs `jq`"),
+    "in an expansion": ("grader: {checks: [{name: a, run: 'test \"$(jq .x f)\" = 3'}]}", SOLUTION, "needs `jq`"),
+    "behind a pipe": ("grader: {checks: [{name: a, run: cat f | jq .x}]}", SOLUTION, "needs `jq`"),
+    "printing a score": (
+        "grader: {checks: [{name: a, score: stdout, run: jq .x f || echo 0}]}",
+        SOLUTION,
+        "needs `jq`",
+    ),
+    "in the grader's script": (
+        "grader: {run: python9 /x.py, checks: [{name: a}]}",
+        SOLUTION,
+        "the grader's script needs",
+    ),
+    "in a service": (
+        "environment: served\n    grader: {checks: [{name: a, run: jq ., in: db}]}",
+        SOLUTION,
+        "needs `jq`",
+    ),
+    "without a solution": ("grader: {checks: [{name: a, run: greet}]}", "", "the task has none"),
+}
+PRESENT = {
+    "a solution brings it": ("grader: {checks: [{name: a, run: greet}]}", f'solutions: [{{name: s, run: "{BRING}"}}]'),
+    "one of two brings it": (
+        "grader: {checks: [{name: a, run: greet}]}",
+        f'solutions: [{{name: no, run: "true"}}, {{name: s, run: "{BRING}"}}]',
+    ),
+    "it is never called": ("grader: {checks: [{name: a, run: 'test -e f && { false || jq .; }; true'}]}", ""),
+    "it is only looked for": ("grader: {checks: [{name: a, run: '! command -v jq'}]}", ""),
+    "the agent writes it": ("grader: {checks: [{name: a, run: ./count f}]}", ""),
+    "it is text": ("grader: {checks: [{name: a, run: 'echo \"a; jq b\"'}]}", ""),
+}
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_a_program_that_exists_nowhere(taskcal: CommandLine, write: Write, name: str) -> None:
+    """The group is lost once at the grader with the program's name, before any rollout."""
+    grader, solutions, words = MISSING[name]
+    write("tasks.yaml", f"{HEAD}    {grader}\n    {solutions}\n")
+    done = taskcal("run", "tasks.yaml", "-a", "noop", "-G", "2")
+    (row,) = rows(taskcal.folder)
+    assert (row["outcome"], row["boundary"], done.code) == ("lost", "grader", 4)
+    assert words in row["reason"]
+
+
+@pytest.mark.parametrize("name", PRESENT)
+def test_a_program_that_may_come(taskcal: CommandLine, write: Write, name: str) -> None:
+    """The task is measured, and nothing is lost."""
+    grader, solutions = PRESENT[name]
+    write("tasks.yaml", f"{HEAD}    {grader}\n    {solutions}\n")
+    done = taskcal("run", "tasks.yaml", "-a", "noop", "-G", "1")
+    assert done.code == 0, done.err
+    (row,) = rows(taskcal.folder)
+    assert row["outcome"] == "graded"
+
+
+def test_an_agent_that_removes_the_program_is_graded(taskcal: CommandLine, write: Write) -> None:
+    """What the image has and the agent takes away is a 0 with the shell's words beside it."""
+    write("tasks.yaml", f"{HEAD}    grader: {{checks: [{{name: a, run: sort f}}]}}\n    {SOLUTION}\n")
+    write("agent.yaml", "agent: vandal\nkind: command\nrun: rm /usr/bin/sort; echo 3 >f\n")
+    done = taskcal("run", "tasks.yaml", "-a", "agent.yaml", "-G", "1")
+    assert done.code == 0, done.err
+    (row,) = rows(taskcal.folder)
+    assert (row["outcome"], row["reward"]) == ("graded", 0.0)
+    assert "sort: not found" in row["checks"][0]["note"]

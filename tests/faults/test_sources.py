@@ -1,0 +1,85 @@
+"""The table of faults is complete: every place of the code that raises a loss belongs to rows of it."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+import pytest
+
+from taskcal import errors
+from taskcal.core.faults import FAULTS
+from tests.conftest import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PACKAGE = ROOT / "taskcal"
+LOSSES = {kind.__name__: kind for kind in errors.LostError.__subclasses__()}
+
+SOURCES: dict[str, tuple[str, ...]] = {
+    "agents/command.py AgentInstallLost": ("agent-missing",),
+    "agents/command.py ProviderLost": ("agent-gives-up",),
+    "agents/endpoint.py ProviderLost": ("provider", "provider-200", "provider-word"),
+    "agents/mcp.py SetupLost": ("tools",),
+    "agents/mcp_process.py SetupLost": ("tools",),
+    "agents/relay.py SetupLost": ("tools",),
+    "agents/tools.py SetupLost": ("tools",),
+    "cli/preparing.py Lost CANCELLED": ("interrupted",),
+    "grading.py GraderLost": ("check-no-number", "script-crash"),
+    "missing_programs.py Lost GRADER": ("check-program",),
+    "prepare.py Lost SETUP": ("limits", "tools"),
+    "prepare.py Lost UNKNOWN": ("bug",),
+    "probe.py SetupLost": ("user", "grading-tools"),
+    "runner.py CancelledLost": ("interrupted",),
+    "runner.py Lost UNKNOWN": ("bug",),
+    "sandbox/building.py ImageLost": ("image-unbuildable",),
+    "sandbox/container.py GraderLost": ("script-crash",),
+    "sandbox/container.py SandboxLost": ("container-removed",),
+    "sandbox/container.py SetupLost": ("start",),
+    "sandbox/contents.py EngineLost": ("engine-restarted",),
+    "sandbox/docker.py EngineLost": ("engine-restarted",),
+    "sandbox/docker.py ImageLost": ("image-missing",),
+    "sandbox/egress.py ServiceLost": ("way-out",),
+    "sandbox/egress.py SetupLost": ("way-out",),
+    "sandbox/execute.py SandboxLost": ("container-removed",),
+    "sandbox/facts.py ImageLost": ("image-missing", "image-unbuildable"),
+    "sandbox/hostile.py EngineLost": ("engine-restarted",),
+    "sandbox/images.py AgentInstallLost": ("agent-install",),
+    "sandbox/images.py ImageLost": ("image-missing", "image-unbuildable", "image-removed", "no-shell"),
+    "sandbox/images.py SetupLost": ("setup",),
+    "sandbox/origin.py ImageLost": ("image-missing",),
+    "sandbox/services.py ServiceLost": ("service", "service-later"),
+}
+"""Which rows of the table a module's losses are; a new raise fails the test until it has one."""
+
+
+def places() -> Iterator[str]:
+    """`module class` for every loss that is made, and `module Lost BOUNDARY` for outcomes that are made directly."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if path == PACKAGE / "errors.py":
+            continue
+        module = path.relative_to(PACKAGE).as_posix()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                if node.func.id in LOSSES:
+                    yield f"{module} {node.func.id}"
+                elif node.func.id == "Lost" and node.args and isinstance(node.args[0], ast.Attribute):
+                    boundary = node.args[0]
+                    if isinstance(boundary.value, ast.Name) and boundary.value.id == "Boundary":
+                        yield f"{module} Lost {boundary.attr}"
+
+
+def test_every_loss_has_a_row() -> None:
+    """The code makes exactly the losses that are listed here, and each leads to rows that exist."""
+    assert sorted(set(places())) == sorted(SOURCES)
+    known = {fault.name for fault in FAULTS}
+    assert [name for names in SOURCES.values() for name in names if name not in known] == []
+
+
+@pytest.mark.parametrize(
+    "fault", [fault for fault in FAULTS if isinstance(fault.ends, errors.Boundary)], ids=lambda f: f.name
+)
+def test_every_row_of_a_loss_has_its_place(fault: object) -> None:
+    """A row at a boundary is one that some place of the code can raise."""
+    assert any(getattr(fault, "name", "") in names for names in SOURCES.values())
