@@ -106,7 +106,7 @@ def grade(sandbox: GradableSandbox, group: Group, stop: Stop) -> Judgement:
 def _judged(
     sandbox: GradableSandbox, group: Group, stop: Stop, records: Mapping[str, Record], notes: Sequence[str]
 ) -> Judgement:
-    grader = group.task.grader
+    grader = group.grader
     answer = _answer(records[ANSWER_JOB])
     try:
         scripted = _scripted(records[SCRIPT_JOB], grader) if grader.run else {}
