@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from taskcal.core.rollout import Graded, Stop
-    from taskcal.core.task import Check, Grader, Group, Task
+    from taskcal.core.task import Check, Grader, Group
     from taskcal.sandbox import GradableSandbox
 
 REGEX_SECONDS = 2.0
@@ -70,14 +70,14 @@ class Judgement:
 
 def grade(sandbox: GradableSandbox, group: Group, stop: Stop) -> Judgement:
     """Stop the agent, run every check, and combine. Raises GraderLost, or what the sandbox raises when it dies."""
-    task = replace(group.task, grader=group.grader)  # whose checks hold the variant's params
-    fresh = task.grader.sandbox is GraderSandbox.FRESH
+    grader = group.grader
     ended = sandbox.ended_services()
-    notes = sandbox.freshen(task.grader.artifacts, task.grader.files) if fresh else ()
-    records, driven = run_checks(sandbox, task)
-    notes += driven
+    fresh = grader.sandbox is GraderSandbox.FRESH
+    notes = sandbox.freshen(grader.artifacts, grader.files) if fresh else ()
+    records, stopped = run_checks(sandbox, group)
+    notes += stopped
     try:
-        judged = _judged(sandbox, task, stop, records, notes)
+        judged = _judged(sandbox, group, stop, records, notes)
     except GraderLost as lost:
         lost.log = _log((), records, notes)
         raise
@@ -86,9 +86,9 @@ def grade(sandbox: GradableSandbox, group: Group, stop: Stop) -> Judgement:
 
 
 def _judged(
-    sandbox: GradableSandbox, task: Task, stop: Stop, records: Mapping[str, Record], notes: Sequence[str]
+    sandbox: GradableSandbox, group: Group, stop: Stop, records: Mapping[str, Record], notes: Sequence[str]
 ) -> Judgement:
-    grader = task.grader
+    grader = group.grader
     answer = _answer(records[ANSWER_JOB])
     try:
         scripted = _scripted(records[SCRIPT_JOB], grader) if grader.run else {}
@@ -96,7 +96,7 @@ def _judged(
         scripted = dict.fromkeys((check.name for check in grader.checks), _blamed(sandbox, grader, lost).value)
     judge = _Judge(sandbox, grader, records, answer, scripted)
     results = tuple(_result(check, judge.score(check), notes) for check in grader.checks)
-    return Judgement(combine(results, stop, task.passing), answer, _log(results, records, notes))
+    return Judgement(combine(results, stop, group.task.passing), answer, _log(results, records, notes))
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from taskcal.sandbox.scripts import start_again
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from taskcal.core.task import Grader, Task
+    from taskcal.core.task import Grader, Group
     from taskcal.sandbox import GradableSandbox
 
 KILLED = 137
@@ -34,14 +34,14 @@ SLACK_SECONDS = 120.0
 ENDED_ALL = "no check could run beside the processes that the agent left, so they were ended"
 
 
-def run_checks(sandbox: GradableSandbox, task: Task) -> tuple[dict[str, Record], tuple[str, ...]]:
+def run_checks(sandbox: GradableSandbox, group: Group) -> tuple[dict[str, Record], tuple[str, ...]]:
     """What each job of a grader came to, and notes for those that fail. Raises GraderLost, SandboxLost, EngineLost."""
-    grader = task.grader
+    grader, task = group.grader, group.task
     blocked = _deliver(sandbox, grader)
     if blocked is not None:
         failed = [_all_failed(batch, blocked) for batch in batches(grader, task.timeouts.grader)]
         return {name: record for records in failed for name, record in records.items()}, ()
-    return _all_records(sandbox, task)
+    return _all_records(sandbox, group)
 
 
 def blame(sandbox: GradableSandbox, grader: Grader) -> str | None:
@@ -66,9 +66,10 @@ def _deliver(sandbox: GradableSandbox, grader: Grader) -> str | None:
     return None
 
 
-def _all_records(sandbox: GradableSandbox, task: Task) -> tuple[dict[str, Record], tuple[str, ...]]:
+def _all_records(sandbox: GradableSandbox, group: Group) -> tuple[dict[str, Record], tuple[str, ...]]:
     """What each job came to, and a note if processes that the agent left had to be ended for it."""
-    grader, environment = task.grader, task.environment
+    grader, task = group.grader, group.task
+    environment = task.environment
     stop = "" if grader.sandbox is GraderSandbox.FRESH else STOP_EVERYTHING
     clean = stop + start_again(environment.start, environment.ready)
     keeps, ended = grader.processes is Processes.KEEP, False

@@ -81,14 +81,17 @@ def try_task(asked: InnerLoop) -> int:
 
 
 def _piped() -> str:
-    """The script on standard input. Raises UsageError if no shell can read it."""
+    """The script on standard input, for the interpreter that it names. Raises UsageError if none can read it."""
     try:
         script = sys.stdin.buffer.read().decode()
     except UnicodeDecodeError as error:
         raise UsageError(f"the script on standard input is not UTF-8 (byte {error.start}); save it so") from error
     if "\0" in script:
         raise UsageError("the script on standard input holds a NUL byte, which no shell can read; write it as '\\0'")
-    return script
+    try:
+        return as_shell(script)
+    except ValueError as error:
+        raise UsageError(f"the script on standard input: {error}") from error
 
 
 def choose_group(asked: InnerLoop) -> Group:
@@ -161,7 +164,7 @@ def _act(sandbox: DockerSandbox, group: Group, move: Play | None, piped: str | N
         script = Script(f'{START}printf %s "$PATH"', 60.0, user=user, env=variables)
         path = sandbox.run(script).stdout.decode(errors="replace")
         if piped is not None:
-            script = replace(script, source=START + _for_its_interpreter(piped), timeout=seconds)
+            script = replace(script, source=START + piped, timeout=seconds)
             done = sandbox.run(script, sink=display.output, errors=display.errors)
             display.end()
             endings.append(_ended("the script", done, seconds))
@@ -177,14 +180,6 @@ def _on_terminal(sandbox: DockerSandbox, variables: dict[str, str]) -> list[str]
         join(line)
         status = line.status()
     return [] if status is None else [f"the shell ended with exit status {status}"]
-
-
-def _for_its_interpreter(piped: str) -> str:
-    """The script from standard input, for the interpreter that it names. Raises UsageError."""
-    try:
-        return as_shell(piped)
-    except ValueError as error:
-        raise UsageError(f"the script on standard input: {error}") from error
 
 
 def _ended(what: str, result: ScriptResult, seconds: float) -> str:

@@ -50,9 +50,8 @@ def prepare_images(run: Run, pools: list[LocalThreads[Any, Any]]) -> dict[GroupI
     run.record = with_images(run, made)
     _record_lost(run, {group: result for group, result in results.items() if isinstance(result, Lost)}, recorded)
     base = (LOCAL_BASE,) if images.local_base else ()
-    run.record = replace(
-        run.record, notes=tuple(dict.fromkeys((*run.record.notes, *base, *images.remarks, *_warn(run, ready))))
-    )
+    notes = (*run.record.notes, *base, *images.remarks, *_warn(run, ready))
+    run.record = replace(run.record, notes=tuple(dict.fromkeys(notes)))
     run.folder.write_record(run.record)
     return made
 

@@ -23,16 +23,16 @@ VARIABLE = re.compile(r"(?<!\\)\$\{?([A-Za-z_]\w*)")
 def warnings(taskset: Taskset) -> tuple[Problem, ...]:
     """Give one warning for each thing about each task that deserves one; none of them keeps it from running."""
     return tuple(
-        Problem(task.file, task.line, task.id, message) for task in taskset.tasks for message in _messages(task)
+        Problem(task.file, task.line, task.id, message)
+        for task in taskset.tasks
+        for message in (
+            *_about_proofs(task),
+            *_about_checks(task),
+            *_about_artifacts(task),
+            *_about_params(task),
+            *about_scripts(task),
+        )
     )
-
-
-def _messages(task: Task) -> Iterator[str]:
-    yield from _about_proofs(task)
-    yield from _about_checks(task)
-    yield from _about_artifacts(task)
-    yield from _about_params(task)
-    yield from about_scripts(task)
 
 
 def _about_proofs(task: Task) -> Iterator[str]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import docker
+import docker.utils
 import pytest
 
 from taskcal.core.task import FileCopy, ImageSource, Limits, Network, NetworkMode, Service
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.docker
 
 
 def inspected(container: str) -> dict[str, Any]:
-    client = docker.APIClient(version="auto")
+    client = docker.APIClient(version="auto", **docker.utils.kwargs_from_env())
     try:
         return dict(client.inspect_container(container))
     finally:

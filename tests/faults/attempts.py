@@ -140,7 +140,6 @@ ATTEMPTS = (
     Attempt("no shell", ROOT, "rm /usr/bin/sh /usr/bin/dash", ends=True),
     Attempt("a process that reads what checks are called with", NOBODY, f"(perl -e '{PEEK}') >/dev/null 2>&1 &", kept=BY_ROOT),
     Attempt("a process that ends every check", ROOT, "setsid sh -c 'while :; do kill -9 -1; done' >/dev/null 2>&1 &"),
-    Attempt("a process that holds every check", ROOT, "setsid sh -c 'while :; do kill -STOP -1; done' >/dev/null 2>&1 &", slow=True),
 )  # fmt: skip
 
 KNOWN_SHARED = tuple(attempt for attempt in ATTEMPTS if attempt.works_shared)
