@@ -51,7 +51,7 @@ def find_missing_program(group: Group, ready: ReadyGroup, scope: RunScope, agent
 
 def _suspects(group: Group, ready: ReadyGroup) -> Iterator[tuple[str, str]]:
     """Pairs of a check and a program that it names and that is not on PATH where the check runs."""
-    grader = group.task.grader
+    grader = group.grader
     if "PATH" in grader.env:  # its folders were not listed
         return
     scripts = [

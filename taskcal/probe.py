@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from taskcal.core.excerpt import excerpt
 from taskcal.core.reach import reach_of
 from taskcal.core.rollout import Lost
+from taskcal.core.script import interpreters
 from taskcal.core.task import RunProbe
 from taskcal.errors import LostError, SandboxLost, SetupLost
 from taskcal.grading_driver import ABSENT, FileJob, ScriptJob, drive, output_bound, parse
@@ -26,6 +27,7 @@ from taskcal.prepare import lost_because, prepare_group
 from taskcal.sandbox import ROOM, ROOT_USER, Ending, Script
 from taskcal.sandbox.container import Order, open_sandbox
 from taskcal.sandbox.images import named_params
+from taskcal.sandbox.interpreters import as_shell
 from taskcal.sandbox.once import Once
 from taskcal.sandbox.scripts import READY_SECONDS
 
@@ -97,7 +99,9 @@ class Probes:
         order = _order(group, images, agent, self._scope.run)
         user = agent.user or group.task.environment.user
         services = tuple(sorted(_services_with_checks(group)))
-        return self._results.get(_key(order, user, services), lambda: _try(self._scope, order, user, services))
+        found = self._results.get(_key(order, user, services), lambda: _try(self._scope, order, user, services))
+        _require_interpreters(group, found)
+        return found
 
 
 def ready_group(group: Group, images: Images, probes: Probes, agent: Agent, bounds: Bounds) -> ReadyGroup | Lost:
@@ -109,6 +113,16 @@ def ready_group(group: Group, images: Images, probes: Probes, agent: Agent, boun
         return ReadyGroup(made, probes.try_environment(group, made, agent))
     except Exception as error:  # noqa: BLE001 - whatever broke, the other groups go on
         return lost_because(error)
+
+
+def _require_interpreters(group: Group, found: ProbeResult) -> None:
+    """Raise SetupLost if the first line of a script names an interpreter that its container does not have."""
+    for need in interpreters(replace(group.task, grader=group.grader)):
+        present = found.programs.get(need.service)
+        missing = [] if present is None else [one for one in need.programs if one.rpartition("/")[2] not in present]
+        if missing:
+            where = f"the image of service {need.service}" if need.service else "the image"
+            raise SetupLost(f"{need.place} asks for {missing[0]} in its first line (#!), and {where} does not have it")
 
 
 def _order(group: Group, images: PreparedImages, agent: Agent, run: str) -> Order:
@@ -220,7 +234,7 @@ def _why_no_grading(sandbox: DockerSandbox, service: str, said: str) -> str:
 def _finish(sandbox: DockerSandbox, environment: Environment) -> Iterator[str]:
     if not environment.finish.strip():
         return
-    result = sandbox.run(Script(environment.finish, READY_SECONDS, user=ROOT_USER, env=sandbox.variables))
+    result = sandbox.run(Script(as_shell(environment.finish), READY_SECONDS, user=ROOT_USER, env=sandbox.variables))
     if not result.ok:
         how = "was still running after 60 s" if result.ending is Ending.TIMED_OUT else f"failed ({result.how})"
         said = excerpt((result.stdout + result.stderr).decode(errors="replace"))

@@ -62,18 +62,18 @@ class Identity:
 
 def identify(spec: ChatSpec, key: str, ask: Callable[[str, str], str | None] | None = None) -> Identity:
     """Ask all replicas. A server without such a list is no reason to stop: the first rollout will tell."""
-    told: dict[Served, Served] = {}
+    found: dict[Served, Served] = {}
     unreachable: list[str] = []
     for url in spec.base_urls:
         try:
-            found = served((ask or ask_models)(url, key) or "", spec.model)
+            entry = served((ask or ask_models)(url, key) or "", spec.model)
         except MissingError as error:
             unreachable.append(str(error))
         else:
-            if found is not None:
-                told[found] = _smaller(told.get(found, found), found)
+            if entry is not None:
+                found[entry] = _smaller(found.get(entry, entry), entry)
     is_missing = len(unreachable) == len(spec.base_urls)
-    return Identity(tuple(sorted(told.values())), "; ".join(unreachable) if is_missing else "")
+    return Identity(tuple(sorted(found.values())), "; ".join(unreachable) if is_missing else "")
 
 
 def served(text: str, model: str) -> Served | None:

@@ -179,7 +179,7 @@ def _reply(message: Mapping[str, Any], usage: TokenUsage) -> Reply:
 def _word(choice: Mapping[str, Any]) -> str:
     """Why the answer ended, in the server's word; '' if it has none.
 
-    A gateway may translate a failure of the server behind it into `stop` and keep that server's own word beside it.
+    A gateway may translate a failure of its own upstream into `stop` and keep the original word in another key.
     """
     own = choice.get("finish_reason")
     word = own if isinstance(own, str) else "" if own is None else json.dumps(own)
@@ -189,7 +189,7 @@ def _word(choice: Mapping[str, Any]) -> str:
 
 
 def _without_message(body: Json) -> Failure:
-    """What a body without a message says: servers exist that put their errors there."""
+    """The failure in a body without a message; some servers put their errors there."""
     words = next((body[key] for key in ("message", "msg", "detail") if isinstance(body.get(key), str)), "")
     found = "an answer without a message (no choices)"
     return Failure(OK, "", one_line(f"{found}: {words}") if words else found)

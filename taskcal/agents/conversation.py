@@ -32,7 +32,7 @@ SLACK_BYTES = 2048
 CUT_OFF = "Your last message was cut off {where}. Go on with a shorter one, or with a tool call."
 CUT_CALL = "This call was cut off {where} and was not run. Make it shorter: write long files in several calls."
 CHARACTERS = 6
-"""Characters of a token, at least: text that was added since the server last counted is at least so many tokens."""
+"""At most so many per token: a low estimate of the tokens that were added since the server last counted."""
 NEARLY = 0.99
 """Servers keep some tokens of the context for themselves, so a full one ends a little below its size."""
 

@@ -58,7 +58,7 @@ class Caller(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a rollout wants beside an answer: the replica that knows it, until when it can wait, where remarks go.
+    """What a rollout wants besides an answer: the replica that knows it, until when it can wait, where remarks go.
 
     `is_full` says that the conversation has as many tokens as the model's context, as far as both are known.
     """

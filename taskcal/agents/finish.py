@@ -3,7 +3,7 @@
 The model ends an answer, a limit cuts it, a filter refuses it, the context is full, or the server gives up halfway.
 Only the last one is the provider's. Servers do not agree about the words, and gateways pass on those of the server
 behind them, so the table below is a list of known words. Any other word is a failure of the provider: taken for the end
-of a good answer, it could make a low reward out of a failure that nobody has seen before. `finish_reasons` of the agent
+of a good answer, it could make a low reward out of a new kind of failure. `finish_reasons` of the agent
 file adds words to the table.
 
     what comes                                                    what it is
@@ -84,8 +84,7 @@ WORDS: Mapping[str, Finish] = {
     for word in words
 }
 FILTERS: Mapping[str, Finish] = {"content_filter": Finish.REFUSED, "function_call_filter": Finish.FAILED}
-"""Gemini's compatible endpoint writes which of its filters it was, and that one's word behind it:
-`content_filter: PROHIBITED_CONTENT`."""
+"""Gemini's compatible endpoint writes the filter and then its word: `content_filter: PROHIBITED_CONTENT`."""
 EMPTY = "empty"
 MISSING = "none"
 """What the agent file calls an answer without a word."""

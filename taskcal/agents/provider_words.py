@@ -98,7 +98,7 @@ REQUEST = re.compile(
 REASONING = re.compile(r"missing\b.{0,20}reasoning_content", re.IGNORECASE)
 TOO_LARGE = re.compile(r"request too large", re.IGNORECASE)
 AGAIN = re.compile(r"(?:try again|retry) (?:in|after) (\d+(?:\.\d+)?) ?(ms|s|m|seconds?|minutes?)\b", re.IGNORECASE)
-"""Where a server writes how long to wait, if its headers do not say it."""
+"""How long to wait, in a message without the header for it."""
 
 NUMBER = r"(?<![\w.])(\d{1,3}(?:,\d{3})+|\d{3,9})(?!\w)"
 COUNT = re.compile(NUMBER)

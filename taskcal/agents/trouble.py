@@ -30,7 +30,7 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from taskcal.agents import provider_words as say
+from taskcal.agents import provider_words as known
 from taskcal.core.foreign_text import parse_json
 
 if TYPE_CHECKING:
@@ -92,11 +92,11 @@ def classify(failure: Failure) -> Action:
         return Action.REFUSED
     if is_full(failure):
         return Action.CONTEXT_FULL
-    if code in say.RATE_CODES and (status is None or status in RETRIED or status >= 500):
-        return Action.LOST if say.TOO_LARGE.search(words) else Action.RETRY
-    if code in say.FATAL_CODES or status in FATAL_STATUSES or (status in WORDED and _are_fatal(words)):
+    if code in known.RATE_CODES and (status is None or status in RETRIED or status >= 500):
+        return Action.LOST if known.TOO_LARGE.search(words) else Action.RETRY
+    if code in known.FATAL_CODES or status in FATAL_STATUSES or (status in WORDED and _are_fatal(words)):
         return Action.FATAL
-    if say.TOO_LARGE.search(words):
+    if known.TOO_LARGE.search(words):
         return Action.LOST
     retried = status is None or status in RETRIED or status >= 500 or status < 300
     return Action.RETRY if retried else Action.LOST
@@ -105,42 +105,44 @@ def classify(failure: Failure) -> Action:
 def is_refusal(failure: Failure) -> bool:
     """Whether the content was refused: by a code for it, or in words of policy about nothing else."""
     words = failure.message
-    if failure.status not in REFUSAL_STATUSES or say.NOT_WORDS.match(words):
+    if failure.status not in REFUSAL_STATUSES or known.NOT_WORDS.match(words):
         return False
-    by_words = say.REFUSAL.search(words) and not say.NOT_CONTENT.search(words)
-    return failure.code.lower() in say.REFUSAL_CODES or bool(by_words)
+    by_words = known.REFUSAL.search(words) and not known.NOT_CONTENT.search(words)
+    return failure.code.lower() in known.REFUSAL_CODES or bool(by_words)
 
 
 def is_full(failure: Failure) -> bool:
     """Whether the conversation does not fit into the context: by a code, a phrase, or a number beyond a limit."""
     words = failure.message
-    if failure.status not in FULL_STATUSES or say.NOT_WORDS.match(words):
+    if failure.status not in FULL_STATUSES or known.NOT_WORDS.match(words):
         return False
-    if failure.code.lower() in say.CONTEXT_CODES or say.CONTEXT.search(words):
+    if failure.code.lower() in known.CONTEXT_CODES or known.CONTEXT.search(words):
         return True
-    return failure.status in COMPARED_STATUSES and say.are_beyond_limit(words)
+    return failure.status in COMPARED_STATUSES and known.are_beyond_limit(words)
 
 
 def _are_fatal(words: str) -> bool:
-    return any(pattern.search(words) for pattern in (say.KEY, say.MODEL, say.MONEY, say.REQUEST, say.REASONING))
+    return any(
+        pattern.search(words) for pattern in (known.KEY, known.MODEL, known.MONEY, known.REQUEST, known.REASONING)
+    )
 
 
 def advice(failure: Failure, model: str, key: str) -> str:
     """What a person should do about a failure that no rollout can survive; `key` is the name of the key's variable."""
     words, status = failure.message, failure.status
-    is_money = status == 402 or say.MONEY.search(failure.code) or say.MONEY.search(words)
-    is_model = failure.code == "model_not_found" or say.MODEL.search(words)
+    is_money = status == 402 or known.MONEY.search(failure.code) or known.MONEY.search(words)
+    is_model = failure.code == "model_not_found" or known.MODEL.search(words)
     rules = (
         (status == 407, "the proxy wants a user and a password; put them into the variable that names it"),
-        (say.PAGE.match(words), "that is a page, so something before the endpoint (a proxy, a firewall) refuses"),
+        (known.PAGE.match(words), "that is a page, so something before the endpoint (a proxy, a firewall) refuses"),
         (is_money, "there is no credit left; nothing can be measured there now"),
         (is_model, f"is the model {model!r} served there? /v1/models lists what is"),
         (
-            status in {401, 403} or say.KEY.search(words),
+            status in {401, 403} or known.KEY.search(words),
             f"the key in {key}, or its absence, is not accepted; set it with `export {key}=…`",
         ),
         (status == 404, f"is base_url right (most end in /v1), and is the model {model!r} served there?"),
-        (say.REASONING.search(words), "set send_reasoning: true in the agent file"),
+        (known.REASONING.search(words), "set send_reasoning: true in the agent file"),
     )
     general = "no rollout can succeed like this; change the agent file, or how the server was started"
     return next((help_ for applies, help_ in rules if applies), general)
@@ -172,7 +174,7 @@ def failure_of(status: int, headers: Mapping[str, str], text: str, now: datetime
 
 def _written_wait(words: str) -> float | None:
     """Seconds to wait as a message has it: OpenAI's "try again in 20s", Azure's "retry after 60 seconds"."""
-    match = say.AGAIN.search(words[: 10 * LONGEST_WORDS])
+    match = known.AGAIN.search(words[: 10 * LONGEST_WORDS])
     if match is None:
         return None
     unit = match[2].lower()
@@ -190,7 +192,7 @@ def _reported(text: str) -> tuple[str, str]:
     if not isinstance(error, dict):
         return "", str(error)
     code = error.get("code")
-    if not isinstance(code, str) or (code.isdigit() and code not in say.VENDOR_CODES):
+    if not isinstance(code, str) or (code.isdigit() and code not in known.VENDOR_CODES):
         code = error.get("type")
     words = error.get("message") or error.get("detail") or error.get("error") or text
     words = words if isinstance(words, str) else json.dumps(words)

@@ -11,11 +11,11 @@ nothing: one that cannot be read is noted in the rollout's log, and changes neit
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from taskcal.core import values
+from taskcal.core.foreign_text import parse_json
 from taskcal.core.rollout import Usage
 from taskcal.sandbox import ROOT_USER, USAGE_FILE, Script
 
@@ -58,8 +58,8 @@ def parse_usage(data: bytes) -> Reported:
     if len(data) > MOST_BYTES:
         return Reported(problem=f"longer than {MOST_BYTES // 1024} KiB")
     try:
-        return _reported(json.loads(data))
-    except (ValueError, RecursionError) as error:
+        return _reported(parse_json(data))
+    except ValueError as error:
         return Reported(problem=" ".join(str(error).split())[:200])
 
 

@@ -79,8 +79,8 @@ class Output(io.TextIOBase):
         """Act on the stream below; whether that worked."""
         try:
             act()
-        except OSError as error:
-            self.failure = error
+        except (OSError, ValueError) as error:  # ValueError: a library has closed the stream
+            self.failure = error if isinstance(error, OSError) else _closed()
             # The interpreter flushes the stream once more at its end: what is left in the buffer goes nowhere.
             with contextlib.suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:  # noqa: PTH123
                 os.dup2(nowhere.fileno(), self._stream.fileno())
@@ -125,7 +125,7 @@ def guarded_streams() -> Iterator[Callable[[int], int]]:
     """
     closed = [number for number in (0, 1, 2) if _opened_on_null(number)]
     before = sys.stdin, sys.stdout, sys.stderr
-    out, err = (Output(_text(before[number], number), _failure(number in closed)) for number in (1, 2))
+    out, err = (Output(_text(before[number], number), _closed() if number in closed else None) for number in (1, 2))
     sys.stdin, sys.stdout, sys.stderr = before[0] or _text(None, 0), out, err
     try:
         yield lambda code: _settled(code, out, err)
@@ -161,8 +161,8 @@ def _opened_on_null(number: int) -> bool:
     return False
 
 
-def _failure(was_closed: bool) -> OSError | None:
-    return OSError(errno.EBADF, "it is closed") if was_closed else None
+def _closed() -> OSError:
+    return OSError(errno.EBADF, "it is closed")
 
 
 def _text(stream: TextIO | None, number: int) -> TextIO:

@@ -47,10 +47,13 @@ _LABEL = re.compile(
     re.IGNORECASE,
 )
 _HASHES = re.compile(r"####\s+(.+)")
-_SENTENCE = re.compile(r"(.*)(?:\b(?:is|are|was|were|equals)\b|=|:)(.*)", re.IGNORECASE)
+_SENTENCE = re.compile(r"(.*)(?:\b(?:is|are|was|were|equals)\b|(?<![=<>!~])=|:)(.*)", re.IGNORECASE)
 _DOUBT = re.compile(
-    r"\b(?:not?|never|cannot|wrong|incorrect|unless|whether|if|doubt|than|or|but|except)\b|n['\u2019]t\b"
+    r"\b(?:not?|nor|neither|never|cannot|wrong|incorrect|false|unlikely|unless|whether|if|suppose|assum\w*|doubt|than|or|but"
+    r"|except|half|twice|double|minus|plus|times)\b|n['\u2019]t\b"
 )
+_SCALE = re.compile(r"%|\b(?:hundred|thousand|million|billion|trillion|dozen|percent)", re.IGNORECASE)
+_VARIABLE = re.compile(r"[A-Za-z]\s*=(?!=)\s*")
 _DIGIT = re.compile(r"\d")
 
 
@@ -121,6 +124,7 @@ def _bare(text: str) -> str:
     while before != text:
         before = text
         text = text.removesuffix(".").strip() if not text.endswith("..") else text
+        text = _VARIABLE.sub("", text, count=1) if _VARIABLE.match(text) else text
         text = _FENCE_LANGUAGE.sub("```", text, count=1) if text.startswith("```") else text
         for opening, closing in _WRAPPERS:
             if len(text) > len(opening) + len(closing) and text.startswith(opening) and text.endswith(closing):
@@ -136,8 +140,11 @@ def _agreed(marked: list[_Stated], text: str) -> Decimal:
         raise NoNumber("marks different numbers as its answer")
     if value is None:
         raise NoNumber(f"marks {_short(marked[-1].text)} as its answer, which is not one number")
-    if _DIGIT.search(text, max(stated.end for stated in marked)):
+    end = max(stated.end for stated in marked)
+    if _DIGIT.search(text, end):
         raise NoNumber("has another number after the one marked as its answer")
+    if _SCALE.search(text, end):
+        raise NoNumber("may mean a multiple of the number marked as its answer")
     return value
 
 
@@ -171,7 +178,7 @@ def _sentence(text: str) -> Decimal:
         raise NoNumber(_unclear(text))
     if _DIGIT.search(match[1]) or _DIGIT.search(text[: len(text) - len(last)]):
         raise NoNumber("holds more than one number and marks none as its answer")
-    if _DOUBT.search(match[1].lower()):
+    if _DOUBT.search(match[1].lower()) or _SCALE.search(text):
         raise NoNumber("does not commit to its number")
     return value
 

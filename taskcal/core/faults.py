@@ -58,6 +58,9 @@ GRADER = (
     ),
     Fault("check-program", "a check's program is in no image and no solution", Boundary.GRADER, ONCE),
     Fault("check-no-number", "a check with `score: stdout` prints no score", Boundary.GRADER, "the grader is broken"),
+    Fault(
+        "grading", "grading cannot be carried out, and not by the agent's doing", Boundary.GRADER, "nothing was judged"
+    ),
     Fault("script-crash", "the grader's script prints no scores", Boundary.GRADER, "the grader is broken"),
     Fault(
         "service-ended", "a service ends while the agent works", Stop.FINISHED, "0 for its checks; named in the report"
@@ -87,7 +90,7 @@ OURS = (
     ),
     Fault("provider", "the model's endpoint fails (no answer, 429, 5xx)", Boundary.PROVIDER, NO_MODEL),
     Fault("provider-200", "a 200 answer carries a provider's failure", Boundary.PROVIDER, NO_MODEL),
-    Fault("provider-word", "an answer ends for a reason that nobody documents", Boundary.PROVIDER, NO_MODEL),
+    Fault("provider-word", "an answer ends with an unknown finish reason", Boundary.PROVIDER, NO_MODEL),
     Fault("agent-gives-up", "a command agent reports a failure of its provider (75)", Boundary.PROVIDER, NO_MODEL),
     Fault("container-removed", "the container is removed from outside", Boundary.SANDBOX, "its end was not seen"),
     Fault("engine-restarted", "the engine stops or restarts", Boundary.ENGINE, "the run waits until it answers"),

@@ -112,7 +112,7 @@ def advice(calibration: Calibration, question: Question) -> str:
 def _from_unable_checks(calibration: Calibration) -> list[str]:
     names = [_quoted(check) for check in unable_checks(calibration)[:NAMED]]
     checks = f"check{'s' * (len(names) > 1)} {', '.join(names)}"
-    return [f"bring what {checks} needs into the image: it fails for every agent"] if names else []
+    return [f"bring what {checks} needs into the image, unless the agent has to"] if names else []
 
 
 def _rate(calibration: Calibration, question: Question) -> str:

@@ -204,6 +204,15 @@ def test_no_error_of_a_stream_reaches_a_command(number: int, late: bool) -> None
     assert (output.failure.errno, output.missed) == (number, True)
 
 
+def test_a_stream_that_was_closed_is_like_one_that_fails() -> None:
+    """Python raises ValueError for it."""
+    stream = io.StringIO()
+    output = Output(stream)
+    stream.close()
+    output.write("text")
+    assert output.missed
+
+
 def calls_without_encoding(tree: ast.AST) -> Iterator[int]:
     """The lines that open text in the encoding of the locale."""
     for node in ast.walk(tree):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from taskcal.core.answer_number import NoNumber, final_text, is_near, read_number
 
 FORTY_TWO = [
+    r"\boxed{x = 42}", r"$x=42$", "**Final Answer**\n\n\\[\n\\boxed{42}\n\\]", "```\nAnswer: 42\n```",
     "42", " 42\n", "+42", "42.", "42.0", "042", "4.2e1", "**42**", "__42__", "*42*", "`42`", '"42"', "**42.**",
     "**42**.", "$42$", "$$42$$", r"\(42\)", r"\[ 42 \]", r"\boxed{42}", r"$\boxed{42}$", r"\boxed{\text{42}}", "$42",
     r"\$42", "42 €", "```\n42\n```", "```text\n42\n```", "<answer>42</answer>", "<answer> 42 </answer>\n",
@@ -24,6 +25,9 @@ FORTY_TWO = [
     "<thinking>1</thinking>**42**", "The answer is 42.\n", "\N{ARABIC-INDIC DIGIT FOUR}\N{ARABIC-INDIC DIGIT TWO}",
 ]  # fmt: skip
 NOT_ONE_NUMBER = [
+    "The total in thousands is 42", "Answer: 42\n(in millions)", r"\boxed{42} percent", r"\boxed{42\%}",
+    "x == 42", "x >= 42", "x <= 42", "x != 42",
+    "It is false that the total is 42.", "Half of the total is 42", "Suppose x = 42", "The answer plus one is 42.",
     "", " ", ".", "-", "$", "nan", "inf", "infinity", "1e999", "0x2A", "forty-two", "about 42", "~42", "~~42~~",
     "42?", "42 apples", "42 km", "42k", "42M", "42 thousand", "The total is 42 million.", "42%", "42 %", r"42\%",
     "42nd", "x42", "v4.2", "42 or 43", "41, 42", "41\n42", "41-42", "between 41 and 42", "42 43", "(42)", "[42]",

@@ -15,7 +15,7 @@ from taskcal.core.task import Limits
 from tests.agents.fake_sandbox import carried_out
 from tests.agents.openai_server import OpenAIServer, calls, completion, dead_url, fails, runs, says
 from tests.agents.openai_server import Step as Answer
-from tests.docker.rooms import PLAIN, opened, task
+from tests.docker.rooms import PLAIN, judge, opened, task
 from tests.docker.samples import TASKSET, rows
 
 if TYPE_CHECKING:
@@ -259,3 +259,14 @@ def test_a_room_that_the_agent_has_filled_stops_nothing(scope: RunScope) -> None
     with opened(scope, task()) as sandbox:
         used(sandbox, "head -c 20m /dev/zero >/run/taskcal/full; rm -f /run/taskcal/shell")
         assert used(sandbox, "echo still").content == "still"
+
+
+@pytest.mark.parametrize("after", ["true", "touch /srv", "ln -s /srv /srv"], ids=["nothing", "a file", "a loop"])
+def test_a_folder_that_the_agent_has_removed_stops_nothing(scope: RunScope, after: str) -> None:
+    """Its own one, to make it anew: it goes on at the top, and is graded."""
+    group = task("test -e /srv/made", environment=replace(PLAIN, workdir="/srv"))
+    with opened(scope, group) as sandbox:
+        assert used(sandbox, f"cd /; rm -rf /srv; {after}; rm -f /run/taskcal/shell", user=None).exit_code == 0
+        assert used(sandbox, "pwd", user=None) == Used("/", 0)
+        assert used(sandbox, "rm -rf /srv; mkdir /srv && touch /srv/made", user=None).exit_code == 0
+        assert judge(sandbox, group).graded.reward == 1.0

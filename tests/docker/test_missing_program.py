@@ -93,17 +93,19 @@ taskset: checks
 version: 1
 tasks:
   - id: make
-    prompt: Write {} into /tmp/made.
+    prompt: Install no-such-jq, and write {} into /tmp/made.
     environment: {image: "debian:bookworm-slim"}
-    grader: {checks: [{name: valid, run: "no-such-jq -e . /tmp/made\\nseq 300 >&2\\nexit 127"}]}
-    solutions: [{name: echo, run: "echo {} >/tmp/made"}]
+    grader: {checks: [{name: valid, run: "no-such-jq -e . /tmp/made && exit 0\\nseq 300 >&2\\nexit 127"}]}
+    solutions:
+      - {name: brings it, run: "ln -s /bin/true /bin/no-such-jq"}
 """
 
 
 def test_a_check_whose_program_is_missing_is_shown_as_that(taskcal: CommandLine, write: Write) -> None:
-    """Its note is in the table, in report.md and in calibration.json, with the first line of what it said."""
+    """A program that the agent has to bring: the note is in the table, in report.md and in calibration.json."""
     write("tasks.yaml", TASKS)
-    ended = taskcal("run", "tasks.yaml", "--agent", "oracle", "-G", "2", "-q")
+    write("agent.yaml", "agent: a\nkind: command\nrun: echo {} >/tmp/made\n")
+    ended = taskcal("run", "tasks.yaml", "--agent", "agent.yaml", "-G", "2", "-q")
     assert ended.code == 0, ended.err
     said = r"exit 127: \S*: 1: no-such-jq: not found \| "
     assert re.search(rf"check 'valid' cannot run: {said}", ended.out)

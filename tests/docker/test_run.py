@@ -101,6 +101,6 @@ def test_dry_run_needs_no_engine(taskcal: CommandLine, write: Write) -> None:
     finally:
         del os.environ["DOCKER_HOST"]
     assert dry.code == 0
-    assert "8 (2 groups x 4)" in dry.out
+    assert "8 (2 tasks, 4 each)" in dry.out
     assert (wet.code, wet.err.count("\n")) == (3, 1)
     assert "doctor" in wet.err

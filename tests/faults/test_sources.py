@@ -27,6 +27,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "agents/tools.py SetupLost": ("tools",),
     "cli/preparing.py Lost CANCELLED": ("interrupted",),
     "grading.py GraderLost": ("check-no-number", "script-crash"),
+    "grading_run.py GraderLost": ("grading",),
     "missing_programs.py Lost GRADER": ("check-program",),
     "prepare.py Lost SETUP": ("limits", "tools"),
     "prepare.py Lost UNKNOWN": ("bug",),
@@ -34,10 +35,11 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "runner.py CancelledLost": ("interrupted",),
     "runner.py Lost UNKNOWN": ("bug",),
     "sandbox/building.py ImageLost": ("image-unbuildable",),
-    "sandbox/container.py GraderLost": ("script-crash",),
+    "sandbox/container.py GraderLost": ("grading",),
     "sandbox/container.py SandboxLost": ("container-removed",),
     "sandbox/container.py SetupLost": ("start",),
     "sandbox/contents.py EngineLost": ("engine-restarted",),
+    "sandbox/delivery.py GraderLost": ("grading",),
     "sandbox/docker.py EngineLost": ("engine-restarted",),
     "sandbox/docker.py ImageLost": ("image-missing",),
     "sandbox/egress.py ServiceLost": ("way-out",),
@@ -49,6 +51,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "sandbox/images.py ImageLost": ("image-missing", "image-unbuildable", "image-removed", "no-shell"),
     "sandbox/images.py SetupLost": ("setup",),
     "sandbox/origin.py ImageLost": ("image-missing",),
+    "sandbox/pristine.py GraderLost": ("grading",),
     "sandbox/services.py ServiceLost": ("service", "service-later"),
 }
 """Which rows of the table a module's losses are; a new raise fails the test until it has one."""

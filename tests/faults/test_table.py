@@ -31,6 +31,7 @@ ELSEWHERE = {
     "refused": "tests/docker/test_chat.py::test_what_ends_a_conversation_is_graded",
     "tool-call": "tests/agents/test_tool_arguments.py::test_every_call_is_answered",
     "output-limit": "tests/agents/test_chat_limits.py::test_an_answer_cut_by_the_server_may_go_on",
+    "grading": "tests/test_grading.py::test_a_driver_that_fails_is_lost",
     "user": "tests/docker/test_probe.py::test_a_defect_is_lost_with_its_cause",
     "limits": "tests/docker/test_probe.py::test_a_defect_is_lost_with_its_cause",
     "grading-tools": "tests/docker/test_probe.py::test_a_defect_is_lost_with_its_cause",

@@ -124,3 +124,17 @@ def test_the_deadline_is_the_scripts() -> None:
 def test_a_tail_is_one_line(stdout: bytes, stderr: bytes, tail: str) -> None:
     """The last words of both streams, for a reason that a table bears."""
     assert ScriptResult(Ending.EXITED, 1, stdout, stderr).tail == tail
+
+
+NO_FOLDER = b'OCI runtime exec failed: exec failed: unable to start container process: chdir to cwd ("/work") failed'
+
+
+def test_a_script_whose_folder_is_gone_starts_at_the_top() -> None:
+    """As the agent's user; root gets the folder back instead, and a script may name a folder that must be there."""
+    result, engine = run(Script("ls", 60, user="agent"), ended(126, NO_FOLDER), ended(0, b"bin"))
+    assert (result.exit_code, result.stdout) == (0, b"bin")
+    assert [call.workdir for _, call in engine.asked] == [None, "/"]
+    for script in (Script("ls", 60, user="0"), Script("ls", 60, user="agent", workdir="/work")):
+        result, engine = run(script, ended(126, NO_FOLDER), ended(0))
+        assert (result.exit_code, len(engine.asked)) == (126, 2)
+        assert engine.asked[1][1].workdir == "/"
