@@ -16,7 +16,7 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from taskcal.core.foreign_text import excerpts
+from taskcal.core.excerpt import excerpts
 from taskcal.core.script import shebang_of, text_of
 from taskcal.core.task import FileProbe, RunProbe
 from taskcal.sandbox import ANSWER_FILE

@@ -23,7 +23,7 @@ from taskcal import __version__
 from taskcal.agents.chat_tools import Prepared, Used
 from taskcal.agents.mcp_process import START_SECONDS, ServerProcess
 from taskcal.agents.tools import MOST_OUTPUT, bounded
-from taskcal.core.foreign_text import excerpt
+from taskcal.core.excerpt import excerpt
 from taskcal.errors import SetupLost
 from taskcal.sandbox import Ending, ScriptResult
 from taskcal.taskset.tool_models import is_tool_name, mistake_in

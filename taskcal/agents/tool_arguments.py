@@ -11,7 +11,8 @@ import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from taskcal.core.foreign_text import excerpt, parse_json
+from taskcal.core.excerpt import excerpt
+from taskcal.core.foreign_text import parse_json
 from taskcal.core.json_schema import TYPES, misfit, outer_types
 from taskcal.errors import TaskcalError
 from taskcal.host import search_within

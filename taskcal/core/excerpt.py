@@ -1,8 +1,8 @@
 """The few lines of a program's output that say why it failed.
 
 The last line is often a consequence ("returned a non-zero code: 1") or an advertisement ("a new release of pip is
-available"), and the reason stands far above it. So an excerpt has the first line that looks like an error, the last
-such line, and the last line.
+available"), and the reason stands far above it. So an excerpt that cannot hold everything has the first line that looks
+like an error, or the first line at all, and the end.
 """
 
 from __future__ import annotations
@@ -10,28 +10,41 @@ from __future__ import annotations
 import re
 
 LENGTH = 500
+ELLIPSIS = " | … | "
+SHORTEST = 20
+"""Characters below which an excerpt has no room for two lines."""
+
 ERROR = re.compile(
     r"""
-      ^\s*(error|fatal|e|err|failure|panic|abort(ed)?|critical)\b\s*[:!\]]
-    | ^\s*[\w./-]+:\s*(fatal\s)?error:
+      ^(error|fatal|e|err|failure|panic|abort(ed)?|critical)\b\s*[:!\]]
+    | ^[\w./-]+:\s*(fatal\s)?error:
     | \b\w*(Error|Exception)\b:
     | (command\ not\ found|:\ not\ found|no\ such\ file\ or\ directory|permission\ denied|cannot\ access)
     | \bnpm\ err!
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-NOISE = re.compile(r"^\s*(\[notice\]|(npm\ )?notice\b|warning:|--->|Removing intermediate container)", re.IGNORECASE)
+NOISE = re.compile(r"\[notice\]|npm\ notice\b|--->\ |Removing\ intermediate\ container", re.VERBOSE | re.IGNORECASE)
+"""The beginnings of lines that never say why: advertisements and a builder's own progress."""
 
 
-def excerpt(output: str, length: int = LENGTH) -> str:
-    """The lines that matter, joined by ` | ` in their order; at most `length` characters."""
-    lines = [" ".join(line.split()) for line in output.splitlines()]
+def excerpt(text: str, length: int = LENGTH) -> str:
+    """A text on one line of at most `length` characters: all of it if it fits, else its reason and its end."""
+    lines = [" ".join(line.split()) for line in text.splitlines()]
     lines = [line for line in lines if line and not NOISE.match(line)]
-    errors = [place for place, line in enumerate(lines) if ERROR.search(line)]
-    wanted = sorted({*errors[:1], *errors[-1:], *range(len(lines))[-1:]})
-    share = max(1, length // max(1, len(wanted)) - 3)
-    return " | ".join(_shortened(lines[place], share) for place in wanted)[:length]
+    whole = " | ".join(lines)
+    if len(whole) <= length:
+        return whole
+    if length < SHORTEST or len(lines) == 1:
+        return whole[-length:] if length > 0 else ""
+    error = next((line for line in lines if ERROR.search(line)), "")
+    first = (error or lines[0])[: (length - len(ELLIPSIS)) // 2]
+    end = whole[len(first) + len(ELLIPSIS) - length :].lstrip(" |")
+    return f"… {whole[2 - length :]}" if error and error in end else first + ELLIPSIS + end
 
 
-def _shortened(line: str, length: int) -> str:
-    return line if len(line) <= length else f"{line[: length - 1]}…"
+def excerpts(reason: str, rest: str, length: int) -> tuple[str, str]:
+    """Two texts on one line each, of at most `length` characters together; a third is kept for the second of them."""
+    room = length - min(len(rest.strip()), length // 3) - len(ELLIPSIS)
+    first = excerpt(reason, room if rest.strip() else length)
+    return first, excerpt(rest, length - len(first) - len(ELLIPSIS) if first else length)

@@ -15,9 +15,6 @@ MOST_DEPTH = 100
 """Levels of lists and objects in JSON from outside; Python's own reader and writer end at about 1,000."""
 MOST_DIGITS = 4300
 """Digits of a whole number that Python converts."""
-ELLIPSIS = " | … | "
-SHORTEST = 20
-"""Characters below which an excerpt has no room for two lines."""
 
 
 def sound(text: str) -> str:
@@ -62,26 +59,3 @@ def cut(text: str, bound: int) -> str:
         return text
     half = bound // 2
     return f"{text[:half]}\n[… {len(text) - 2 * half} characters left out …]\n{text[len(text) - half :]}"
-
-
-def excerpt(text: str, length: int) -> str:
-    """A text on one line of at most `length` characters; the first and the last line stay of one that is too long.
-
-    The first line of an error often holds its cause (`jq: not found`), the last one its summary.
-    """
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    whole = " | ".join(lines)
-    if len(whole) <= length:
-        return whole
-    if length < SHORTEST or len(lines) == 1:
-        return whole[-length:] if length > 0 else ""
-    first = lines[0][: (length - len(ELLIPSIS)) // 2]
-    last = whole[len(first) + len(ELLIPSIS) - length :].lstrip(" |")
-    return first + ELLIPSIS + last
-
-
-def excerpts(reason: str, rest: str, length: int) -> tuple[str, str]:
-    """Two texts on one line each, of at most `length` characters together; a third is kept for the second of them."""
-    room = length - min(len(rest.strip()), length // 3) - len(ELLIPSIS)
-    first = excerpt(reason, room if rest.strip() else length)
-    return first, excerpt(rest, length - len(first) - len(ELLIPSIS) if first else length)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from taskcal.core.foreign_text import excerpts
+from taskcal.core.excerpt import excerpts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

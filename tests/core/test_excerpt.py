@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.core.excerpt import excerpt
+from taskcal.core.excerpt import ELLIPSIS, excerpt, excerpts
 
 PIP = """Collecting nosuch
   Downloading x
@@ -33,16 +33,29 @@ The command '/bin/sh -c pip install nosuch' returned a non-zero code: 1
     ],
 )
 def test_the_reason_is_in_the_excerpt(output: str, wanted: list[str]) -> None:
-    """The first and the last error, and the last line, in their order."""
+    """The first error and the end, in their order, without advertisements."""
     found = excerpt(output)
     places = [found.index(words) for words in wanted]
     assert places == sorted(places)
     assert "[notice]" not in found
 
 
-@given(st.text(), st.integers(20, 600))
-def test_an_excerpt_is_one_short_line(output: str, length: int) -> None:
-    """Whatever was printed: one line of at most `length` characters, empty only if nothing was printed."""
-    found = excerpt(output, length)
+@given(text=st.text(), length=st.integers(0, 60))
+def test_an_excerpt_is_one_short_line(text: str, length: int) -> None:
+    """What fits stays whole, but for its white space; else the end is there, behind a line of the text."""
+    lines = [line for line in (" ".join(line.split()) for line in text.splitlines()) if line]
+    whole, found = " | ".join(lines), excerpt(text, length)
     assert len(found) <= length
     assert len(found.splitlines()) <= 1
+    if len(whole) <= length:
+        assert found == whole
+    elif ELLIPSIS in found and ELLIPSIS not in whole:
+        reason, end = found.split(ELLIPSIS, maxsplit=1)
+        assert reason in whole
+        assert whole.endswith(end)
+
+
+@given(reason=st.text(), rest=st.text(), length=st.integers(30, 100))
+def test_two_excerpts_share_their_room(reason: str, rest: str, length: int) -> None:
+    """Together they are a line of that length, with what stands between them."""
+    assert len(" | ".join(part for part in excerpts(reason, rest, length) if part)) <= length

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.core.foreign_text import ELLIPSIS, MOST_DEPTH, cut, excerpt, excerpts, parse_json, sound, sound_value
+from taskcal.core.foreign_text import MOST_DEPTH, cut, parse_json, sound, sound_value
 
 ANY_TEXT = st.text(st.characters())
 """Halves of surrogate pairs among the rest."""
@@ -60,27 +60,6 @@ def test_depth_and_digits_have_room_for_what_is_meant() -> None:
     assert parse_json("[" * MOST_DEPTH + "]" * MOST_DEPTH)
     assert parse_json("1" + "0" * 400) == 10**400
     assert parse_json(b'"\\ud83d\\ude00 \\ud83d"') == "\N{GRINNING FACE} ?"
-
-
-@given(text=st.text(), length=st.integers(0, 60))
-def test_an_excerpt_is_one_short_line(text: str, length: int) -> None:
-    """What fits stays whole; else both ends are there."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    whole, found = " | ".join(lines), excerpt(text, length)
-    assert len(found) <= length
-    assert len(found.splitlines()) <= 1
-    if len(whole) <= length:
-        assert found == whole
-    elif ELLIPSIS in found and ELLIPSIS not in whole:
-        first, last = found.split(ELLIPSIS, maxsplit=1)
-        assert whole.startswith(first)
-        assert whole.endswith(last)
-
-
-@given(reason=st.text(), rest=st.text(), length=st.integers(30, 100))
-def test_two_excerpts_share_their_room(reason: str, rest: str, length: int) -> None:
-    """Together they are a line of that length, with what stands between them."""
-    assert len(" | ".join(part for part in excerpts(reason, rest, length) if part)) <= length
 
 
 @given(text=st.text(), bound=st.integers(2, 60))
