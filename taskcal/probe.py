@@ -20,7 +20,7 @@ from taskcal.core.excerpt import excerpt
 from taskcal.core.reach import reach_of
 from taskcal.core.rollout import Lost
 from taskcal.core.script import interpreters
-from taskcal.core.task import RunProbe
+from taskcal.core.task import Grader, RunProbe
 from taskcal.errors import LostError, SandboxLost, SetupLost
 from taskcal.grading_driver import ABSENT, FileJob, ScriptJob, drive, output_bound, parse
 from taskcal.prepare import lost_because, prepare_group
@@ -116,8 +116,11 @@ def ready_group(group: Group, images: Images, probes: Probes, agent: Agent, boun
 
 
 def _require_interpreters(group: Group, found: ProbeResult) -> None:
-    """Raise SetupLost if the first line of a script names an interpreter that its container does not have."""
-    for need in interpreters(replace(group.task, grader=group.grader)):
+    """Raise SetupLost if the first line of a script names an interpreter that its container does not have.
+
+    The scripts of checks are left to `missing_programs`: a solution may bring what they need.
+    """
+    for need in interpreters(replace(group.task, grader=Grader(()))):
         present = found.programs.get(need.service)
         missing = [] if present is None else [one for one in need.programs if one.rpartition("/")[2] not in present]
         if missing:

@@ -63,6 +63,11 @@ DEFECTS: Mapping[str, tuple[Environment, Boundary, tuple[str, ...]]] = {
     ),
     "no-shell": (environment(setup="rm /bin/sh"), Boundary.IMAGE, ("the image has no `sh`",)),
     "start": (environment(start="echo broken; exit 3"), Boundary.SETUP, ("start failed after", "exit 3", "broken")),
+    "finish-interpreter": (
+        environment(finish="#!/usr/bin/env python9\nprint(1)"),
+        Boundary.SETUP,
+        ("finish asks for python9", "#!"),
+    ),
     "cpus": (environment(limits=Limits(cpus=4096.0)), Boundary.SETUP, ("Range of CPUs",)),
     "cpus-while-baking": (environment(limits=Limits(cpus=4096.0), setup="true"), Boundary.SETUP, ("Range of CPUs",)),
     "memory": (environment(limits=Limits(memory=1024)), Boundary.SETUP, ("memory limit",)),
