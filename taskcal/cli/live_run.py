@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from taskcal.cli.options import Request
     from taskcal.cli.progress import Progress
     from taskcal.core.run import RunRecord
+    from taskcal.sandbox.images import ImageMemory
     from taskcal.sandbox.scope import RunScope
     from taskcal.store import RunFolder
 
@@ -25,6 +26,7 @@ class Run:
     record: RunRecord
     progress: Progress
     interrupts: Interrupts
+    memory: ImageMemory
     cancelled: threading.Event = field(default_factory=threading.Event)
     kept: list[str] = field(default_factory=list)
     stopped: str = ""

@@ -30,6 +30,7 @@ from taskcal.cli.rolling import roll_out
 from taskcal.core.gate import exit_code
 from taskcal.core.run import RunRecord
 from taskcal.errors import LostError, MissingError
+from taskcal.sandbox.images import ImageMemory
 from taskcal.sandbox.scope import RunScope
 from taskcal.sandbox.sweep import leftovers, sweep
 from taskcal.store import RunFolder
@@ -54,13 +55,14 @@ def measure(request: Request) -> int:
             raise MissingError(f"{request.agent.missing}; see to it, or mend the agent file, then try again")
         engine = connect(request.concurrency)
         progress = make_progress(quiet=request.quiet, as_json=request.as_json, stream=sys.stderr)
+        memory = ImageMemory()
         known = identify(request.taskset, request.agent, request.agent_version)
         asked = make_record(request, engine, known)
         if request.preflight and not (request.resume or is_exempt(request.agent)):
             with printed_aside(request.agent.redact):
-                asked = _try_new_agent(request, asked, engine, progress)
+                asked = _try_new_agent(request, asked, engine, progress, memory)
         folder, record = open_folder(request, asked, known.groups)
-        return _measure(Run(request, RunScope(engine, record.id), folder, record, progress, interrupts))
+        return _measure(Run(request, RunScope(engine, record.id), folder, record, progress, interrupts, memory))
 
 
 def _measure(run: Run) -> int:
@@ -84,7 +86,9 @@ def _measure(run: Run) -> int:
         run.scope.engine.close()
 
 
-def _try_new_agent(request: Request, asked: RunRecord, engine: DockerEngine, progress: Progress) -> RunRecord:
+def _try_new_agent(
+    request: Request, asked: RunRecord, engine: DockerEngine, progress: Progress, memory: ImageMemory
+) -> RunRecord:
     """One trivial task for an agent that no run here has measured yet; a warning about it is a note of the run.
 
     Raises MissingError for an agent that does not work.
@@ -92,7 +96,7 @@ def _try_new_agent(request: Request, asked: RunRecord, engine: DockerEngine, pro
     if was_seen(request.runs, asked.agent_digest):
         return asked
     progress.log(f"trying the agent {request.agent.name} on one trivial task")
-    warning = preflight(engine, request.agent, request.bounds, request.groups[0], progress.log)
+    warning = preflight(engine, request.agent, request.bounds, request.groups[0], progress.log, memory)
     return replace(asked, notes=(*asked.notes, warning)) if warning else asked
 
 

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from taskcal.agents import Agent
     from taskcal.core.plan import Bounds
     from taskcal.sandbox.docker import DockerEngine
+    from taskcal.sandbox.images import ImageMemory
 
 TASK = "taskcal-preflight"
 PROMPT = """Make a file /tmp/taskcal-ready that contains the one word ready. Nothing else is to be done: when the file
@@ -131,15 +132,23 @@ def _has_graded(path: Path, digest: str) -> bool:
 
 
 def try_agent(
-    engine: DockerEngine, agent: Agent, bounds: Bounds, like: Group | None, say: Callable[[str], None]
+    engine: DockerEngine,
+    agent: Agent,
+    bounds: Bounds,
+    like: Group | None,
+    say: Callable[[str], None],
+    memory: ImageMemory | None = None,
 ) -> Trial:
-    """Let an agent do the trivial task; `say` is told of what takes time. Raises UsageError for a person to mend."""
+    """Let an agent do the trivial task; `say` gets a line about each step that takes time.
+
+    The images that are made, or that fail, stay in `memory`. Raises UsageError for a person to mend.
+    """
     if agent.missing:
         return Trial(Fitness.BROKEN, agent.missing)
     scope = RunScope(engine, f"preflight-{secrets.token_hex(4)}")
     group = trivial(like)
     try:
-        images = Images(scope, network=bounds.builds_have_network, log=say)
+        images = Images(scope, network=bounds.builds_have_network, log=say, memory=memory)
         ready = ready_group(group, images, Probes(scope), agent, bounds)
         if isinstance(ready, Lost):
             return _lost(ready)
@@ -179,12 +188,19 @@ def _lost(lost: Lost) -> Trial:
     return Trial(fitness, f"{lost.boundary.value}: {plain(lost.reason, LONGEST_REASON).rstrip(': ')}")
 
 
-def preflight(engine: DockerEngine, agent: Agent, bounds: Bounds, like: Group, say: Callable[[str], None]) -> str:
+def preflight(
+    engine: DockerEngine,
+    agent: Agent,
+    bounds: Bounds,
+    like: Group,
+    say: Callable[[str], None],
+    memory: ImageMemory | None = None,
+) -> str:
     """Try an agent before a run, and give the warning about one that may be made for other tasks ('' for none).
 
     Raises MissingError for an agent that does not work.
     """
-    trial = try_agent(engine, agent, bounds, like, say)
+    trial = try_agent(engine, agent, bounds, like, say, memory)
     if trial.fitness is Fitness.BROKEN:
         raise MissingError(
             f"the agent {agent.name} does not work: {trial.words}; nothing was measured, --no-preflight does it anyway"

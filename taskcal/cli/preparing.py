@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from taskcal.core.plan import PlannedRollout
     from taskcal.core.rollout import GroupId, Outcome
     from taskcal.core.task import Group
-    from taskcal.sandbox.images import PreparedImages
+    from taskcal.sandbox.images import ImageMemory, PreparedImages
 
 PREPARERS = 4
 LOCAL_BASE = f"the base image {BASE_IMAGE} was built on this machine with debootstrap, not pulled"
@@ -36,7 +36,7 @@ LOCAL_BASE = f"the base image {BASE_IMAGE} was built on this machine with deboot
 def prepare_images(run: Run, pools: list[LocalThreads[Any, Any]]) -> dict[GroupId, PreparedImages]:
     """The images of every group that has them; the other groups are recorded as lost, once each."""
     recorded = tuple(run.folder.rollouts())
-    groups, images = _unfinished(run, recorded), _images(run)
+    groups, images = _unfinished(run, recorded), _images(run, run.memory)
     refuse_moved(run, groups)
     results = _prepared(run, images, groups, pools)
     missed = [group for group in groups if _at_the_engine(results[group.id])]
@@ -155,8 +155,9 @@ class Renewal:
         return True
 
 
-def _images(run: Run) -> Images:
-    return Images(run.scope, network=run.request.bounds.builds_have_network, log=run.progress.log)
+def _images(run: Run, memory: ImageMemory | None = None) -> Images:
+    """The images of a run; without a `memory`, each is looked for anew, as after a restart of the engine."""
+    return Images(run.scope, network=run.request.bounds.builds_have_network, log=run.progress.log, memory=memory)
 
 
 def _unfinished(run: Run, recorded: tuple[Rollout, ...]) -> tuple[Group, ...]:

@@ -78,18 +78,30 @@ class PreparedImages:
         return {SANDBOX: self.sandbox, **self.services}
 
 
+@dataclass(frozen=True, slots=True)
+class ImageMemory:
+    """The images that were made, and the failures of those that could not be, for everything that one call does."""
+
+    sources: Once[ImageInfo] = field(default_factory=Once)
+    origins: Once[Origin] = field(default_factory=Once)
+    archives: Once[bytes] = field(default_factory=Once)
+    baked: Once[str] = field(default_factory=Once)
+
+
 class Images:
     """The images of one run; safe to ask from many threads, and each image is made once."""
 
-    def __init__(self, scope: RunScope, *, network: bool, log: Callable[[str], None]) -> None:
-        """`network` says whether builds and setups may reach one; `log` is told what takes time."""
+    def __init__(
+        self, scope: RunScope, *, network: bool, log: Callable[[str], None], memory: ImageMemory | None = None
+    ) -> None:
+        """`network` says whether builds and setups may reach one; `log` gets a line about each step that takes time.
+
+        `memory` is shared with whoever made images before, so that a Dockerfile that fails is built once.
+        """
         self._scope = scope
         self._network = network
         self._log = log
-        self._sources: Once[ImageInfo] = Once()
-        self._origins: Once[Origin] = Once()
-        self._archives: Once[bytes] = Once()
-        self._baked: Once[str] = Once()
+        self._memory = memory or ImageMemory()
         self._local_base = False
         self._lock = threading.Lock()
         self.remarks: tuple[str, ...] = ()
@@ -128,7 +140,9 @@ class Images:
 
     def find(self, source: ImageSource, most: BuildBounds = UNBOUND) -> ImageInfo:
         """A base image: there already, or pulled, or built within the bounds of who asked first. Raises ImageLost."""
-        found = self._sources.get(source, lambda: self._build(source, most) if source.build else self._pull(source))
+        found = self._memory.sources.get(
+            source, lambda: self._build(source, most) if source.build else self._pull(source)
+        )
         self._local_base = self._local_base or BASE in found.labels
         return found
 
@@ -137,7 +151,9 @@ class Images:
         found = self.find(source)
         if not source.build:
             return Origin({source.image or "": found.id})
-        return self._origins.get(source, lambda: origin_of_build(Path(source.build or ""), found.id, self._image_id))
+        return self._memory.origins.get(
+            source, lambda: origin_of_build(Path(source.build or ""), found.id, self._image_id)
+        )
 
     def _image_id(self, name: str) -> str | None:
         found = self._scope.engine.image(name)
@@ -162,9 +178,9 @@ class Images:
         """The id of an image with a recipe applied; the base's own where the recipe is empty. Raises SetupLost."""
         if not recipe.setup.strip() and not recipe.files:
             return base.id
-        archive = self._archives.get(recipe.files, lambda: pack(recipe.files))
+        archive = self._memory.archives.get(recipe.files, lambda: pack(recipe.files))
         key = bake_key(base.id, archive, recipe)
-        return self._baked.get(key, lambda: self._bake(base, recipe, archive, key))
+        return self._memory.baked.get(key, lambda: self._bake(base, recipe, archive, key))
 
     def _pull(self, source: ImageSource) -> ImageInfo:
         name = source.image or ""

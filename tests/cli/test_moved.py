@@ -20,7 +20,7 @@ from taskcal.core.rollout import GroupId, Lost, RolloutId
 from taskcal.core.run import GroupImages
 from taskcal.errors import Boundary, UsageError
 from taskcal.probe import ProbeResult, ReadyGroup
-from taskcal.sandbox.images import PreparedImages
+from taskcal.sandbox.images import ImageMemory, PreparedImages
 from taskcal.store import RunFolder
 from tests.cli.options_case import TASKSET, make_run, request
 
@@ -74,7 +74,7 @@ def begin(shelf: _Shelf, asked: Request | None = None) -> Run:
     """A run that has a folder and no images yet."""
     asked = asked or request()
     made = make_run(Path("runs"), "now", asked, {})
-    return Run(asked, cast("Any", shelf), made, made.record(), cast("Any", shelf), cast("Any", None))
+    return Run(asked, cast("Any", shelf), made, made.record(), cast("Any", shelf), cast("Any", None), ImageMemory())
 
 
 def of(run: Run, image: str, baked: str = "baked", name: str = "debian:bookworm-slim") -> dict[GroupId, PreparedImages]:

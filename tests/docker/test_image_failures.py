@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conftest import CommandLine
 from tests.docker.samples import rows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.conftest import CommandLine
     from tests.docker.samples import Write
 
 BASE = "FROM debian:bookworm-slim\n"
@@ -86,3 +86,15 @@ def test_a_broken_docker_configuration_costs_nothing_that_needs_none(
     assert (done.code, "Traceback" in done.err, "Warning" in done.err) == (0, False, False), done.err
     outcomes = {row["task"]: (row["outcome"], row.get("boundary")) for row in rows(taskcal.folder)}
     assert outcomes == {"built": ("graded", None), "here": ("graded", None), "pulled": ("lost", "image")}
+
+
+def test_a_trial_of_the_agent_does_not_build_a_second_time(tmp_path: Path, write: Write) -> None:
+    """The first task's Dockerfile fails for the trial and for the run, and is built once."""
+    write("failing/Dockerfile", f"{BASE}RUN exit 7\n")
+    write("tasks.yaml", f"{HEAD}  - {{id: a, prompt: x, environment: {{build: failing}}}}\n")
+    write("agent.yaml", "agent: touch\nkind: command\nrun: touch a\n")
+    done = CommandLine(tmp_path, preflight=True)("run", "tasks.yaml", "-a", "agent.yaml", "-G", "1")
+    assert done.code == 3, done.err
+    assert done.err.count("building failing\n") == 1
+    (row,) = rows(tmp_path)
+    assert "exit 7" in row["reason"] or "code: 7" in row["reason"]

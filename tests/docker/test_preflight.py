@@ -35,7 +35,7 @@ def test_an_agent_that_cannot_start_is_one_line(user: CommandLine) -> None:
     ended = user("run", "tasks.yaml", "-G", "2", "--agent", "agent.yaml", "--task", "easy", "-q")
     assert ended.code == 3
     assert len(ended.err.splitlines()) == 1
-    assert "agent-install: the agent's command was not found" in ended.err
+    assert "agent-install: the agent's program no-such-program was not found" in ended.err
     assert not list(user.folder.glob("runs/*"))
 
 
