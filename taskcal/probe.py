@@ -51,7 +51,10 @@ NO_ENTRY, NO_WRITE = 4, 5
 
 LIST_PROGRAMS = """IFS=:; for TASKCAL_DIR in $PATH; do for TASKCAL_FILE in "$TASKCAL_DIR"/*; do
   [ -f "$TASKCAL_FILE" ] && [ -x "$TASKCAL_FILE" ] && echo "${TASKCAL_FILE##*/}"
-done; done; exit 0"""
+done; done
+python3 -c 'import pkgutil, sys
+for name in [*sys.builtin_module_names, *(one[1] for one in pkgutil.iter_modules())]: print("python3 -m " + name)' 2>&-
+exit 0"""
 MOST_PROGRAMS = 1024 * 1024
 """Bytes of the list of program names that are read; a Debian with a desktop has 40 KB."""
 

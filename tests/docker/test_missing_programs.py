@@ -45,6 +45,16 @@ MISSING = {
         SOLUTION,
         "needs `jq`",
     ),
+    "behind what the solution does": (
+        "grader: {checks: [{name: a, run: grep -q 3 f && jq .x f}]}",
+        SOLUTION,
+        "needs `jq`",
+    ),
+    "in a shell's text": ("grader: {checks: [{name: a, run: 'sh -c \"jq .x f\"'}]}", SOLUTION, "needs `jq`"),
+    "by another program": ("grader: {checks: [{name: a, run: echo f | xargs jq .x}]}", SOLUTION, "needs `jq`"),
+    "by its path": ("grader: {checks: [{name: a, run: /usr/bin/jq .x f}]}", SOLUTION, "needs `jq`"),
+    "silenced": ("grader: {checks: [{name: a, run: jq .x f 2>/dev/null | grep -q 3}]}", SOLUTION, "needs `jq`"),
+    "looked for first": ("grader: {checks: [{name: a, run: command -v jq && jq .x f}]}", SOLUTION, "needs `jq`"),
     "without a solution": ("grader: {checks: [{name: a, run: greet}]}", "", "the task has none"),
 }
 PRESENT = {
@@ -52,6 +62,18 @@ PRESENT = {
     "one of two brings it": (
         "grader: {checks: [{name: a, run: greet}]}",
         f'solutions: [{{name: no, run: "true"}}, {{name: s, run: "{BRING}"}}]',
+    ),
+    "another way is taken": (
+        "grader: {checks: [{name: a, run: jq .x f || grep -q 3 f}]}",
+        SOLUTION,
+    ),
+    "another way is taken in silence": (
+        "grader: {checks: [{name: a, run: 'if command -v jq; then jq . f; else grep -q 3 f; fi'}]}",
+        SOLUTION,
+    ),
+    "a solution brings it, and the check refuses the rest": (
+        "grader: {checks: [{name: a, run: command -v greet && greet | grep nothing}]}",
+        f'solutions: [{{name: s, run: "{BRING}"}}]',
     ),
     "it is never called": ("grader: {checks: [{name: a, run: 'test -e f && { false || jq .; }; true'}]}", ""),
     "it is only looked for": ("grader: {checks: [{name: a, run: '! command -v jq'}]}", ""),
