@@ -93,7 +93,7 @@ def _judged(
     try:
         scripted = _scripted(records[SCRIPT_JOB], grader) if grader.run else {}
     except GraderLost as lost:
-        scripted = dict.fromkeys((check.name for check in grader.checks), _blamed(sandbox, grader, lost).value)
+        scripted = dict.fromkeys((check.name for check in grader.checks), _blamed(sandbox, grader, lost))
     judge = _Judge(sandbox, grader, records, answer, scripted)
     results = tuple(_result(check, judge.score(check), notes) for check in grader.checks)
     return Judgement(combine(results, stop, group.task.passing), answer, _log(results, records, notes))
@@ -105,7 +105,7 @@ class _Judge:
     grader: Grader
     records: Mapping[str, Record]
     answer: str | None
-    scripted: Mapping[str, float]
+    scripted: Mapping[str, Score]
 
     def score(self, check: Check) -> Score:
         probe = check.probe
@@ -116,8 +116,7 @@ class _Judge:
             return judge_file(probe, state, _matches(probe.matches, text_to_match(probe, state)))
         if isinstance(probe, AnswerProbe):
             return judge_answer(probe, self.answer, _matches(probe.matches, final_text(self.answer or "")))
-        value = self.scripted[check.name]
-        return FULL if value >= 1.0 else Score(value, "the grader's script says so")
+        return self.scripted[check.name]
 
     def _score_run(self, check: str, probe: RunProbe, record: Record) -> Score:
         try:
@@ -172,14 +171,16 @@ def _answer(record: Record) -> str | None:
     return None if content is None else content.decode(errors="replace")
 
 
-def _scripted(record: Record, grader: Grader) -> dict[str, float]:
-    if record.late or not record.ran:
-        return {check.name: 0.0 for check in grader.checks}
+def _scripted(record: Record, grader: Grader) -> dict[str, Score]:
     names = [check.name for check in grader.checks if _is_scripted(check)]
+    if record.late or not record.ran:
+        what = "was still running at its timeout" if record.late else "did not run"
+        return dict.fromkeys(names, failed(f"the grader's script {what}: {record.tail}".rstrip(": ")))
     try:
-        return scores_on_last_line(record.stdout.decode(errors="replace"), names)
+        scores = scores_on_last_line(record.stdout.decode(errors="replace"), names)
     except NoScore as error:
         raise GraderLost(f"the grader's script {error} (exit {record.status}): {record.tail or 'nothing'}") from error
+    return {name: FULL if one >= 1.0 else Score(one, "the grader's script says so") for name, one in scores.items()}
 
 
 def _is_scripted(check: Check) -> bool:

@@ -159,6 +159,7 @@ def test_breaking_or_hanging_the_grader_is_no_way_out() -> None:
     assert "db had ended: segmentation fault" in checks[0].note
     late = graded(grader(ScriptedProbe(), run="score all"), ANSWER + record(1, 0, b'{"c0": 1}\n', late=True))
     assert late.reward == 0.0
+    assert [check.note for check in late.checks] == ['the grader\'s script was still running at its timeout: {"c0": 1}']
 
 
 def test_a_service_that_cannot_grade_is_named() -> None:

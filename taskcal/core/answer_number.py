@@ -34,7 +34,8 @@ _NUMBER = re.compile(
 )
 _WRAPPERS = (
     ("```", "```"), ("**", "**"), ("__", "__"), ("*", "*"), ("_", "_"), ("`", "`"), ("$$", "$$"), ("$", "$"),
-    ("\\(", "\\)"), ("\\[", "\\]"), ("\\boxed{", "}"), ("\\text{", "}"), ("\\mathbf{", "}"), ("<answer>", "</answer>"),
+    ("\\(", "\\)"), ("\\[", "\\]"), ("\\boxed{", "}"), ("\\text{", "}"), ("\\textbf{", "}"), ("\\mathbf{", "}"),
+    ("\\mathrm{", "}"), ("<answer>", "</answer>"),
     ('"', '"'), ("'", "'"), ("\N{LEFT DOUBLE QUOTATION MARK}", "\N{RIGHT DOUBLE QUOTATION MARK}"),
 )  # fmt: skip
 """Parentheses are not among them: in a ledger (42) is minus 42."""
@@ -52,7 +53,16 @@ _DOUBT = re.compile(
     r"\b(?:not?|nor|neither|never|cannot|wrong|incorrect|false|unlikely|unless|whether|if|suppose|assum\w*|doubt|than|or|but"
     r"|except|half|twice|double|minus|plus|times)\b|n['\u2019]t\b"
 )
-_SCALE = re.compile(r"%|\b(?:hundred|thousand|million|billion|trillion|dozen|percent)", re.IGNORECASE)
+_HEDGE = re.compile(
+    r"\b(?:perhaps|maybe|possibly|probably|presumably|roughly|approx(?:imately)?)\b"
+    r"|\b(?:about|around|nearly|almost|over|under|above|below|most|least|more|fewer|less|up to)\W*$"
+    r"|\b(?:may|might|could) be\W*$"
+)
+_EXPRESSION = re.compile(r"[\^\u221a\u00b9\u00b2\u00b3]|(?:^|\s)-(?=\w)|[-+*/<>=~(]\s*$|\b(?:sqrt|log|ln|abs)\s*\(")
+"""A left side such as `-x` or `x^2`: what it equals is not the answer."""
+_SCALE = re.compile(
+    r"%|\b(?:hundred|thousand|million|billion|trillion|dozen|percent)|\bin (?:hex\w*|binary|octal)\b", re.IGNORECASE
+)
 _VARIABLE = re.compile(r"[A-Za-z]\s*=(?!=)\s*")
 _DIGIT = re.compile(r"\d")
 
@@ -170,15 +180,20 @@ def _labels(text: str) -> Iterator[_Stated]:
 
 
 def _sentence(text: str) -> Decimal:
-    """The only number of a message that ends with a sentence such as "The total is 42." or "total = 42"."""
+    """The only number of a message that ends with it: "The total is 42.", "total = 42", or a line of its own."""
     last = text.splitlines()[-1] if text else ""
+    above = text[: len(text) - len(last)].rstrip()
     match = _SENTENCE.fullmatch(_EMPHASIS.sub("", last).strip()) if len(last) <= LONGEST_SENTENCE else None
-    value = _parse(match[2]) if match else None
-    if match is None or value is None:
+    if match is not None:
+        before, value = match[1].lower(), _parse(match[2])
+    else:
+        before, value = _EMPHASIS.sub("", above.rpartition("\n")[2]).lower(), _parse(last)
+    if value is None:
         raise NoNumber(_unclear(text))
-    if _DIGIT.search(match[1]) or _DIGIT.search(text[: len(text) - len(last)]):
+    if _DIGIT.search(before) or _DIGIT.search(above):
         raise NoNumber("holds more than one number and marks none as its answer")
-    if _DOUBT.search(match[1].lower()) or _SCALE.search(text):
+    before = before.translate(_MINUS)
+    if any(pattern.search(before) for pattern in (_DOUBT, _HEDGE, _EXPRESSION)) or _SCALE.search(text):
         raise NoNumber("does not commit to its number")
     return value
 

@@ -80,9 +80,12 @@ def _about_params(task: Task) -> Iterator[str]:
 def _about_answers(task: Task, known: set[str]) -> Iterator[str]:
     attempts: tuple[Solution | WrongAnswer, ...] = (*task.solutions, *task.wrong)
     for attempt in attempts:
-        if known.intersection(EXPRESSION.findall(attempt.answer or "")):
+        answer = attempt.answer or ""
+        written = ["{{ }}"] if known.intersection(EXPRESSION.findall(answer)) else []
+        written += [f"${name}" for name in dict.fromkeys(VARIABLE.findall(answer)) if name in known]
+        for text in written:
             way = 'echo "$name" > "$TASKCAL_ANSWER_FILE"'
-            yield f'"{attempt.name}": {{{{ }}}} is plain text in answer; write a param in run, as {way}'
+            yield f'"{attempt.name}": {text} is plain text in answer; write a param in run, as {way}'
 
 
 def _scripts(task: Task) -> Iterator[tuple[str, str]]:

@@ -102,6 +102,8 @@ def _about_text(check: Mapping[str, object]) -> Iterator[str]:
 def _is_finite(value: object) -> bool:
     if isinstance(value, Written):
         return _is_finite(value.value)
+    if isinstance(value, dict | list):
+        return all(map(_is_finite, value.values() if isinstance(value, dict) else value))
     return not isinstance(value, float) or math.isfinite(value)
 
 

@@ -47,7 +47,7 @@ SENTENCES = {
 PATTERNS = {
     "id": 'must begin with a letter or a digit and go on with letters, digits, ".", "_" or "-", 100 at most',
     "user": "must be a user, USER:GROUP, UID or UID:GID",
-    "pointer": 'must be a JSON pointer: "" or "/key/0"',
+    "pointer": 'must be a JSON pointer ("" or "/key/0", with ~1 for a / and ~0 for a ~ in a key)',
 }
 INSTEAD = {
     "exists": "; write absent: true",
@@ -108,6 +108,8 @@ def _advice(kind: str, loc: tuple[str | int, ...], value: object) -> str:
     """What to write instead. A number or a boolean for a text is nearly always a word without its quotes."""
     if kind == "string_type" and isinstance(value, bool | int | float):
         return "; put it in quotes"
+    if kind == "literal_error" and value is not False:
+        return ""
     return INSTEAD.get(str(loc[-1]), "") if kind in ("literal_error", "model_type", "model_attributes_type") else ""
 
 

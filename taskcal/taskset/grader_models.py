@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from taskcal.taskset.fields import (
     Answer,
@@ -26,7 +26,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-POINTER_SCHEMA = {"type": "string", "pattern": r"^(/.*|.*\{[{%].*)?$", "description": "a JSON pointer, or a template"}
+POINTER = r"^(/([^~]|~[01])*)?$"
+POINTER_SCHEMA = {
+    "type": "string",
+    "pattern": POINTER + r"|\{[{%]",
+    "description": "a JSON pointer, or a template",
+}
+
+
+def _commands(script: str) -> str:
+    """Refuse a script that holds no command: it succeeds, so that everybody would be paid."""
+    lines = script.splitlines()
+    if all(not line.strip() or line.lstrip().startswith("#") for line in lines):
+        raise ValueError("holds no command, so it would always succeed" if script.strip() else "must not be empty")
+    return script
 
 
 class AnswerModel(Model):
@@ -47,7 +60,7 @@ class CheckModel(Model):
     name: Line
     weight: Weight = 1.0
     required: bool = False
-    run: Annotated[ScriptText, Field(min_length=1)] | None = None
+    run: Annotated[ScriptText, AfterValidator(_commands), Field(json_schema_extra={"minLength": 1})] | None = None
     score: Literal["exit", "stdout"] = "exit"
     timeout: Seconds | None = None
     alone: bool = False
@@ -58,7 +71,7 @@ class CheckModel(Model):
     equals: object = None
     contains: Annotated[str, Field(min_length=1)] | None = None
     matches: Annotated[Pattern, Field(min_length=1)] | None = None
-    pointer: Annotated[str, Field(pattern=r"^(/.*)?$"), WithJsonSchema(POINTER_SCHEMA)] | None = None
+    pointer: Annotated[str, Field(pattern=POINTER), WithJsonSchema(POINTER_SCHEMA)] | None = None
     answer: AnswerModel | None = None
 
 

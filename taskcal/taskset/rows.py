@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
-from taskcal.taskset.scalars import Written, differs
+from taskcal.taskset.fields import check_param_name
+from taskcal.taskset.scalars import LONGEST_NUMBER, Written, differs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +47,21 @@ def read_rows(path: Path) -> Iterator[Row]:
         try:
             yield from reader(lines)
         except UnicodeDecodeError as error:
-            raise RowMistake(lines.number + 1, f"not UTF-8: {error.reason}") from error
+            raise RowMistake(_first_undecodable(path), f"not UTF-8: {error.reason}") from error
+
+
+def _first_undecodable(path: Path) -> int:
+    """The first line that is not UTF-8. Text is decoded in blocks, so the error itself comes lines before it."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    line = 1
+    with path.open("rb") as handle:
+        for chunk in iter(lambda: handle.readline(MAX_ROW), b""):
+            try:
+                decoder.decode(chunk)
+            except UnicodeDecodeError:
+                break
+            line += chunk.endswith(b"\n")
+    return line
 
 
 class _Lines:
@@ -79,7 +95,7 @@ def _object(line: str, number: int) -> dict[str, object]:
             object_pairs_hook=_without_duplicates,
             parse_constant=_no_constant,
             parse_float=lambda text: _number(float(text), text),
-            parse_int=lambda text: _number(int(text), text),
+            parse_int=_whole,
         )
     except (ValueError, RecursionError) as error:
         message = "nested too deep" if isinstance(error, RecursionError) else str(error)
@@ -100,6 +116,12 @@ def _number(value: float, text: str) -> object:
     return Written(value, text) if differs(value, text) else value
 
 
+def _whole(text: str) -> object:
+    if len(text) > LONGEST_NUMBER:
+        raise ValueError(f"a number of {len(text)} digits; put it in quotes if it is text")
+    return _number(int(text), text)
+
+
 def _no_constant(word: str) -> object:
     raise ValueError(f"{word} is no JSON number")
 
@@ -110,11 +132,21 @@ def _csv(lines: _Lines) -> Iterator[Row]:
         header = next(reader, [])
         if not header or len(set(header)) < len(header):
             raise RowMistake(1, "the first row must name the columns, each once")
+        _check_header(header)
         for cells in reader:
             if cells:
                 yield _record(header, cells, lines.number)
     except csv.Error as error:
         raise RowMistake(lines.number, f"not CSV: {error}") from error
+
+
+def _check_header(header: list[str]) -> None:
+    for name in header:
+        try:
+            if name != "id":
+                check_param_name(name)
+        except ValueError as error:
+            raise RowMistake(1, f"a column {error}") from error
 
 
 def _record(header: list[str], cells: list[str], line: int) -> Row:

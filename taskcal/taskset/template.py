@@ -7,6 +7,7 @@ comes out is counted while it is made. Names are checked against the params, als
 from __future__ import annotations
 
 import contextlib
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -142,7 +143,27 @@ def sandboxed(finalize: Callable[[object], object], **options: str) -> Environme
         undefined=StrictUndefined, keep_trailing_newline=True, finalize=finalize, cache_size=0, **options
     )
     environment.globals.clear()
+    environment.filters.update(int=_whole, float=_real)
     return environment
+
+
+def _real(value: object) -> float:
+    """The filter `float`. Jinja's own gives 0.0 for what is no number, so an empty cell would ask for the answer 0."""
+    try:
+        number = float(value) if isinstance(value, str | int | float) else math.nan
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{as_text(value)[:40]!r} is not a number" if isinstance(value, str) else "must be a number")
+    return number
+
+
+def _whole(value: object) -> int:
+    """The filter `int`, which drops what is after the point and keeps whole numbers of any size."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return int(value)
+    return value if isinstance(value, int) else int(_real(value))
 
 
 def _finalize(value: object) -> object:

@@ -22,9 +22,16 @@ FORTY_TWO = [
     r"The final answer is $\boxed{42}$.", "There are 3 parts.\n<answer>42</answer>", "The total is 42.",
     "The sum of all rows is **42**.", "total = 42", "x = 42", "Total: 42", "I counted the rows.\nThe total is 42",
     "<think>40? 41? 43?</think>42", "<think>\n41\n</think>\n\nThe total is 42.", "41</think>42",
-    "<thinking>1</thinking>**42**", "The answer is 42.\n", "\N{ARABIC-INDIC DIGIT FOUR}\N{ARABIC-INDIC DIGIT TWO}",
+    "Here is the number of errors:\n\n42", "I counted them with awk.\n\n**42**", "The number is\n42",
+    r"\boxed{\textbf{42}}", r"$\mathrm{42}$", "- Total: 42", "The total over all files is 42.", "Errors in May: 42",
+    "The maximum is 42.", "<thinking>1</thinking>**42**",
+    "The answer is 42.\n", "\N{ARABIC-INDIC DIGIT FOUR}\N{ARABIC-INDIC DIGIT TWO}",
 ]  # fmt: skip
 NOT_ONE_NUMBER = [
+    "Approximately: 42", "Roughly = 42", "Perhaps the total is 42.", "The total may be: 42", "The total is around: 42",
+    "At least: 42", "At most = 42", "Up to: 42", "Nearly: 42", "More than: 42", "x =/= 42", "-x = 42", "x^2 = 42",
+    "x\N{SUPERSCRIPT TWO} = 42", "sqrt(x) = 42", "The answer in binary is 42", "in hex: 42", "x >=\n42",
+    "It is not\n42", "It is about\n\n42", "Line 7 is empty.\n42", "In thousands\n42", "One of these:\n- 42",
     "The total in thousands is 42", "Answer: 42\n(in millions)", r"\boxed{42} percent", r"\boxed{42\%}",
     "x == 42", "x >= 42", "x <= 42", "x != 42",
     "It is false that the total is 42.", "Half of the total is 42", "Suppose x = 42", "The answer plus one is 42.",

@@ -211,6 +211,14 @@ def test_a_template_in_a_solutions_answer_is_a_warning(yaml: Yaml) -> None:
     assert told(yaml, "run: x", answer="is {{ m }}") == []
 
 
+@pytest.mark.parametrize("answer", ["$n", "${n}", "is $n."])
+def test_a_shell_variable_in_a_solutions_answer_is_a_warning(yaml: Yaml, answer: str) -> None:
+    """An answer is no script: `$n` would be the answer itself, and other dollars are meant."""
+    (message,) = told(yaml, "run: x", answer=answer)
+    assert message.startswith('"s": $n is plain text in answer; write a param in run')
+    assert told(yaml, "run: x", answer="$5 or $m") == []
+
+
 def test_a_template_in_a_script_is_a_warning(yaml: Yaml) -> None:
     """Scripts are never templates; braces of other programs are left alone."""
     assert told(yaml, "run: 'test {{ n }} = 1'") == [
@@ -238,6 +246,8 @@ def told(yaml: Yaml, check: str, answer: str = "x") -> list[str]:
         ({"file": "/a", "pointer": "/{{ n }}", "equals": "{{ n }}"}, True),
         ({"file": "/a", "pointer": "", "exists": True}, True),
         ({"file": "/a", "pointer": "x", "exists": True}, False),
+        ({"file": "/a", "pointer": "/a~1b~0c/0", "exists": True}, True),
+        ({"file": "/a", "pointer": "/a~2b", "exists": True}, False),
     ],
 )
 def test_an_editor_accepts_templates(check: dict[str, object], *, good: bool) -> None:

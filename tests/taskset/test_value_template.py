@@ -54,6 +54,23 @@ def test_params_are_written_as_their_place_needs_it(text: str, target: Target, v
     assert type(render(text, target)) is type(value)
 
 
+@pytest.mark.parametrize("text", ["", "abc", "1,5", "0x1F", "nan", "inf", "5 %", None])
+@pytest.mark.parametrize("convert", ["int", "float"])
+def test_a_filter_makes_no_number_of_what_is_none(convert: str, text: str | None) -> None:
+    """Jinja makes a 0 of it, which a wrong answer would meet."""
+    with pytest.raises(ValueError, match="number"):
+        render(f"{{{{ value|{convert} }}}}", value=text)
+    with pytest.raises(ValueError, match="number"):
+        render(f"is {{{{ value|{convert} }}}}.", value=text)
+
+
+@pytest.mark.parametrize(("text", "whole"), [(" 7 ", 7), ("-3.9", -3), (2.5, 2), (True, 1), ("9" * 30, int("9" * 30))])
+def test_the_filters_read_numbers(text: Scalar, whole: int) -> None:
+    """From text, from numbers, and whole ones of any size."""
+    assert render("{{ value|int }}", value=text) == whole
+    assert render("{{ value|float }}", value=text) == float(text or 0)
+
+
 @given(text=PARAM_TEXT, around=st.sampled_from(["{}", "^{}$", "a{}b", "[{}]"]))
 def test_a_param_in_a_pattern_matches_itself_only(text: str, around: str) -> None:
     """Whatever a param holds, the pattern that it stands in compiles and finds it."""
