@@ -33,7 +33,10 @@ class SimulatedSpec:
 
 @dataclass(frozen=True, slots=True)
 class CommandSpec:
-    """A shell command inside the sandbox. `timeout` (seconds) caps the task's own; None fields are the task's."""
+    """A shell command inside the sandbox. `timeout` (seconds) caps the task's own; None fields are the task's.
+
+    `price` changes no rollout, so it is not part of the agent's digest (`repr=False`).
+    """
 
     name: str
     run: str
@@ -45,15 +48,15 @@ class CommandSpec:
     workdir: str | None = None
     lost_pattern: str | None = None
     timeout: float | None = None
-    price: Price | None = None
+    price: Price | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class PythonSpec:
     """A function `module:callable` in taskcal's own process.
 
-    `folder` is the agent file's, where modules are looked for first. It is no part of what the agent is: the same file
-    elsewhere is the same agent.
+    `folder` is the agent file's, where modules are looked for first. Neither it nor `price` is part of the agent's
+    digest: the same file elsewhere is the same agent.
     """
 
     name: str
@@ -62,7 +65,7 @@ class PythonSpec:
     secrets: tuple[str, ...] = ()
     network: Network | None = None
     timeout: float | None = None
-    price: Price | None = None
+    price: Price | None = field(default=None, repr=False)
     folder: str = field(default="", repr=False)
 
 

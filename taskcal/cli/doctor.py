@@ -36,8 +36,8 @@ def doctor(
     from taskcal.errors import MissingError
 
     chosen = None if agent is None else _choose(agent, set_)
-    trouble = _repair() if fix else None
-    diagnosis = _examine()
+    trouble, unreachable = _repair() if fix else (None, None)
+    diagnosis = _examine(unreachable)
     if chosen is not None:
         diagnosis = replace(diagnosis, signs=(*diagnosis.signs, _try(chosen, diagnosis)))
     _show(diagnosis, as_json=as_json)
@@ -56,28 +56,42 @@ def _show(diagnosis: Diagnosis, *, as_json: bool) -> None:
         typer.echo("\n".join(map(str, diagnosis.signs)))
 
 
-def _repair() -> MissingError | None:
-    """Repair, and hand an error back instead of raising it, so that what was found is printed first."""
+def _repair() -> tuple[MissingError | None, MissingError | None]:
+    """Repair. Returns why that failed and why no engine answered at last, so that the findings are printed first."""
     from taskcal import host
     from taskcal.baseimage import base_tar
     from taskcal.doctor import repair
     from taskcal.errors import MissingError
     from taskcal.sandbox.docker import DockerEngine
 
+    unreachable: MissingError | None = None
+
+    def connect() -> DockerEngine:
+        nonlocal unreachable
+        unreachable = None
+        try:
+            return DockerEngine.connect()
+        except MissingError as error:
+            unreachable = error
+            raise
+
     try:
-        repair(DockerEngine.connect, host, base_tar, lambda line: typer.echo(line, err=True))
+        repair(connect, host, base_tar, lambda line: typer.echo(line, err=True))
     except MissingError as error:
-        return error
-    return None
+        return error, unreachable
+    return None, None
 
 
-def _examine() -> Diagnosis:
+def _examine(unreachable: MissingError | None) -> Diagnosis:
+    """Examine the machine. An engine that just did not answer is not asked again: each try may take eight seconds."""
     from taskcal import host
     from taskcal.cli.connect import reach_engine
     from taskcal.doctor import examine, examine_without_engine
     from taskcal.errors import MissingError
     from taskcal.sandbox.sweep import leftovers
 
+    if unreachable is not None:
+        return examine_without_engine(unreachable, host.facts())
     try:
         engine = reach_engine()
     except MissingError as error:

@@ -92,7 +92,7 @@ def _client(endpoint: Endpoint, version: str) -> Any:
 def why_not(endpoint: Endpoint, error: BaseException) -> str:
     """Why an engine cannot be used, with its address and what to do."""
     reason = innermost(error)
-    if reason == "timed out":  # the socket's own words, also for an address that nothing answers from
+    if reason.endswith("timed out"):  # a socket's own words, those of TLS, and those of an address without a machine
         return HANGS.format(endpoint=endpoint, seconds=ANSWER_SECONDS)
     warning = f" ({endpoint.warning})" if endpoint.warning else ""
     return NO_ENGINE.format(endpoint=f"{endpoint}{warning}", error=reason)

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from taskcal import host
 from taskcal.agents import Account
 from taskcal.agents.command import LONGEST_VARIABLE, CommandAgent, give_prompt, pieces
-from taskcal.agents.from_file import read_secrets
-from taskcal.agents.spec import CommandSpec, Price
+from taskcal.agents.from_file import FromFile, read_secrets
+from taskcal.agents.spec import CommandSpec, Price, PythonSpec
 from taskcal.agents.transcript import Transcript
+from taskcal.core.identity import agent_digest
 from taskcal.core.rollout import Stop, Usage
 from taskcal.errors import AgentInstallLost, ProviderLost, UsageError
 from taskcal.sandbox import ANSWER_FILE, PROMPT_FILE, USAGE_FILE, Ending, Script, ScriptResult
@@ -33,6 +34,15 @@ def script(spec: CommandSpec = SPEC, prompt: str = "Ship it.") -> Script:
     sandbox = FakeSandbox()
     act(sandbox, spec, prompt=prompt)
     return sandbox.scripts[-1]
+
+
+@pytest.mark.parametrize("spec", [SPEC, PythonSpec("mine", "m:solve")])
+def test_a_price_makes_no_other_agent(spec: CommandSpec | PythonSpec) -> None:
+    """It changes the cost of a rollout and nothing in it; every other key makes another agent."""
+    known = agent_digest(FromFile(spec=spec))
+    assert agent_digest(FromFile(spec=replace(spec, price=Price(3, 15)))) == known
+    assert agent_digest(FromFile(spec=replace(spec, timeout=9.0))) != known
+    assert agent_digest(FromFile(spec=replace(spec, secrets=("KEY",)))) != known
 
 
 def test_the_command_runs_once_as_the_environments_user() -> None:

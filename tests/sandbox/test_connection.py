@@ -73,6 +73,15 @@ def test_an_engine_that_hangs_anywhere_is_reported(short: Path, monkeypatch: pyt
 
 
 @pytest.mark.usefixtures("hurried")
+def test_an_engine_that_hangs_before_tls_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port that takes connections and never answers the handshake hangs in the same words."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("DOCKER_HOST", f"https://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(MissingError, match="did not answer within"):
+            DockerEngine.connect()
+
+
+@pytest.mark.usefixtures("hurried")
 def test_an_engine_that_drips_is_reported(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A byte now and then is no answer, though it renews the limit of a socket."""
     with engine_server(short / "s", "version") as server:
@@ -158,6 +167,19 @@ def test_every_command_reports_it(short: Path, name: str, known: int) -> None:
     assert server.address in line
     assert len(done.stderr.splitlines()) == 1
     assert not (short / "runs").exists()
+
+
+def test_a_repair_asks_an_engine_that_hangs_once(short: Path) -> None:
+    """The diagnosis after `doctor --fix` knows that it hangs, so the command ends as soon as any other."""
+    with engine_server(short / "s") as server:
+        done = subprocess.run(
+            [sys.executable, "-m", "taskcal", "doctor", "--fix"],
+            env={**environment(), "DOCKER_HOST": server.address}, capture_output=True, text=True, timeout=60,
+            check=False,
+        )  # fmt: skip
+        asked = list(server.asked)
+    assert (done.returncode, asked) == (3, ["version"]), done.stderr
+    assert f"did not answer within {connection.ANSWER_SECONDS} s" in done.stdout
 
 
 def test_an_address_that_takes_no_connection(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
