@@ -71,6 +71,7 @@ def _about_params(task: Task) -> Iterator[str]:
         for name in dict.fromkeys(match[1] for match in EXPRESSION.finditer(script) if match[1] in known):
             yield f'{where} is a script and not a template; write "${name}" for {{{{ {name} }}}}'
     yield from _about_answers(task, known)
+    yield from _about_variables(task, known)
     for name in sorted(known & _read_by_grader(task)):
         empty = [variant.id for variant in task.variants if as_text(variant.params.get(name)) == ""]
         if 0 < len(empty) < len(task.variants):
@@ -86,6 +87,13 @@ def _about_answers(task: Task, known: set[str]) -> Iterator[str]:
         for text in written:
             way = 'echo "$name" > "$TASKCAL_ANSWER_FILE"'
             yield f'"{attempt.name}": {text} is plain text in answer; write a param in run, as {way}'
+
+
+def _about_variables(task: Task, known: set[str]) -> Iterator[str]:
+    for part, env in (("environment", task.environment.env), ("grader", task.grader.env)):
+        for key, value in env.items():
+            for name in dict.fromkeys(name for name in EXPRESSION.findall(value) if name in known):
+                yield f"{part}.env.{key}: {{{{ {name} }}}} is plain text there; every script has ${name} already"
 
 
 def _scripts(task: Task) -> Iterator[tuple[str, str]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from taskcal.taskset.check_schema import answer_schema, check_schema
 from taskcal.taskset.fields import (
     Answer,
     Destination,
@@ -35,15 +36,21 @@ POINTER_SCHEMA = {
 
 
 def _commands(script: str) -> str:
-    """Refuse a script that holds no command: it succeeds, so that everybody would be paid."""
+    """Refuse a script without a command: as a check it succeeds for all, and as the grader's it scores nothing."""
     lines = script.splitlines()
     if all(not line.strip() or line.lstrip().startswith("#") for line in lines):
-        raise ValueError("holds no command, so it would always succeed" if script.strip() else "must not be empty")
+        raise ValueError("holds no command, so it judges nothing" if script.strip() else "must not be empty")
     return script
+
+
+def _commands_if_any(script: str) -> str:
+    return _commands(script) if script else script
 
 
 class AnswerModel(Model):
     """A condition on the agent's final message."""
+
+    model_config = ConfigDict(json_schema_extra=answer_schema())
 
     equals: Answer | None = None
     contains: Annotated[Answer, Field(min_length=1)] | None = None
@@ -55,6 +62,7 @@ class AnswerModel(Model):
 class CheckModel(Model):
     """One named weighted part of a grader: one of run, file and answer, or none if the grader's script scores it."""
 
+    model_config = ConfigDict(json_schema_extra=check_schema())
     nullable: ClassVar[frozenset[str]] = frozenset({"equals"})
 
     name: Line
@@ -105,7 +113,7 @@ class GraderModel(Model):
 
     checks: Annotated[list[CheckModel], Field(min_length=1, max_length=500)]
     files: Files = Field(default_factory=dict)
-    run: ScriptText = ""
+    run: Annotated[ScriptText, AfterValidator(_commands_if_any)] = ""
     env: Env = Field(default_factory=dict)
     sandbox: Literal["shared", "fresh"] = "shared"
     processes: Literal["stop", "keep"] = "stop"

@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import jsonschema
 import pytest
 
 from taskcal.core.grade import FileState, combine, judge_answer, judge_file, text_to_match
@@ -20,6 +21,7 @@ from taskcal.taskset.grader_models import AnswerModel, CheckModel
 from taskcal.taskset.nodes import Map, Seq
 from taskcal.taskset.paths import Folder
 from taskcal.taskset.problems import Problems
+from taskcal.taskset.schema import taskset_schema
 from taskcal.taskset.scope import Budget, Scope
 from taskcal.taskset.template import Prompts
 
@@ -37,6 +39,8 @@ CONDITIONS = {"exists", "absent", "equals", "contains", "matches"}
 WEIGHING = {"required", "weight"}
 FOR_RUN, FOR_FILE = {"score", "timeout", "alone", "in"}, CONDITIONS | {"pointer"}
 REMEDY = re.compile(r"; (leave out|add|keep|write|give|name) |: split it")
+
+VALIDATOR = jsonschema.Draft202012Validator(taskset_schema())
 
 NO_FILE, NOT_A_FILE = FileState(exists=False), FileState(exists=True)
 TEXTS = (
@@ -124,6 +128,33 @@ def test_every_combination_is_accepted_or_refused_with_file_line_key_and_remedy(
             assert match[2] in keys, message
             assert int(match[1]) == 10 + [key for key in CHECK if key in keys].index(match[2])
             assert REMEDY.search(message), message
+
+
+def is_valid(check: object) -> bool:
+    task = {"id": "t", "grader": {"checks": [check]}}
+    return bool(VALIDATOR.is_valid({"taskset": "t", "version": 1, "tasks": [task]}))
+
+
+def test_an_editor_marks_the_combinations_that_are_refused() -> None:
+    """The JSON Schema has the same rules: all subsets of five keys, all answers, and a guard without a weight."""
+    for keys in subsets(CHECK.keys() - WEIGHING, most=5):
+        check = {key: {"equals": "7"} if key == "answer" else CHECK[key] for key in keys}
+        assert is_valid({"name": "one", **check}) == is_sensible(keys), keys
+    for keys in subsets(ANSWER):
+        sensible = len(keys - {"tolerance"}) == 1 and ("tolerance" not in keys or "number" in keys)
+        assert is_valid({"name": "one", "answer": {key: ANSWER[key] for key in keys}}) == sensible, keys
+    assert not is_valid({"name": "one", "answer": {"equals": None}})
+    assert not is_valid({"name": "one", "run": "x", "weight": 0})
+    assert is_valid({"name": "one", "run": "x", "weight": 0, "required": True})
+
+
+@pytest.mark.parametrize("value", [None, [1], {"a": 1}])
+def test_an_editor_marks_what_no_text_equals(value: object) -> None:
+    """Null, lists and maps are values of JSON, which needs a pointer; the whole document is never absent."""
+    check = {"name": "one", "file": "/a", "equals": value}
+    assert not is_valid(check)
+    assert is_valid({**check, "pointer": ""})
+    assert not is_valid({"name": "one", "file": "/a", "pointer": "", "absent": True})
 
 
 def test_every_key_of_a_file_check_changes_what_is_paid(tmp_path: Path) -> None:

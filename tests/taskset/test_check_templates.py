@@ -227,6 +227,17 @@ def test_a_template_in_a_script_is_a_warning(yaml: Yaml) -> None:
     assert told(yaml, "run: 'podman ps --format {{.n}} {{ m }}'") == []
 
 
+def test_a_template_in_a_variable_is_a_warning(yaml: Yaml) -> None:
+    """Variables take no params, and scripts have the params already."""
+    grader = "grader: {env: {A: '{{ n }}', B: '{{ m }}'}, checks: [{name: a, run: x}, {name: b, run: x}]}"
+    task = yaml.task(
+        f"prompt: p\nparams: {{n: 1}}\nsolutions: [{{name: s, run: x}}]\nwrong: [{{name: w, run: x}}]\n{grader}"
+    )
+    assert [problem.message for problem in warnings(Taskset("t", (task,)))] == [
+        "grader.env.A: {{ n }} is plain text there; every script has $n already"
+    ]
+
+
 def told(yaml: Yaml, check: str, answer: str = "x") -> list[str]:
     """The warnings about a good task's check and its solution's answer."""
     task: Task = yaml.task(
