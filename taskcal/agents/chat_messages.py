@@ -133,18 +133,23 @@ def reply_of(text: str, now: datetime, finish_reasons: Mapping[str, Finish] = NO
     try:
         body = parse_json(text)
     except ValueError:
-        return Failure(OK, "", f"not JSON, though the status is 200: {one_line(text[:100])}")
-    return _found(body, text, now, finish_reasons) if isinstance(body, dict) else Failure(OK, "", NOT_AN_ANSWER)
+        return Failure(OK, "", f"not JSON, though the status is 200: {one_line(text[:100])}", is_own=True)
+    if not isinstance(body, dict):
+        return Failure(OK, "", NOT_AN_ANSWER, is_own=True)
+    return _found(body, text, now, finish_reasons)
 
 
 def _found(body: Json, text: str, now: datetime, finish_reasons: Mapping[str, Finish]) -> Reply | Failure:
     if _is_error(body.get("error")):
         return _inner_failure(body["error"], text, now)
     choice = _first(body.get("choices"))
-    if _is_error(choice.get("error")):
-        return _inner_failure(choice["error"], json.dumps({"error": choice["error"]}), now)
     message, word = choice.get("message"), _word(choice)
+    for error in (choice.get("error"), message.get("error") if isinstance(message, dict) else None):
+        if _is_error(error):
+            return _inner_failure(error, json.dumps({"error": error}), now)
     if isinstance(message, dict):
+        if not _is_readable(message.get("content")):
+            return Failure(OK, "", "an answer whose content is neither text nor a list of parts", is_own=True)
         return _judged(_reply(message, _usage(body.get("usage"))), word, finish_reasons)
     if meaning(word, finish_reasons) is Finish.REFUSED:
         return Reply(finish=Finish.REFUSED, usage=_usage(body.get("usage")))  # as Gemini's compatible endpoint refuses
@@ -215,6 +220,19 @@ def _content(value: object) -> str:
     if not isinstance(value, list):
         return _text(value)
     return "".join(_text(part.get("text")) for part in value if isinstance(part, dict))
+
+
+def _is_readable(content: object) -> bool:
+    """Whether content has a form that is known here; any other may hold an answer, and must not count as an empty one.
+
+    Parts without a text are known if they name another kind, such as `thinking`.
+    """
+    if not isinstance(content, list):
+        return content is None or isinstance(content, str)
+    parts = [part if isinstance(part, dict) else {} for part in content]
+    has_text = any(isinstance(part.get("text"), str) for part in parts)
+    kinds = [_text(part.get("type")) for part in parts]
+    return has_text or all(kind and "text" not in kind for kind in kinds)
 
 
 def _calls(value: object) -> tuple[Call, ...]:

@@ -121,7 +121,7 @@ def judge(word: str, content: Content, added: Mapping[str, Finish]) -> Finish | 
     if found in {Finish.REFUSED, Finish.FULL}:
         return found
     failure = _failure(word, found, content)
-    return found or Finish.DONE if failure is None else Failure(OK, *failure)
+    return found or Finish.DONE if failure is None else Failure(OK, *failure, is_own=True)
 
 
 def _failure(word: str, found: Finish | None, content: Content) -> tuple[str, str] | None:

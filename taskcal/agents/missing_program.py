@@ -1,7 +1,7 @@
-"""Whether an agent's command ended with 126 or 127 because a program that it names is not in the image.
+"""Whether an agent's command ended because a program that it names is not in the image.
 
-The status alone does not say so: a shell also exits with it when the last thing that the agent wrote has a typo, hours
-into its work. It is believed only if both hold:
+The status 126 or 127 alone does not say so: a shell also exits with it when the last thing that the agent wrote has a
+typo, hours into its work. It is believed only if both hold:
 
     the image     a sandbox that nobody has touched lacks a program that the agent file's `run` names, or cannot start
                   it (its interpreter is missing); the probe runs there as the agent's user
@@ -10,6 +10,9 @@ into its work. It is believed only if both hold:
 
 A program that is named by a path, such as `./solve.sh`, must also be what `run` begins with: behind another program
 it may be what the agent had to write. So an agent cannot choose to be lost.
+
+A pipe (`tool | tee log`), `||` or a later command hides the status. With any other one, a shell must have named the
+program as not found, and the image must lack all programs of `run` that could work at a task, so that none of them has.
 """
 
 from __future__ import annotations
@@ -20,8 +23,11 @@ import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from taskcal.core.script import shebang_of
+from taskcal.sandbox import Ending
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from taskcal.sandbox import Sandbox, Script, ScriptResult
 
@@ -36,7 +42,33 @@ WRAPPERS = frozenset({"exec", "env", "nohup", "nice", "timeout", "setsid", "stdb
 SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "su", "runuser"})
 SHELLS_OWN = frozenset({"set", "cd", "export", ":", "[", "test", "echo", "printf", "umask", "trap", "eval", "true"})
 """Commands of the shell that bring no program."""
+AROUND = frozenset(
+    {
+        *(
+            "tee",
+            "cat",
+            "head",
+            "tail",
+            "sed",
+            "grep",
+            "awk",
+            "tr",
+            "cut",
+            "sort",
+            "jq",
+            "date",
+            "ls",
+            "mkdir",
+            "sleep",
+        ),
+        *("exit", "return", "false", "wait", "read", "shift", "kill", "rm"),
+    }
+)
+"""What surrounds an agent's program in `run`, and works at no task."""
 ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
+PLAIN_ASSIGNMENT = re.compile(r"(?:^|[\s;&|(])(?P<name>[A-Za-z_][A-Za-z0-9_]*)=['\"]?(?P<value>[A-Za-z0-9_./+-]+)")
+INLINE = re.compile(r"\s-[a-z]*c\s")
+"""The option of a shell whose commands stand in `run` itself."""
 DURATION = re.compile(r"[0-9.]+[smhd]?")
 HEREDOC = re.compile(r"(?<!<)<<(-?)\s*(['\"\\]?)([A-Za-z_][A-Za-z0-9_]*)")
 PATH = re.compile(r"""(?<![A-Za-z0-9_])PATH=(?:"[^"`(]*"|'[^']*'|[^\s;&|"'`(]*)(?=[\s;&|]|$)""")
@@ -65,13 +97,41 @@ def missing_program(run: str, result: ScriptResult, sandbox: Sandbox, script: Sc
 
     `script` is what was run: the probe has its user, its folder and its variables, among which should be no secret.
     """
+    if result.ending is not Ending.EXITED or result.exit_code is None:
+        return None
+    found = (_missing(text, result, sandbox, script) for text in commands(run))
+    return next((name for name in found if name is not None), None)
+
+
+def commands(run: str) -> tuple[str, ...]:
+    """The shell commands that `run` consists of: that of its first line, and the script itself if a shell reads it."""
+    shebang = shebang_of(run)
+    if shebang is None:
+        return (run,)
+    starts = shlex.join(shebang.command)
+    return (starts, run) if shebang.is_shell else (starts,)
+
+
+def _missing(run: str, result: ScriptResult, sandbox: Sandbox, script: Script) -> str | None:
     offered = script.env.get("TASKCAL_TOOLS", "").split()
-    named = tuple(name for name in programs(run) if name not in offered)
-    if result.exit_code not in STATUSES or not named:
+    named = tuple(name for name in resolved(run, script.env) if name not in offered)
+    is_told = result.exit_code in STATUSES or not not_found(_said(result)).isdisjoint(named)
+    if not named or not is_told:
         return None
     with sandbox.twin() as untouched:
         seen = untouched.run(replace(script, source=look(run, named), timeout=LOOK_SECONDS))
     return decide(run, result, (seen.stdout + seen.stderr).decode(errors="replace"))
+
+
+def resolved(run: str, env: Mapping[str, str]) -> tuple[str, ...]:
+    """The programs of a command; in place of one such as `$TOOL` its value, if `run` or the environment has it."""
+    values = {**env, **{match["name"]: match["value"] for match in PLAIN_ASSIGNMENT.finditer(run)}}
+    names = (values.get(name.strip("${}"), name) if name.startswith("$") else name for name in programs(run))
+    return tuple(dict.fromkeys(names))
+
+
+def _said(result: ScriptResult) -> str:
+    return (result.stdout + result.stderr).decode(errors="replace")
 
 
 def decide(run: str, result: ScriptResult, seen: str) -> str | None:
@@ -79,11 +139,20 @@ def decide(run: str, result: ScriptResult, seen: str) -> str | None:
     missing = [line.removeprefix("missing ") for line in seen.splitlines() if re.match(r"missing \S", line)]
     named = programs(run)
     own = [name for name in missing if "/" not in name or _begins_with(named, name)]
-    said = (result.stdout + result.stderr).decode(errors="replace")
+    said = _said(result)
+    if result.exit_code not in STATUSES and not (said.strip() and _nothing_works(run, missing)):
+        return None
     if said.strip():
         blamed = not_found(said)
         return next((name for name in own if blamed & {name, *not_found(seen)}), None)
     return next((name for name in own if not _may_be_made(run, name)), None)
+
+
+def _nothing_works(run: str, missing: list[str]) -> bool:
+    """Whether the image lacks every program of `run` that could work at a task."""
+    shells = SHELLS if INLINE.search(run) else frozenset()
+    around = AROUND | SHELLS_OWN | WRAPPERS | shells
+    return all(name in around or name in missing for name in programs(run))
 
 
 def _begins_with(named: tuple[str, ...], name: str) -> bool:

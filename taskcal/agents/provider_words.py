@@ -52,7 +52,7 @@ CONTEXT = re.compile(
     | reduce\ the\ length\ of\ the\ (messages|input|prompt)
     | max_tokens\ must\ be\ at\ least\ 1,\ got\ -
     | inputs`?\ tokens\ \+\ `?max_new_tokens`?\ must\ be
-    | exceeded\ model\ token\ limit | too\ many\ input\ tokens\b(?!\ per)
+    | context(\ window)?\ is\ full | exceeded\ model\ token\ limit | too\ many\ input\ tokens\b(?!\ per)
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -71,9 +71,15 @@ REFUSAL = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-NOT_CONTENT = re.compile(
-    r"schema|json|database|\bsql|constraint|firewall|\bwaf\b|health|worker|account|organi[sz]ation|quota|rate limit"
-    r"|captcha|cloudflare|\bbot\b|ip address",
+INFRASTRUCTURE = re.compile(
+    r"schema|database|\bsql|constraint|firewall|\bwaf\b|health|captcha|cloudflare|\brpc\b|connection|cancell?ed|deadline"
+    r"|unavailable|time[sd]?[ -]?out\b|crashed|\blogging\b|\bauth(entication|orization)?\b|csrf|content-length",
+    re.IGNORECASE,
+)
+"""A failure of something beside the model: no phrase means a full context, or a refusal, in a message about it."""
+ELSEWHERE = re.compile(
+    rf"{INFRASTRUCTURE.pattern}|json|worker|account|organi[sz]ation|quota|rate limit|\bbot\b|ip address|gateway|network"
+    r"|traffic|deployment|configuration|template|\bnot (been )?flagged",
     re.IGNORECASE,
 )
 """What "violates" and "flagged" are also written about."""
@@ -102,12 +108,12 @@ AGAIN = re.compile(r"(?:try again|retry) (?:in|after) (\d+(?:\.\d+)?) ?(ms|s|m|s
 
 NUMBER = r"(?<![\w.])(\d{1,3}(?:,\d{3})+|\d{3,9})(?!\w)"
 COUNT = re.compile(NUMBER)
+FILLERS = r"(?:\ (?:the|of|is|model'?s?|token|context|input|prompt|sequence|length|size|limit|window)){0,5}[:(\ ]*"
 MOST = re.compile(
     rf"""(?:
       (?:less|fewer|greater|longer|larger|more)\ than | at\ most | up\ to | above | only | <=? | >=?
-    | (?:limit|max(?:imum)?|exceeds?)
-      (?:\ (?:the|of|is|token|context|input|prompt|sequence|length|size|limit|window)){{0,5}}
-    ):?\ *{NUMBER}
+    | (?:limit|max(?:imum)?|exceeds?) | max_(?:model|seq|sequence|context|input|prompt)_len(?:gth)?
+    ){FILLERS}{NUMBER}
     | {NUMBER}\ (?:tokens?\ )?(?:maximum|max\b|limit)""",
     re.VERBOSE | re.IGNORECASE,
 )
@@ -116,10 +122,13 @@ SIZED = re.compile(
     re.IGNORECASE,
 )
 OTHER_LIMIT = re.compile(
-    r"\bper\b|\b[tr]p[md]\b|quota|\brate\b|balance|credit|output|completion|max_(new_|completion_)?tokens|daily|monthly",
+    r"\bper\b|\b[tr]p[md]\b|quota|\brate\b|balance|credit|output|completion|max_(new_|completion_)?tokens|daily|monthly"
+    r"|second|minute|hour|batch|\bstop\b|logit|logprob|vocab|\btoken ids?\b|cache|\bpool\b|memory|\bgpu"
+    r"|header|session|concurren"
+    r"|\d ?([kmgt]i?b|bytes?|characters?|chars|requests?|images?|tools?|functions?|items|files?)\b",
     re.IGNORECASE,
 )
-"""Limits in tokens that are not the context's: a rate, a budget, or the length of the answer."""
+"""Limits that are not the context's: a rate, a budget, the length of the answer, or a number of something else."""
 
 
 def are_beyond_limit(words: str) -> bool:

@@ -50,12 +50,16 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An endpoint's failure: `status` None if no answer came, `retry_after` seconds if the server asks for a wait."""
+    """An endpoint's failure: `status` None if no answer came, `retry_after` seconds if the server asks for a wait.
+
+    `is_own` marks a message in taskcal's words. It may quote a page or an unknown word, which decide nothing.
+    """
 
     status: int | None
     code: str
     message: str
     retry_after: float | None = None
+    is_own: bool = False
 
     def __str__(self) -> str:
         """One line for reasons: the status, if there is one, and the server's words."""
@@ -92,7 +96,7 @@ def classify(failure: Failure) -> Action:
         return Action.REFUSED
     if is_full(failure):
         return Action.CONTEXT_FULL
-    if code in known.RATE_CODES and (status is None or status in RETRIED or status >= 500):
+    if code in known.RATE_CODES:
         return Action.LOST if known.TOO_LARGE.search(words) else Action.RETRY
     if code in known.FATAL_CODES or status in FATAL_STATUSES or (status in WORDED and _are_fatal(words)):
         return Action.FATAL
@@ -105,20 +109,23 @@ def classify(failure: Failure) -> Action:
 def is_refusal(failure: Failure) -> bool:
     """Whether the content was refused: by a code for it, or in words of policy about nothing else."""
     words = failure.message
-    if failure.status not in REFUSAL_STATUSES or known.NOT_WORDS.match(words):
+    if failure.is_own or failure.status not in REFUSAL_STATUSES or known.NOT_WORDS.match(words):
         return False
-    by_words = known.REFUSAL.search(words) and not known.NOT_CONTENT.search(words)
+    by_words = known.REFUSAL.search(words) and not known.ELSEWHERE.search(words)
     return failure.code.lower() in known.REFUSAL_CODES or bool(by_words)
 
 
 def is_full(failure: Failure) -> bool:
     """Whether the conversation does not fit into the context: by a code, a phrase, or a number beyond a limit."""
     words = failure.message
-    if failure.status not in FULL_STATUSES or known.NOT_WORDS.match(words):
+    if failure.is_own or failure.status not in FULL_STATUSES or known.NOT_WORDS.match(words):
         return False
-    if failure.code.lower() in known.CONTEXT_CODES or known.CONTEXT.search(words):
+    if failure.code.lower() in known.CONTEXT_CODES:
         return True
-    return failure.status in COMPARED_STATUSES and known.are_beyond_limit(words)
+    if known.INFRASTRUCTURE.search(words):
+        return False
+    by_numbers = failure.status in COMPARED_STATUSES and known.are_beyond_limit(words)
+    return by_numbers or bool(known.CONTEXT.search(words))
 
 
 def _are_fatal(words: str) -> bool:
@@ -188,7 +195,8 @@ def _reported(text: str) -> tuple[str, str]:
         body = parse_json(text)
     except ValueError:
         return "", text
-    error = body.get("error", body) if isinstance(body, dict) else body
+    body = _only(body)
+    error = body.get("error") or _only(body.get("errors")) or body if isinstance(body, dict) else body
     if not isinstance(error, dict):
         return "", str(error)
     code = error.get("code")
@@ -197,6 +205,11 @@ def _reported(text: str) -> tuple[str, str]:
     words = error.get("message") or error.get("detail") or error.get("error") or text
     words = words if isinstance(words, str) else json.dumps(words)
     return code if isinstance(code, str) else "", f"{words}{_behind(error)}"
+
+
+def _only(value: object) -> object:
+    """What a list of one holds: Gemini's compatible endpoint and Cloudflare's wrap an error in one."""
+    return value[0] if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict) else value
 
 
 def _behind(error: Mapping[str, object]) -> str:

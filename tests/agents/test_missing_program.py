@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskcal import host
-from taskcal.agents.missing_program import decide, look, not_found, programs
+from taskcal.agents.missing_program import commands, decide, look, not_found, programs, resolved
 from taskcal.sandbox import Ending, ScriptResult
 
 WRITES_A_SCRIPT = """touch ok
@@ -72,9 +72,9 @@ def test_what_a_message_names(line: str, name: str) -> None:
     assert not_found(f"before\n{line}\nafter\n") == {name}
 
 
-def lost(run: str, said: str, seen: str) -> str | None:
+def lost(run: str, said: str, seen: str, status: int = 127) -> str | None:
     """The missing program, given what the agent and the probe printed."""
-    return decide(run, ScriptResult(Ending.EXITED, 127, said.encode(), b""), seen)
+    return decide(run, ScriptResult(Ending.EXITED, status, said.encode(), b""), seen)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +98,41 @@ def lost(run: str, said: str, seen: str) -> str | None:
 def test_only_a_program_that_the_image_lacks_is_believed(run: str, said: str, seen: str, name: str | None) -> None:
     """And only if it is the one that was not found, or nothing was said and `run` cannot have made it."""
     assert lost(run, said, seen) == name
+
+
+@pytest.mark.parametrize("status", [0, 1])
+@pytest.mark.parametrize(
+    ("run", "is_lost"),
+    [
+        ('tool -p "$TASKCAL_PROMPT" | tee log', True),
+        ("tool || exit 1", True),
+        ("set -e; bash -c 'tool x' | jq . >log; true", True),
+        ("x=$(tool); echo $x", True),
+        ("if tool; then echo done; fi", True),
+        ("tool || python3 other.py", False),
+        ("bash solve.sh; tool || true", False),
+        ("make tool; tool || true", False),
+    ],
+)
+def test_a_hidden_status_is_no_reason_to_grade(run: str, is_lost: bool, status: int) -> None:
+    """A pipe or `||` hides 127: lost if nothing else in the command could have worked."""
+    said = "sh: 1: tool: not found"
+    assert lost(run, said, "missing tool\n", status) == ("tool" if is_lost else None)
+    assert lost(run, "", "missing tool\n", status) is None
+
+
+def test_the_first_line_names_a_program_as_well() -> None:
+    """A script in Python holds no command, one in bash is read as well."""
+    assert commands("#!/usr/bin/env python3\nimport os") == ("/usr/bin/env python3",)
+    assert commands("#!/bin/bash\ntool") == ("/bin/bash", "#!/bin/bash\ntool")
+    said = "/usr/bin/env: 'python3': No such file or directory"
+    assert lost("/usr/bin/env python3", said, "missing python3\n") == "python3"
+    assert lost("/usr/bin/node", "sh: 7: /usr/bin/node: not found", "missing /usr/bin/node\n") == "/usr/bin/node"
+
+
+def test_a_variable_names_a_program() -> None:
+    """By its value in the command or in the agent's environment."""
+    assert resolved("BIN=tool; $BIN x; ${OTHER} y; $no", {"OTHER": "node"}) == ("tool", "node", "$no")
 
 
 @pytest.mark.parametrize(

@@ -21,12 +21,17 @@ if TYPE_CHECKING:
 COUNTED = {"prompt_tokens": 100, "completion_tokens": 10}
 
 
-def ends(content: str | None, word: Any, usage: Any = None, error: Any = None, **message: Any) -> Step:
+def ends(content: Any, word: Any, usage: Any = None, error: Any = None, **message: Any) -> Step:
     """An answer with status 200 that ends by this word."""
     body = completion({"content": content, **message}, word, COUNTED if usage is None else usage)
     if error is not None:
         body["choices"][0]["error"] = error
     return Step(body=body)
+
+
+def says_error() -> Step:
+    """An answer whose message has an error in the place of a text."""
+    return Step(body=completion({"content": "", "error": UPSTREAM}, "stop", COUNTED))
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,15 @@ TABLE = (
     Trouble("malformed call", ends(None, "MALFORMED_FUNCTION_CALL"), more=ALWAYS),
     Trouble("nothing at all", ends(None, "stop", {"prompt_tokens": 100, "completion_tokens": 0}), more=ALWAYS),
     Trouble("an unknown word", ends("done", "fin"), more=ALWAYS),
+    Trouble("an unknown word of policy", ends("done", "violates our content policy"), more=ALWAYS),
+    Trouble("a page of words", Step(body="<h1>maximum context length; violates our content policy</h1>"), more=ALWAYS),
+    Trouble("an error on the message", says_error(), more=ALWAYS),
+    Trouble("content in another form", ends({"text": "done"}, "stop"), more=ALWAYS),
+    Trouble("a list of texts", ends(["done"], "stop"), more=ALWAYS),
+    Trouble("a number for content", ends(42, "stop"), more=ALWAYS),
+    Trouble("parts without a text", ends([{"type": "text", "content": "done"}], "stop"), more=ALWAYS),
+    Trouble("parts", ends([{"type": "thinking"}, {"type": "text", "text": "done"}], "stop"), Stop.FINISHED),
+    Trouble("thoughts alone", ends([{"type": "thinking", "thinking": []}], "stop"), Stop.FINISHED),
     Trouble(
         "an event stream", Step(body='data: {"choices":[{"delta":{"content":"x"}}]}\n\ndata: [DONE]\n'), more=ALWAYS
     ),

@@ -57,6 +57,11 @@ def end_of(scope: RunScope, folder: Path, run: str) -> Outcome:
         ("closed", "closed"),
         ("/opt/agent/run", "/opt/agent/run"),
         ("bash -c 'no-such-agent'", "no-such-agent"),
+        ("no-such-agent --prompt x | tee log", "no-such-agent"),
+        ("no-such-agent || exit 1", "no-such-agent"),
+        ("AGENT=no-such-agent\n$AGENT --prompt x", "no-such-agent"),
+        ("#!/usr/bin/env no-such-python\nimport os\nos.remove('x')", "no-such-python"),
+        ("#!/bin/bash\nset -e\nno-such-agent", "no-such-agent"),
     ],
 )
 def test_an_agent_whose_program_is_missing_is_lost(scope: RunScope, tmp_path: Path, run: str, name: str) -> None:
@@ -64,7 +69,7 @@ def test_an_agent_whose_program_is_missing_is_lost(scope: RunScope, tmp_path: Pa
     outcome = end_of(scope, tmp_path, run)
     assert isinstance(outcome, Lost), outcome
     assert outcome.boundary is Boundary.AGENT_INSTALL
-    assert f"the agent's program {name} was not found or cannot run (exit 12" in outcome.reason
+    assert f"the agent's program {name} was not found or cannot run (exit " in outcome.reason
 
 
 @pytest.mark.parametrize(
@@ -79,6 +84,7 @@ def test_an_agent_whose_program_is_missing_is_lost(scope: RunScope, tmp_path: Pa
         "cp /bin/ls tool; rm tool; ./tool",
         "ls /; ./what-the-model-should-have-written",
         "echo 'sh: 1: no-such-agent: not found'; exit 127",
+        "touch ok; no-such-agent || exit 1",
     ],
 )
 def test_an_agent_that_worked_and_ends_so_has_crashed(scope: RunScope, tmp_path: Path, run: str) -> None:
