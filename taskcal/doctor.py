@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from taskcal.baseimage import BASE_IMAGE, BUILT_LABELS, PACKAGES
-from taskcal.errors import ImageLost, LostError, MissingError
+from taskcal.errors import DockerSettingsError, ImageLost, LostError, MissingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -155,7 +155,8 @@ def examine_without_engine(error: MissingError, facts: Facts) -> Diagnosis:
     """What can be said where no engine answers, and how to get one."""
     reason, _, _ = str(error).partition("; run ")
     unseen = (Sign(name, Mark.UNKNOWN, "no engine to ask") for name in ("disk", "base image", "leftovers"))
-    return Diagnosis((Sign("engine", Mark.MISSING, reason, engine_remedy(facts)), *unseen))
+    remedy = str(error) if isinstance(error, DockerSettingsError) else engine_remedy(facts)
+    return Diagnosis((Sign("engine", Mark.MISSING, reason, remedy), *unseen))
 
 
 def _disk(engine: Engine, machine: Machine) -> Sign:
@@ -218,6 +219,8 @@ def repair(connect: Connect, machine: Machine, build: Build, say: Say) -> None:
     Raises MissingError with the exact commands where we may not, and with the reason where a step failed.
     """
     found = reach(connect)
+    if isinstance(found, DockerSettingsError):  # an engine may well run
+        raise found
     engine = _start_engine(connect, machine, say) if isinstance(found, MissingError) else found
     try:
         if engine.image(BASE_IMAGE) is None:

@@ -69,9 +69,9 @@ def find_endpoint(environment: Mapping[str, str]) -> Endpoint:
     if name := environment.get("DOCKER_CONTEXT"):
         return _of_context(folder, name, f"DOCKER_CONTEXT={name}")
     try:
-        name = _current_context(folder / "config.json")
+        name = _current_context(config_file(environment))
     except ValueError as error:
-        place = " ".join(f"{folder / 'config.json'}: {error}".split())
+        place = " ".join(f"{config_file(environment)}: {error}".split())
         return Endpoint(warning=f"{place}; the default Docker context is used")
     return _of_context(folder, name, f"currentContext={name}") if name else Endpoint()
 
@@ -82,10 +82,15 @@ def configured_engine(environment: Mapping[str, str]) -> str:
     if named:
         return "" if environment[named] == DEFAULT and named == "DOCKER_CONTEXT" else f"{named}={environment[named]}"
     try:
-        current = _current_context(_folder(environment) / "config.json")
+        current = _current_context(config_file(environment))
     except ValueError:
         return ""
     return f"currentContext={current}" if current and current != DEFAULT else ""
+
+
+def config_file(environment: Mapping[str, str]) -> Path:
+    """The file of Docker's settings, which may not exist."""
+    return _folder(environment) / "config.json"
 
 
 def _folder(environment: Mapping[str, str]) -> Path:

@@ -4,6 +4,7 @@
     ├── UsageError              (2)    the command line or the configuration asks for something that cannot be
     ├── InputError              (2)    a file that a person wrote is wrong; carries every Problem found in it
     ├── MissingError            (3)    something that every task needs is not there (no engine, no rights)
+    │   └── DockerSettingsError        Docker's config.json cannot be used, so that no engine can be asked
     ├── RunFolderError          (2)    a run's folder cannot be read, written or is another process's
     └── LostError               (-)    our side broke during one rollout; becomes a `Lost` outcome, never an exit
         ├── EngineLost                 the container engine did not answer, or refused
@@ -84,6 +85,10 @@ class MissingError(TaskcalError):
     """Something without which no task can run is missing; the message says how to get it."""
 
     exit_code = 3
+
+
+class DockerSettingsError(MissingError):
+    """Docker's own settings cannot be used, so that no engine can be asked; a new engine does not help."""
 
 
 class LostError(TaskcalError):

@@ -15,7 +15,7 @@ DRAWN = re.compile(r"^    (?P<branch>[│ ]*)(?:[├└]── )?(?P<name>[A-Z]\
 def drawn() -> list[tuple[int, str, str | None]]:
     """The docstring's tree: depth, name and exit code of each class."""
     found = DRAWN.finditer(errors.__doc__ or "")
-    return [(line["branch"].count(" " * 4) + ("──" in line[0]), line["name"], line["code"]) for line in found]
+    return [(len(line["branch"]) // 4 + ("──" in line[0]), line["name"], line["code"]) for line in found]
 
 
 def subclasses(parent: type[TaskcalError]) -> list[type[TaskcalError]]:

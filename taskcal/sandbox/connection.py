@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,10 @@ import docker
 import docker.constants
 import docker.errors
 import docker.tls
+import requests
 
+from taskcal.endpoint import config_file
+from taskcal.errors import DockerSettingsError
 from taskcal.sandbox.facts import innermost
 
 if TYPE_CHECKING:
@@ -26,6 +30,18 @@ CALL_SECONDS = 120
 HANGS = (
     "the container engine at {endpoint} did not answer within {seconds} s; restart it, or set DOCKER_HOST to another"
 )
+UNUSABLE = (
+    "{file}: Docker's settings cannot be used ({error}); correct the file, or name another folder in DOCKER_CONFIG"
+)
+SDK_STUMBLES = (
+    AttributeError,
+    TypeError,
+    RecursionError,
+    docker.errors.InvalidConfigFile,
+    requests.exceptions.InvalidHeader,
+)
+"""The SDK's errors for a config.json whose values are not of the type that it expects."""
+
 NO_ENGINE = "no container engine answers at {endpoint}: {error}; run `taskcal doctor --fix`, or start Docker"
 
 
@@ -41,7 +57,8 @@ def settings_of(endpoint: Endpoint) -> dict[str, Any]:
 def introduce(endpoint: Endpoint) -> dict[str, Any]:
     """What an engine reports of itself: its /version and /info in one.
 
-    Raises any error of the SDK, and TimeoutError soon after `ANSWER_SECONDS`. A thread asks, because no limit of a
+    Raises any error of the SDK, DockerSettingsError for a config.json that it cannot use, and TimeoutError soon after
+    `ANSWER_SECONDS`. A thread asks, because no limit of a
     socket ends a name server that is silent, or a server that sends a byte now and then.
     """
     answers: list[dict[str, Any] | BaseException] = []
@@ -68,8 +85,12 @@ def _ask(endpoint: Endpoint) -> dict[str, Any]:
     command begins with are asked for too. These clients are closed: a pooled connection would keep its short limit.
     """
     deadline = time.monotonic() + ANSWER_SECONDS
-    with contextlib.closing(_client(endpoint, docker.constants.DEFAULT_DOCKER_API_VERSION)) as client:
-        version = client.version(api_version=False)
+    try:
+        with contextlib.closing(_client(endpoint, docker.constants.DEFAULT_DOCKER_API_VERSION)) as client:
+            version = client.version(api_version=False)
+    except SDK_STUMBLES as error:  # every client of the SDK reads that file, whatever DOCKER_HOST is
+        reason = " ".join(str(error).split())
+        raise DockerSettingsError(UNUSABLE.format(file=config_file(os.environ), error=reason)) from error
     try:
         facts = {**version, "ApiVersion": str(version["ApiVersion"])}
         client = _client(endpoint, facts["ApiVersion"])

@@ -169,6 +169,39 @@ def test_every_command_reports_it(short: Path, name: str, known: int) -> None:
     assert not (short / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "[]", "5", "null", '"x"', "[" * 100_000, '{"HttpHeaders": 5}', '{"proxies": 5}', '{"proxies": []}',
+        '{"auths": {"registry": 5}}', '{"HttpHeaders": {"X": 5}}',
+    ],
+)  # fmt: skip
+def test_settings_that_the_sdk_cannot_use_are_named(
+    short: Path, monkeypatch: pytest.MonkeyPatch, settings: str
+) -> None:
+    """The SDK reads config.json even if DOCKER_HOST is set; a value of another type is one line that names the file."""
+    (short / "config.json").write_text(settings)
+    monkeypatch.setenv("DOCKER_CONFIG", str(short))
+    with engine_server(short / "s", *ANSWERS) as server:
+        monkeypatch.setenv("DOCKER_HOST", server.address)
+        with pytest.raises(MissingError) as caught:
+            DockerEngine.connect()
+    assert str(caught.value).startswith(f"{short / 'config.json'}: Docker's settings cannot be used (")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_repair_starts_no_engine_for_settings_that_cannot_be_used(short: Path) -> None:
+    """Also as root: an engine may run, and the remedy is the file, not an installation."""
+    (short / "config.json").write_text("[]")
+    done = subprocess.run(
+        [sys.executable, "-m", "taskcal", "doctor", "--fix"],
+        env={**environment(), "DOCKER_HOST": "", "DOCKER_CONFIG": str(short)}, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, line.startswith(f"{short / 'config.json'}: ")) == (3, True), done.stderr
+
+
 def test_a_repair_asks_an_engine_that_hangs_once(short: Path) -> None:
     """The diagnosis after `doctor --fix` knows that it hangs, so the command ends as soon as any other."""
     with engine_server(short / "s") as server:
