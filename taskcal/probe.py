@@ -48,6 +48,7 @@ SETTLED_SECONDS = 2.0
 SCRIPT_SECONDS = 30.0
 NO_USER = ("unable to find user", "unable to find group", "uids and gids must be")
 NO_ENTRY, NO_WRITE = 4, 5
+NO_TMP = "no-tmp"
 
 LIST_PROGRAMS = """IFS=:; for TASKCAL_DIR in $PATH; do for TASKCAL_FILE in "$TASKCAL_DIR"/*; do
   [ -f "$TASKCAL_FILE" ] && [ -x "$TASKCAL_FILE" ] && echo "${TASKCAL_FILE##*/}"
@@ -176,10 +177,14 @@ def _tried(scope: RunScope, order: Order, user: str | None, services: tuple[str,
     begun = time.monotonic()
     try:
         warnings = [*_enter_workdir(sandbox, user)]
+        for service in services:
+            sandbox.require_service(service)
         programs = {service: _grade_trial(sandbox, service) for service in ("", *services)}
         if order.environment.services:
             time.sleep(max(0.0, begun + SETTLED_SECONDS - time.monotonic()))
             sandbox.require_services()
+            for service in services:
+                sandbox.require_service(service)
         warnings += _finish(sandbox, order.environment)
         return ProbeResult(tuple(warnings), MappingProxyType(programs))
     finally:
@@ -190,8 +195,11 @@ def _enter_workdir(sandbox: DockerSandbox, user: str | None) -> Iterator[str]:
     """Enter the workdir as the agent; yield a warning if it is read-only. Raises SetupLost."""
     workdir = sandbox.workdir
     name = user or "of the image"
-    source = f"cd -- {shlex.quote(workdir)} || exit {NO_ENTRY}; [ -w . ] || exit {NO_WRITE}; exit 0"
+    tests = f"[ -w /tmp ] || echo {NO_TMP}; [ -w . ] || exit {NO_WRITE}; exit 0"
+    source = f"cd -- {shlex.quote(workdir)} || exit {NO_ENTRY}; {tests}"
     result = sandbox.run(Script(source, SCRIPT_SECONDS, user=user, workdir="/"))
+    if NO_TMP.encode() in result.stdout:
+        yield f"the user {name} cannot write to /tmp"
     if result.exit_code == NO_WRITE:
         yield f"the user {name} cannot write to the workdir {workdir}"
     elif result.exit_code == NO_ENTRY:
@@ -216,7 +224,12 @@ def _grade_trial(sandbox: DockerSandbox, service: str) -> frozenset[str]:
     """Grade three trifles where checks will run, and return the programs on PATH there. Raises SetupLost."""
     source = drive(TRIAL, secrets.token_hex(8), "")
     script = Script(source, 3 * SCRIPT_SECONDS, user=ROOT_USER, hidden=True, service=service)
-    result = sandbox.run(script, limit=output_bound(TRIAL))
+    try:
+        result = sandbox.run(script, limit=output_bound(TRIAL))
+    except SandboxLost as error:
+        if '"sh"' not in str(error):
+            raise
+        raise SetupLost(_no_shell(service)) from error
     records = parse(result.stdout, len(TRIAL)) if result.ok else None
     if records is None or tuple(record.status for record in records) != EXPECTED:
         tails = [record.tail for record in records or () if record.tail][:1]
@@ -233,8 +246,13 @@ def _why_no_grading(sandbox: DockerSandbox, service: str, said: str) -> str:
     if found is not None and found.ok and (missing := found.stdout.decode().split()):
         return f"{where} has no {' and no '.join(missing)}, which grading needs; install it there"
     if '"sh"' in said:
-        return f"{where} has no `sh`, which checks need; use an image with a shell there"
+        return _no_shell(service)
     return f"a trial grading does not work in {where} before any agent has touched it: {said or 'it printed nothing'}"
+
+
+def _no_shell(service: str) -> str:
+    where = f"the image of service {service}" if service else "the image"
+    return f"{where} has no `sh` on its PATH, which checks need; use an image with a shell there"
 
 
 def _finish(sandbox: DockerSandbox, environment: Environment) -> Iterator[str]:

@@ -30,6 +30,7 @@ from taskcal.sandbox.services import (
     create_service,
     ended_services,
     last_lines,
+    require_for_checks,
     require_running,
     start_service,
 )
@@ -170,6 +171,10 @@ class DockerSandbox:
     def require_services(self) -> None:
         """Raise ServiceLost if a service has ended with an error."""
         require_running(self._engine, self._services, self._order.environment.services)
+
+    def require_service(self, name: str) -> None:
+        """Raise ServiceLost if a service that checks run in has ended."""
+        require_for_checks(self._engine, self._services[name], name)
 
     def ended_services(self) -> tuple[str, ...]:
         """A sentence for each service that has ended with an error."""
