@@ -32,7 +32,7 @@ from taskcal.sandbox.once import Once
 from taskcal.sandbox.scripts import READY_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Mapping
+    from collections.abc import Hashable, Iterator, Mapping, Sequence
 
     from taskcal.agents import Agent
     from taskcal.core.plan import Bounds
@@ -48,6 +48,7 @@ SETTLED_SECONDS = 2.0
 SCRIPT_SECONDS = 30.0
 NO_USER = ("unable to find user", "unable to find group", "uids and gids must be")
 NO_ENTRY, NO_WRITE = 4, 5
+NO_TMP = "no-tmp"
 
 LIST_PROGRAMS = """IFS=:; for TASKCAL_DIR in $PATH; do for TASKCAL_FILE in "$TASKCAL_DIR"/*; do
   [ -f "$TASKCAL_FILE" ] && [ -x "$TASKCAL_FILE" ] && echo "${TASKCAL_FILE##*/}"
@@ -89,6 +90,29 @@ class ReadyGroup:
     probe: ProbeResult
 
 
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What is tried: an environment as it is opened, the agent's user, and what the grading needs there.
+
+    `services` are those that checks run in, `places` the destinations of the grader's files.
+    """
+
+    order: Order
+    user: str | None
+    services: tuple[str, ...]
+    places: tuple[str, ...]
+
+    @property
+    def key(self) -> Hashable:
+        """Everything that can make one probe differ from another: the images, and the texts that run in them."""
+        order, images = self.order, self.order.images
+        bare = replace(order.environment, name="", setup="", files=())
+        texts = " ".join((bare.start, bare.ready, bare.finish, *(_texts_of_services(bare))))
+        params = tuple(sorted(named_params(texts, order.params).items()))
+        made = (images.sandbox, tuple(sorted(images.services.items())))
+        return made, repr(bare), params, self.user, self.services, self.places
+
+
 class Probes:
     """The probes of one run; each environment is tried once, whichever thread asks first."""
 
@@ -99,10 +123,13 @@ class Probes:
 
     def try_environment(self, group: Group, images: PreparedImages, agent: Agent) -> ProbeResult:
         """Try the environment of a group with its images. Raises the LostError that every rollout would raise."""
-        order = _order(group, images, agent, self._scope.run)
-        user = agent.user or group.task.environment.user
-        services = tuple(sorted(_services_with_checks(group)))
-        found = self._results.get(_key(order, user, services), lambda: _try(self._scope, order, user, services))
+        subject = _Subject(
+            order=_order(group, images, agent, self._scope.run),
+            user=agent.user or group.task.environment.user,
+            services=tuple(sorted(_services_with_checks(group))),
+            places=tuple(sorted({copy.destination for copy in group.grader.files})),
+        )
+        found = self._results.get(subject.key, lambda: _try(self._scope, subject))
         _require_interpreters(group, found)
         return found
 
@@ -149,49 +176,58 @@ def _services_with_checks(group: Group) -> set[str]:
     return {probe.service for probe in probes if isinstance(probe, RunProbe) and probe.service}
 
 
-def _key(order: Order, user: str | None, services: tuple[str, ...]) -> Hashable:
-    """Everything that can make one probe differ from another: the images, and the texts that run in them."""
-    bare = replace(order.environment, name="", setup="", files=())
-    texts = " ".join((bare.start, bare.ready, bare.finish, *(_texts_of_services(bare))))
-    params = tuple(sorted(named_params(texts, order.params).items()))
-    return order.images.sandbox, tuple(sorted(order.images.services.items())), repr(bare), params, user, services
-
-
 def _texts_of_services(environment: Environment) -> Iterator[str]:
     for service in environment.services:
         command = service.command or ""
         yield f"{command if isinstance(command, str) else ' '.join(command)} {service.ready}"
 
 
-def _try(scope: RunScope, order: Order, user: str | None, services: tuple[str, ...]) -> ProbeResult:
+def _try(scope: RunScope, subject: _Subject) -> ProbeResult:
     """Try it, once more if the container vanished, which is not the environment's doing."""
     try:
-        return _tried(scope, order, user, services)
+        return _tried(scope, subject)
     except SandboxLost:
-        return _tried(scope, order, user, services)
+        return _tried(scope, subject)
 
 
-def _tried(scope: RunScope, order: Order, user: str | None, services: tuple[str, ...]) -> ProbeResult:
-    sandbox = open_sandbox(scope, order)
+def _tried(scope: RunScope, subject: _Subject) -> ProbeResult:
+    services = subject.services
+    sandbox = open_sandbox(scope, subject.order)
     begun = time.monotonic()
     try:
-        warnings = [*_enter_workdir(sandbox, user)]
+        warnings = [*_enter_workdir(sandbox, subject.user)]
+        _require_folders(sandbox, subject.places)
+        for service in services:
+            sandbox.require_service(service)
         programs = {service: _grade_trial(sandbox, service) for service in ("", *services)}
-        if order.environment.services:
+        if subject.order.environment.services:
             time.sleep(max(0.0, begun + SETTLED_SECONDS - time.monotonic()))
             sandbox.require_services()
-        warnings += _finish(sandbox, order.environment)
+            for service in services:
+                sandbox.require_service(service)
+        warnings += _finish(sandbox, subject.order.environment)
         return ProbeResult(tuple(warnings), MappingProxyType(programs))
     finally:
         sandbox.close()
+
+
+def _require_folders(sandbox: DockerSandbox, places: Sequence[str]) -> None:
+    """Raise SetupLost for a grader's file whose place lies below a file: it would take the place of that file."""
+    for place in places:
+        file = sandbox.file_above(place)
+        if file is not None:
+            raise SetupLost(f"grader.files: {place} lies below {file}, which is a file; choose a path in a folder")
 
 
 def _enter_workdir(sandbox: DockerSandbox, user: str | None) -> Iterator[str]:
     """Enter the workdir as the agent; yield a warning if it is read-only. Raises SetupLost."""
     workdir = sandbox.workdir
     name = user or "of the image"
-    source = f"cd -- {shlex.quote(workdir)} || exit {NO_ENTRY}; [ -w . ] || exit {NO_WRITE}; exit 0"
+    tests = f"[ -w /tmp ] || echo {NO_TMP}; [ -w . ] || exit {NO_WRITE}; exit 0"
+    source = f"cd -- {shlex.quote(workdir)} || exit {NO_ENTRY}; {tests}"
     result = sandbox.run(Script(source, SCRIPT_SECONDS, user=user, workdir="/"))
+    if NO_TMP.encode() in result.stdout:
+        yield f"the user {name} cannot write to /tmp"
     if result.exit_code == NO_WRITE:
         yield f"the user {name} cannot write to the workdir {workdir}"
     elif result.exit_code == NO_ENTRY:
@@ -216,7 +252,12 @@ def _grade_trial(sandbox: DockerSandbox, service: str) -> frozenset[str]:
     """Grade three trifles where checks will run, and return the programs on PATH there. Raises SetupLost."""
     source = drive(TRIAL, secrets.token_hex(8), "")
     script = Script(source, 3 * SCRIPT_SECONDS, user=ROOT_USER, hidden=True, service=service)
-    result = sandbox.run(script, limit=output_bound(TRIAL))
+    try:
+        result = sandbox.run(script, limit=output_bound(TRIAL))
+    except SandboxLost as error:
+        if '"sh"' not in str(error):
+            raise
+        raise SetupLost(_no_shell(service)) from error
     records = parse(result.stdout, len(TRIAL)) if result.ok else None
     if records is None or tuple(record.status for record in records) != EXPECTED:
         tails = [record.tail for record in records or () if record.tail][:1]
@@ -233,8 +274,13 @@ def _why_no_grading(sandbox: DockerSandbox, service: str, said: str) -> str:
     if found is not None and found.ok and (missing := found.stdout.decode().split()):
         return f"{where} has no {' and no '.join(missing)}, which grading needs; install it there"
     if '"sh"' in said:
-        return f"{where} has no `sh`, which checks need; use an image with a shell there"
+        return _no_shell(service)
     return f"a trial grading does not work in {where} before any agent has touched it: {said or 'it printed nothing'}"
+
+
+def _no_shell(service: str) -> str:
+    where = f"the image of service {service}" if service else "the image"
+    return f"{where} has no `sh` on its PATH, which checks need; use an image with a shell there"
 
 
 def _finish(sandbox: DockerSandbox, environment: Environment) -> Iterator[str]:

@@ -32,6 +32,10 @@ ODD_SPACE = re.compile(r"[^\S \t]|[\x00-\x08\x1c-\x1f]")
 HEREDOC = re.compile(r"(?:^|[ \t])\d*<<-?[^<\s]")
 
 
+PLATFORM_ARGUMENT = re.compile(r"\$\{?(?:BUILD|TARGET)(?:PLATFORM|OS|ARCH|VARIANT)\b")
+"""Arguments that BuildKit sets by itself."""
+
+
 class Kind(StrEnum):
     """What an instruction wants from elsewhere."""
 
@@ -92,10 +96,12 @@ def find_buildkit_need(text: str) -> BuildKitNeed | None:
     escape = _escape(lines)
     for line, words in _instructions(lines, escape if isinstance(escape, str) else "\\"):
         name, rest = ([*(words or "").split(maxsplit=1), "", ""])[:2]
-        if name.lower() not in MORE_INSTRUCTIONS:
+        if name.lower() not in {*MORE_INSTRUCTIONS, "from"}:
             continue
         flags, arguments = _flags(rest)
         wanted = [flag for flag in flags if name.lower() == "run" or BUILDKIT_FLAG.match(flag)]
+        if name.lower() == "from":
+            wanted = [flag for flag in flags if PLATFORM_ARGUMENT.search(flag)]
         if wanted:
             return BuildKitNeed(line, f"{name} {wanted[0]}")
         if heredoc := HEREDOC_WORD.search(arguments):

@@ -8,6 +8,7 @@ like an error, or the first line at all, and the end.
 from __future__ import annotations
 
 import re
+from itertools import groupby
 
 LENGTH = 500
 ELLIPSIS = " | … | "
@@ -24,16 +25,19 @@ ERROR = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+COLOR = re.compile(r"\x1b\[[0-9;]*m")
 NOISE = re.compile(r"\[notice\]|npm\ notice\b|--->\ |Removing\ intermediate\ container", re.VERBOSE | re.IGNORECASE)
 """The beginnings of lines that never say why: advertisements and a builder's own progress."""
 
 
 def excerpt(text: str, length: int = LENGTH) -> str:
     """A text on one line of at most `length` characters: all of it if it fits, else its reason and its end."""
-    lines = [" ".join(line.split()) for line in text.splitlines()]
+    lines = [" ".join(line.split()) for line in COLOR.sub("", text).splitlines()]
     lines = [line for line in lines if line and not NOISE.match(line)]
-    whole = " | ".join(lines)
-    if len(whole) <= length:
+    if len(whole := " | ".join(lines)) <= length:
+        return whole
+    lines = _once(lines)
+    if len(whole := " | ".join(lines)) <= length:
         return whole
     if length < SHORTEST or len(lines) == 1:
         return whole[-length:] if length > 0 else ""
@@ -41,6 +45,12 @@ def excerpt(text: str, length: int = LENGTH) -> str:
     first = (error or lines[0])[: (length - len(ELLIPSIS)) // 2]
     end = whole[len(first) + len(ELLIPSIS) - length :].lstrip(" |")
     return f"… {whole[2 - length :]}" if error and error in end else first + ELLIPSIS + end
+
+
+def _once(lines: list[str]) -> list[str]:
+    """Lines of which one that is repeated at once, as a poll prints it, stands there once with its count."""
+    runs = [(line, len(list(same))) for line, same in groupby(lines)]
+    return [line if count == 1 else f"{line} ({count} times)" for line, count in runs]
 
 
 def excerpts(reason: str, rest: str, length: int) -> tuple[str, str]:

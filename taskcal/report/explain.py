@@ -49,7 +49,7 @@ STOP_ADVICE = MappingProxyType(
 LOST_ADVICE = MappingProxyType(
     {
         Boundary.ENGINE: f"see what `taskcal doctor` says of the container engine, then {RESUME}",
-        Boundary.IMAGE: f"build or pull the image that the reason names (`taskcal doctor` knows how), then {RESUME}",
+        Boundary.IMAGE: f"mend the Dockerfile, or build or pull the image that the reason names, then {RESUME}",
         Boundary.SETUP: "see to what the reason names: a script of the environment, or what this run allows",
         Boundary.SERVICE: "mend the service that the reason names: its command, its ready script or its memory",
         Boundary.SANDBOX: "raise the environment's memory, or lower --concurrency where the machine was short of it",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from taskcal.core.dockerfile import BuildKitNeed
 
 LONGEST_DOCKERFILE = 1024**2
-CLASSIC = re.compile("buildkit|parse error|unknown (instruction|flag)", re.IGNORECASE)
+CLASSIC = re.compile("buildkit|parse error|parse platform|unknown (instruction|flag)", re.IGNORECASE)
 """Words of a builder that does not know an instruction; other builders, such as Podman's, know those of BuildKit."""
 
 OTHER_BUILDERS = (
@@ -32,7 +32,10 @@ def explain_build(folder: Path, words: str, output: Iterable[str]) -> str:
     if not folder.is_dir():
         return f"the folder {here(str(folder))} is not there any more"
     told = excerpt("".join(output))
-    return f"{words.replace(str(folder), here(str(folder)))}{f' ({told})' if told else ''}"
+    place = here(str(folder))
+    reason = words.replace(str(folder), place)
+    named = reason if place in reason else f"building {place}: {reason}"
+    return f"{named}{f' ({told})' if told else ''}"
 
 
 def _buildkit_need(folder: Path) -> BuildKitNeed | None:

@@ -13,7 +13,7 @@ from taskcal.core.reach import Reach, reach_of
 from taskcal.errors import GraderLost, LostError, SandboxLost, SetupLost
 from taskcal.sandbox import ANSWER_FILE, ROOM, ROOT_USER, Condition, Ending, Script, ScriptResult
 from taskcal.sandbox.archive import Owner, folder
-from taskcal.sandbox.carry import Carrier, Source, plain_path
+from taskcal.sandbox.carry import Carrier, Source, above_all, plain_path
 from taskcal.sandbox.condition import condition_of
 from taskcal.sandbox.contents import read_small
 from taskcal.sandbox.delivery import Destination, deliver, give, ids_of, outside
@@ -30,6 +30,7 @@ from taskcal.sandbox.services import (
     create_service,
     ended_services,
     last_lines,
+    require_for_checks,
     require_running,
     start_service,
 )
@@ -94,6 +95,14 @@ class DockerSandbox:
         if state is None:
             raise SandboxLost("the container is gone")
         return state.workdir
+
+    def file_above(self, path: str) -> str | None:
+        """The first part of a path that is neither a folder nor a link, or None."""
+        for above in above_all(plain_path(path)):
+            found = self._engine.path_stat(self._container, above)
+            if found is not None and not found.is_folder and not found.leads_to:
+                return above
+        return None
 
     @property
     def variables(self) -> dict[str, str]:
@@ -170,6 +179,10 @@ class DockerSandbox:
     def require_services(self) -> None:
         """Raise ServiceLost if a service has ended with an error."""
         require_running(self._engine, self._services, self._order.environment.services)
+
+    def require_service(self, name: str) -> None:
+        """Raise ServiceLost if a service that checks run in has ended."""
+        require_for_checks(self._engine, self._services[name], name)
 
     def ended_services(self) -> tuple[str, ...]:
         """A sentence for each service that has ended with an error."""

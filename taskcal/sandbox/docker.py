@@ -80,6 +80,24 @@ def translated(
         raise EngineLost(f"{what}: {error}") from error
 
 
+REFUSED_KEYS = (("CPU", "cpus"), ("memory", "memory"), ("not a directory", "workdir"), ("Cannot mkdir", "workdir"))
+"""Words of an engine that refuses a container, and the key of an environment or service that asked for it."""
+
+
+@contextlib.contextmanager
+def _refused() -> Iterator[None]:
+    """Raise SetupLost, with the key to correct, if the engine refuses what a container asks for."""
+    try:
+        yield
+    except docker.errors.APIError as error:
+        if is_gone(error) or not is_refusal(error):
+            raise
+        words = _explanation(error)
+        key = next((key for word, key in REFUSED_KEYS if word in words), None)
+        advice = f"; correct `{key}`" if key else ""
+        raise SetupLost(f"the engine refuses the container: {words}{advice}") from error
+
+
 def _kind_of(error: docker.errors.APIError, missing: type[LostError], refused: type[LostError]) -> type[LostError]:
     if is_gone(error):
         return missing
@@ -256,7 +274,7 @@ class DockerEngine(Building, Contents):
         Raises ImageLost if the image is gone, SetupLost if the engine refuses what the container asks for (limits,
         workdir), EngineLost otherwise.
         """
-        with translated(f"creating a container of {image}", ImageLost, SetupLost):
+        with translated(f"creating a container of {image}", ImageLost), _refused():
             host = self._client.create_host_config(**host_config)
             return str(self._client.create_container(image, host_config=host, **config)["Id"])
 

@@ -252,13 +252,18 @@ class Images:
             raise SetupLost(setup_failure(recipe.setup, result))
 
 
+NO_SHELL = "the image has no `sh` on its PATH, which every sandbox needs; build on one with a shell, or correct PATH"
+
+
 def start_idle(engine: DockerEngine, container: str) -> None:
     """Start a container whose first process is taskcal's. Raises ImageLost for an image without a shell."""
     try:
         engine.start(container)
     except SetupLost as error:
         if '"sh"' in str(error) and "not found" in str(error):
-            raise ImageLost("the image has no `sh`, which every sandbox needs; build on one with a shell") from error
+            raise ImageLost(NO_SHELL) from error
+        if "unable to find" in str(error):
+            raise SetupLost(f"{error}; correct USER in the image's Dockerfile, or create that user there") from error
         raise
 
 

@@ -110,7 +110,7 @@ def setup_script(setup: str, places: tuple[str, ...]) -> str:
     """
     quoted = " ".join(shlex.quote(place) for place in places)
     return f"""TASKCAL_MARK=/.taskcal-mark; : >$TASKCAL_MARK; sleep 0.05 || sleep 1
-printf %s {shlex.quote(text_of(setup))} >/.taskcal-setup
+printf '%s\\n' {shlex.quote(text_of(setup).removesuffix(chr(10)))} >/.taskcal-setup
 {stopping(setup)} /.taskcal-setup </dev/null; TASKCAL_STATUS=$?; rm -f /.taskcal-setup
 [ $TASKCAL_STATUS = 0 ] || exit $TASKCAL_STATUS
 for TASKCAL_PLACE in {quoted}; do

@@ -59,9 +59,7 @@ def await_service(engine: DockerEngine, container: str, service: Service, variab
     try:
         result = execute(engine, container, script)
     except SandboxLost as error:
-        raise ServiceLost(
-            _ended_words(engine, container, service) or f"service {service.name} died: {error}"
-        ) from error
+        raise ServiceLost(_why_never_ready(engine, container, service, error)) from error
     if not result.ok:
         seconds = time.monotonic() - begun
         raise ServiceLost(
@@ -82,6 +80,30 @@ def ended_services(engine: DockerEngine, containers: Mapping[str, str], services
     """A sentence for each service that has ended with an error."""
     words = (_ended_words(engine, containers[service.name], service) for service in services)
     return tuple(one for one in words if one)
+
+
+def _why_never_ready(engine: DockerEngine, container: str, service: Service, error: SandboxLost) -> str:
+    words = _ended_words(engine, container, service)
+    if words:
+        return words
+    if '"sh"' in str(error):
+        return f"the image of service {service.name} has no `sh`, which its ready script needs"
+    if engine.is_running(container) is False:
+        return (
+            f"service {service.name} ended (exit 0) before its ready script succeeded; keep its command in the "
+            f"foreground, or remove `ready`{last_lines(engine, container, service)}"
+        )
+    return f"service {service.name} died: {error}"
+
+
+def require_for_checks(engine: DockerEngine, container: str, name: str) -> None:
+    """Raise ServiceLost if a service that checks run in has ended, with whatever status."""
+    if engine.is_running(container) is False:
+        printed = excerpt(engine.logs(container))
+        raise ServiceLost(
+            f"service {name} ended before the agent began, and checks run in it (`in: {name}`); keep its command in "
+            f"the foreground{f'; it printed last: {printed}' if printed else ''}"
+        )
 
 
 def last_lines(engine: DockerEngine, container: str, service: Service) -> str:

@@ -39,7 +39,8 @@ def setup_failure(setup: str, result: ScriptResult) -> str:
     if not lines or result.stdout.decode(errors="replace").rstrip().endswith(UNBAKED):
         return f"setup failed ({result.how}): {printed}".rstrip(": ")
     place = f" at its line {number} ({_shortened(lines[number - 1])})" if number else ""
-    reason = f"setup failed{place}, {result.how}: {printed}".rstrip(": ")
+    how = "which did not end within timeouts.setup" if result.ending is Ending.TIMED_OUT else result.how
+    reason = f"setup failed{place}, {how}: {printed}".rstrip(": ")
     hint = "; it stops at the first line that fails, add `|| true` to one that may"
     return reason + hint if result.ending is Ending.EXITED else reason
 

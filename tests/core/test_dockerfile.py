@@ -115,6 +115,8 @@ def test_the_line_is_that_of_the_instructions_beginning() -> None:
         ("FROM a\nrun --network=none x\n", 2, "run --network=none"),
         ("FROM a\n\n# x\nCOPY --chmod=755 a /b\n", 4, "COPY --chmod=755"),
         ("FROM a\nADD --link a /b\n", 2, "ADD --link"),
+        ("FROM --platform=$BUILDPLATFORM a\n", 1, "FROM --platform=$BUILDPLATFORM"),
+        ("FROM --platform=${TARGETPLATFORM} a\n", 1, "FROM --platform=${TARGETPLATFORM}"),
         ("FROM a\nRUN a \\\n  b\nCOPY --from=x --chmod=7 a b", 4, "COPY --chmod=7"),
     ],
 )
@@ -133,6 +135,7 @@ def test_what_needs_buildkit(text: str, line: int, what: str) -> None:
         "# syntax=docker/dockerfile:1\nFROM a\n",
         "FROM a\nENV X='<<EOF'\n",
         "FROM a\nRUN --\n",
+        "FROM --platform=linux/amd64 a\n",
         "",
     ],
 )

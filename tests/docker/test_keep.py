@@ -101,7 +101,7 @@ def test_a_command_agents_server_is_kept(taskcal: CommandLine, write: Write, way
 def test_after_a_timeout_what_was_detached_is_kept(taskcal: CommandLine, write: Write, way: str, reward: float) -> None:
     """The command and its plain children are ended; nohup, setsid and daemons go on."""
     write("tasks.yaml", TASKSET.replace("PROCESSES", "keep"))
-    write("agent.yaml", f"agent: a\nkind: command\ntimeout: 2s\nrun: |\n  {DETACHED[way]}\n  sleep 60\n  true\n")
+    write("agent.yaml", f"agent: a\nkind: command\ntimeout: 4s\nrun: |\n  {DETACHED[way]}\n  sleep 60\n  true\n")
     assert rewards(taskcal, "agent.yaml") == [("timeout", reward)]
 
 
@@ -121,7 +121,7 @@ def test_a_chat_agents_server_is_kept_after_its_timeout(taskcal: CommandLine, wr
     write("tasks.yaml", TASKSET.replace("PROCESSES", "keep"))
     with OpenAIServer() as server:
         server.script(runs("./server &"), runs("sleep 100"), says("done"))
-        write("agent.yaml", f"agent: mine\nkind: chat\nbase_url: {server.url}\nmodel: m\ntimeout: 4s\n")
+        write("agent.yaml", f"agent: mine\nkind: chat\nbase_url: {server.url}\nmodel: m\ntimeout: 10s\n")
         assert rewards(taskcal, "agent.yaml") == [("timeout", 1.0)]
 
 

@@ -11,7 +11,7 @@ import pytest
 from taskcal.agents.play import Noop
 from taskcal.core.plan import Bounds
 from taskcal.core.rollout import Lost
-from taskcal.core.task import Environment, ImageSource, Limits, RunProbe, Service
+from taskcal.core.task import Environment, FileCopy, Group, ImageSource, Limits, RunProbe, Service
 from taskcal.errors import Boundary
 from taskcal.probe import Probes, ReadyGroup, ready_group
 from taskcal.sandbox import container, services
@@ -21,8 +21,8 @@ from tests.docker.samples import rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
-    from taskcal.core.task import Group
     from taskcal.sandbox.scope import RunScope
     from tests.conftest import CommandLine
     from tests.docker.samples import Write
@@ -53,7 +53,11 @@ DEFECTS: Mapping[str, tuple[Environment, Boundary, tuple[str, ...]]] = {
         Boundary.SETUP,
         ("agent cannot enter the workdir /work", "chmod"),
     ),
-    "workdir-is-a-file": (replace(PLAIN, workdir="/etc/passwd"), Boundary.SETUP, ("/etc/passwd is not a directory",)),
+    "workdir-is-a-file": (
+        replace(PLAIN, workdir="/etc/passwd"),
+        Boundary.SETUP,
+        ("/etc/passwd is not a directory", "correct `workdir`"),
+    ),
     "no-setsid": (environment(setup="rm /usr/bin/setsid"), Boundary.SETUP, ("the image has no setsid", "install it")),
     "no-stat": (environment(setup="rm /usr/bin/stat"), Boundary.SETUP, ("the image has no stat",)),
     "no-coreutils": (
@@ -68,7 +72,7 @@ DEFECTS: Mapping[str, tuple[Environment, Boundary, tuple[str, ...]]] = {
         Boundary.SETUP,
         ("finish asks for python9", "#!"),
     ),
-    "cpus": (environment(limits=Limits(cpus=4096.0)), Boundary.SETUP, ("Range of CPUs",)),
+    "cpus": (environment(limits=Limits(cpus=4096.0)), Boundary.SETUP, ("Range of CPUs", "correct `cpus`")),
     "cpus-while-baking": (environment(limits=Limits(cpus=4096.0), setup="true"), Boundary.SETUP, ("Range of CPUs",)),
     "memory": (environment(limits=Limits(memory=1024)), Boundary.SETUP, ("memory limit",)),
     "service-command": (served(("postgres",)), Boundary.SERVICE, ("service db", '"postgres": executable file not')),
@@ -78,6 +82,17 @@ DEFECTS: Mapping[str, tuple[Environment, Boundary, tuple[str, ...]]] = {
         ("service db ended (exit 1) before the agent began", "config missing"),
     ),
     "service-killed": (served("sleep 0.5; exit 137"), Boundary.SERVICE, ("service db ended (exit 137)",)),
+    "service-never-ready": (
+        served("exit 0", ready="true"),
+        Boundary.SERVICE,
+        ("service db ended (exit 0) before its ready script succeeded", "foreground"),
+    ),
+    "setup-unknown-program": (
+        environment(setup="frobnicate now"),
+        Boundary.SETUP,
+        ("setup failed at its line 1 (frobnicate now), exit 127", "1: frobnicate: not found"),
+    ),
+    "path": (environment(env={"PATH": "/opt/none"}), Boundary.IMAGE, ("no `sh` on its PATH",)),
     "service-limits": (served("sleep 9", limits=Limits(cpus=4096.0)), Boundary.SETUP, ("Range of CPUs",)),
     "image-name": (replace(PLAIN, source=ImageSource(image="No Image")), Boundary.IMAGE, ("invalid reference format",)),
 }
@@ -114,6 +129,21 @@ def test_a_sound_environment_passes_without_a_warning(scope: RunScope, name: str
     assert {"sh", "grep", "setsid"} <= found.probe.programs[""]
 
 
+def test_a_service_that_checks_run_in_must_stay(scope: RunScope) -> None:
+    """One that has ended with 0 has done its work for the agent, and is no place for a check."""
+    found = tried(scope, task(RunProbe("true", service="db"), environment=served("exit 0")))
+    assert isinstance(found, Lost)
+    assert found.boundary is Boundary.SERVICE
+    assert "checks run in it (`in: db`)" in found.reason
+
+
+def test_a_closed_tmp_is_a_warning(scope: RunScope) -> None:
+    """Most programs need /tmp; a task may still mean it."""
+    found = tried(scope, task(environment=environment(user="agent", setup=f"{AGENT}; chmod 777 /work; chmod 700 /tmp")))
+    assert isinstance(found, ReadyGroup), found
+    assert found.probe.warnings == ("the user agent cannot write to /tmp",)
+
+
 def test_what_may_be_meant_is_a_warning(scope: RunScope) -> None:
     """A read-only workdir and a failing `finish` are told, and the task is measured."""
     odd = environment(user="agent", setup=AGENT, finish="echo gone; exit 2")
@@ -123,6 +153,18 @@ def test_what_may_be_meant_is_a_warning(scope: RunScope) -> None:
         "the user agent cannot write to the workdir /work",
         "`finish` failed (exit 2): gone",
     )
+
+
+def test_a_graders_file_below_a_file_is_a_defect(scope: RunScope, tmp_path: Path) -> None:
+    """It would replace the file, and no check could run; below a folder or a link to one it is fine."""
+    (tmp_path / "x").write_text("x")
+    for place, is_defect in (("/etc/passwd/x", True), ("/etc/hostname/a/x", True), ("/var/run/x", False)):
+        group = task()
+        grader = replace(group.task.grader, files=(FileCopy(place, str(tmp_path / "x")),))
+        found = tried(scope, Group(replace(group.task, grader=grader), group.variant))
+        assert isinstance(found, Lost) is is_defect, found
+        if isinstance(found, Lost):
+            assert f"{place} lies below" in found.reason
 
 
 def test_the_agent_files_user_is_tried_too(scope: RunScope) -> None:

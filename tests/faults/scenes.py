@@ -22,9 +22,9 @@ CALL = "perl -MIO::Socket::INET -e 'sleep 1 until IO::Socket::INET->new(q(127.0.
 IN_DB = 'grader: {checks: [{name: a, run: "true", in: db}]}'
 
 
-def serving(command: str, ready: str = "true && sleep 1") -> str:
+def serving(command: str) -> str:
     """An environment with a service."""
-    service = f'{{image: "debian:bookworm-slim", command: "{command}", ready: "{ready}"}}'
+    service = f'{{image: "debian:bookworm-slim", command: "{command}", ready: "true && sleep 1"}}'
     return f"environment: {{extends: box, services: {{db: {service}}}}}\n"
 
 
@@ -51,7 +51,7 @@ SCENES = {
     "image-unbuildable": (WORKS, "environment: {build: broken}"),
     "agent-127": (f"{WORKS}; echo at work; no-such-program", ""),
     "agent-gives-up": ("echo overloaded; exit 75", ""),
-    "service-later": (WORKS, serving("case $TASKCAL_ROLLOUT in *probe*) sleep 99 ;; *) exit 7 ;; esac", ready="")),
+    "service-later": (WORKS, serving("case $TASKCAL_ROLLOUT in *probe*) sleep 99 ;; *) exit 7 ;; esac")),
     "container-removed": ("echo up; sleep 60", "timeouts: {agent: 90s}"),
 }  # fmt: skip
 

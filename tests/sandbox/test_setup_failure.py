@@ -64,7 +64,7 @@ def test_no_line_is_named_that_is_not_known(setup: str, stdout: bytes, stderr: b
 def test_a_timeout_needs_no_advice() -> None:
     """Nothing failed, so nothing is to be allowed."""
     said = setup_failure("sleep 99", ScriptResult(Ending.TIMED_OUT, None, b"", b"sleep 99\n"))
-    assert said == "setup failed at its line 1 (sleep 99), timed-out"
+    assert said == "setup failed at its line 1 (sleep 99), which did not end within timeouts.setup"
 
 
 def test_missing_programs_are_printed() -> None:
