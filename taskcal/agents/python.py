@@ -4,7 +4,8 @@
 
 It runs in taskcal's own process, outside the sandbox and with all that this process may do, so only an agent file (or
 an installed package, by the name of its entry point) can name it, and never a taskset. What it returns is its answer.
-An exception is its own failure: the rollout is graded as it stands, with the traceback in `agent.log`.
+An exception is its own failure: the rollout is graded as it stands, with the traceback in `agent.log`. `ProviderLost`
+alone reports a failure of the model's endpoint, as a command does with status 75.
 
 A thread cannot be killed. Where the function has not returned when its time is over, its handle refuses everything
 from then on, the rollout is graded as a timeout, and the thread is left to end by itself.
@@ -34,7 +35,7 @@ from taskcal.agents.spec import PythonSpec
 from taskcal.agents.transcript import Message, Note
 from taskcal.core.foreign_text import sound
 from taskcal.core.rollout import Stop
-from taskcal.errors import UsageError
+from taskcal.errors import ProviderLost, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +61,8 @@ class PythonAgent(FromFile):
         """Call the function, and wait for it as long as the attempt lasts."""
         attempt.transcript.add(Message("user", attempt.group.variant.prompt))
         user = attempt.group.task.environment.user
-        log = _Log(Redactor(held(self.spec.secrets, os.environ), attempt.log))
+        redactor = Redactor(held(self.spec.secrets, os.environ), attempt.log)
+        log = _Log(redactor)
         with tools_on_path(sandbox, attempt, user) as told:
             call = self._called(SandboxHandle(sandbox, attempt, log.write, told), attempt)
         log.write(call.complaint.encode(errors="replace"))
@@ -71,6 +73,9 @@ class PythonAgent(FromFile):
             if remark:
                 attempt.transcript.add(Note(remark))
         report_usage(sandbox, attempt, self.spec.price)
+        if call.provider is not None:
+            reason = f"the agent reports a failure of its provider: {call.provider}"
+            raise type(call.provider)(redactor.clean(reason.encode(errors="replace")).decode())
         return Acted(call.stop)
 
     def _called(self, handle: SandboxHandle, attempt: Attempt) -> _Call:
@@ -96,6 +101,8 @@ class _Call:
     stop: Stop = Stop.CRASHED
     answer: str | None = None
     complaint: str = ""
+    provider: ProviderLost | None = None
+    """What failed at the model's endpoint, if the function raised that."""
 
     def __call__(self) -> None:
         try:
@@ -103,6 +110,8 @@ class _Call:
             self.answer, self.stop = _answer(said), Stop.FINISHED
         except TimeUp:
             self.stop = Stop.TIMEOUT
+        except ProviderLost as error:
+            self.provider = error
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is the agent's own failure
             self.complaint = _complaint(error)
 

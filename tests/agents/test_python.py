@@ -17,7 +17,7 @@ from taskcal.agents.python import PythonAgent, load_python
 from taskcal.agents.spec import Price, PythonSpec
 from taskcal.agents.transcript import Transcript
 from taskcal.core.rollout import Stop, Usage
-from taskcal.errors import InputError, SandboxLost, UsageError
+from taskcal.errors import InputError, ProviderLost, SandboxLost, UsageError
 from taskcal.sandbox import ANSWER_FILE, Ending, Script, ScriptResult
 from tests.agents.fake_sandbox import FakeSandbox, attempt, ending, task
 
@@ -48,6 +48,17 @@ def act(
 ) -> Acted:
     asked = replace(attempt(task(), log), timeout=timeout)
     return PythonAgent(spec, "", solve).act(sandbox or FakeSandbox(), asked)
+
+
+def test_a_failure_of_the_provider_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function reports it with ProviderLost, and its secrets are in no reason."""
+    monkeypatch.setenv("MY_KEY", "sk-1234567890")
+
+    def solve(*_: Any) -> str:
+        raise ProviderLost("429 for sk-1234567890")
+
+    with pytest.raises(ProviderLost, match=r"^the agent reports .* provider: 429 for \[MY_KEY\]$"):
+        act(solve, spec=replace(SPEC, secrets=("MY_KEY",)))
 
 
 def test_a_function_gets_prompt_sandbox_and_seed() -> None:
