@@ -55,7 +55,7 @@ SAYS = {
     "check-hang": "timeout",
     "check-interpreter": "exit 127.*sort: not found",
     "check-program": "needs `no-such-program`",
-    "service-later": "service db ended .exit 7. before the agent began",
+    "service-later": "service db ended .exit 7.",
     "check-no-number": "perhaps",
     "setup": "exit 3.*broken",
     "start": "broken",
