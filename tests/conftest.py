@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from taskcal.sandbox.docker import DockerEngine
 
@@ -64,6 +64,11 @@ def environment(*, preflight: bool = False) -> dict[str, str]:
     """The host's environment without what would change output or choose an agent; new agents are not tried first."""
     kept = {name: value for name, value in os.environ.items() if name not in {"TASKCAL_AGENT", "FORCE_COLOR", "CI"}}
     return kept if preflight else kept | {"TASKCAL_NO_PREFLIGHT": "1"}
+
+
+def mostly_long(cases: Iterable[str], *quick: str) -> list[Any]:
+    """Cases for `parametrize`, of which those that are not named run only in `make test-all`."""
+    return [case if case in quick else pytest.param(case, marks=pytest.mark.long) for case in cases]
 
 
 @pytest.fixture

@@ -59,6 +59,7 @@ def test_any_answer_file_is_graded_where_the_agent_worked(scope: RunScope, tmp_p
     assert [check.score for check in graded(scope, tmp_path, left, group()).checks] == [1.0, 0.0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("left", LEFT.values(), ids=LEFT)
 def test_any_answer_file_is_graded_in_a_fresh_sandbox(scope: RunScope, tmp_path: Path, left: str) -> None:
     """What cannot be carried over is no answer."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import environment
+from tests.conftest import environment, mostly_long
 from tests.docker.samples import run_id
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def test_the_exit_code_of_the_results_stays(taskcal: CommandLine, write: Write, 
     assert call(taskcal, kind, *words)[0].returncode == 1
 
 
-@pytest.mark.parametrize("kind", CONSOLES)
+@pytest.mark.parametrize("kind", mostly_long(CONSOLES, "ascii", "closed"))
 def test_a_shell_grades(taskcal: CommandLine, write: Write, kind: str) -> None:
     """By a script on standard input, if that is open."""
     write("tasks.yaml", TASKSET)

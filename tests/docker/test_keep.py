@@ -10,6 +10,7 @@ import pytest
 from taskcal.core.rollout import Graded
 from taskcal.core.task import AnswerProbe, Check, FileCopy, FileProbe, Grader, Group, Limits, Processes, RunProbe
 from tests.agents.openai_server import OpenAIServer, runs, says
+from tests.conftest import mostly_long
 from tests.docker.rooms import PLAIN, act, judge, opened, outcome, scores, task
 from tests.docker.samples import rows
 
@@ -88,7 +89,7 @@ def test_a_right_solution_passes_with_keep_alone(
 
 
 @pytest.mark.usefixtures("serving")
-@pytest.mark.parametrize("way", DETACHED)
+@pytest.mark.parametrize("way", mostly_long(DETACHED, "nohup", "setsid"))
 def test_a_command_agents_server_is_kept(taskcal: CommandLine, write: Write, way: str) -> None:
     """However it was detached from the command, which has ended."""
     write("tasks.yaml", TASKSET.replace("PROCESSES", "keep"))
@@ -170,7 +171,7 @@ BOMBS = {
 }
 
 
-@pytest.mark.parametrize("user", ["0", "nobody"])
+@pytest.mark.parametrize("user", mostly_long(["0", "nobody"], "nobody"))
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_what_is_kept_cannot_get_a_rollout_lost(scope: RunScope, tmp_path: Path, bomb: str, user: str) -> None:
     """An agent that leaves no pid or memory is graded all the same."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.docker.samples import rows
 
 if TYPE_CHECKING:
@@ -20,8 +18,6 @@ environments:
   served: {extends: box, services: {db: {image: "debian:bookworm-slim", command: sleep 99}}}
 defaults: {environment: box, timeouts: {agent: 20s, grader: 10s}}
 tasks:
-  - id: t
-    prompt: x
 """
 BRING = "printf '#!/bin/sh\\necho hi\\n' >/usr/local/bin/greet; chmod +x /usr/local/bin/greet"
 SOLUTION = "solutions: [{name: s, run: 'echo 3 >f'}]"
@@ -82,31 +78,34 @@ PRESENT = {
 }
 
 
-@pytest.mark.parametrize("name", MISSING)
-def test_a_program_that_exists_nowhere(taskcal: CommandLine, write: Write, name: str) -> None:
-    """The group is lost once at the grader with the program's name, before any rollout."""
-    grader, solutions, words = MISSING[name]
-    write("tasks.yaml", f"{HEAD}    {grader}\n    {solutions}\n")
-    done = taskcal("run", "tasks.yaml", "-a", "noop", "-G", "2")
-    (row,) = rows(taskcal.folder)
-    assert (row["outcome"], row["boundary"], done.code) == ("lost", "grader", 4)
-    assert words in row["reason"]
+def named(name: str) -> str:
+    """A case's name as a task's id."""
+    return name.replace(" ", "-").replace("'", "").replace(",", "")
 
 
-@pytest.mark.parametrize("name", PRESENT)
-def test_a_program_that_may_come(taskcal: CommandLine, write: Write, name: str) -> None:
-    """The task is measured, and nothing is lost."""
-    grader, solutions = PRESENT[name]
-    write("tasks.yaml", f"{HEAD}    {grader}\n    {solutions}\n")
-    done = taskcal("run", "tasks.yaml", "-a", "noop", "-G", "1")
+def test_only_a_program_that_exists_nowhere_costs_a_task(taskcal: CommandLine, write: Write) -> None:
+    """Each task of `MISSING` is lost once, at the grader, with the program's name; each of `PRESENT` is measured."""
+    cases = {named(name): (grader, solutions) for name, (grader, solutions, _) in MISSING.items()}
+    cases |= {named(name): parts for name, parts in PRESENT.items()}
+    tasks = (
+        f"  - id: {name}\n    prompt: x\n    {grader}\n    {solutions}\n" for name, (grader, solutions) in cases.items()
+    )
+    write("tasks.yaml", HEAD + "".join(tasks))
+    done = taskcal("run", "tasks.yaml", "-a", "noop", "-G", "2", "-c", "4")
     assert done.code == 0, done.err
-    (row,) = rows(taskcal.folder)
-    assert row["outcome"] == "graded"
+    recorded = rows(taskcal.folder)
+    lost = {row["task"]: row for row in recorded if row["outcome"] == "lost"}
+    assert {name: row["boundary"] for name, row in lost.items()} == {named(name): "grader" for name in MISSING}
+    assert {name: words for name, (_, _, words) in MISSING.items() if words not in lost[named(name)]["reason"]} == {}
+    assert sorted(row["task"] for row in recorded) == sorted([*map(named, MISSING), *2 * [*map(named, PRESENT)]])
 
 
 def test_an_agent_that_removes_the_program_is_graded(taskcal: CommandLine, write: Write) -> None:
     """What the image has and the agent takes away is a 0 with the shell's words beside it."""
-    write("tasks.yaml", f"{HEAD}    grader: {{checks: [{{name: a, run: sort f}}]}}\n    {SOLUTION}\n")
+    write(
+        "tasks.yaml",
+        f"{HEAD}  - id: t\n    prompt: x\n    grader: {{checks: [{{name: a, run: sort f}}]}}\n    {SOLUTION}\n",
+    )
     write("agent.yaml", "agent: vandal\nkind: command\nrun: rm /usr/bin/sort; echo 3 >f\n")
     done = taskcal("run", "tasks.yaml", "-a", "agent.yaml", "-G", "1")
     assert done.code == 0, done.err

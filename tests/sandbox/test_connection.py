@@ -18,7 +18,7 @@ import pytest
 from taskcal.errors import MissingError
 from taskcal.sandbox import connection, docker
 from taskcal.sandbox.docker import DockerEngine
-from tests.conftest import environment
+from tests.conftest import environment, mostly_long
 from tests.sandbox.engine_server import ANSWERS, engine_server
 
 if TYPE_CHECKING:
@@ -150,8 +150,8 @@ def test_a_context_is_followed_by_every_connection(short: Path, monkeypatch: pyt
         engine.close()
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-@pytest.mark.parametrize("known", [0, 1])
+@pytest.mark.parametrize("name", mostly_long(COMMANDS, "run", "doctor"))
+@pytest.mark.parametrize("known", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_every_command_reports_it(short: Path, name: str, known: int) -> None:
     """After eight seconds, with exit code 3 and one line that names the address; nothing is on disk."""
     (short / "t.yaml").write_text(TASKSET)
