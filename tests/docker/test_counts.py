@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conftest import mostly_long
+
 if TYPE_CHECKING:
     from tests.conftest import CommandLine
 
@@ -27,7 +29,7 @@ TASKSETS = {
 """Tasks without variants and with them; beside the latter a task without counts as one variant."""
 
 
-@pytest.mark.parametrize("counted", TASKSETS)
+@pytest.mark.parametrize("counted", mostly_long(TASKSETS, "4 variants of 2 tasks"))
 def test_every_command_counts_alike(taskcal: CommandLine, counted: str) -> None:
     """Validate, a dry run, a fixed and an adaptive run, report, its Markdown, and a forecast from the run."""
     (taskcal.folder / "t.yaml").write_text(f"taskset: t\nversion: 1\ntasks:\n{TASKSETS[counted]}")

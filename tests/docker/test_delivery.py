@@ -11,6 +11,7 @@ from taskcal.agents import Attempt
 from taskcal.agents.play import play
 from taskcal.core.task import Check, FileCopy, FileProbe, Grader, Group, RunProbe, Solution
 from taskcal.sandbox import delivery
+from tests.conftest import mostly_long
 from tests.docker.rooms import PLAIN, act, fresh, judge, opened, scores, task
 
 if TYPE_CHECKING:
@@ -63,8 +64,8 @@ def arriving(tmp_path: Path, *, whole: bool) -> FileCopy:
     )
 
 
-@pytest.mark.parametrize("whole", [False, True])
-@pytest.mark.parametrize("user", ["0", "agent"])
+@pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.long)])
+@pytest.mark.parametrize("user", mostly_long(["0", "agent"], "0"))
 @pytest.mark.parametrize("mode", ["shared", "fresh"])
 def test_a_folder_of_the_image_is_as_the_image_has_it(
     scope: RunScope, tmp_path: Path, mode: str, user: str, whole: bool

@@ -86,9 +86,19 @@ GONE["choices"][0]["error"] = {"code": 502, "message": "Upstream connection lost
     ("answer", "words"),
     [
         (Step(body=GONE), "provider: {url}: 502: Upstream connection lost"),
-        (Step(body=completion({"content": None}, usage={"completion_tokens": 0})), "an answer without text, tool call"),
-        (fails(500, "worker 3 was flagged unhealthy"), "500: worker 3 was flagged unhealthy"),
-        (fails(400, "tools[0] violates the schema of this server"), "400: tools[0] violates the schema"),
+        pytest.param(
+            Step(body=completion({"content": None}, usage={"completion_tokens": 0})),
+            "an answer without text, tool call",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            fails(500, "worker 3 was flagged unhealthy"), "500: worker 3 was flagged unhealthy", marks=pytest.mark.long
+        ),
+        pytest.param(
+            fails(400, "tools[0] violates the schema of this server"),
+            "400: tools[0] violates the schema",
+            marks=pytest.mark.long,
+        ),
         (says("", finish="content_filter"), "refused at a trivial task"),
         (says('<tool_call>{"name": "bash"}</tool_call>'), "the server does not parse tool calls"),
         (says("done", finish="fin"), "if it ends a good answer, add finish_reasons: {{fin: stop}} to the agent file"),
