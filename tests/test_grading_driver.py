@@ -164,9 +164,12 @@ def test_a_tail_is_one_line(stdout: bytes, stderr: bytes, tail: str) -> None:
     assert Record(1, late=False, size=0, stdout=stdout, stderr=stderr).tail == tail
 
 
+STEPS = b"".join(b"step %d\n" % step for step in range(100))
+
+
 @pytest.mark.parametrize(
     ("stdout", "stderr"),
-    [(b"", b"jq: not found\n" + b"step\n" * 100 + b"the end\n"), (b"0\n" * 200 + b"the end\n", b"jq: not found\n")],
+    [(b"", b"jq: not found\n" + STEPS + b"the end\n"), (STEPS + b"the end\n", b"jq: not found\n")],
 )
 def test_a_tail_keeps_the_first_line_of_an_error(stdout: bytes, stderr: bytes) -> None:
     """It often holds the cause; the last words are there as well."""
