@@ -27,7 +27,7 @@ from taskcal.prepare import lost_because, prepare_group
 from taskcal.sandbox import ROOM, ROOT_USER, Ending, Script
 from taskcal.sandbox.container import Order, open_sandbox
 from taskcal.sandbox.images import named_params
-from taskcal.sandbox.interpreters import as_shell
+from taskcal.sandbox.interpreters import as_shell, missing_programs
 from taskcal.sandbox.once import Once
 from taskcal.sandbox.scripts import READY_SECONDS
 
@@ -154,7 +154,7 @@ def _require_interpreters(group: Group, found: ProbeResult) -> None:
         present = found.programs.get(need.service)
         missing = [] if present is None else [one for one in need.programs if one.rpartition("/")[2] not in present]
         if missing:
-            where = f"the image of service {need.service}" if need.service else "the image"
+            where = _image_of(need.service)
             raise SetupLost(f"{need.place} asks for {missing[0]} in its first line (#!), and {where} does not have it")
 
 
@@ -266,11 +266,10 @@ def _grade_trial(sandbox: DockerSandbox, service: str) -> frozenset[str]:
 
 
 def _why_no_grading(sandbox: DockerSandbox, service: str, said: str) -> str:
-    where = f"the image of service {service}" if service else "the image"
-    look = f"for p in {' '.join(NEEDED)}; do command -v $p >/dev/null || echo $p; done"
+    where = _image_of(service)
     found: ScriptResult | None = None
     with contextlib.suppress(LostError):
-        found = sandbox.run(Script(look, SCRIPT_SECONDS, user=ROOT_USER, service=service))
+        found = sandbox.run(Script(missing_programs(NEEDED), SCRIPT_SECONDS, user=ROOT_USER, service=service))
     if found is not None and found.ok and (missing := found.stdout.decode().split()):
         return f"{where} has no {' and no '.join(missing)}, which grading needs; install it there"
     if '"sh"' in said:
@@ -279,8 +278,11 @@ def _why_no_grading(sandbox: DockerSandbox, service: str, said: str) -> str:
 
 
 def _no_shell(service: str) -> str:
-    where = f"the image of service {service}" if service else "the image"
-    return f"{where} has no `sh` on its PATH, which checks need; use an image with a shell there"
+    return f"{_image_of(service)} has no `sh` on its PATH, which checks need; use an image with a shell there"
+
+
+def _image_of(service: str) -> str:
+    return f"the image of service {service}" if service else "the image"
 
 
 def _finish(sandbox: DockerSandbox, environment: Environment) -> Iterator[str]:
