@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING
 
 from taskcal.agents import Attempt
 from taskcal.agents.play import play
-from taskcal.core.reach import reach_of
 from taskcal.core.rollout import Lost, Stop
 from taskcal.core.script import shebang_of
 from taskcal.core.shell_words import RUN_MODULE, find_programs, hides, reports_missing
-from taskcal.core.task import GraderSandbox, RunProbe
+from taskcal.core.task import RunProbe
 from taskcal.errors import Boundary, GraderLost, LostError
 from taskcal.grading import grade
 from taskcal.sandbox import ROOT_USER, Script
@@ -163,16 +162,8 @@ def _is_absent(sandbox: DockerSandbox, suspect: _Suspect) -> bool:
 
 
 def _order(group: Group, ready: ReadyGroup, scope: RunScope, agent: Agent) -> Order:
-    environment = group.task.environment
-    return Order(
-        environment=environment,
-        images=ready.images,
-        params=group.variant.params,
-        network=reach_of(environment.network, agent.network),
-        rollout=f"{group.id}#programs",
-        unique=f"{scope.run}-programs-{secrets.token_hex(4)}",
-        fresh=group.task.grader.sandbox is GraderSandbox.FRESH,
-    )
+    unique = f"{scope.run}-programs-{secrets.token_hex(4)}"
+    return Order.of(group, ready.images, agent.network, f"{group.id}#programs", unique)
 
 
 def _sentence(group: Group, suspect: _Suspect) -> str:

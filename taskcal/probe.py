@@ -17,7 +17,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from taskcal.core.excerpt import excerpt
-from taskcal.core.reach import reach_of
 from taskcal.core.rollout import Lost
 from taskcal.core.script import interpreters
 from taskcal.core.task import Grader, RunProbe
@@ -160,15 +159,8 @@ def _require_interpreters(group: Group, found: ProbeResult) -> None:
 
 def _order(group: Group, images: PreparedImages, agent: Agent, run: str) -> Order:
     """An environment as rollouts open it. Its grading is in the same container, so that there is only one."""
-    environment = group.task.environment
-    return Order(
-        environment=environment,
-        images=images,
-        params=group.variant.params,
-        network=reach_of(environment.network, agent.network),
-        rollout=f"{group.id}#probe",
-        unique=f"{run}-probe-{secrets.token_hex(4)}",
-    )
+    unique = f"{run}-probe-{secrets.token_hex(4)}"
+    return replace(Order.of(group, images, agent.network, f"{group.id}#probe", unique), fresh=False)
 
 
 def _services_with_checks(group: Group) -> set[str]:

@@ -13,9 +13,7 @@ from taskcal.agents.transcript import FILE, Transcript, stored
 from taskcal.blame import fault_inside
 from taskcal.core.foreign_text import sound
 from taskcal.core.plan import rollout_seed
-from taskcal.core.reach import reach_of
 from taskcal.core.rollout import Graded, Lost, Rollout, Timing
-from taskcal.core.task import GraderSandbox
 from taskcal.errors import Boundary, CancelledLost, GraderLost, LostError, SandboxLost, UsageError
 from taskcal.grading import Judgement, grade
 from taskcal.sandbox.container import Order, open_sandbox
@@ -145,15 +143,8 @@ def redacted(judgement: Judgement, agent: Agent) -> Judgement:
 
 def _order(planned: PlannedRollout, context: Context) -> Order:
     group = planned.group
-    return Order(
-        environment=group.task.environment,
-        images=context.images[group.id],
-        params=group.variant.params,
-        network=reach_of(group.task.environment.network, context.agent.network),
-        rollout=planned.id.key,
-        unique=f"{context.scope.run}-{rollout_seed(context.seed, planned.id):016x}-{planned.id.attempt}",
-        fresh=group.task.grader.sandbox is GraderSandbox.FRESH,
-    )
+    unique = f"{context.scope.run}-{rollout_seed(context.seed, planned.id):016x}-{planned.id.attempt}"
+    return Order.of(group, context.images[group.id], context.agent.network, planned.id.key, unique)
 
 
 def _act_to_the_end(sandbox: DockerSandbox, planned: PlannedRollout, context: Context, account: Account) -> Acted:

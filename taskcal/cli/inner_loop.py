@@ -18,9 +18,7 @@ from taskcal.cli.measure import connect, terminate_as_interrupt
 from taskcal.cli.options import choose_tasks
 from taskcal.cli.parse import network
 from taskcal.core.plan import Bounds, Selection
-from taskcal.core.reach import reach_of
 from taskcal.core.rollout import Lost, Stop
-from taskcal.core.task import GraderSandbox, Group
 from taskcal.errors import MissingError, UsageError
 from taskcal.grading import grade
 from taskcal.probe import Probes, ready_group
@@ -37,6 +35,7 @@ from taskcal.taskset.load import load
 if TYPE_CHECKING:
     from taskcal.agents.play import Play
     from taskcal.core.rollout import CheckResult
+    from taskcal.core.task import Group
     from taskcal.sandbox import ScriptResult
 
 LEAVE = "-- a shell as the agent gets it; leave it (exit) to grade --"
@@ -132,16 +131,7 @@ def _open(group: Group, scope: RunScope, asked: InnerLoop) -> DockerSandbox:
         raise MissingError(f"{group.id}: {ready.boundary.value}: {ready.reason}")
     for warning in ready.probe.warnings:
         _log(f"warning: {plain(warning)}")
-    environment = group.task.environment
-    order = Order(
-        environment=environment,
-        images=ready.images,
-        params=group.variant.params,
-        network=reach_of(environment.network),
-        rollout=f"{group.id}#0",
-        unique=scope.run,
-        fresh=group.task.grader.sandbox is GraderSandbox.FRESH,
-    )
+    order = Order.of(group, ready.images, None, f"{group.id}#0", scope.run)
     return open_sandbox(scope, order)
 
 

@@ -6,10 +6,11 @@ import contextlib
 import shlex
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from taskcal.core.excerpt import excerpt
 from taskcal.core.reach import Reach, reach_of
+from taskcal.core.task import GraderSandbox
 from taskcal.errors import GraderLost, LostError, SandboxLost, SetupLost
 from taskcal.sandbox import ANSWER_FILE, ROOM, ROOT_USER, Condition, Ending, Script, ScriptResult
 from taskcal.sandbox.archive import Owner, folder
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from taskcal.core.task import Artifact, Environment, FileCopy, Scalar
+    from taskcal.core.task import Artifact, Environment, FileCopy, Group, Network, Scalar
     from taskcal.sandbox import Sink
     from taskcal.sandbox.images import PreparedImages
     from taskcal.sandbox.stream import Line
@@ -65,6 +66,20 @@ class Order:
     rollout: str
     unique: str
     fresh: bool = False
+
+    @classmethod
+    def of(cls, group: Group, images: PreparedImages, agent: Network | None, rollout: str, unique: str) -> Self:
+        """A group's sandbox as its rollouts open it; `agent` is the network that the agent's file asks for."""
+        environment = group.task.environment
+        return cls(
+            environment=environment,
+            images=images,
+            params=group.variant.params,
+            network=reach_of(environment.network, agent),
+            rollout=rollout,
+            unique=unique,
+            fresh=group.task.grader.sandbox is GraderSandbox.FRESH,
+        )
 
 
 class DockerSandbox:
