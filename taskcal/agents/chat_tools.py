@@ -131,9 +131,10 @@ def shell_script(command: str, seconds: float, bound: int) -> str:
     Output goes through a file without a name: a process that stays in the background would hold a pipe open and the
     call with it, and a name would be there for the command to see. Bash where there is one, as models expect it.
     `timeout` kills what the command started as well; its status alone does not tell (137 is any killed command's), so
-    the clock is asked. The inner parentheses keep this shell's own word about a killed command out of the output.
+    the clock is asked. Seconds are rounded up: a command that was given all the time left must not end before it, or
+    the agent would go on. The inner parentheses keep this shell's own word about a killed command out of the output.
     """
-    whole, half = max(1, round(seconds)), bound // 2
+    whole, half = max(1, math.ceil(seconds)), bound // 2
     return f"""umask 022
 TASKCAL_OUT=$(mktemp 2>/dev/null) || TASKCAL_OUT={ROOM}/output.$$
 exec 3<>"$TASKCAL_OUT"
