@@ -19,6 +19,7 @@ from taskcal.errors import MissingError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+LONGEST_PORT = 5
 HTTP, SOCKS = ("http", "https"), ("socks5", "socks5h")
 PORTS = {"http": 80, "https": 443}
 
@@ -93,7 +94,7 @@ def _covers(entry: str, name: str, port: int | None) -> bool:
         address = _network(name)
         return address is not None and address.version == network.version and _contains(network, address)
     place, colon, number = entry.rpartition(":")
-    if colon and number.isdigit() and ":" not in place.strip("[]"):
+    if colon and number.isdecimal() and len(number) <= LONGEST_PORT and ":" not in place.strip("[]"):
         return int(number) == port and _covers(place, name, port)
     bare = entry.removeprefix("*").lstrip(".")
     return bool(bare) and (name == bare or name.endswith(f".{bare}"))

@@ -161,7 +161,7 @@ def _allowed_host(host: object) -> str:
     match = HOST.fullmatch(host) if isinstance(host, str) else None
     if match is None or len(match[1]) > LONGEST_HOST or not 0 < int(match[2] or 1) < 65536:
         raise ValueError(f'not a host: "{str(host)[:60]}"; write NAME or NAME:PORT, each one by itself, without *')
-    if match[1].replace(".", "").isdigit():
+    if match[1].replace(".", "").isdecimal():
         raise ValueError(f'a host is listed by its name, not by an address: "{match[1]}"')
     return match[0].lower()
 

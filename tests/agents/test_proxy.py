@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from taskcal.agents.chat_identity import ask_models
@@ -83,6 +83,8 @@ def test_no_proxy(url: str, hosts: str, *, excluded: bool) -> None:
 
 
 @given(hosts=st.text(max_size=30), value=st.text(max_size=30))
+@example(hosts=":\N{SUPERSCRIPT ONE}", value="http://a:1")
+@example(hosts=":" + "1" * 5000, value="http://a:1")
 def test_any_variable_can_be_read(hosts: str, value: str) -> None:
     """Whatever stands in them: a proxy, none, or one line that names the variable."""
     variables = {"ALL_PROXY": value, "NO_PROXY": hosts}
