@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.fork_server import ForkServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -47,16 +50,8 @@ class CommandLine:
 
     def __call__(self, *arguments: str, stdin: str = "", seconds: float = 240) -> Ended:
         """Run it to its end."""
-        done = subprocess.run(
-            self.command(*arguments),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            cwd=self.folder,
-            env=environment(preflight=self.preflight),
-            timeout=seconds,
-            check=False,
-        )
+        env = environment(preflight=self.preflight)
+        done = fork_server().run(arguments, self.folder, env, stdin, seconds)
         return Ended(done.returncode, done.stdout, done.stderr)
 
 
@@ -69,6 +64,14 @@ def environment(*, preflight: bool = False) -> dict[str, str]:
 def mostly_long(cases: Iterable[str], *quick: str) -> list[Any]:
     """Cases for `parametrize`, of which those that are not named run only in `make test-all`."""
     return [case if case in quick else pytest.param(case, marks=pytest.mark.long) for case in cases]
+
+
+@functools.cache
+def fork_server() -> ForkServer:
+    """The process that commands are forked from; it ends with the tests."""
+    server = ForkServer()
+    atexit.register(server.close)
+    return server
 
 
 @pytest.fixture

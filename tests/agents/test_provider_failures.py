@@ -108,7 +108,7 @@ def test_a_provider_in_trouble(case: ChatCase, row: Trouble) -> None:
         assert case.account.turns == 1
 
 
-SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SLOW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 TEMPTING = """content prompt request flagged violates schema safety context window tokens limit blocked firewall
 database worker unhealthy rule key value model is was not the of by for length max"""
 WORDS = st.sampled_from(TEMPTING.split())

@@ -103,7 +103,7 @@ def pairs() -> Iterator[object]:
     """Every command on every console; most are left to the long tests, since each is a process."""
     for name in CALLS:
         for kind in CONSOLES:
-            short = kind in {"full", "closed"} or name == "report" or (name, kind) == ("import", "C locale")
+            short = kind == "full" or name == "report" or (name, kind) == ("import", "C locale")
             yield pytest.param(name, kind, marks=() if short else pytest.mark.long)
 
 

@@ -99,7 +99,7 @@ def test_agents_install_is_baked(taskcal: CommandLine, write: Write) -> None:
     assert (ended.code, task_of(ended.json(), "easy")["reason"].partition(":")[0]) == (4, "agent-install")
 
 
-@pytest.mark.parametrize("group_size", [8, 16, pytest.param(64, marks=pytest.mark.long)])
+@pytest.mark.parametrize("group_size", [8, *(pytest.param(size, marks=pytest.mark.long) for size in (16, 64))])
 def test_simulated_rates_are_where_the_binomial_says(taskcal: CommandLine, write: Write, group_size: int) -> None:
     """Known probabilities come back: each count lies in the central 99.9 % of its binomial; 0 and 1 are exact."""
     rates = {"never": 0.0, "seldom": 0.2, "often": 0.7, "always": 1.0}
@@ -121,6 +121,6 @@ def test_simulated_rates_are_where_the_binomial_says(taskcal: CommandLine, write
 def test_same_seed_same_result(taskcal: CommandLine, write: Write) -> None:
     """A seeded run of the simulated agent can be repeated."""
     write("tasks.yaml", TASKSET)
-    arguments = ("run", "tasks.yaml", "-G", "6", "--agent", "simulated", "--seed", "11", "--json", "-c", "6")
+    arguments = ("run", "tasks.yaml", "-G", "4", "--agent", "simulated", "--seed", "11", "--json", "-c", "6")
     first, second = taskcal(*arguments).json(), taskcal(*arguments).json()
     assert [task["rewards"] for task in first["tasks"]] == [task["rewards"] for task in second["tasks"]]

@@ -62,7 +62,7 @@ def call(
     return done, code
 
 
-@pytest.mark.parametrize("kind", CONSOLES)
+@pytest.mark.parametrize("kind", mostly_long(CONSOLES, "full", "left", "C locale"))
 def test_a_run_keeps_every_rollout(taskcal: CommandLine, write: Write, kind: str) -> None:
     """And its report, whatever was printed of it; none is lost."""
     write("tasks.yaml", TASKSET)
@@ -79,7 +79,7 @@ def test_a_run_keeps_every_rollout(taskcal: CommandLine, write: Write, kind: str
         assert (done.stdout + done.stderr).isascii()
 
 
-@pytest.mark.parametrize("kind", ["full", "closed"])
+@pytest.mark.parametrize("kind", mostly_long(["full", "closed"], "closed"))
 def test_the_exit_code_of_the_results_stays(taskcal: CommandLine, write: Write, kind: str) -> None:
     """What --fail-on finds is more than a lost table."""
     write("tasks.yaml", TASKSET)
@@ -87,7 +87,7 @@ def test_the_exit_code_of_the_results_stays(taskcal: CommandLine, write: Write, 
     assert call(taskcal, kind, *words)[0].returncode == 1
 
 
-@pytest.mark.parametrize("kind", mostly_long(CONSOLES, "ascii", "closed"))
+@pytest.mark.parametrize("kind", mostly_long(CONSOLES, "ascii"))
 def test_a_shell_grades(taskcal: CommandLine, write: Write, kind: str) -> None:
     """By a script on standard input, if that is open."""
     write("tasks.yaml", TASKSET)

@@ -66,7 +66,7 @@ def arriving(tmp_path: Path, *, whole: bool) -> FileCopy:
 
 @pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.long)])
 @pytest.mark.parametrize("user", mostly_long(["0", "agent"], "0"))
-@pytest.mark.parametrize("mode", ["shared", "fresh"])
+@pytest.mark.parametrize("mode", mostly_long(["shared", "fresh"], "shared"))
 def test_a_folder_of_the_image_is_as_the_image_has_it(
     scope: RunScope, tmp_path: Path, mode: str, user: str, whole: bool
 ) -> None:

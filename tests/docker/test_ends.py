@@ -7,6 +7,7 @@ import secrets
 import shlex
 import signal
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -53,6 +54,7 @@ def wait_for_output(folder: Path, process: subprocess.Popen[str]) -> None:
     while process.poll() is None:
         if any(path.stat().st_size for path in folder.glob("runs/*/rollouts/*/*/*/agent.log")):
             return
+        time.sleep(0.01)  # it is another process that is waited for
     raise AssertionError(process.communicate())
 
 
@@ -93,7 +95,7 @@ def test_interrupted_run_is_resumed(taskcal: CommandLine, write: Write) -> None:
     )
     try:
         while process.poll() is None and not any(p.stat().st_size for p in taskcal.folder.glob("cut/*/rollouts.jsonl")):
-            pass
+            time.sleep(0.01)  # it is another process that is waited for
         process.kill()
         process.communicate(timeout=30)
     finally:

@@ -33,9 +33,9 @@ EXAMPLES = Path(__file__).parent.parent.parent / "tasksets"
 CONCURRENCY = 3
 
 
-def moves(task: Task) -> list[Play | None]:
-    """All that is declared: nothing (None), each solution, each wrong answer."""
-    return [None, *task.solutions, *task.wrong]
+def moves(task: Task, *, every: bool = True) -> list[Play | None]:
+    """All that is declared: nothing (None), each solution, each wrong answer; else the first solution and nothing."""
+    return [None, *task.solutions, *task.wrong] if every else [None, *task.solutions[:1]]
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,9 @@ class EachMove(Noop):
         return Acted(Stop.FINISHED) if move is None else play(sandbox, attempt, move)
 
 
+@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.long)], ids=["first", "every"])
 @pytest.mark.parametrize("name", ["shop", "repo", "machine", "webshop", "server"])
-def test_example(scope: RunScope, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_example(scope: RunScope, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch, *, every: bool) -> None:
     """Every solution passes, every wrong answer stays at or under its bound, and noop gets exactly 0."""
     monkeypatch.setattr("taskcal.runner.rollout_seed", lambda _, rollout: rollout.index)
     groups = first_variants(load([EXAMPLES / f"{name}.yaml"]).groups())
@@ -73,7 +74,7 @@ def test_example(scope: RunScope, tmp_path: Path, name: str, monkeypatch: pytest
     plan = [
         PlannedRollout(RolloutId(group.id, index, 0), group)
         for group in groups
-        for index in range(len(moves(group.task)))
+        for index in range(len(moves(group.task, every=every)))
     ]
     results: list[Rollout] = []
     run_schedule(FixedSchedule(plan, 1), threads, results.append)

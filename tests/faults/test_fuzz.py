@@ -15,7 +15,7 @@ from tests.faults.fuzz import CASES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FEW = {"tasksets": 100, "agents": 60, "rows": 100, "runs": 20}
+FEW = {"tasksets": 50, "agents": 30, "rows": 100, "runs": 20}
 MANY = {"tasksets": 100_000, "agents": 10_000, "rows": 10_000, "runs": 10_000}
 BLOCK = 2_500
 

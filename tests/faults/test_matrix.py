@@ -12,6 +12,7 @@ import pytest
 
 from taskcal.errors import Boundary
 from tests.agents.openai_server import OpenAIServer, Step, completion, fails, runs, says
+from tests.conftest import mostly_long
 from tests.docker.samples import rows
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def taskset(environments: dict[str, tuple[str, Boundary]]) -> str:
     return HEAD + "".join(tasks).replace("{extends: box, image", "{image").replace("{extends: box, build", "{build")
 
 
-@pytest.mark.parametrize("agent", ["oracle", "noop", "command", "chat"])
+@pytest.mark.parametrize("agent", mostly_long(["oracle", "noop", "command", "chat"], "oracle", "chat"))
 @pytest.mark.parametrize(
     "environments", [ENVIRONMENTS, pytest.param(READY, marks=pytest.mark.long)], ids=["at once", "after a minute"]
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -110,6 +111,7 @@ def remove_at_work(engine: DockerEngine, folder: Path, index: int, process: subp
     logs = f"runs/*/rollouts/*/container-removed-*/{index}/agent.log"
     while not any(log.stat().st_size for log in folder.glob(logs)):
         assert process.poll() is None, process.communicate()
+        time.sleep(0.01)  # it is another process that is waited for
     for container in engine.containers_labelled(f"taskcal.rollout=container-removed#{index}"):
         if container.labels["taskcal.run"] == samples.run_id(folder):
             engine.remove(container.id)

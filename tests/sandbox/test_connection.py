@@ -150,7 +150,7 @@ def test_a_context_is_followed_by_every_connection(short: Path, monkeypatch: pyt
         engine.close()
 
 
-@pytest.mark.parametrize("name", mostly_long(COMMANDS, "run", "doctor"))
+@pytest.mark.parametrize("name", mostly_long(COMMANDS, "run"))
 @pytest.mark.parametrize("known", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_every_command_reports_it(short: Path, name: str, known: int) -> None:
     """After eight seconds, with exit code 3 and one line that names the address; nothing is on disk."""
