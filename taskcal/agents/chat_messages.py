@@ -121,6 +121,13 @@ def said(reply: Reply, *, with_reasoning: bool = False) -> Json:
     return message | ({reply.thought: reply.reasoning} if with_reasoning and reply.thought else {})
 
 
+def length_of(message: Json) -> int:
+    """Characters of a message: its texts, and the arguments of its calls."""
+    calls = message.get("tool_calls", ())
+    texts = [*message.values(), *(call["function"]["arguments"] for call in calls)]
+    return sum(len(text) for text in texts if isinstance(text, str))
+
+
 def _said_call(call: Call) -> Json:
     name = NOT_A_NAME.sub("_", call.name)[:LONGEST_NAME] or "unknown"
     return {"id": call.id, "type": "function", "function": {"name": name, "arguments": history_of(call.arguments)}}
