@@ -155,6 +155,8 @@ class _Line:
         method = "GET" if request.body is None else "POST"
         url, headers = _url(parts), _headers(request, parts)
         with self._pool.stream(method, url, headers=headers, content=request.body) as response:
+            if not self._allowance.received:  # a server that sends more than one answer to the request before
+                raise Broken("the answer was there before its request")
             found = {
                 name.lower().decode("latin-1"): value.decode("latin-1") for name, value in reversed(response.headers)
             }

@@ -42,16 +42,21 @@ class TooLong(NoAnswer):
 
 
 class Allowance:
-    """What the request under way has left: seconds until its deadline, and bytes that may still come."""
+    """What the request under way has left: seconds until its deadline, and bytes that may still come.
+
+    `received` is the number of bytes that came since it began.
+    """
 
     def __init__(self) -> None:
         """Nothing may be sent yet."""
+        self.received = 0
         self._deadline = self._seconds = 0.0
         self._room = self._bound = 0
 
     def allow_seconds(self, seconds: float) -> None:
         """Begin a request that must be over in so many seconds."""
         self._deadline, self._seconds = time.monotonic() + seconds, seconds
+        self.received = 0
 
     def allow_bytes(self, size: int) -> None:
         """Begin a part of the answer that may take so many bytes."""
@@ -70,6 +75,7 @@ class Allowance:
 
     def spend(self, size: int) -> None:
         """Count bytes that came. Raises TooLong."""
+        self.received += size
         self._room -= size
         if self._room < 0:
             kib = self._bound // 1024

@@ -100,14 +100,20 @@ class HostileServer:
         """What an agent file calls base_url."""
         return f"https://localhost:{self.port}/v1" if self._tls else f"http://127.0.0.1:{self.port}/v1"
 
+    def cut(self) -> None:
+        """Break all connections."""
+        for sock in self._open:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._closing.set()
-        for sock in (self._listening, *self._open):
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self.cut()
         self._listening.close()
         for thread in self._threads:
             thread.join(10)

@@ -105,6 +105,7 @@ def _attack_once(seed: int) -> None:
         outcomes = [caller.post(0, BODY, SECONDS)]
         assert time.monotonic() - begun < PATIENCE, seed
         server.play = MODES["an answer"]
+        server.cut()  # one that goes on sending answers for ever would be the next request's as well
         outcomes += [caller.post(0, BODY, PATIENCE) for _ in range(2)]
         caller.close()
     first = outcomes[0]

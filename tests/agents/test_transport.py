@@ -68,6 +68,15 @@ def test_a_connection_is_kept_for_the_next_request(transport: Transport) -> None
         assert server.connections == 2
 
 
+def test_an_answer_to_no_request_is_none(transport: Transport) -> None:
+    """A server that answers twice: the second answer is not the next request's, which gets one of its own."""
+    with HostileServer(sends(whole(FINE) + whole(b"stale"))) as server:
+        assert ask(transport, server.url).body == FINE
+        with pytest.raises(Broken, match="before its request"):
+            ask(transport, server.url)
+        assert ask(transport, server.url).body == FINE
+
+
 def fine_once(talk: Talk) -> None:
     """Answer, and end the connection."""
     talk.fine()
