@@ -68,6 +68,9 @@ PURE = {
 }  # fmt: skip
 """All that the core may use of the standard library: nothing with a file, a clock, a process or chance in it."""
 
+HTTP = {"agents/transport.py", "agents/wire.py", "sandbox/docker.py", "sandbox/connection.py"}
+"""Who speaks HTTP: to models, and to the container engine."""
+
 SCIPY = {"core/stats.py", "core/adaptive.py", "core/compare.py"}
 
 VISIBLE = {"pyproject.toml", "taskcal", "tasksets", "tests", "docs", "Makefile", "README.md", "LICENSE", "CHANGELOG.md"}
@@ -163,10 +166,12 @@ def test_imports_point_one_way(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_foreign_libraries_stay_in_their_rooms(path: Path) -> None:
-    """The docker SDK in two files, subprocess in one; scipy, which is slow to load, only where and when used."""
+    """The docker SDK in two files, subprocess and HTTP in one; scipy, which is slow to load, only where it is used."""
     name = str(path.relative_to(PACKAGE))
     used = {top(module) for module in imports(tree(path))}
     assert "docker" not in used or name in {"sandbox/docker.py", "sandbox/connection.py"}
+    assert not used & {"httpcore", "httpx", "urllib3", "requests", "openai"} or name in HTTP
+    assert not {"urllib.request", "http.client"} & {".".join(module.split(".")[:2]) for module in imports(tree(path))}
     assert "subprocess" not in used or name == "host.py"
     assert "scipy" not in used or name in SCIPY
     assert "scipy" not in {top(module) for module in imports_at_load(tree(path))}

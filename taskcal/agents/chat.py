@@ -12,7 +12,6 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
-from taskcal.agents.chat_identity import identify
 from taskcal.agents.chat_tools import offered
 from taskcal.agents.conversation import Conversation
 from taskcal.agents.endpoint import Endpoint
@@ -42,10 +41,12 @@ def open_chat(spec: ChatSpec) -> ChatAgent:
 
     Raises MissingError without a package that it needs, UsageError without the key it names or with a broken proxy.
     """
-    if importlib.util.find_spec("openai") is None:
-        raise MissingError("agents of kind chat need the openai package; run `pip install 'taskcal[chat]'`")
+    if importlib.util.find_spec("httpcore") is None:
+        raise MissingError("agents of kind chat need the httpcore package; run `pip install 'taskcal[chat]'`")
     key = read_key(spec, os.environ)
     check_proxies(spec.base_urls, os.environ)
+    from taskcal.agents.chat_identity import identify  # noqa: PLC0415 - needs the extra `chat`
+
     found = identify(spec, key)
     return ChatAgent(spec, key, found.served, missing=found.missing)
 
@@ -63,7 +64,7 @@ def read_key(spec: ChatSpec, host: Mapping[str, str]) -> str:
 
 def call_openai(spec: ChatSpec, key: str) -> Caller:
     """The endpoint over the network."""
-    from taskcal.agents.openai_caller import OpenAICaller  # noqa: PLC0415 - loads the openai SDK, which takes a second
+    from taskcal.agents.openai_caller import OpenAICaller  # noqa: PLC0415 - needs the extra `chat`
 
     return OpenAICaller(spec.base_urls, key, spec.finish_reasons)
 

@@ -6,29 +6,28 @@ limit has filled it.
 
 from __future__ import annotations
 
-import json
 import time
-import urllib.request
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from http.client import HTTPException
 from typing import TYPE_CHECKING
-from urllib.error import HTTPError, URLError
 
-from taskcal.agents.proxy import HTTP, SOCKS, proxy_of
+from taskcal.agents.proxy import proxy_of
+from taskcal.agents.transport import Request, Transport
 from taskcal.agents.trouble import retry_after
+from taskcal.agents.wire import Late, NoAnswer, Unreachable
+from taskcal.core.foreign_text import parse_json
 from taskcal.errors import MissingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from taskcal.agents.chat_spec import ChatSpec
-    from taskcal.agents.proxy import Proxy
 
 ASK_SECONDS = 5.0
 TRIES = 3
 LONGEST_WAIT = 10.0
 MOST_BYTES = 4 * 1024 * 1024
+LONGEST_ROOT = 1024
 WINDOWS = ("max_model_len", "context_length", "context_window", "max_context_length")
 """vLLM and SGLang; OpenRouter and Together; Groq; Mistral and LM Studio."""
 LEAST_WINDOW = 256
@@ -79,15 +78,20 @@ def identify(spec: ChatSpec, key: str, ask: Callable[[str, str], str | None] | N
 def served(text: str, model: str) -> Served | None:
     """The model's entry in the body of `/v1/models`, or None."""
     try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
+        body = parse_json(text)
+    except ValueError:
         return None
     entries = body.get("data") if isinstance(body, dict) else None
     for entry in entries if isinstance(entries, list) else []:
         if isinstance(entry, dict) and entry.get("id") == model:
-            root = entry.get("root")
-            return Served(model, root if isinstance(root, str) else "", _window(entry))
+            return Served(model, _root(entry.get("root")), _window(entry))
     return None
+
+
+def _root(value: object) -> str:
+    """The path or name of the weights; a text that can be neither is none."""
+    is_name = isinstance(value, str) and len(value) <= LONGEST_ROOT and value.isprintable()
+    return str(value) if is_name else ""
 
 
 def _window(entry: Mapping[str, object]) -> int | None:
@@ -102,42 +106,35 @@ def _smaller(first: Served, second: Served) -> Served:
 
 
 def ask_models(base_url: str, key: str, sleep: Callable[[float], None] = time.sleep) -> str | None:
-    """The body of `/v1/models`, or None where the server has none to give; one that is busy or slow is asked again.
+    """The body of `/v1/models`, or None if the server has none to give; one that is busy or slow is asked again.
 
-    Raises MissingError where nobody can be asked: no such host, nobody who listens, a certificate that is not trusted,
+    Raises MissingError if nobody can be asked: no such host, nobody who listens, a certificate that is not trusted,
     a server that stays busy or silent. What it would have said is not known then, which is another thing than no list.
     """
-    request = urllib.request.Request(f"{base_url}/models")  # noqa: S310 - http or https, as the agent file's check has it
-    if key:
-        request.add_unredirected_header("Authorization", f"Bearer {key}")
+    transport = Transport()
+    try:
+        return _ask(transport, base_url, key, sleep)
+    finally:
+        transport.close()
+
+
+def _ask(transport: Transport, base_url: str, key: str, sleep: Callable[[float], None]) -> str | None:
     proxy = proxy_of(base_url)
-    if proxy is not None and proxy.scheme in SOCKS:
-        return None  # urllib does not speak it: the trial task is the first request then
-    opener = _opener(proxy)
     place = base_url if proxy is None else f"{base_url} through {proxy}"
     problem = ""
     for number in range(TRIES):
         try:
-            with opener.open(request, timeout=ASK_SECONDS) as answer:
-                return str(answer.read(MOST_BYTES).decode(errors="replace"))
-        except HTTPError as error:
-            if error.code not in BUSY:
-                return None
-            problem = f"{place}: /models still answers {error.code} after {TRIES} tries"
-            asked = retry_after({name.lower(): text for name, text in error.headers.items()}, datetime.now(UTC))
-            sleep(min(LONGEST_WAIT, 2.0**number if asked is None else asked))
-        except URLError as error:
-            if not isinstance(error.reason, TimeoutError):
-                raise MissingError(f"nothing answers at {place}: {error.reason}") from error
+            answer = transport.send(Request(f"{base_url}/models", key), ASK_SECONDS, MOST_BYTES)
+        except Late:
             problem = f"{place}: /models gave no answer within {ASK_SECONDS:g} s, {TRIES} times"
-        except TimeoutError:
-            problem = f"{place}: /models gave no answer within {ASK_SECONDS:g} s, {TRIES} times"
-        except (OSError, HTTPException, ValueError):
+            continue
+        except Unreachable as error:
+            raise MissingError(f"nothing answers at {place}: {error}") from error
+        except NoAnswer:
             return None
+        if answer.status not in BUSY:
+            return answer.text if answer.is_success else None
+        problem = f"{place}: /models still answers {answer.status} after {TRIES} tries"
+        asked = retry_after(answer.headers, datetime.now(UTC))
+        sleep(min(LONGEST_WAIT, 2.0**number if asked is None else asked))
     raise MissingError(problem)
-
-
-def _opener(proxy: Proxy | None) -> urllib.request.OpenerDirector:
-    """Opens a URL through one proxy, or without any, whatever the environment has for urllib."""
-    ways = {} if proxy is None else dict.fromkeys(HTTP, proxy.url)
-    return urllib.request.build_opener(urllib.request.ProxyHandler(ways))

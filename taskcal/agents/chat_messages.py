@@ -35,6 +35,8 @@ DIGITS = re.compile(r"[0-9]{1,15}")
 NO_WORDS: Mapping[str, Finish] = {}
 NOT_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
 LONGEST_NAME = 64
+MOST_CALLS = 128
+"""Tool calls of one answer that are carried out; a server could put millions into one."""
 NOT_AN_ANSWER = "JSON, but no chat completion"
 
 
@@ -58,13 +60,17 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer of the model. `finish` is why it ended, `thought` the key of its reasoning."""
+    """One answer of the model. `finish` is why it ended, `thought` the key of its reasoning.
+
+    `left_out` is the number of tool calls beyond `MOST_CALLS`, which are dropped.
+    """
 
     content: str = ""
     reasoning: str = ""
     thought: str = ""
     refusal: str = ""
     calls: tuple[Call, ...] = ()
+    left_out: int = 0
     finish: Finish = Finish.DONE
     usage: TokenUsage = field(default_factory=TokenUsage)
 
@@ -113,6 +119,13 @@ def said(reply: Reply, *, with_reasoning: bool = False) -> Json:
     if reply.calls:
         message |= {"content": reply.content or None, "tool_calls": [_said_call(call) for call in reply.calls]}
     return message | ({reply.thought: reply.reasoning} if with_reasoning and reply.thought else {})
+
+
+def length_of(message: Json) -> int:
+    """Characters of a message: its texts, and the arguments of its calls."""
+    calls = message.get("tool_calls", ())
+    texts = [*message.values(), *(call["function"]["arguments"] for call in calls)]
+    return sum(len(text) for text in texts if isinstance(text, str))
 
 
 def _said_call(call: Call) -> Json:
@@ -171,12 +184,15 @@ def _judged(reply: Reply, word: str, finish_reasons: Mapping[str, Finish]) -> Re
 
 def _reply(message: Mapping[str, Any], usage: TokenUsage) -> Reply:
     thought = next((key for key in REASONING if _text(message.get(key))), "")
+    given = message.get("tool_calls")
+    raw: list[object] = given if isinstance(given, list) else []
     return Reply(
         content=_content(message.get("content")),
         reasoning=_text(message.get(thought)),
         thought=thought,
         refusal=_text(message.get("refusal")),
-        calls=_calls(message.get("tool_calls")) or _old_call(message.get("function_call")),
+        calls=_calls(raw[:MOST_CALLS]) or _old_call(message.get("function_call")),
+        left_out=len(raw[MOST_CALLS:]),
         usage=usage,
     )
 
@@ -235,10 +251,10 @@ def _is_readable(content: object) -> bool:
     return has_text or all(kind and "text" not in kind for kind in kinds)
 
 
-def _calls(value: object) -> tuple[Call, ...]:
+def _calls(raw_calls: Sequence[object]) -> tuple[Call, ...]:
     """The calls, each under an id of its own: servers may leave ids out, or give one twice."""
     calls: list[Call] = []
-    for number, raw in enumerate(value if isinstance(value, list) else []):
+    for number, raw in enumerate(raw_calls):
         given = raw if isinstance(raw, dict) else {}
         function = given.get("function")
         function = function if isinstance(function, dict) else {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.agents import Acted
 from taskcal.agents.answer import hand_in
-from taskcal.agents.chat_messages import answered, request, said
+from taskcal.agents.chat_messages import MOST_CALLS, answered, length_of, request, said
 from taskcal.agents.chat_tools import Used, described, use
 from taskcal.agents.endpoint import Ended, Wish
 from taskcal.agents.transcript import Message, Note, TokenUsage, ToolCall, ToolResult
@@ -29,8 +29,11 @@ if TYPE_CHECKING:
 WAITING_SECONDS = 3600.0
 """How long a rollout may wait for its endpoint in all, where nothing else bounds it."""
 SLACK_BYTES = 2048
+MOST_SAID = 64 * 1024 * 1024
+"""Characters of a conversation, more than any context holds; an endpoint could fill the memory with it."""
 CUT_OFF = "Your last message was cut off {where}. Go on with a shorter one, or with a tool call."
 CUT_CALL = "This call was cut off {where} and was not run. Make it shorter: write long files in several calls."
+TOO_MANY = "Only the first {most} of your {all} tool calls were carried out."
 CHARACTERS = 6
 """At most so many per token: a low estimate of the tokens that were added since the server last counted."""
 NEARLY = 0.99
@@ -66,6 +69,9 @@ class Conversation:
 
     def _talk(self) -> Stop:
         while len(self.usages) < self.spec.max_turns:
+            if sum(length_of(message) for message in self.messages) > MOST_SAID:
+                self._note(f"the conversation is longer than {MOST_SAID // 1024**2} MiB, more than any context holds")
+                return Stop.CONTEXT_FULL
             answer = self.endpoint.complete(self._body(), self._wish())
             if isinstance(answer, Ended):
                 self._note(answer.reason)
@@ -134,6 +140,8 @@ class Conversation:
             content = cut(used.content, self.spec.tool_output + SLACK_BYTES)
             self.attempt.transcript.add(ToolResult(call.id, content, round(seconds, 3), used.exit_code))
             self.messages.append(answered(call, content))
+        if reply.left_out:
+            self._say("user", TOO_MANY.format(most=MOST_CALLS, all=MOST_CALLS + reply.left_out))
         return Stop.TIMEOUT if self._left() <= 0 else None
 
     def _resume(self, reply: Reply) -> None:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from taskcal.sandbox import Sandbox
 
 MOST_TOOLS = 128
+MOST_OFFER = 1024 * 1024
+"""Characters of all of a server's tools with their descriptions and schemas; no context holds as many."""
 FAILED = 1
 
 
@@ -136,15 +138,19 @@ async def _listed(session: ClientSession) -> list[protocol.Tool]:
     """Greet the server, and ask for every tool, page by page, as far as a bound."""
     found: list[protocol.Tool] = []
     cursor: str | None = None
+    size = 0
     with anyio.fail_after(START_SECONDS):
         await session.initialize()
-        while len(found) < MOST_TOOLS:
+        for _ in range(MOST_TOOLS):  # pages, of which each may be empty
             page = await session.list_tools(params=protocol.PaginatedRequestParams(cursor=cursor))
             found += page.tools
+            size += len(page.model_dump_json())
+            if size > MOST_OFFER or len(found) > MOST_TOOLS:
+                break
             cursor = page.next_cursor
             if not cursor:
                 return found
-    raise ValueError(f"it offers more than {MOST_TOOLS} tools")
+    raise ValueError(f"it offers more than {MOST_TOOLS} tools, or they take more than {MOST_OFFER // 1024**2} MiB")
 
 
 @asynccontextmanager

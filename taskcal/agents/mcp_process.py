@@ -3,12 +3,17 @@
 The server is a process of the sandbox like any other: it has the sandbox's network and nothing of the host. What it
 prints is read line by line; what it is sent goes through a named pipe, a short process in the sandbox for each message.
 A call never waits for an answer that cannot come: a line that is not a valid answer, or too long, ends the call.
+
+The agent may be the one who writes these lines, as fast as a pipe can carry them. So only answers to a call, and a
+bounded rate of the server's own requests, reach the session, which has no use for notifications; and a server that
+writes on and on is ended.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,6 +28,8 @@ from taskcal.sandbox import ROOM, ROOT_USER, Script
 from taskcal.sandbox.interpreters import as_shell
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from anyio.from_thread import BlockingPortal
     from anyio.streams.memory import MemoryObjectSendStream
     from mcp.types import JSONRPCMessage
@@ -35,6 +42,14 @@ WRITE_SECONDS = 20.0
 LONGEST_LIFE = 7 * 24 * 3600.0
 """Seconds; a server's process ends with its sandbox, long before."""
 LONGEST_MESSAGE = 4 * 1024 * 1024
+MOST_ASKED = 16
+"""Requests of the server that wait for their answer at one time; any more get none. Each answer is a process."""
+ASKED_AT_ONCE, ASKED_PER_SECOND = 32.0, 2.0
+WRITTEN_AT_ONCE, WRITTEN_PER_SECOND = 64.0 * 1024**2, 1024.0**2
+"""Bytes that a server may write; the largest answers at full speed stay far below."""
+COST_OF_LINE = 256
+"""Bytes that a line counts for besides its own: short ones take as long to read as long ones."""
+LONGEST_REASON = 500
 MARK = b'"jsonrpc"'
 """What tells a message that cannot be read from a line that was never meant to be one."""
 
@@ -49,6 +64,35 @@ WRITE = """cat 1<>@room/@name <<'TASKCAL_MESSAGE'
 @line
 TASKCAL_MESSAGE"""
 STOP = "kill -9 -- -@pid @pid 2>/dev/null; exit 0"
+
+
+class FloodError(Exception):
+    """A server writes more than any server needs to."""
+
+
+@dataclass
+class Bucket:
+    """A rate: `most` at once, `rate` a second in the long run."""
+
+    most: float
+    rate: float
+    now: Callable[[], float] = time.monotonic
+    _level: float = field(init=False)
+    _seen: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Full at first."""
+        self._level, self._seen = self.most, self.now()
+
+    def take(self, amount: float = 1.0) -> bool:
+        """Whether that much is left now; then it is taken."""
+        now = self.now()
+        self._level = min(self.most, self._level + (now - self._seen) * self.rate)
+        self._seen = now
+        if self._level < amount:
+            return False
+        self._level -= amount
+        return True
 
 
 @dataclass
@@ -69,6 +113,10 @@ class ServerProcess:
     _is_cut: bool = False
     _waiting: set[int | str] = field(default_factory=set)
     """Ids of the requests without an answer."""
+    _asked: set[int | str] = field(default_factory=set)
+    """Ids of the server's own requests that are being answered."""
+    _asks: Bucket = field(default_factory=lambda: Bucket(ASKED_AT_ONCE, ASKED_PER_SECOND))
+    _writes: Bucket = field(default_factory=lambda: Bucket(WRITTEN_AT_ONCE, WRITTEN_PER_SECOND))
     _pid: int | None = None
     _stopped: bool = False
 
@@ -100,10 +148,15 @@ class ServerProcess:
         except LostError as error:
             self.lost = error
             self._pass_on(None)
+        if isinstance(message, JSONRPCResponse | JSONRPCError) and message.id is not None:
+            self._asked.discard(message.id)
 
     def stop(self) -> None:
         """End the server's process, in a group of its own."""
         self._stopped = True
+        self._end()
+
+    def _end(self) -> None:
         if self._pid is not None:
             with contextlib.suppress(LostError):
                 self.sandbox.run(Script(STOP.replace("@pid", str(self._pid)), WRITE_SECONDS, user=ROOT_USER))
@@ -119,6 +172,9 @@ class ServerProcess:
             self.sandbox.run(script, sink=self._hear)
         except LostError as error:
             self.lost = error
+        except FloodError:
+            self._refuse_all("it wrote far more than any answer needs, and was ended")
+            self._end()
         self._ready.set()
         self.ended.set()
         if self.opened.is_set():
@@ -126,6 +182,8 @@ class ServerProcess:
 
     def _hear(self, chunk: bytes) -> None:
         *lines, rest = (self._heard + chunk).split(b"\n")
+        if not self._writes.take(len(chunk) + COST_OF_LINE * len(lines)):
+            raise FloodError
         for line in lines:
             if self._is_cut or len(line) > LONGEST_MESSAGE:
                 self._is_cut = False
@@ -140,11 +198,18 @@ class ServerProcess:
 
     def _take(self, line: bytes) -> None:
         message = message_of(line)
-        if isinstance(message, JSONRPCResponse | JSONRPCError) and message.id is not None:
-            self._waiting.discard(message.id)
-        if message is not None:
-            self._pass_on(SessionMessage(message))
-        elif MARK in line:
+        if isinstance(message, JSONRPCError) and message.id is None:
+            self._refuse_all(message.error.message[:LONGEST_REASON])
+        elif isinstance(message, JSONRPCResponse | JSONRPCError):
+            asked = next((request for request in tuple(self._waiting) if str(request) == str(message.id)), None)
+            if asked is not None:
+                self._waiting.discard(asked)
+                self._pass_on(SessionMessage(message))
+        elif isinstance(message, JSONRPCRequest):
+            if message.id not in self._asked and len(self._asked) < MOST_ASKED and self._asks.take():
+                self._asked.add(message.id)
+                self._pass_on(SessionMessage(message))
+        elif message is None and MARK in line:
             self._refuse_all("its answer is not valid JSON-RPC")
 
     def _refuse_all(self, reason: str) -> None:

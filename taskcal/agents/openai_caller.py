@@ -1,59 +1,27 @@
-"""The one place that talks to a model over the network, and the only importer of the openai SDK.
+"""Asks an OpenAI-compatible endpoint for one completion.
 
-It makes one try and says what came of it as a value; whether to try again is decided elsewhere. The answer is read in
-pieces against a deadline, since a server may begin an answer and never end it: a timeout of single reads would let it
-go on for ever.
+It makes one try and returns what came of it as a value; whether to try again is decided elsewhere.
 """
 
 from __future__ import annotations
 
-import threading
-import time
+import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import httpx
-import openai
-
 from taskcal.agents.chat_messages import NO_WORDS, Reply, reply_of
 from taskcal.agents.finish import OK
-from taskcal.agents.proxy import proxy_of
+from taskcal.agents.transport import Request, Transport
 from taskcal.agents.trouble import TIMED_OUT, UNREACHABLE, Failure, failure_of, one_line
+from taskcal.agents.wire import Late, NoAnswer, TooLong
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from taskcal.agents.finish import Finish
+    from taskcal.agents.transport import Answer
 
-CONNECT_SECONDS = 10.0
 MOST_BYTES = 32 * 1024 * 1024
-NO_KEY = "none"
-"""The SDK wants some key; servers that want none do not look at it."""
-
-
-class ByEnvironment(httpx.BaseTransport):
-    """Sends each request the way that `proxy_of` finds for it; the client's own reading of the variables is off."""
-
-    def __init__(self) -> None:
-        """Nothing is connected yet."""
-        self._limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=30.0)
-        self._ways: dict[str | None, httpx.HTTPTransport] = {}
-        self._opening = threading.Lock()
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request."""
-        proxy = proxy_of(str(request.url))
-        url = None if proxy is None else proxy.url
-        with self._opening:
-            if url not in self._ways:
-                self._ways[url] = httpx.HTTPTransport(limits=self._limits, proxy=url)
-            way = self._ways[url]
-        return way.handle_request(request)
-
-    def close(self) -> None:
-        """Close all connections."""
-        for way in self._ways.values():
-            way.close()
 
 
 class OpenAICaller:
@@ -61,63 +29,43 @@ class OpenAICaller:
 
     def __init__(self, base_urls: Sequence[str], key: str, finish_reasons: Mapping[str, Finish] = NO_WORDS) -> None:
         """Nothing is connected yet; an empty `key` is none, `finish_reasons` are the agent file's."""
-        http = httpx.Client(transport=ByEnvironment(), follow_redirects=True, trust_env=False)
-        self._http, self._finish_reasons = http, finish_reasons
-        self._clients = [
-            openai.OpenAI(api_key=key or NO_KEY, base_url=url, max_retries=0, http_client=http) for url in base_urls
-        ]
+        self._urls = tuple(f"{url}/chat/completions" for url in base_urls)
+        self._key, self._finish_reasons = key, finish_reasons
+        self._transport = Transport()
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._transport.close()
 
     def post(self, replica: int, body: Mapping[str, Any], seconds: float) -> Reply | Failure:
-        """Ask for one completion and wait at most about `seconds` for the whole of it."""
-        deadline = time.monotonic() + seconds
-        completions = self._clients[replica].chat.completions
-        timeout = httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS))
+        """Ask for one completion and wait at most `seconds` for the whole of it."""
+        data = json.dumps(dict(body), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
         try:
-            # All of the body goes as `extra_body`, which the SDK sends as it is; it would walk through every message of
-            # the conversation otherwise.
-            with completions.with_streaming_response.create(
-                model=body["model"], messages=[], extra_body=dict(body), timeout=timeout
-            ) as answer:
-                found = _read(answer.iter_bytes(), deadline, seconds)
-                came_from = answer.http_response
-            if isinstance(found, Failure) or came_from.request.method != "POST":
-                return found if isinstance(found, Failure) else _redirected(came_from)
-            return reply_of(found, datetime.now(UTC), self._finish_reasons)
-        except openai.APIStatusError as error:
-            return failure_of(error.status_code, error.response.headers, error.response.text, datetime.now(UTC))
-        except (openai.APITimeoutError, httpx.TimeoutException):
-            return _late(seconds)
-        except (openai.OpenAIError, httpx.HTTPError, httpx.StreamError, OSError) as error:
-            return Failure(None, UNREACHABLE, one_line(_words(error)))
+            answer = self._transport.send(Request(self._urls[replica], self._key, data), seconds, MOST_BYTES)
+        except Late as error:
+            return Failure(None, TIMED_OUT, str(error))
+        except TooLong as error:
+            return Failure(OK, "", str(error), is_own=True)
+        except NoAnswer as error:
+            return Failure(None, UNREACHABLE, one_line(str(error)))
+        return outcome_of(answer, datetime.now(UTC), self._finish_reasons)
 
 
-def _read(pieces: Iterable[bytes], deadline: float, seconds: float) -> str | Failure:
-    body = bytearray()
-    for piece in pieces:
-        body += piece
-        if time.monotonic() > deadline:
-            return _late(seconds)
-        if len(body) > MOST_BYTES:
-            return Failure(OK, "", f"an answer of more than {MOST_BYTES // 1024**2} MiB")
-    return body.decode(errors="replace")
+def outcome_of(answer: Answer, now: datetime, finish_reasons: Mapping[str, Finish]) -> Reply | Failure:
+    """The completion in an answer, or the failure that it reports or is."""
+    if answer.is_redirect:
+        return _redirected(answer)
+    if not answer.is_success:
+        return failure_of(answer.status, answer.headers, answer.text, now)
+    if answer.compression:
+        words = f"the body is compressed ({answer.compression}), which was not asked for"
+        return Failure(answer.status, "", one_line(words), is_own=True)
+    return reply_of(answer.text, now, finish_reasons)
 
 
-def _redirected(answer: httpx.Response) -> Failure:
-    """What an old kind of redirect made of the request: a GET without its body."""
-    address = str(answer.url).removesuffix("/chat/completions")
-    return Failure(answer.history[0].status_code, "", one_line(f"it redirects to {address}; write that into base_url"))
-
-
-def _late(seconds: float) -> Failure:
-    return Failure(None, TIMED_OUT, f"no complete answer within {seconds:.3g} s")
-
-
-def _words(error: BaseException) -> str:
-    """What lies at the bottom of a connection error; the SDK's own says no more than that it is one."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return f"{type(error).__name__}: {error}"
+def _redirected(answer: Answer) -> Failure:
+    """A redirect is not followed: the request, and its key, are for the address in the agent file alone."""
+    address = answer.headers.get("location", "").removesuffix("/chat/completions")
+    shown = "".join(character if character.isprintable() else "?" for character in address)
+    hint = f"it redirects to {shown or 'no address'}; write that into base_url"
+    return Failure(answer.status, "", one_line(hint), is_own=True)

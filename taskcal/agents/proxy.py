@@ -62,7 +62,7 @@ def check_proxies(urls: Iterable[str], host: Mapping[str, str]) -> None:
         if proxy.scheme in SOCKS and importlib.util.find_spec("socksio") is None:
             raise MissingError(
                 f"{proxy.variable} names a SOCKS proxy, which needs the socksio package; "
-                "run `pip install 'httpx[socks]'`, or put the endpoint's host into NO_PROXY"
+                "run `pip install 'httpcore[socks]'`, or put the endpoint's host into NO_PROXY"
             )
         if proxy.scheme not in HTTP + SOCKS or not _has_place(proxy):
             raise UsageError(

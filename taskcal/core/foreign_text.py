@@ -2,17 +2,24 @@ r"""Text that a model, a server or a program in a sandbox wrote, made fit for ev
 
 JSON can escape half of a surrogate pair (`"\ud83d"`). Python reads it without complaint, but no file, request, script
 or terminal can hold it, so the error comes much later and looks like ours. `parse_json` is therefore the one way in for
-JSON from outside: every text in its result can be written as UTF-8, and nothing in it nests deeper than `MOST_DEPTH`,
-which every later reader and writer of JSON can follow.
+JSON from outside: every text in its result can be written as UTF-8, nothing in it nests deeper than `MOST_DEPTH`, which
+every later reader and writer of JSON can follow, and it holds at most about `MOST_VALUES` values: three bytes such as
+`{},` take a hundred in memory.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 MOST_DEPTH = 100
 """Levels of lists and objects in JSON from outside; Python's own reader and writer end at about 1,000."""
+MOST_VALUES = 500_000
+"""Values of a JSON document from outside; all of them take at most about 100 MB."""
+FEW_BYTES = 256 * 1024
+"""A shorter document cannot hold so many."""
+STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 MOST_DIGITS = 4300
 """Digits of a whole number that Python converts."""
 
@@ -41,10 +48,18 @@ def parse_json(text: str | bytes) -> Any:
     As in Python, `NaN` and `Infinity` are read, since servers write them; `json.dumps(…, allow_nan=False)` refuses
     them later.
     """
+    if len(text) > FEW_BYTES and _count(text) > MOST_VALUES:
+        raise ValueError(f"it holds more than {MOST_VALUES:,} values")
     try:
         return sound_value(json.loads(text, parse_int=_whole))
     except RecursionError:
         raise ValueError(f"it nests deeper than {MOST_DEPTH} levels") from None
+
+
+def _count(text: str | bytes) -> int:
+    """About how many values a document holds, strings left out; nothing is parsed for it."""
+    bare = STRING.sub("", text if isinstance(text, str) else text.decode(errors="replace"))
+    return bare.count(",") + bare.count("[") + bare.count("{")
 
 
 def _whole(digits: str) -> int:

@@ -7,6 +7,9 @@ no name server, no proxy that a program must know of; TLS stays between the agen
 
 A host of a taskset's list must have a public address, so that no stranger's taskset reaches what the operator's machine
 can reach. What the agent's file lists may be anywhere, `localhost:8000` with the operator's own model among it.
+
+An agent may open and break connections as fast as it can, so few are dialled at one time, one that is broken before its
+turn is not dialled at all, and a sandbox has a number of connections for its whole life.
 """
 
 from __future__ import annotations
@@ -33,6 +36,10 @@ if TYPE_CHECKING:
 
 READY_SECONDS = 30.0
 MOST_REMARKS = 20
+MOST_DIALS = 16
+"""Threads that look hosts up and connect to them at one time; a connection that the agent gave up waits for one too."""
+MOST_CONNECTED = 20_000
+"""Connections of one sandbox in all; an agent could otherwise use an allowed host up, in the operator's name."""
 
 
 @dataclass(eq=False)
@@ -63,6 +70,8 @@ class Egress:
         self._frames, self._unframer, self._errors = Demultiplexer(), Unframer(), Tail(500)
         self._connections: dict[int, _Connection] = {}
         self._outgoing = bytearray()
+        self._undialled: dict[int, Way] = {}
+        self._dialling = self._opened = 0
         self._dialled: queue.SimpleQueue[tuple[int, socket.socket | OSError]] = queue.SimpleQueue()
         self._bell, self._ear = socket.socketpair()
         self._ready, self._closing, self._ended = threading.Event(), threading.Event(), threading.Event()
@@ -154,11 +163,28 @@ class Egress:
         if frame.kind is Kind.READY:
             self._ready.set()
         elif frame.kind is Kind.OPEN:
-            self._connections[number] = _Connection()
-            way = self._ways[frame.number]
-            threading.Thread(target=self._call, args=(number, way), name=f"egress {way}", daemon=True).start()
+            self._open(number, self._ways[frame.number])
         elif number in self._connections:
             self._advance(self._connections[number], number, frame)
+
+    def _open(self, number: int, way: Way) -> None:
+        """Take in a connection; it is dialled in its turn."""
+        self._connections[number] = _Connection()
+        self._opened += 1
+        if self._opened > MOST_CONNECTED:
+            if self._opened == MOST_CONNECTED + 1:
+                self.remarks.append(f"more than {MOST_CONNECTED:,} connections were opened; the rest is refused")
+            self._drop(number, tell=True)
+        else:
+            self._undialled[number] = way
+            self._dial_next()
+
+    def _dial_next(self) -> None:
+        while self._undialled and self._dialling < MOST_DIALS:
+            number = next(iter(self._undialled))
+            way = self._undialled.pop(number)
+            self._dialling += 1
+            threading.Thread(target=self._call, args=(number, way), name=f"egress {way}", daemon=True).start()
 
     def _advance(self, connection: _Connection, number: int, frame: Frame) -> None:
         if frame.kind is Kind.DATA:
@@ -197,6 +223,7 @@ class Egress:
             self._ear.recv(CHUNK)
         while not self._dialled.empty():
             number, made = self._dialled.get()
+            self._dialling -= 1
             connection = self._connections.get(number)
             if isinstance(made, OSError):
                 self._drop(number, tell=True)
@@ -207,6 +234,7 @@ class Egress:
                 connection.sock = made
                 self._selector.register(made, selectors.EVENT_READ, number)
                 self._flush(number)
+        self._dial_next()
 
     def _serve(self, number: int, events: int) -> None:
         """What a connection is ready for; it may have been dropped since."""
@@ -268,6 +296,7 @@ class Egress:
 
     def _drop(self, number: int, *, tell: bool = False) -> None:
         connection = self._connections.pop(number, None)
+        self._undialled.pop(number, None)
         if connection is None:
             return
         if tell:

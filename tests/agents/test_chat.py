@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from taskcal.agents.chat_messages import MOST_CALLS
 from taskcal.agents.conversation import total
 from taskcal.agents.spec import Price
 from taskcal.agents.transcript import Message, TokenUsage, ToolCall, ToolResult, digest
@@ -84,6 +85,24 @@ def test_parallel_calls_are_all_answered(case: ChatCase) -> None:
     assert case.told[1].startswith("there is no tool 'bsh'")
     assert case.told[2].startswith("bash was not run: the arguments are not JSON")
     assert [script.source.count("one") + script.source.count("four") for script in case.sandbox.scripts[:2]] == [1, 1]
+
+
+def test_a_number_of_calls_is_carried_out(case: ChatCase) -> None:
+    """Of thousands in one answer the first ones, and the model is told; the rest is not in the history either."""
+    acted = case.act(calls(*[("bash", {"command": "x"})] * 1000), says("ok"))
+    assert acted.stop is Stop.FINISHED
+    assert len(case.told) == MOST_CALLS
+    _, said, *answers, remark = case.server.requests[1]["messages"]
+    assert len(said["tool_calls"]) == len(answers) == MOST_CALLS
+    assert remark == {"role": "user", "content": "Only the first 128 of your 1000 tool calls were carried out."}
+
+
+def test_a_conversation_has_a_length(case: ChatCase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endpoint that answers with megabytes in every turn fills no memory: the context is full then."""
+    monkeypatch.setattr("taskcal.agents.conversation.MOST_SAID", 10_000)
+    acted = case.act(calls(("bash", {"command": "x" * 4000}), content="y" * 4000))
+    assert (acted.stop, case.account.turns) == (Stop.CONTEXT_FULL, 2)
+    assert any("longer than" in note for note in case.notes)
 
 
 def test_a_malformed_call_does_not_end_a_rollout(case: ChatCase) -> None:

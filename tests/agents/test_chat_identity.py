@@ -26,6 +26,8 @@ def spec(*urls: str) -> ChatSpec:
         ({"data": [{"id": "other", "root": "/o"}, {"id": "qwen", "root": "/step-1"}]}, Served("qwen", "/step-1")),
         ({"data": [{"id": "qwen"}]}, Served("qwen")),
         ({"data": [{"id": "qwen", "root": None}]}, Served("qwen")),
+        ({"data": [{"id": "qwen", "root": "\x1b[31mred"}]}, Served("qwen")),
+        ({"data": [{"id": "qwen", "root": "r" * 2000}]}, Served("qwen")),
         ({"data": [{"id": "other"}]}, None),
         ({"data": []}, None),
         ({"models": ["qwen"]}, None),
@@ -110,12 +112,12 @@ def test_an_endpoint_that_does_not_say_is_no_reason_to_stop() -> None:
         assert ask_models(server.url.removesuffix("/v1"), "") is None
 
 
-def test_a_key_does_not_follow_a_redirection() -> None:
-    """It is for this endpoint, not for whoever it points at."""
+def test_no_redirection_is_followed() -> None:
+    """Neither request nor key are for whoever an endpoint points at; it has no list then."""
     with OpenAIServer() as other, OpenAIServer() as server:
         server.redirect = Step(302, "", {"Location": f"{other.url}/models"})
-        ask_models(server.url, "sk-1")
-        assert other.keys == [""]
+        assert ask_models(server.url, "sk-1") is None
+        assert other.keys == []
         server.redirect = fails(401)
         assert ask_models(server.url, "sk-1") is None
 

@@ -149,12 +149,6 @@ def test_a_host_in_no_proxy_is_reached_directly(monkeypatch: pytest.MonkeyPatch)
         direct.close()
 
 
-def test_a_socks_proxy_leaves_the_list_of_models_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing here speaks it without the SDK; the first request of a rollout does."""
-    monkeypatch.setenv("ALL_PROXY", "socks5h://127.0.0.1:1")
-    assert ask_models(HTTP, "") is None
-
-
 def test_a_dead_proxy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing listens there: the endpoint may be well, so the message has both."""
     proxy = dead_url().removesuffix("/v1")

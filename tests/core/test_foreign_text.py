@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.core.foreign_text import MOST_DEPTH, cut, parse_json, sound, sound_value
+from taskcal.core.foreign_text import MOST_DEPTH, MOST_VALUES, cut, parse_json, sound, sound_value
 
 ANY_TEXT = st.text(st.characters())
 """Halves of surrogate pairs among the rest."""
@@ -53,6 +53,15 @@ def test_json_that_cannot_be_used_is_a_value_error(text: str, reason: str) -> No
     with pytest.raises(ValueError, match=reason) as error:
         parse_json(text)
     assert "\n" not in str(error.value)
+
+
+def test_a_document_holds_a_number_of_values() -> None:
+    """What stands in strings is none; nothing is parsed to find out, as three bytes may take a hundred in memory."""
+    for text in ("[" + "{}," * MOST_VALUES + "1]", '{"a":"\\"[,","b":[' + "[]," * MOST_VALUES + '1],"c":"'):
+        with pytest.raises(ValueError, match="holds more than 500,000 values"):
+            parse_json(text)
+    words = json.dumps(['a, "b", [c], \\' * 100_000] * 2)
+    assert parse_json(words.encode()) == json.loads(words)
 
 
 def test_depth_and_digits_have_room_for_what_is_meant() -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from taskcal.core.reach import Way
 from taskcal.errors import ServiceLost, SetupLost
 from taskcal.sandbox.dial import dial
-from taskcal.sandbox.egress import Egress
+from taskcal.sandbox.egress import MOST_DIALS, Egress
 from taskcal.sandbox.egress_frames import CHUNK, WINDOW, Frame, Kind, Unframer, acknowledgement
 from taskcal.sandbox.stream import HEADER, STDERR, Line
 
@@ -161,6 +161,48 @@ def test_what_was_in_flight_when_it_closes_is_cut(case: Case) -> None:
     case.egress.close()
     assert outside.recv(1) == b""
     case.egress.check()
+
+
+def test_few_connections_are_dialled_at_one_time() -> None:
+    """However many are opened and broken: those that are over before their turn are never dialled."""
+    dialled: list[int] = []
+    going = threading.Event()
+
+    def hang(way: Way) -> socket.socket:
+        dialled.append(way.port)
+        going.wait(10)
+        raise OSError("refused")
+
+    ours, theirs = socket.socketpair()
+    theirs.settimeout(10)
+    with ours, theirs:
+        ways = tuple(Way("h", port) for port in range(1, 1001))
+        egress = Egress(Line(ours, b"", lambda *_: None), ways, hang)
+        inside = Inside(theirs)
+        for number in range(1, 1001):
+            inside.open(number, way=number - 1)
+        for number in range(1, 1000):
+            inside.say(Kind.BROKEN, number)
+        inside.say(Kind.READY)
+        egress.await_ready()
+        threads = [one for one in threading.enumerate() if one.name.startswith("egress h:")]
+        going.set()
+        assert inside.hear(1000) == Frame(Kind.BROKEN, 1000)
+        egress.close()
+    assert len(threads) == MOST_DIALS
+    assert dialled == [*range(1, MOST_DIALS + 1), 1000]
+
+
+def test_a_sandbox_has_a_number_of_connections(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond it every one is refused, and one remark says so."""
+    monkeypatch.setattr("taskcal.sandbox.egress.MOST_CONNECTED", 1)
+    case.inside.open(1)
+    case.accept().sendall(b"hello")
+    assert case.inside.receive(1, 5) == b"hello"
+    for number in (2, 3):
+        case.inside.open(number)
+        assert case.inside.hear(number) == Frame(Kind.BROKEN, number)
+    assert case.egress.remarks == ["more than 1 connections were opened; the rest is refused"]
 
 
 def test_a_half_that_ends_is_ours_to_answer_for(case: Case) -> None:
