@@ -1,13 +1,14 @@
 """What a Dockerfile takes from elsewhere: images, and what its ADD would fetch, read as the classic builder reads it.
 
 An engine fetches an ADD's URL itself, whatever network the build has, and takes any image that it holds or can pull.
-Both must be known before a stranger's folder is built. Where builders of different versions read a text differently, or
-a name is only known while building (variables, quotes), it is unclear, and whoever sets bounds refuses it.
+Both must be known before a stranger's folder is built. An ADD is read by a positive list: a source without a colon, a
+quote or a variable names a file of the folder, and any other may be fetched. If builders of different versions read a
+text differently, or a name is only known while building (variables, quotes), it is unclear, and whoever sets bounds
+refuses it.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -24,7 +25,11 @@ SPACE = "\t\v\f\r "
 ESCAPE = re.compile(r"#[ \t]*escape[ \t]*=[ \t]*(.*?)[ \t]*", re.IGNORECASE)
 LIKE_ESCAPE = re.compile(r"#\s*escape\s*=", re.IGNORECASE)
 IMAGE = re.compile(r"[A-Za-z0-9][\w./:@-]*", re.ASCII)
-UNPLAIN = re.compile(r"""://|git@|[$\\`"']""")
+LOCAL = r"-\w.,+=%~/*?! "
+"""Characters of a source that is a file in all builders' eyes: a URL has a colon, as has `git@host:path`."""
+LOCAL_WORD = re.compile(f"[{LOCAL}]+")
+LOCAL_LIST = re.compile(rf'\[\s*(?:"[{LOCAL}]+"\s*,\s*)+"[^"\\\x00-\x1f]*"\s*\]')
+"""A list of JSON without escapes. Builders take a text that goes on behind its `]` for a list, or for words."""
 VARIABLE = re.compile(r"\$(?:(?P<plain>\w+)|\{(?P<braced>\w+)(?:(?P<sign>:[-+])(?P<other>[^{}]*))?\})", re.ASCII)
 PLAIN_RUN = re.compile(r"run\s+(?!\s|--)", re.IGNORECASE)
 QUOTED = re.compile(r"""[\\`"']""")
@@ -42,12 +47,13 @@ class Kind(StrEnum):
     IMAGE = "image"
     UNNAMED = "unnamed image"
     FETCH = "fetch"
+    FILE = "file"
     UNCLEAR = "unclear"
 
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """One thing from outside the folder: an image's name, what ADD would fetch, or the words that are unclear."""
+    """One thing that a build takes: an image's name, what ADD would fetch or copy, or the words that are unclear."""
 
     kind: Kind
     line: int
@@ -67,7 +73,7 @@ class _Stages:
 
 
 def wants(text: str) -> tuple[Want, ...]:
-    """All that a Dockerfile takes from outside its folder, in the order of its lines."""
+    """All that a Dockerfile takes from outside its folder, and the files that its ADDs take, in the order of lines."""
     text = text.removeprefix("\ufeff")
     lines = text.split("\n")
     escape = _escape(lines)
@@ -245,19 +251,17 @@ def _image(line: int, name: str) -> Want:
 
 def _add(line: int, flags: list[str], rest: str, stages: _Stages) -> Iterator[Want]:
     yield from _copy(line, flags, rest, stages)
-    yield from (Want(Kind.FETCH, line, source) for source in _sources(rest) if UNPLAIN.search(source))
+    rest = rest.strip(SPACE)
+    if rest.startswith("["):
+        words = re.findall(r'"([^"]*)"', rest) if LOCAL_LIST.fullmatch(rest) else []
+        yield from (Want(Kind.FILE, line, source) for source in words[:-1])
+        if not words:
+            yield Want(Kind.FETCH, line, rest)
+        return
+    for source in rest.split()[:-1]:
+        yield Want(Kind.FILE if LOCAL_WORD.fullmatch(source) else Kind.FETCH, line, source)
 
 
 def _run(line: int, flags: list[str], _: str, __: _Stages) -> Iterator[Want]:
     """A mount may come from any image, and a network may be the host's; the classic builder knows neither."""
     yield from (Want(Kind.UNCLEAR, line, f"RUN {flag}") for flag in flags)
-
-
-def _sources(text: str) -> list[str]:
-    """All words of an ADD but the last, as a list of JSON or between spaces."""
-    try:
-        value = json.loads(text) if text.startswith("[") else None
-    except (ValueError, RecursionError):
-        value = None
-    words = value if isinstance(value, list) and all(isinstance(word, str) for word in value) else text.split()
-    return words[:-1]

@@ -48,10 +48,10 @@ def dial(way: Way) -> socket.socket:
     problem = OSError("it has no address")
     for family, kind, protocol, _, place in socket.getaddrinfo(way.host, way.port, type=socket.SOCK_STREAM):
         if not way.trusted and not is_public(str(place[0])):
-            problem = OSError(f"{place[0]} is not a public address, and only the agent's file may name others")
+            problem = OSError(f"{place[0]} is not a public address; only the agent's file may name others")
             continue
         if not way.trusted and is_own(family, place):
-            problem = OSError(f"{place[0]} is this machine's own address, and only the agent's file may name it")
+            problem = OSError(f"{place[0]} is this machine's own address; only the agent's file may name it")
             continue
         made = socket.socket(family, kind, protocol)
         try:

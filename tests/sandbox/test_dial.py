@@ -40,7 +40,7 @@ def test_only_the_agents_file_leads_to_this_machine() -> None:
         dial(Way("127.0.0.1", port, trusted=True)).close()
         listening.settimeout(5)
         listening.accept()[0].close()
-        with pytest.raises(OSError, match=r"127\.0\.0\.1 is not a public address, and only the agent's file may name"):
+        with pytest.raises(OSError, match=r"127\.0\.0\.1 is not a public address; only the agent's file may name"):
             dial(Way("127.0.0.1", port))
         listening.setblocking(False)
         with pytest.raises(BlockingIOError):
