@@ -21,7 +21,7 @@ from taskcal.core.identity import SANDBOX, Origin
 from taskcal.core.task import Environment, ImageSource, Limits, NetworkMode, as_text
 from taskcal.errors import AgentInstallLost, ImageLost, SetupLost
 from taskcal.sandbox import ROOT_USER, Script
-from taskcal.sandbox.archive import digest, pack
+from taskcal.sandbox.archive import digest, packed
 from taskcal.sandbox.build_failure import explain_build, here
 from taskcal.sandbox.building import BuildBounds
 from taskcal.sandbox.entrypoint import remark
@@ -84,7 +84,8 @@ class ImageMemory:
 
     sources: Once[ImageInfo] = field(default_factory=Once)
     origins: Once[Origin] = field(default_factory=Once)
-    archives: Once[bytes] = field(default_factory=Once)
+    contents: Once[str] = field(default_factory=Once)
+    """The digests of the files that are baked, each read once."""
     baked: Once[str] = field(default_factory=Once)
 
 
@@ -178,9 +179,9 @@ class Images:
         """The id of an image with a recipe applied; the base's own where the recipe is empty. Raises SetupLost."""
         if not recipe.setup.strip() and not recipe.files:
             return base.id
-        archive = self._memory.archives.get(recipe.files, lambda: pack(recipe.files))
-        key = bake_key(base.id, archive, recipe)
-        return self._memory.baked.get(key, lambda: self._bake(base, recipe, archive, key))
+        contents = self._memory.contents.get(recipe.files, lambda: digest(recipe.files))
+        key = bake_key(base.id, contents, recipe)
+        return self._memory.baked.get(key, lambda: self._bake(base, recipe, contents, key))
 
     def _pull(self, source: ImageSource) -> ImageInfo:
         name = source.image or ""
@@ -220,7 +221,7 @@ class Images:
     def _has(self, name: str) -> bool:
         return self._scope.engine.image(name) is not None
 
-    def _bake(self, base: ImageInfo, recipe: Recipe, archive: bytes, key: str) -> str:
+    def _bake(self, base: ImageInfo, recipe: Recipe, contents: str, key: str) -> str:
         tag = f"taskcal/baked:{key}"
         if (found := self._scope.engine.image(tag)) is not None:
             self._scope.engine.name_image(found.id, tag)  # `clean --images-over` spares what was used lately
@@ -237,7 +238,11 @@ class Images:
             working_dir=recipe.workdir,
         )
         try:
-            engine.put_archive(container, archive)
+            with packed(recipe.files) as archive:
+                if hashlib.file_digest(archive, "sha256").hexdigest() != contents:
+                    raise SetupLost("its files changed while they were read; run it again")
+                archive.seek(0)
+                engine.put_archive(container, archive)
             start_idle(engine, container)
             self._set_up(container, recipe, base.volumes)
             return engine.commit(container, tag, base, {**BLANK, BAKE: key})
@@ -302,8 +307,8 @@ def as_variables(params: Mapping[str, Scalar]) -> dict[str, str]:
     return {name: as_text(value) for name, value in params.items()}
 
 
-def bake_key(base: str, archive: bytes, recipe: Recipe) -> str:
-    """24 hex digits of SHA-256 over all that decides what the baked image holds."""
-    parts = [BAKING, base, digest(archive), recipe.setup, recipe.workdir, sorted(recipe.env.items())]
+def bake_key(base: str, contents: str, recipe: Recipe) -> str:
+    """24 hex digits of SHA-256 over all that decides what the baked image holds; `contents` is its files' digest."""
+    parts = [BAKING, base, contents, recipe.setup, recipe.workdir, sorted(recipe.env.items())]
     text = json.dumps([*parts, sorted(recipe.params.items())])
     return hashlib.sha256(text.encode()).hexdigest()[:24]
