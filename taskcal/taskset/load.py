@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskcal.core.task import Task, Taskset
-from taskcal.errors import InputError, UsageError
+from taskcal.errors import InputError, Problem, UsageError
+from taskcal.taskset.allowance import Allowance
 from taskcal.taskset.check_templates import build_grader
 from taskcal.taskset.explain import validate
 from taskcal.taskset.models import TasksetModel
@@ -34,12 +35,12 @@ def load(paths: Sequence[str | Path]) -> Taskset:
     Raises InputError with all mistakes of all files, UsageError for a path that does not exist or holds no taskset.
     """
     files = find_files(paths)
-    problems, budget, prompts = Problems(), Budget(), Prompts()
+    problems, budget, prompts, allowance = Problems(), Budget(), Prompts(), Allowance()
     names: dict[str, None] = {}
     ids: dict[str, str] = {}
     tasks: list[Task] = []
     for file in files:
-        scope = Scope(file, Folder(Path(file).parent), problems, budget, prompts, ids)
+        scope = Scope(file, Folder(Path(file).parent, allowance), problems, budget, prompts, ids)
         taskset = _read_file(scope)
         if taskset is not None:
             names[taskset.name] = None
@@ -97,6 +98,11 @@ def _is_taskset(path: Path) -> bool:
 
 
 def _read_file(scope: Scope) -> Taskset | None:
+    target = Path(scope.file).resolve()
+    if Path(scope.file).is_symlink() and not target.is_relative_to(scope.folder.root):
+        problem = Problem(scope.file, None, "", f"a link that leaves its folder; name the file itself: {target}")
+        scope.problems.add(problem)
+        return None
     try:
         raw, mistakes = parse(read_text(Path(scope.file), scope.file), scope.file)
     except InputError as error:
