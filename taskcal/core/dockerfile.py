@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -80,7 +80,7 @@ def wants(text: str) -> tuple[Want, ...]:
     if isinstance(escape, Want):
         return (escape,)
     stages = _Stages()
-    return tuple(want for line, words in _instructions(lines, escape) for want in _wants(line, words, stages))
+    return tuple(want for line, _, words in _instructions(lines, escape) for want in _wants(line, words, stages))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def find_buildkit_need(text: str) -> BuildKitNeed | None:
     """The first instruction that needs BuildKit, or None. A heredoc ends the search: its body is not instructions."""
     lines = text.removeprefix("\ufeff").split("\n")
     escape = _escape(lines)
-    for line, words in _instructions(lines, escape if isinstance(escape, str) else "\\"):
+    for line, _, words in _instructions(lines, escape if isinstance(escape, str) else "\\"):
         name, rest = ([*(words or "").split(maxsplit=1), "", ""])[:2]
         if name.lower() not in {*MORE_INSTRUCTIONS, "from"}:
             continue
@@ -140,7 +140,7 @@ def _defaults(text: str) -> dict[str, str]:
     """The values that ARGs before the first FROM have; one without a value is not known."""
     escape = _escape(text.split("\n"))
     known: dict[str, str] = {}
-    for _, words in _instructions(text.split("\n"), escape if isinstance(escape, str) else "\\"):
+    for _, _, words in _instructions(text.split("\n"), escape if isinstance(escape, str) else "\\"):
         name, *rest = (words or "").split() or [""]
         if name.lower() == "from":
             break
@@ -176,11 +176,16 @@ def _escape(lines: list[str]) -> str | Want:
     return "\\"
 
 
-def _instructions(lines: list[str], escape: str) -> Iterator[tuple[int, str | None]]:
-    """Each instruction with the number of its first line; None for one that builders continue differently.
+class _Instruction(NamedTuple):
+    """Its first and its last line, and its text; None for one that builders continue differently."""
 
-    Comments and empty lines inside an instruction are left out, and pieces are joined without a space.
-    """
+    line: int
+    last: int
+    text: str | None
+
+
+def _instructions(lines: list[str], escape: str) -> Iterator[_Instruction]:
+    """Each instruction. Comments and empty lines inside one are left out, and pieces are joined without a space."""
     ending = re.compile(rf"{re.escape(escape)}[ \t]*$")
     begun, pieces = 0, list[str]()
     for number, raw in enumerate(lines, start=1):
@@ -189,14 +194,48 @@ def _instructions(lines: list[str], escape: str) -> Iterator[tuple[int, str | No
             continue
         begun = begun if pieces else number
         if re.search(rf"{re.escape(escape * 2)}[ \t]*$", line):
-            yield number, None
+            yield _Instruction(number, number, None)
         piece = ending.sub("", line)
         pieces.append(piece)
         if piece == line:
-            yield begun, "".join(pieces).strip(SPACE)
+            yield _Instruction(begun, number, "".join(pieces).strip(SPACE))
             pieces = []
     if pieces:
-        yield begun, "".join(pieces).strip(SPACE)
+        yield _Instruction(begun, len(lines), "".join(pieces).strip(SPACE))
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A Dockerfile in which each FROM is followed by one more line; `added` are the numbers of those lines."""
+
+    text: str
+    added: tuple[int, ...]
+
+    def original_line(self, line: int) -> int:
+        """The number that a line had before."""
+        return line - sum(added < line for added in self.added)
+
+
+def labelled(text: str, label: str) -> Labelled:
+    """A Dockerfile with an instruction behind each FROM, so that every layer of its build carries a label.
+
+    Nothing is added behind a heredoc, whose body looks like instructions, nor to a text that builders read differently.
+    """
+    lines = text.split("\n")
+    plain = text.removeprefix("\ufeff").split("\n")
+    escape = _escape(plain)
+    ends: list[int] = []
+    for instruction in _instructions(plain, escape if isinstance(escape, str) else "\\"):
+        name, rest = ([*(instruction.text or "").split(maxsplit=1), "", ""])[:2]
+        if instruction.text is None or not isinstance(escape, str):
+            return Labelled(text, ())
+        if HEREDOC.search(rest):
+            break
+        if name.lower() == "from":
+            ends.append(instruction.last)
+    for end in reversed(ends):
+        lines.insert(end, label)
+    return Labelled("\n".join(lines), tuple(end + number for number, end in enumerate(ends, start=1)))
 
 
 def _wants(line: int, text: str | None, stages: _Stages, *, trigger: bool = False) -> Iterator[Want]:

@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, cast
 from taskcal.file_tree import context_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from taskcal.core.task import FileCopy
 
@@ -74,10 +74,21 @@ class _Digest:
         return len(block)
 
 
-def pack_context(folder: Path, into: IO[bytes]) -> None:
-    """Write what a build of a folder receives as a tar archive: modes and times kept, owned by root. Raises OSError."""
+def pack_context(
+    folder: Path, into: IO[bytes], more: Mapping[str, bytes] | None = None, without: Container[str] = ()
+) -> None:
+    """Write what a build of a folder receives as a tar archive: modes and times kept, owned by root. Raises OSError.
+
+    `more` are files that the folder does not have, by name; `without` names files to leave out.
+    """
     with tarfile.open(fileobj=into, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name, content in (more or {}).items():
+            member = _member(name, tarfile.REGTYPE, 0o644, ROOT)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
         for entry in context_entries(folder):
+            if entry.name in without:
+                continue
             member = archive.gettarinfo(str(entry.path), entry.name)
             archive.inodes.clear()  # type: ignore[attr-defined]  # a hard link is a file of its own
             member.uid, member.gid, member.uname, member.gname = 0, 0, "", ""

@@ -26,12 +26,13 @@ from taskcal.sandbox.build_failure import explain_build, here
 from taskcal.sandbox.building import BuildBounds
 from taskcal.sandbox.entrypoint import remark
 from taskcal.sandbox.execute import execute
-from taskcal.sandbox.labels import BAKE, BASE, BLANK
+from taskcal.sandbox.labels import BAKE, BASE, BLANK, BUILDING, BUILT
 from taskcal.sandbox.once import Once
 from taskcal.sandbox.origin import origin_of_build
 from taskcal.sandbox.scope import FIRST_PROCESS, RunScope, host_config
 from taskcal.sandbox.scripts import setup_script
 from taskcal.sandbox.setup_failure import setup_failure
+from taskcal.sandbox.sweep import sweep_layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -206,17 +207,22 @@ class Images:
         self._log(f"building {here(folder)}")
         lines: deque[str] = deque(maxlen=1000)  # a RUN may print for as long as it runs
         try:
-            bounds = replace(most, network=self._network)
-            name = self._scope.engine.build(folder, bounds, labels={BAKE: "build"}, log=lines.append)
+            return self._built(folder, replace(most, network=self._network), lines.append)
         except ImageLost as error:
+            sweep_layers(self._scope.engine)
             if any(line.endswith(f"FROM {BASE_IMAGE}\n") for line in lines) and not self._has(BASE_IMAGE):
                 raise ImageLost(f"{here(folder)} builds on {BASE_IMAGE}, which is not here; {DOCTOR}") from error
             raise ImageLost(explain_build(Path(folder), str(error), lines)) from error
-        found = self._scope.engine.image(name)
-        if found is None:
-            raise ImageLost(f"building {folder}: the image is gone")
-        self._scope.engine.name_image(found.id, f"taskcal/built:{found.id.removeprefix('sha256:')[:24]}")
-        return found
+
+    def _built(self, folder: str, bounds: BuildBounds, log: Callable[[str], None]) -> ImageInfo:
+        """Build, and name what was built while a mark keeps others from removing it."""
+        engine = self._scope.engine
+        with engine.mark({**self._scope.labels(), BUILDING: BUILT}):
+            found = engine.image(engine.build(folder, bounds, labels={BAKE: BUILT}, log=log))
+            if found is None:
+                raise ImageLost(f"building {folder}: the image is gone")
+            engine.name_image(found.id, f"taskcal/built:{found.id.removeprefix('sha256:')[:24]}")
+            return found
 
     def _has(self, name: str) -> bool:
         return self._scope.engine.image(name) is not None

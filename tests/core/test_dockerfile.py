@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.core.dockerfile import Kind, TakenImages, Want, find_buildkit_need, taken_images, wants
+from taskcal.core.dockerfile import Kind, TakenImages, Want, find_buildkit_need, labelled, taken_images, wants
 
 
 def kinds(text: str) -> list[tuple[Kind, str]]:
@@ -225,3 +225,31 @@ def test_what_the_classic_builder_does(text: str) -> None:
 def test_the_images_that_a_dockerfile_takes(text: str, names: tuple[str, ...], complete: bool) -> None:
     """Defaults of ARGs are filled in, stages are no images, and what cannot be known is not left out unnoticed."""
     assert taken_images(text) == TakenImages(names, complete)
+
+
+LABEL = 'LABEL a="b"'
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ("FROM a\nRUN x\n", (1,)),
+        ("from a AS x\r\nRUN x\nFROM \\\n  # said\n b\nCOPY --from=x / /", (1, 5)),
+        ("\ufeffARG A=1\nFROM $A", (2,)),
+        ("# escape=`\nFROM a\nRUN `\n  FROM b\n", (2,)),
+        ("FROM a\nRUN x <<E\nFROM b\nE\nFROM c\n", (1,)),
+        ("FROM a\nRUN x \\\\\nFROM b\n", ()),
+        ("# escape=x\nFROM a\n", ()),
+        ("RUN x\n", ()),
+        ("", ()),
+    ],
+)
+def test_every_stage_begins_with_a_label(text: str, after: tuple[int, ...]) -> None:
+    """Behind each FROM and nowhere else; an engine's words about a line still find the one that a person wrote."""
+    found = labelled(text, LABEL)
+    lines, before = found.text.split("\n"), text.split("\n")
+    assert tuple(lines[number - 1] for number in found.added) == (LABEL,) * len(after)
+    assert [line for line in lines if line != LABEL] == before
+    for number, line in enumerate(lines, start=1):
+        assert line == LABEL or before[found.original_line(number) - 1] == line
+    assert tuple(number - index for index, number in enumerate(found.added, start=1)) == after
