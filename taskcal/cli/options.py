@@ -13,13 +13,13 @@ from taskcal.cli.configuration import Configuration
 from taskcal.cli.design import DesignOptions, Spending, check_cost, question_of
 from taskcal.cli.earlier import Earlier, earlier_run, recorded_prior
 from taskcal.cli.parse import amount, band, network, pairs
-from taskcal.cli.strangers import StrangerOptions, bounds_of, check_strangers
+from taskcal.cli.strangers import StrangerOptions, bounds_of, check_places, check_strangers
 from taskcal.core.gate import FailOn, Gate
 from taskcal.core.plan import Bounds, Selection, select
 from taskcal.core.question import Question, fixed
 from taskcal.core.rollout import GroupId
 from taskcal.errors import UsageError
-from taskcal.taskset.load import load
+from taskcal.taskset.load import find_files, load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,6 +120,7 @@ def resolve(given: RunOptions, configured: Configuration) -> Request:
     named, named_by = (typed, given.agent_found_in) if typed else (configured.agent, CONFIGURATION)
     agent = choose_agent(named, dict(pairs("--set", list(given.overrides))), named_by)
     check_cost(given.spending, agent)
+    check_places(given.strangers, find_files(given.files))
     selection = replace(given.selection, params=pairs("--param", list(given.params)))
     taskset = choose_tasks(load(given.files), selection)
     if given.only is not None:
