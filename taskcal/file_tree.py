@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 IGNORE_FILE = ".dockerignore"
 DOCKERFILES = ("Dockerfile", "dockerfile")
 """The names of the file with a folder's instructions; the engine takes the first that is there."""
+LONGEST_DOCKERFILE = 1024**2
 LONGEST_IGNORE_FILE = 64 * 1024
 MOST_STEPS = 50_000_000
 """Characters of names that all patterns of a `.dockerignore` may look at; they take about 10 s."""

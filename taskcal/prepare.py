@@ -16,6 +16,7 @@ from taskcal.core.reach import reach_of
 from taskcal.core.rollout import Lost
 from taskcal.core.task import NetworkMode
 from taskcal.errors import Boundary, LostError, TaskcalError
+from taskcal.file_tree import LONGEST_DOCKERFILE
 from taskcal.sandbox.build_failure import here
 from taskcal.sandbox.building import BuildBounds
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from taskcal.core.task import Group, Network, Task
     from taskcal.sandbox.images import Images, PreparedImages
 
-LONGEST_DOCKERFILE = 1024**2
 PLAINLY = "put it into the folder, and write its path plainly"
 
 

@@ -8,12 +8,13 @@ neither.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from taskcal.core.dockerfile import Labelled, labelled
-from taskcal.file_tree import IGNORE_FILE, context_entries, dockerfile_of, ignored_by
+from taskcal.file_tree import IGNORE_FILE, LONGEST_DOCKERFILE, context_entries, dockerfile_of, ignored_by
 from taskcal.sandbox.facts import label_changes
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = ".taskcal.dockerfile"
-LONGEST_DOCKERFILE = 1024**2
 UNCHANGED = Labelled("", ())
 LINE = re.compile(r"\bline (\d+)")
 
@@ -44,17 +44,22 @@ class FirstLayers:
 
 def first_layers(folder: Path, labels: Mapping[str, str]) -> FirstLayers:
     """What labels the layers of a folder's build; nothing where that would change its files. Raises OSError."""
-    path = dockerfile_of(folder)
-    if path.is_symlink() or not path.is_file() or path.stat().st_size > LONGEST_DOCKERFILE or not labels:
+    path, ignore_file = dockerfile_of(folder), folder / IGNORE_FILE
+    if not labels or not _is_plain(path) or not (_is_plain(ignore_file) or not os.path.lexists(ignore_file)):
         return FirstLayers()
     pairs = [change.removeprefix("LABEL ") for change in label_changes(labels)]
     written = labelled(path.read_bytes().decode(errors="surrogateescape"), f"LABEL {' '.join(pairs)}")
     name = _name_left_out(folder)
     if not written.added or name is None:
         return FirstLayers()
-    ignore = {} if (folder / IGNORE_FILE).exists() else {IGNORE_FILE: f"{IGNORE_FILE}\n{name}\n".encode()}
+    ignore = {} if ignore_file.exists() else {IGNORE_FILE: f"{IGNORE_FILE}\n{name}\n".encode()}
     without = (path.name,) if ignored_by(folder).leaves_out(path.name) else ()
     return FirstLayers({name: written.text.encode(errors="surrogateescape"), **ignore}, name, written, without)
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether a path is a regular file, which the engine reads where it stands, of a size that people write."""
+    return not path.is_symlink() and path.is_file() and path.stat().st_size <= LONGEST_DOCKERFILE
 
 
 def _name_left_out(folder: Path) -> str | None:

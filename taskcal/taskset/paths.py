@@ -7,7 +7,7 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from taskcal.file_tree import Entry, context_entries, entries
+from taskcal.file_tree import LONGEST_DOCKERFILE, Entry, context_entries, dockerfile_of, entries
 from taskcal.taskset.allowance import Allowance
 
 if TYPE_CHECKING:
@@ -53,6 +53,9 @@ class Folder:
             path = self._find(source)
             if not path.is_dir():
                 raise ValueError(f"must be a folder with a Dockerfile in it, not a file: {source}")
+            dockerfile = dockerfile_of(path)
+            if dockerfile.exists() and dockerfile.stat().st_size > LONGEST_DOCKERFILE:
+                raise ValueError(f"its Dockerfile is larger than 1 MiB: {source}")
             if str(path) not in self._built.values():
                 self.allowance.bring(("build", path), self._size(context_entries(path), source))
             self._built[source] = str(path)

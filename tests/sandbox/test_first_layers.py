@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from typing import TYPE_CHECKING
 
@@ -65,12 +66,21 @@ def test_the_image_gets_the_folder_as_it_is(tmp_path: Path, patterns: str | None
     assert name is None or set(files) == set(own)
 
 
-@pytest.mark.parametrize("what", ["link", "nothing", "taken", "large"])
+@pytest.mark.parametrize("what", ["link", "nothing", "taken", "large", "pipe", "dangling", "folder"])
 def test_a_folder_that_cannot_be_labelled_is_built_as_ever(tmp_path: Path, what: str) -> None:
     """The engine reports what is wrong with it."""
     if what == "link":
         (tmp_path / "other").write_text(TEXT)
         (tmp_path / "Dockerfile").symlink_to("other")
+    elif what in {"pipe", "dangling", "folder"}:
+        (tmp_path / "Dockerfile").write_text(TEXT)
+        strange = tmp_path / ".dockerignore"
+        if what == "pipe":
+            os.mkfifo(strange)
+        elif what == "dangling":
+            strange.symlink_to("x")
+        else:
+            strange.mkdir()
     elif what != "nothing":
         (tmp_path / "Dockerfile").write_text(TEXT + "#" * (2**20 if what == "large" else 0))
         (tmp_path / (NAME if what == "taken" else "f")).touch()

@@ -81,6 +81,12 @@ def test_build_folders_are_weighed_too(yaml: Yaml) -> None:
     assert yaml.load(whole("e0: {build: img}")).tasks
 
 
+def test_a_dockerfile_is_of_a_size_that_people_write(yaml: Yaml) -> None:
+    """It is read whole, several times."""
+    os.truncate(yaml.folder / "img" / "Dockerfile", 1024**2 + 1)
+    assert any("its Dockerfile is larger than 1 MiB: img" in one for one in yaml.problems(whole("e0: {build: img}")))
+
+
 def test_all_files_of_a_load_are_weighed_together(yaml: Yaml) -> None:
     """Several tasksets that are loaded at once share what there is."""
     for name in ("one", "two"):
