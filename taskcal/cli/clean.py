@@ -31,7 +31,7 @@ def clean(
         ),
     ] = None,
 ) -> None:
-    """Remove containers and networks of dead runs of this machine."""
+    """Remove containers and networks of dead runs of this machine, and the layers of unfinished builds."""
     from taskcal.cli.connect import reach_engine
     from taskcal.cli.parse import amount, duration
     from taskcal.core.plan import size_text
