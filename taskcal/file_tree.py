@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 IGNORE_FILE = ".dockerignore"
 DOCKERFILES = ("Dockerfile", "dockerfile")
 """The names of the file with a folder's instructions; the engine takes the first that is there."""
+LONGEST_DOCKERFILE = 1024**2
 LONGEST_IGNORE_FILE = 64 * 1024
+MOST_STEPS = 50_000_000
+"""Characters of names that all patterns of a `.dockerignore` may look at; they take about 10 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,8 @@ def context_entries(folder: Path) -> Iterator[Entry]:
     ignored, sent = ignored_by(folder), {IGNORE_FILE, dockerfile_of(folder).name}
 
     def leaves_out(name: str) -> bool:
+        if ignored.steps > MOST_STEPS:
+            raise OSError(0, "too many patterns for so many files; use fewer of either", str(folder / IGNORE_FILE))
         return name not in sent and ignored.leaves_out(name)
 
     yield from _below(folder, leaves_out, goes_in=ignored.brings_back)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +16,7 @@ from taskcal.core.reach import reach_of
 from taskcal.core.rollout import Lost
 from taskcal.core.task import NetworkMode
 from taskcal.errors import Boundary, LostError, TaskcalError
+from taskcal.file_tree import LONGEST_DOCKERFILE
 from taskcal.sandbox.build_failure import here
 from taskcal.sandbox.building import BuildBounds
 
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from taskcal.core.task import Group, Network, Task
     from taskcal.sandbox.images import Images, PreparedImages
 
-LONGEST_DOCKERFILE = 1024**2
+PLAINLY = "put it into the folder, and write its path plainly"
 
 
 def prepare_group(group: Group, images: Images, agent: Agent, bounds: Bounds) -> PreparedImages | Lost:
@@ -79,18 +82,27 @@ def _forbidden_build(folder: Path, bounds: Bounds) -> str | None:
         found = wants(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         return f"{here(str(path))}: cannot be read: {error}"
-    told = ((want.line, _reason(want, bounds)) for want in found)
+    told = ((want.line, _reason(want, bounds, folder)) for want in found)
     return next((f"{here(str(path))}:{line}: {reason}" for line, reason in told if reason), None)
 
 
-def _reason(want: Want, bounds: Bounds) -> str | None:
+def _reason(want: Want, bounds: Bounds, folder: Path) -> str | None:
     what = want.what if len(want.what) <= 100 else f"{want.what[:100]}…"
     if want.kind is Kind.UNCLEAR:
         return f"what this takes from elsewhere cannot be told before it is built; write it more plainly: {what}"
     if want.kind is Kind.FETCH and not bounds.builds_have_network:
-        return f"ADD takes {what}, which the engine may fetch, and builds have no network; put it into the folder"
+        return f"ADD takes {what}, which the engine may fetch, and builds have no network; {PLAINLY}"
+    if want.kind is Kind.FILE and not bounds.builds_have_network and not _holds(folder, want.what):
+        return f"ADD takes {what}, which is not in the folder, and builds have no network; {PLAINLY}"
     if want.kind is Kind.UNNAMED and bounds.images is not None:
         return f"the image {what} is no plain name, which --allow-image needs; write NAME, NAME:TAG or NAME@DIGEST"
     if want.kind is Kind.IMAGE and want.what != BASE_IMAGE and not is_listed(want.what, bounds):
         return f"it builds on the image {what}, and --allow-image does not allow it; allow it, or use {BASE_IMAGE}"
     return None
+
+
+def _holds(folder: Path, source: str) -> bool:
+    """Whether a folder has what an ADD's source names, up to its first part with a wildcard."""
+    parts = [part for part in source.split("/") if part not in {"", "."}]
+    plain = itertools.takewhile(lambda part: not {"*", "?"} & set(part), parts)
+    return ".." not in parts and os.path.lexists(folder.joinpath(*plain))

@@ -1,6 +1,7 @@
-"""Reading files that a stranger may have left: regular ones alone, and never more at once than memory bears.
+"""Files of a folder that a stranger may have filled: only regular ones are read, and what is written is a new file.
 
-A pipe is waited for by whoever opens it, a device never ends, and a line without an end is all of a file.
+A pipe is waited for by whoever opens it, a device never ends, a line without an end is all of a file, and a link makes
+a reader or a writer touch a file elsewhere.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import stat
 from typing import IO, TYPE_CHECKING
 
@@ -22,22 +24,60 @@ LONGEST_LINE = 64 * 1024**2
 BLOCK = 1024**2
 
 
-def check_regular(descriptor: int) -> None:
-    """Raise OSError for a pipe, a device or a folder."""
+def open_regular(path: Path, flags: int) -> int:
+    """A descriptor of a regular file, opened without waiting and without following a link at the end of its path.
+
+    The caller closes it. Raises OSError.
+    """
+    try:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENXIO}:  # a link; a pipe or a socket that nobody has open
+            raise OSError(errno.EINVAL, "not a regular file", str(path)) from error
+        raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        raise OSError(errno.EINVAL, "not a regular file")
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return descriptor
+
+
+def is_at(path: Path, descriptor: int) -> bool:
+    """Whether an open file is still the one that its path names. Raises OSError."""
+    try:
+        there = path.lstat()
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(there, os.fstat(descriptor))
 
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[IO[bytes]]:
     """A regular file, to read, opened without waiting for anybody. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = open_regular(path, os.O_RDONLY)
     try:
-        check_regular(descriptor)
         with open(descriptor, "rb", closefd=False) as file:
             yield file
     finally:
         os.close(descriptor)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Put a file in the place of whatever is there, in one step, and wait for the disk. Raises OSError.
+
+    Its draft has a name that nobody could know, so that no link lies in wait there.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = open_regular(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise
 
 
 def content(path: Path) -> bytes:

@@ -1,7 +1,10 @@
 """The run's folder: append-only results that are on disk before anything else happens, and what is derived from them.
 
-    runs/<id>/run.json  taskset.json  rollouts.jsonl  calibration.json  report.md
+    runs/<id>/run.json  taskset.json  rollouts.jsonl  calibration.json  report.md  lock
     runs/<id>/rollouts/<2 hex>/<name>-<8 hex>/<index>/  agent.log  grader.log
+
+The process that appends holds `lock`. No link among these files is followed, since a stranger may have made them, and
+results that are replaced or changed by others end the run with an error.
 
 A line is whole when it ends with a newline. A torn last line (a kill in the middle of a write) is no rollout: it is
 ignored when read and cut off before the next line is appended. A broken line anywhere else is a damaged file, and an
@@ -19,8 +22,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
-import shutil
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -29,6 +30,7 @@ from taskcal import regular
 from taskcal.core.ledger import Ledger
 from taskcal.core.rows import group_of, group_row, rollout_of, rollout_row, run_of, run_row
 from taskcal.core.values import RowError
+from taskcal.drafts import draft_folder
 from taskcal.errors import RunFolderError
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ class RunFolder:
         """Name a folder; use `create` or `open`."""
         self.path = path
         self._lines: int | None = None
+        self._end = 0
+        self._lock: int | None = None
 
     @classmethod
     def create(cls, root: Path, record: RunRecord, groups: Sequence[GroupRecord]) -> Self:
@@ -72,17 +76,18 @@ class RunFolder:
 
         It is written two levels below `root`, where nobody looks for runs, and moved. Raises RunFolderError.
         """
-        target, draft = root / record.id, root / f".draft-{secrets.token_hex(8)}"
+        target = root / record.id
         if os.path.lexists(target):
             raise RunFolderError(f"{target}: File exists; choose another folder with -o")
         try:
-            folder = cls.create(draft, record, groups)
-            folder.extend(rollouts)
-            folder.path = folder.path.rename(target)
+            if not os.path.lexists(root):
+                root.mkdir(parents=True)
+            with draft_folder(root, ".draft-") as draft:
+                folder = cls.create(draft, record, groups)
+                folder.extend(rollouts)
+                folder.path = folder.path.rename(target)
         except OSError as error:
             raise RunFolderError(f"{target}: {error.strerror or error}; choose another folder with -o") from error
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
         return folder
 
     @classmethod
@@ -95,22 +100,23 @@ class RunFolder:
     def lock(self) -> None:
         """Become the only process that appends. Raises RunFolderError where another one is."""
         try:
-            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK
-            lines = os.open(self.path / "rollouts.jsonl", flags, 0o644)
-        except OSError as error:
-            raise RunFolderError(f"{self.path}: {error.strerror}") from error
-        try:
-            regular.check_regular(lines)
-        except OSError as error:
-            os.close(lines)
-            raise RunFolderError(f"{self.path}/rollouts.jsonl: {error.strerror}") from error
-        try:
-            fcntl.flock(lines, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(lines)
+            self._lock = self._opened("lock", os.O_RDWR | os.O_CREAT)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lines = self._opened("rollouts.jsonl", os.O_RDWR | os.O_CREAT | os.O_APPEND)
+            self._end = regular.whole_lines(self._lines)
+            os.truncate(self._lines, self._end)
+        except BlockingIOError as error:
+            self.close()
             raise RunFolderError(f"{self.path}: another process is writing this run") from error
-        self._lines = lines
-        os.truncate(lines, regular.whole_lines(lines))
+        except BaseException:
+            self.close()
+            raise
+
+    def _opened(self, name: str, flags: int) -> int:
+        try:
+            return regular.open_regular(self.path / name, flags)
+        except OSError as error:
+            raise RunFolderError(f"{self.path}/{name}: {error.strerror}") from error
 
     def append(self, rollout: Rollout) -> None:
         """Put one rollout on disk; when this returns, it is there. Raises RunFolderError."""
@@ -124,18 +130,30 @@ class RunFolder:
             for rollout in rollouts:
                 line = f"{sealed(rollout_row(rollout))}\n".encode()
                 while line:
-                    line = line[os.write(self._lines, line) :]
+                    written = os.write(self._lines, line)
+                    self._end, line = self._end + written, line[written:]
             os.fsync(self._lines)
         except OSError as error:
             raise RunFolderError(
                 f"{self.path}/rollouts.jsonl: {error.strerror}; results so far are kept, go on with --resume"
             ) from error
+        self._check_place()
+
+    def _check_place(self) -> None:
+        """Raise RunFolderError if the results are not where a reader looks for them, or not what was written."""
+        if self._lines is None:
+            return
+        if not regular.is_at(self.path / "rollouts.jsonl", self._lines):
+            raise RunFolderError(f"{self.path}/rollouts.jsonl: moved or replaced during the run; bring it back")
+        if os.fstat(self._lines).st_size != self._end:
+            raise RunFolderError(f"{self.path}/rollouts.jsonl: changed by another program during the run")
 
     def close(self) -> None:
         """Give up the lock."""
-        if self._lines is not None:
-            os.close(self._lines)
-            self._lines = None
+        for descriptor in (self._lines, self._lock):
+            if descriptor is not None:
+                os.close(descriptor)
+        self._lines = self._lock = None
 
     def record(self) -> RunRecord:
         """What was asked. Raises RunFolderError."""
@@ -155,6 +173,7 @@ class RunFolder:
     def rollouts(self) -> Iterator[Rollout]:
         """Every rollout on disk, in the order of writing. Raises RunFolderError for a damaged or foreign line."""
         path, ledger = self.path / "rollouts.jsonl", Ledger(self.record())
+        self._check_place()
         with self._reading(path.name), regular.opened(path) as file:
             for number, line in enumerate(regular.lines(file), start=1):
                 if not line.endswith(b"\n"):
@@ -169,32 +188,35 @@ class RunFolder:
     def write(self, name: str, text: str) -> Path:
         """Replace a derived file in one step: a reader sees the old one or the new one. Raises RunFolderError."""
         path = self.path / name
-        draft = path.with_name(f".{name}.{os.getpid()}")
         try:
-            with draft.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
+            regular.replace(path, text.encode())
         except OSError as error:
-            with contextlib.suppress(OSError):
-                draft.unlink()
             raise RunFolderError(f"{path}: {error.strerror or error}") from error
         return path
 
     def log_path(self, rollout: RolloutId, name: str) -> Path:
-        """Where a log of one attempt belongs; its folder is made."""
+        """Where a log of one attempt belongs: its folder is made, and what lay there is removed. Raises RunFolderError.
+
+        A log is opened by its path, so that a link or a pipe must not wait for it there.
+        """
         folder = self.attempt_folder(rollout)
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise RunFolderError(f"{folder / name}: {error.strerror}") from error
         return folder / name
 
     def attempt_folder(self, rollout: RolloutId) -> Path:
-        """Where the logs of one attempt are, if it has any."""
+        """Where the logs of one attempt are, if it has any. Raises RunFolderError for a link on the way."""
         group = str(rollout.group)
         digest = hashlib.sha256(group.encode()).hexdigest()
         safe = re.sub(r"[^A-Za-z0-9._-]+", "-", group)[:LONGEST_NAME]
         index = str(rollout.index) if rollout.attempt == 0 else f"{rollout.index}-retry{rollout.attempt}"
-        return self.path / "rollouts" / digest[:2] / f"{safe}-{digest[:8]}" / index
+        inside = Path("rollouts", digest[:2], f"{safe}-{digest[:8]}", index)
+        if (self.path / inside).resolve() != self.path.resolve() / inside:
+            raise RunFolderError(f"{self.path / inside}: a link on the way leads elsewhere; remove it")
+        return self.path / inside
 
     @contextlib.contextmanager
     def _reading(self, name: str) -> Iterator[None]:

@@ -45,7 +45,20 @@ def built(folder: Path, text: str) -> Task:
 @pytest.mark.parametrize(
     ("bounds", "text", "reason"),
     [
-        (CLOSED, "FROM $ANY\nADD x /\n", None),
+        (CLOSED, "FROM $ANY\nADD Dockerfile ./Docker* *ile /\n", None),
+        (
+            CLOSED,
+            "FROM any\nADD github.com/us/x /\n",
+            "Dockerfile:2: ADD takes github.com/us/x, which is not in the folder",
+        ),
+        (CLOSED, "FROM any\nADD no*/x /\nADD no/*/x /\n", "Dockerfile:3: ADD takes no/*/x, which is not in the folder"),
+        (CLOSED, "FROM any\nADD ../x /\n", "Dockerfile:2: ADD takes ../x, which is not in the folder"),
+        (
+            CLOSED,
+            'FROM any\nADD ["http://x/","/y"]z\n',
+            'Dockerfile:2: ADD takes ["http://x/","/y"]z, which the engine',
+        ),
+        (Bounds(), "FROM any\nADD x /\n", None),
         (
             CLOSED,
             "FROM any\nADD http://127.0.0.1/x /\n",

@@ -136,7 +136,9 @@ def test_lines_of_another_run_are_named(run: RunFolder) -> None:
         run.append(strange)
         with pytest.raises(RunFolderError, match=r"rollouts\.jsonl:2: .*another run\?"):
             read(run)
+        run.close()
         os.truncate(lines(run), 0)
+        run.lock()
 
 
 def test_a_second_process_is_refused(run: RunFolder) -> None:
@@ -214,6 +216,7 @@ def test_a_file_in_the_way_is_one_line(tmp_path: Path, run: RunFolder) -> None:
 )
 def test_a_damaged_file_is_named(run: RunFolder, name: str, text: str | None, message: str) -> None:
     """Whatever of the folder is broken or gone, the error says which file, in one line."""
+    run.close()
     if text is None:
         (run.path / name).unlink()
     else:

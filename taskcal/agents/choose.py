@@ -28,11 +28,15 @@ NONE_NAMED = (
 )
 
 
-def choose_agent(name: str | None, overrides: Mapping[str, str]) -> Agent:
-    """The agent of that name or file. Raises UsageError, or InputError for a bad file."""
+def choose_agent(name: str | None, overrides: Mapping[str, str], named_by: str = "") -> Agent:
+    """The agent of that name or file. Raises UsageError, or InputError for a bad file.
+
+    `named_by` is the file that names it, '' if a person did: a Python function runs outside any sandbox, so a file that
+    came with a repository or a run must not start one.
+    """
     if not name:
         raise UsageError(NONE_NAMED)
-    built_in = _built_in(name) or _plugin(name)
+    built_in = _built_in(name) or _plugin(name, named_by)
     if built_in is not None:
         if overrides:
             raise UsageError(f"--set changes an agent file, and {name} has none")
@@ -44,21 +48,26 @@ def choose_agent(name: str | None, overrides: Mapping[str, str]) -> Agent:
     if isinstance(spec, SimulatedSpec):
         return Simulated(spec)
     if isinstance(spec, PythonSpec):
-        return _loaded(spec, name)
+        return _loaded(spec, name, name, named_by)
     if isinstance(spec, ChatSpec):
         return open_chat(spec)
     read_secrets(spec.secrets, os.environ)
     return CommandAgent(spec)
 
 
-def _plugin(name: str) -> Agent | None:
+def _plugin(name: str, named_by: str) -> Agent | None:
     """An installed package's agent; a file of that name comes first."""
     spec = None if Path(name).exists() else plugin(name)
-    return None if spec is None else _loaded(spec, f"--agent {name}")
+    return None if spec is None else _loaded(spec, f"--agent {name}", name, named_by)
 
 
-def _loaded(spec: PythonSpec, place: str) -> Agent:
+def _loaded(spec: PythonSpec, place: str, name: str, named_by: str) -> Agent:
     """The agent whose function is named at a place. Raises UsageError that begins with it."""
+    if named_by:
+        raise UsageError(
+            f"{named_by} names the agent {name}, a Python function that runs on this machine outside any sandbox; "
+            f"if you trust it, name it yourself: --agent {name}"
+        )
     try:
         return load_python(spec)
     except UsageError as error:

@@ -23,6 +23,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from taskcal import regular
 from taskcal.core import values
 from taskcal.core.foreign_text import cut, sound
 from taskcal.errors import LostError
@@ -188,7 +189,7 @@ def read_transcript(path: Path) -> Iterator[Entry]:
     What a line holds is not trusted: one that is no entry becomes a note that names its number. Kinds and keys that a
     later version may add are passed over.
     """
-    with path.open("rb") as file:
+    with regular.opened(path) as file:
         for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), start=1):
             if not line.endswith(b"\n") and len(line) < LONGEST_LINE:
                 return

@@ -31,18 +31,21 @@ def clean(
         ),
     ] = None,
 ) -> None:
-    """Remove containers and networks of dead runs of this machine."""
+    """Remove containers and networks of dead runs of this machine, and the layers of unfinished builds."""
     from taskcal.cli.connect import reach_engine
     from taskcal.cli.parse import amount, duration
     from taskcal.core.plan import size_text
-    from taskcal.sandbox.sweep import leftovers, sweep, sweep_images
+    from taskcal.sandbox.sweep import leftovers, sweep, sweep_images, sweep_layers
 
     most = None if images_over is None else amount("--images-over", images_over)
     before = None if older_than is None else time.time() - duration("--older-than", older_than)
     engine = reach_engine()
     found = leftovers(engine, kept=kept, before=before)
     sweep(engine, found)
-    typer.echo(f"removed {found}" if found else "nothing was left behind")
+    layers = sweep_layers(engine, before)
+    also = f"{layers} layer{'s' * (layers != 1)} of unfinished builds" if layers else ""
+    told = " and ".join(filter(None, (str(found) if found else "", also)))
+    typer.echo(f"removed {told}" if told else "nothing was left behind")
     if images or most is not None:
         swept = sweep_images(engine, _images_in_use(), None if images else most)
         left = f"; {len(swept.left)} of {size_text(swept.bytes_left)} left" if swept.left else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,24 +62,28 @@ def _candidates(start: Path) -> Iterator[tuple[Path, object]]:
 
 
 def _read_yaml(path: Path) -> object:
-    import yaml
+    """Read it as a taskset is read, since it may come with a stranger's repository, too. Raises InputError."""
+    from taskcal.taskset.source import parse, read_text
 
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except RecursionError as error:
-        raise _problem(path, "", TOO_DEEP) from error
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise _problem(path, "", " ".join(str(error).split())) from error
+    text = read_text(path, _relative(path))
+    if all(not line.strip() or line.lstrip().startswith("#") for line in text.splitlines()):
+        return {}
+    found = parse(text, _relative(path))
+    if found.problems:
+        raise InputError(found.problems)
+    return found.top
 
 
 def _read_toml(path: Path) -> object:
     import tomllib
 
+    from taskcal.taskset.source import read_text
+
     try:
-        tool = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
+        tool = tomllib.loads(read_text(path, _relative(path))).get("tool", {})
     except RecursionError as error:
         raise _problem(path, "", TOO_DEEP) from error
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise _problem(path, "", str(error)) from error
     if not isinstance(tool, dict):
         raise _problem(path, "tool", "must be a table")
@@ -103,7 +108,7 @@ def _check(path: Path, key: str, value: object) -> None:
         )
     if not isinstance(value, KINDS[key]) or isinstance(value, bool):
         hint = ", must be text such as 0.05,0.75" if key == "band" else ""
-        raise _problem(path, key, f"{value!r} does not fit here{hint}")
+        raise _problem(path, key, f"{reprlib.repr(value)} does not fit here{hint}")
     if isinstance(value, int | float) and not value >= LEAST[key]:
         raise _problem(path, key, f"must be at least {LEAST[key]}")
     if key == "max_lost" and isinstance(value, int | float) and value > 1:

@@ -32,7 +32,7 @@ from taskcal.core.run import RunRecord
 from taskcal.errors import LostError, MissingError
 from taskcal.sandbox.images import ImageMemory
 from taskcal.sandbox.scope import RunScope
-from taskcal.sandbox.sweep import leftovers, sweep
+from taskcal.sandbox.sweep import leftovers, sweep, sweep_layers
 from taskcal.store import RunFolder
 
 if TYPE_CHECKING:
@@ -118,6 +118,7 @@ def connect(concurrency: int) -> DockerEngine:
     """The engine, cleaned of what dead runs left. Raises MissingError."""
     engine = reach_engine(concurrency + PREPARERS)
     sweep(engine, leftovers(engine))
+    sweep_layers(engine)
     return engine
 
 

@@ -13,13 +13,13 @@ from taskcal.cli.configuration import Configuration
 from taskcal.cli.design import DesignOptions, Spending, check_cost, question_of
 from taskcal.cli.earlier import Earlier, earlier_run, recorded_prior
 from taskcal.cli.parse import amount, band, network, pairs
-from taskcal.cli.strangers import StrangerOptions, bounds_of, check_strangers
+from taskcal.cli.strangers import StrangerOptions, bounds_of, check_places, check_strangers
 from taskcal.core.gate import FailOn, Gate
 from taskcal.core.plan import Bounds, Selection, select
 from taskcal.core.question import Question, fixed
 from taskcal.core.rollout import GroupId
 from taskcal.errors import UsageError
-from taskcal.taskset.load import load
+from taskcal.taskset.load import find_files, load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,12 +30,13 @@ if TYPE_CHECKING:
 GROUP_SIZE = 8
 RETRIES = 2
 LEAST_CONCURRENCY = 2
+CONFIGURATION = "the project's configuration (taskcal.yaml or [tool.taskcal])"
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """The command line as typed; None is not given."""
+    """The command line as typed; None is not given. `agent_found_in` is the file that names the agent, '' if typed."""
 
     files: tuple[str, ...]
     agent: str | None
@@ -56,6 +57,7 @@ class RunOptions:
     as_json: bool
     quiet: bool
     out: str | None
+    agent_found_in: str = ""
     resume: str | None = None
     extend: bool = False
     agent_version: str | None = None
@@ -114,9 +116,11 @@ def resolve(given: RunOptions, configured: Configuration) -> Request:
         raise UsageError("name a taskset, such as `taskcal run tasks.yaml`, or --resume a run")
     if given.strangers.untrusted:
         configured = Configuration()
-    named = given.agent or os.environ.get("TASKCAL_AGENT") or configured.agent
-    agent = choose_agent(named, dict(pairs("--set", list(given.overrides))))
+    typed = given.agent or os.environ.get("TASKCAL_AGENT")
+    named, named_by = (typed, given.agent_found_in) if typed else (configured.agent, CONFIGURATION)
+    agent = choose_agent(named, dict(pairs("--set", list(given.overrides))), named_by)
     check_cost(given.spending, agent)
+    check_places(given.strangers, find_files(given.files))
     selection = replace(given.selection, params=pairs("--param", list(given.params)))
     taskset = choose_tasks(load(given.files), selection)
     if given.only is not None:

@@ -44,6 +44,7 @@ from taskcal.core.task import (
     Timeouts,
     Variant,
 )
+from taskcal.drafts import draft_folder
 from taskcal.errors import Boundary, MissingError, RunFolderError
 from taskcal.probe import Probes, ready_group
 from taskcal.report.clean import plain
@@ -152,11 +153,11 @@ def try_agent(
         ready = ready_group(group, images, Probes(scope), agent, bounds)
         if isinstance(ready, Lost):
             return _lost(ready)
-        with tempfile.TemporaryDirectory(prefix="taskcal-") as logs:
+        with draft_folder(Path(tempfile.gettempdir()), "taskcal-logs-") as logs:
             made = {group.id: ready.images}
-            context = Context(scope, agent, made, 0, lambda _, name: Path(logs) / name, threading.Event())
+            context = Context(scope, agent, made, 0, lambda _, name: logs / name, threading.Event())
             rollout = run_rollout(PlannedRollout(RolloutId(group.id, 0, 0), group), context)
-            return judged(rollout, (Path(logs) / "agent.log").read_text(encoding="utf-8", errors="replace"))
+            return judged(rollout, (logs / "agent.log").read_text(encoding="utf-8", errors="replace"))
     finally:
         scope.close()
 

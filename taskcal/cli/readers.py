@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import os
 from typing import TYPE_CHECKING
 
+from taskcal import regular
 from taskcal.agents.transcript import FILE, line_of, read_transcript
 from taskcal.core.rows import rollout_row
 from taskcal.errors import RunFolderError, UsageError
@@ -74,7 +76,7 @@ def record_of(folder: RunFolder, rollout: Rollout) -> Record:
     if group is None:
         raise RunFolderError(f"{folder.path}/taskset.json: does not hold {rollout.id.group}")
     try:
-        entries = tuple(read_transcript(place / FILE)) if (place / FILE).is_file() else ()
+        entries = tuple(read_transcript(place / FILE)) if os.path.lexists(place / FILE) else ()
         log = _text(place / "agent.log")
     except OSError as error:
         raise RunFolderError(f"{place}: {error.strerror or error}") from error
@@ -82,9 +84,9 @@ def record_of(folder: RunFolder, rollout: Rollout) -> Record:
 
 
 def _text(path: Path) -> str:
-    if not path.is_file():
+    if not os.path.lexists(path):
         return ""
-    with path.open("rb") as file:
+    with regular.opened(path) as file:
         return file.read(MOST_LOG).decode(errors="replace")
 
 

@@ -58,6 +58,7 @@ def continued(given: RunOptions, configured: Configuration) -> RunOptions:
         resume=str(folder.path),
         files=given.files or asked.taskset_files,
         agent=given.agent or asked.agent_source,
+        agent_found_in="" if given.agent else f"{folder.path}/run.json",
         only=frozenset(group.id for group in folder.groups()) if given.chooses_nothing else None,
         agent_version=asked.agent_version if given.agent_version is None else given.agent_version,
         asked=asked.question,

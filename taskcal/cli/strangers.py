@@ -7,6 +7,7 @@ and builds have no network, no secret gets into a container, and images are thos
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskcal.agents.command import CommandAgent
@@ -15,6 +16,8 @@ from taskcal.core.task import NetworkMode
 from taskcal.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from taskcal.agents import Agent
     from taskcal.core.plan import Bounds
     from taskcal.core.task import Taskset
@@ -48,6 +51,21 @@ def bounds_of(typed: StrangerOptions, bounds: Bounds) -> Bounds:
         images=images,
         pids=MOST_PIDS,
     )
+
+
+def check_places(typed: StrangerOptions, files: Iterable[str]) -> None:
+    """Raise UsageError if an untrusted taskset is reached through a link, which may be the stranger's.
+
+    Mistakes in a file are shown with its keys, so that a link to a file of the operator's would show those.
+    """
+    if not typed.untrusted:
+        return
+    for file in files:
+        link = next((part for part in (Path(file), *Path(file).parents) if part.is_symlink()), None)
+        if link is not None:
+            raise UsageError(
+                f"{link} is a link, and --untrusted follows none to a taskset; name {Path(file).resolve()}"
+            )
 
 
 def check_strangers(typed: StrangerOptions, agent: Agent, taskset: Taskset) -> None:

@@ -1,17 +1,18 @@
 """What a Dockerfile takes from elsewhere: images, and what its ADD would fetch, read as the classic builder reads it.
 
 An engine fetches an ADD's URL itself, whatever network the build has, and takes any image that it holds or can pull.
-Both must be known before a stranger's folder is built. Where builders of different versions read a text differently, or
-a name is only known while building (variables, quotes), it is unclear, and whoever sets bounds refuses it.
+Both must be known before a stranger's folder is built. An ADD is read by a positive list: a source without a colon, a
+quote or a variable names a file of the folder, and any other may be fetched. If builders of different versions read a
+text differently, or a name is only known while building (variables, quotes), it is unclear, and whoever sets bounds
+refuses it.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,7 +25,11 @@ SPACE = "\t\v\f\r "
 ESCAPE = re.compile(r"#[ \t]*escape[ \t]*=[ \t]*(.*?)[ \t]*", re.IGNORECASE)
 LIKE_ESCAPE = re.compile(r"#\s*escape\s*=", re.IGNORECASE)
 IMAGE = re.compile(r"[A-Za-z0-9][\w./:@-]*", re.ASCII)
-UNPLAIN = re.compile(r"""://|git@|[$\\`"']""")
+LOCAL = r"-\w.,+=%~/*?! "
+"""Characters of a source that is a file in all builders' eyes: a URL has a colon, as has `git@host:path`."""
+LOCAL_WORD = re.compile(f"[{LOCAL}]+")
+LOCAL_LIST = re.compile(rf'\[\s*(?:"[{LOCAL}]+"\s*,\s*)+"[^"\\\x00-\x1f]*"\s*\]')
+"""A list of JSON without escapes. Builders take a text that goes on behind its `]` for a list, or for words."""
 VARIABLE = re.compile(r"\$(?:(?P<plain>\w+)|\{(?P<braced>\w+)(?:(?P<sign>:[-+])(?P<other>[^{}]*))?\})", re.ASCII)
 PLAIN_RUN = re.compile(r"run\s+(?!\s|--)", re.IGNORECASE)
 QUOTED = re.compile(r"""[\\`"']""")
@@ -42,12 +47,13 @@ class Kind(StrEnum):
     IMAGE = "image"
     UNNAMED = "unnamed image"
     FETCH = "fetch"
+    FILE = "file"
     UNCLEAR = "unclear"
 
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """One thing from outside the folder: an image's name, what ADD would fetch, or the words that are unclear."""
+    """One thing that a build takes: an image's name, what ADD would fetch or copy, or the words that are unclear."""
 
     kind: Kind
     line: int
@@ -67,14 +73,14 @@ class _Stages:
 
 
 def wants(text: str) -> tuple[Want, ...]:
-    """All that a Dockerfile takes from outside its folder, in the order of its lines."""
+    """All that a Dockerfile takes from outside its folder, and the files that its ADDs take, in the order of lines."""
     text = text.removeprefix("\ufeff")
     lines = text.split("\n")
     escape = _escape(lines)
     if isinstance(escape, Want):
         return (escape,)
     stages = _Stages()
-    return tuple(want for line, words in _instructions(lines, escape) for want in _wants(line, words, stages))
+    return tuple(want for line, _, words in _instructions(lines, escape) for want in _wants(line, words, stages))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +100,7 @@ def find_buildkit_need(text: str) -> BuildKitNeed | None:
     """The first instruction that needs BuildKit, or None. A heredoc ends the search: its body is not instructions."""
     lines = text.removeprefix("\ufeff").split("\n")
     escape = _escape(lines)
-    for line, words in _instructions(lines, escape if isinstance(escape, str) else "\\"):
+    for line, _, words in _instructions(lines, escape if isinstance(escape, str) else "\\"):
         name, rest = ([*(words or "").split(maxsplit=1), "", ""])[:2]
         if name.lower() not in {*MORE_INSTRUCTIONS, "from"}:
             continue
@@ -134,7 +140,7 @@ def _defaults(text: str) -> dict[str, str]:
     """The values that ARGs before the first FROM have; one without a value is not known."""
     escape = _escape(text.split("\n"))
     known: dict[str, str] = {}
-    for _, words in _instructions(text.split("\n"), escape if isinstance(escape, str) else "\\"):
+    for _, _, words in _instructions(text.split("\n"), escape if isinstance(escape, str) else "\\"):
         name, *rest = (words or "").split() or [""]
         if name.lower() == "from":
             break
@@ -170,11 +176,16 @@ def _escape(lines: list[str]) -> str | Want:
     return "\\"
 
 
-def _instructions(lines: list[str], escape: str) -> Iterator[tuple[int, str | None]]:
-    """Each instruction with the number of its first line; None for one that builders continue differently.
+class _Instruction(NamedTuple):
+    """Its first and its last line, and its text; None for one that builders continue differently."""
 
-    Comments and empty lines inside an instruction are left out, and pieces are joined without a space.
-    """
+    line: int
+    last: int
+    text: str | None
+
+
+def _instructions(lines: list[str], escape: str) -> Iterator[_Instruction]:
+    """Each instruction. Comments and empty lines inside one are left out, and pieces are joined without a space."""
     ending = re.compile(rf"{re.escape(escape)}[ \t]*$")
     begun, pieces = 0, list[str]()
     for number, raw in enumerate(lines, start=1):
@@ -183,14 +194,48 @@ def _instructions(lines: list[str], escape: str) -> Iterator[tuple[int, str | No
             continue
         begun = begun if pieces else number
         if re.search(rf"{re.escape(escape * 2)}[ \t]*$", line):
-            yield number, None
+            yield _Instruction(number, number, None)
         piece = ending.sub("", line)
         pieces.append(piece)
         if piece == line:
-            yield begun, "".join(pieces).strip(SPACE)
+            yield _Instruction(begun, number, "".join(pieces).strip(SPACE))
             pieces = []
     if pieces:
-        yield begun, "".join(pieces).strip(SPACE)
+        yield _Instruction(begun, len(lines), "".join(pieces).strip(SPACE))
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A Dockerfile in which each FROM is followed by one more line; `added` are the numbers of those lines."""
+
+    text: str
+    added: tuple[int, ...]
+
+    def original_line(self, line: int) -> int:
+        """The number that a line had before."""
+        return line - sum(added < line for added in self.added)
+
+
+def labelled(text: str, label: str) -> Labelled:
+    """A Dockerfile with an instruction behind each FROM, so that every layer of its build carries a label.
+
+    Nothing is added behind a heredoc, whose body looks like instructions, nor to a text that builders read differently.
+    """
+    lines = text.split("\n")
+    plain = text.removeprefix("\ufeff").split("\n")
+    escape = _escape(plain)
+    ends: list[int] = []
+    for instruction in _instructions(plain, escape if isinstance(escape, str) else "\\"):
+        name, rest = ([*(instruction.text or "").split(maxsplit=1), "", ""])[:2]
+        if instruction.text is None or not isinstance(escape, str):
+            return Labelled(text, ())
+        if HEREDOC.search(rest):
+            break
+        if name.lower() == "from":
+            ends.append(instruction.last)
+    for end in reversed(ends):
+        lines.insert(end, label)
+    return Labelled("\n".join(lines), tuple(end + number for number, end in enumerate(ends, start=1)))
 
 
 def _wants(line: int, text: str | None, stages: _Stages, *, trigger: bool = False) -> Iterator[Want]:
@@ -245,19 +290,17 @@ def _image(line: int, name: str) -> Want:
 
 def _add(line: int, flags: list[str], rest: str, stages: _Stages) -> Iterator[Want]:
     yield from _copy(line, flags, rest, stages)
-    yield from (Want(Kind.FETCH, line, source) for source in _sources(rest) if UNPLAIN.search(source))
+    rest = rest.strip(SPACE)
+    if rest.startswith("["):
+        words = re.findall(r'"([^"]*)"', rest) if LOCAL_LIST.fullmatch(rest) else []
+        yield from (Want(Kind.FILE, line, source) for source in words[:-1])
+        if not words:
+            yield Want(Kind.FETCH, line, rest)
+        return
+    for source in rest.split()[:-1]:
+        yield Want(Kind.FILE if LOCAL_WORD.fullmatch(source) else Kind.FETCH, line, source)
 
 
 def _run(line: int, flags: list[str], _: str, __: _Stages) -> Iterator[Want]:
     """A mount may come from any image, and a network may be the host's; the classic builder knows neither."""
     yield from (Want(Kind.UNCLEAR, line, f"RUN {flag}") for flag in flags)
-
-
-def _sources(text: str) -> list[str]:
-    """All words of an ADD but the last, as a list of JSON or between spaces."""
-    try:
-        value = json.loads(text) if text.startswith("[") else None
-    except (ValueError, RecursionError):
-        value = None
-    words = value if isinstance(value, list) and all(isinstance(word, str) for word in value) else text.split()
-    return words[:-1]

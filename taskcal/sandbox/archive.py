@@ -1,19 +1,25 @@
-"""Files of the taskset as one tar archive: the same bytes for the same files, so that its digest can name an image."""
+"""Files of the taskset as one tar archive: the same bytes for the same files, so that its digest can name an image.
+
+Archives are streams into a nameless file or a digest: memory may not have room for what a taskset brings.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
+import os
 import stat
 import tarfile
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 from taskcal.file_tree import context_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
     from taskcal.core.task import FileCopy
 
@@ -30,30 +36,59 @@ class Owner:
 ROOT = Owner()
 
 
-def pack(
+@contextlib.contextmanager
+def packed(
     files: Iterable[FileCopy], *, without: Sequence[str] = (), owner: Owner = ROOT, folders: Sequence[str] = ()
-) -> bytes:
+) -> Iterator[io.BufferedRandom]:
     """A tar archive to unpack at a container's root: modes kept, root's unless said otherwise, no times.
 
     `without` are absolute paths of copied folders that are there already: they keep their modes and owners. `folders`
     are others to make first. Raises OSError.
     """
-    buffer = io.BytesIO()
     known = {path.lstrip("/") for path in without}
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for made in folders:
-            archive.addfile(_member(made.lstrip("/"), tarfile.DIRTYPE, 0o755, owner))
-        for copy in files:
-            for path, name in _entries(Path(copy.source), copy.destination.lstrip("/")):
-                if name not in known:
-                    _add(archive, path, name, owner)
-    return buffer.getvalue()
+    with tempfile.TemporaryFile() as file:
+        with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            for made in folders:
+                archive.addfile(_member(made.lstrip("/"), tarfile.DIRTYPE, 0o755, owner))
+            _add_all(archive, files, known, owner)
+        file.seek(0)
+        yield file
 
 
-def pack_context(folder: Path, into: IO[bytes]) -> None:
-    """Write what a build of a folder receives as a tar archive: modes and times kept, owned by root. Raises OSError."""
+def digest(files: Iterable[FileCopy]) -> str:
+    """SHA-256, in hex, of the archive of files. Raises OSError."""
+    sink = _Digest()
+    with tarfile.open(fileobj=cast("IO[bytes]", sink), mode="w|", format=tarfile.PAX_FORMAT) as archive:
+        _add_all(archive, files, frozenset(), ROOT)
+    return sink.total.hexdigest()
+
+
+class _Digest:
+    """A stream of which only the digest is kept."""
+
+    def __init__(self) -> None:
+        self.total = hashlib.sha256()
+
+    def write(self, block: bytes) -> int:
+        self.total.update(block)
+        return len(block)
+
+
+def pack_context(
+    folder: Path, into: IO[bytes], more: Mapping[str, bytes] | None = None, without: Container[str] = ()
+) -> None:
+    """Write what a build of a folder receives as a tar archive: modes and times kept, owned by root. Raises OSError.
+
+    `more` are files that the folder does not have, by name; `without` names files to leave out.
+    """
     with tarfile.open(fileobj=into, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name, content in (more or {}).items():
+            member = _member(name, tarfile.REGTYPE, 0o644, ROOT)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
         for entry in context_entries(folder):
+            if entry.name in without:
+                continue
             member = archive.gettarinfo(str(entry.path), entry.name)
             archive.inodes.clear()  # type: ignore[attr-defined]  # a hard link is a file of its own
             member.uid, member.gid, member.uname, member.gname = 0, 0, "", ""
@@ -74,9 +109,11 @@ def folder(path: str, mode: int) -> bytes:
     return buffer.getvalue()
 
 
-def digest(archive: bytes) -> str:
-    """SHA-256 of an archive, in hex."""
-    return hashlib.sha256(archive).hexdigest()
+def _add_all(archive: tarfile.TarFile, files: Iterable[FileCopy], known: Container[str], owner: Owner) -> None:
+    for copy in files:
+        for path, name in _entries(Path(copy.source), copy.destination.lstrip("/")):
+            if name not in known:
+                _add(archive, path, name, owner)
 
 
 def _entries(source: Path, destination: str) -> Iterator[tuple[Path, str]]:
@@ -104,6 +141,6 @@ def _add(archive: tarfile.TarFile, path: Path, name: str, owner: Owner) -> None:
         member.type = tarfile.DIRTYPE
         archive.addfile(member)
     elif stat.S_ISREG(mode):
-        content = path.read_bytes()
-        member.size = len(content)
-        archive.addfile(member, io.BytesIO(content))
+        with path.open("rb") as file:
+            member.size = os.fstat(file.fileno()).st_size
+            archive.addfile(member, file)

@@ -6,15 +6,16 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from taskcal import regular
 from taskcal.core.dockerfile import find_buildkit_need
 from taskcal.core.excerpt import excerpt
+from taskcal.file_tree import LONGEST_DOCKERFILE, dockerfile_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from taskcal.core.dockerfile import BuildKitNeed
 
-LONGEST_DOCKERFILE = 1024**2
 CLASSIC = re.compile("buildkit|parse error|parse platform|unknown (instruction|flag)", re.IGNORECASE)
 """Words of a builder that does not know an instruction; other builders, such as Podman's, know those of BuildKit."""
 
@@ -40,8 +41,8 @@ def explain_build(folder: Path, words: str, output: Iterable[str]) -> str:
 
 def _buildkit_need(folder: Path) -> BuildKitNeed | None:
     try:
-        with (folder / "Dockerfile").open(encoding="utf-8", errors="replace") as file:
-            return find_buildkit_need(file.read(LONGEST_DOCKERFILE))
+        with regular.opened(dockerfile_of(folder)) as file:
+            return find_buildkit_need(file.read(LONGEST_DOCKERFILE).decode(errors="replace"))
     except OSError:
         return None
 

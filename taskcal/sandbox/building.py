@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from taskcal.errors import EngineLost, ImageLost
+from taskcal.errors import EngineLost, ImageLost, SandboxLost
 from taskcal.sandbox.archive import pack_context
-from taskcal.sandbox.facts import follow
+from taskcal.sandbox.facts import Labelled, follow
+from taskcal.sandbox.first_layers import FirstLayers, first_layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +48,7 @@ class BuildBounds:
 class Building:
     """The part of the engine's connection that builds; `DockerEngine` is made of it."""
 
+    _client: Any
     _own_client: Callable[[float], AbstractContextManager[Any]]
     _request: Callable[[Any, Callable[[], Events]], Events]
     _translated: Callable[..., AbstractContextManager[None]]
@@ -60,16 +62,42 @@ class Building:
             if "ID" in (event.get("aux") or {}):
                 ids.append(event["aux"]["ID"])
 
-        with _context(folder) as context:
+        with _context(folder, labels) as context:
             self._follow(folder, context, bounds, labels, step)
         if not ids:
             raise ImageLost(f"building {folder}: the engine named no image")
         return ids[-1]
 
+    @contextlib.contextmanager
+    def mark(self, labels: Mapping[str, str]) -> Iterator[None]:
+        """Show on the engine, by a labelled volume that nothing uses, that work is under way. Raises EngineLost."""
+        with self._translated("creating a volume"):
+            name = self._client.create_volume(labels=dict(labels))["Name"]
+        try:
+            yield
+        finally:
+            self.remove_mark(name)
+
+    def marks_labelled(self, label: str) -> tuple[Labelled, ...]:
+        """All that is under way, or was when its process died."""
+        with self._translated("listing volumes"):
+            rows = self._client.volumes(filters={"label": label})["Volumes"] or ()
+        return tuple(Labelled.of({**row, "Id": row["Name"], "Created": row.get("CreatedAt")}) for row in rows)
+
+    def remove_mark(self, name: str) -> None:
+        """Take a mark away; one that is gone is a success."""
+        with contextlib.suppress(SandboxLost), self._translated("removing a volume"):
+            self._client.remove_volume(name)
+
+    def unnamed_images(self, label: str) -> tuple[str, ...]:
+        """The ids of the images that carry a label, and that have neither a name nor another image on top."""
+        with self._translated("listing images"):
+            return tuple(row["Id"] for row in self._client.images(filters={"label": label, "dangling": True}))
+
     def _follow(
         self,
         folder: str,
-        context: IO[bytes],
+        context: Context,
         bounds: BuildBounds,
         labels: Mapping[str, str],
         step: Callable[[Mapping[str, Any]], None],
@@ -80,6 +108,8 @@ class Building:
             refused = self._translated(f"building {folder}", ImageLost, ImageLost)
             with refused, self._events(context, bounds, labels) as events:
                 follow(_until(deadline, *events), step)
+        except ImageLost as error:
+            raise ImageLost(context.first.words(str(error))) from error
         except EngineLost as error:
             if time.monotonic() < deadline:
                 raise
@@ -87,7 +117,7 @@ class Building:
 
     @contextlib.contextmanager
     def _events(
-        self, context: IO[bytes], bounds: BuildBounds, labels: Mapping[str, str]
+        self, context: Context, bounds: BuildBounds, labels: Mapping[str, str]
     ) -> Iterator[tuple[Iterator[Mapping[str, Any]], Any]]:
         """What the engine tells, and its socket. The SDK has no words for CPUs, so the session adds them.
 
@@ -97,14 +127,15 @@ class Building:
             answers: list[Any] = []
             client.hooks["response"].append(lambda answer, **_: answers.append(stack.enter_context(answer)))
             client.params = bounds.query()
-            options = {"rm": True, "forcerm": True, "decode": True, "timeout": bounds.seconds}
+            options: dict[str, Any] = {"rm": True, "forcerm": True, "decode": True, "timeout": bounds.seconds}
+            options |= {"dockerfile": context.first.dockerfile} if context.first.dockerfile else {}
             mode = "default" if bounds.network else "none"
 
             def send() -> Events:
                 answers.clear()
-                context.seek(0)
+                context.archive.seek(0)
                 events: Events = client.build(
-                    fileobj=context, custom_context=True, labels=dict(labels), network_mode=mode, **options
+                    fileobj=context.archive, custom_context=True, labels=dict(labels), network_mode=mode, **options
                 )
                 return events
 
@@ -112,18 +143,27 @@ class Building:
             yield events, answers[-1].raw._fp.fp.raw._sock  # noqa: SLF001 - the SDK's own reads without a deadline
 
 
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the engine gets of a folder, and what of it labels the layers."""
+
+    archive: IO[bytes]
+    first: FirstLayers
+
+
 @contextlib.contextmanager
-def _context(folder: str) -> Iterator[IO[bytes]]:
+def _context(folder: str, labels: Mapping[str, str]) -> Iterator[Context]:
     """All that the engine gets of a folder, in a file without a name. Raises ImageLost if it cannot be read."""
     with tempfile.TemporaryFile() as archive:
         try:
-            pack_context(Path(folder), archive)
+            first = first_layers(Path(folder), labels)
+            pack_context(Path(folder), archive, first.files, first.without)
         except OSError as error:
             advice = "; make it readable, or name it in .dockerignore" if isinstance(error, PermissionError) else ""
             place = error.filename or folder
             raise ImageLost(f"building {folder}: {place}: {error.strerror or error}{advice}") from error
         archive.seek(0)
-        yield archive
+        yield Context(archive, first)
 
 
 def _until(deadline: float, events: Iterator[Mapping[str, Any]], sock: Any) -> Iterator[Mapping[str, Any]]:

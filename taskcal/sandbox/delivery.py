@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.errors import GraderLost
 from taskcal.sandbox import ROOT_USER, Ending, Script
-from taskcal.sandbox.archive import ROOT, Owner, pack
+from taskcal.sandbox.archive import ROOT, Owner, packed
 from taskcal.sandbox.carry import above_all, plain_path
 from taskcal.sandbox.scripts import make_way
 
@@ -87,7 +87,8 @@ class Destination:
         if not files:
             return
         kept = [path for path in _folders(files) if self.pristine.is_folder(self.image, path)]
-        self.engine.put_archive(self.container, pack(files, without=kept, owner=owner))
+        with packed(files, without=kept, owner=owner) as archive:
+            self.engine.put_archive(self.container, archive)
 
     def _pieces(self, files: Sequence[FileCopy]) -> Iterator[tuple[str, bool]]:
         """The paths that are replaced whole, and whether each is a folder; of one for an open folder, its files."""
@@ -144,7 +145,8 @@ def give(engine: DockerEngine, container: str, files: Sequence[FileCopy], owner:
     above = dict.fromkeys(parent for copy in files for parent in above_all(plain_path(copy.destination)))
     made = [path for path in above if not there(path)]
     kept = [path for path in _folders(files) if there(path)]
-    engine.put_archive(container, pack(files, without=kept, owner=owner, folders=made))
+    with packed(files, without=kept, owner=owner, folders=made) as archive:
+        engine.put_archive(container, archive)
 
 
 def ids_of(run: Run, user: str | None) -> Owner:

@@ -53,7 +53,7 @@ class StoredImage:
 
 
 def own_bytes(image: str, listed: Mapping[str, Mapping[str, Any]]) -> int:
-    """Bytes of an image that no other image with a name or a label has, from the rows of all images by their ids.
+    """Bytes of an image that no other image with a name has, from the rows of all images by their ids.
 
     Between a built image and what it is built on lie the images of its steps, which go with it. An engine that tells of
     no parents leaves the whole size.
@@ -65,7 +65,7 @@ def own_bytes(image: str, listed: Mapping[str, Mapping[str, Any]]) -> int:
 
 
 def _stands_alone(row: Mapping[str, Any]) -> bool:
-    return bool(row.get("Labels")) or any(name != "<none>:<none>" for name in row.get("RepoTags") or ())
+    return any(name != "<none>:<none>" for name in row.get("RepoTags") or ())
 
 
 @dataclass(frozen=True, slots=True)

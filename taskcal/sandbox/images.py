@@ -21,17 +21,18 @@ from taskcal.core.identity import SANDBOX, Origin
 from taskcal.core.task import Environment, ImageSource, Limits, NetworkMode, as_text
 from taskcal.errors import AgentInstallLost, ImageLost, SetupLost
 from taskcal.sandbox import ROOT_USER, Script
-from taskcal.sandbox.archive import digest, pack
+from taskcal.sandbox.archive import digest, packed
 from taskcal.sandbox.build_failure import explain_build, here
 from taskcal.sandbox.building import BuildBounds
 from taskcal.sandbox.entrypoint import remark
 from taskcal.sandbox.execute import execute
-from taskcal.sandbox.labels import BAKE, BASE, BLANK
+from taskcal.sandbox.labels import BAKE, BASE, BLANK, BUILDING, BUILT
 from taskcal.sandbox.once import Once
 from taskcal.sandbox.origin import origin_of_build
 from taskcal.sandbox.scope import FIRST_PROCESS, RunScope, host_config
 from taskcal.sandbox.scripts import setup_script
 from taskcal.sandbox.setup_failure import setup_failure
+from taskcal.sandbox.sweep import sweep_layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -84,7 +85,8 @@ class ImageMemory:
 
     sources: Once[ImageInfo] = field(default_factory=Once)
     origins: Once[Origin] = field(default_factory=Once)
-    archives: Once[bytes] = field(default_factory=Once)
+    contents: Once[str] = field(default_factory=Once)
+    """The digests of the files that are baked, each read once."""
     baked: Once[str] = field(default_factory=Once)
 
 
@@ -178,9 +180,9 @@ class Images:
         """The id of an image with a recipe applied; the base's own where the recipe is empty. Raises SetupLost."""
         if not recipe.setup.strip() and not recipe.files:
             return base.id
-        archive = self._memory.archives.get(recipe.files, lambda: pack(recipe.files))
-        key = bake_key(base.id, archive, recipe)
-        return self._memory.baked.get(key, lambda: self._bake(base, recipe, archive, key))
+        contents = self._memory.contents.get(recipe.files, lambda: digest(recipe.files))
+        key = bake_key(base.id, contents, recipe)
+        return self._memory.baked.get(key, lambda: self._bake(base, recipe, contents, key))
 
     def _pull(self, source: ImageSource) -> ImageInfo:
         name = source.image or ""
@@ -205,22 +207,27 @@ class Images:
         self._log(f"building {here(folder)}")
         lines: deque[str] = deque(maxlen=1000)  # a RUN may print for as long as it runs
         try:
-            bounds = replace(most, network=self._network)
-            name = self._scope.engine.build(folder, bounds, labels={BAKE: "build"}, log=lines.append)
+            return self._built(folder, replace(most, network=self._network), lines.append)
         except ImageLost as error:
+            sweep_layers(self._scope.engine)
             if any(line.endswith(f"FROM {BASE_IMAGE}\n") for line in lines) and not self._has(BASE_IMAGE):
                 raise ImageLost(f"{here(folder)} builds on {BASE_IMAGE}, which is not here; {DOCTOR}") from error
             raise ImageLost(explain_build(Path(folder), str(error), lines)) from error
-        found = self._scope.engine.image(name)
-        if found is None:
-            raise ImageLost(f"building {folder}: the image is gone")
-        self._scope.engine.name_image(found.id, f"taskcal/built:{found.id.removeprefix('sha256:')[:24]}")
-        return found
+
+    def _built(self, folder: str, bounds: BuildBounds, log: Callable[[str], None]) -> ImageInfo:
+        """Build, and name what was built while a mark keeps others from removing it."""
+        engine = self._scope.engine
+        with engine.mark({**self._scope.labels(), BUILDING: BUILT}):
+            found = engine.image(engine.build(folder, bounds, labels={BAKE: BUILT}, log=log))
+            if found is None:
+                raise ImageLost(f"building {folder}: the image is gone")
+            engine.name_image(found.id, f"taskcal/built:{found.id.removeprefix('sha256:')[:24]}")
+            return found
 
     def _has(self, name: str) -> bool:
         return self._scope.engine.image(name) is not None
 
-    def _bake(self, base: ImageInfo, recipe: Recipe, archive: bytes, key: str) -> str:
+    def _bake(self, base: ImageInfo, recipe: Recipe, contents: str, key: str) -> str:
         tag = f"taskcal/baked:{key}"
         if (found := self._scope.engine.image(tag)) is not None:
             self._scope.engine.name_image(found.id, tag)  # `clean --images-over` spares what was used lately
@@ -237,7 +244,11 @@ class Images:
             working_dir=recipe.workdir,
         )
         try:
-            engine.put_archive(container, archive)
+            with packed(recipe.files) as archive:
+                if hashlib.file_digest(archive, "sha256").hexdigest() != contents:
+                    raise SetupLost("its files changed while they were read; run it again")
+                archive.seek(0)
+                engine.put_archive(container, archive)
             start_idle(engine, container)
             self._set_up(container, recipe, base.volumes)
             return engine.commit(container, tag, base, {**BLANK, BAKE: key})
@@ -302,8 +313,8 @@ def as_variables(params: Mapping[str, Scalar]) -> dict[str, str]:
     return {name: as_text(value) for name, value in params.items()}
 
 
-def bake_key(base: str, archive: bytes, recipe: Recipe) -> str:
-    """24 hex digits of SHA-256 over all that decides what the baked image holds."""
-    parts = [BAKING, base, digest(archive), recipe.setup, recipe.workdir, sorted(recipe.env.items())]
+def bake_key(base: str, contents: str, recipe: Recipe) -> str:
+    """24 hex digits of SHA-256 over all that decides what the baked image holds; `contents` is its files' digest."""
+    parts = [BAKING, base, contents, recipe.setup, recipe.workdir, sorted(recipe.env.items())]
     text = json.dumps([*parts, sorted(recipe.params.items())])
     return hashlib.sha256(text.encode()).hexdigest()[:24]

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 RUN = "taskcal.run"
 BAKE = "taskcal.bake"
+BUILT = "build"
+"""The value of BAKE on every layer of an image that is built from a folder."""
+BUILDING = "taskcal.building"
+"""On the mark of a build that is under way."""
 BASE = "taskcal.base"
 BOOT = "taskcal.boot"
 NAMESPACE = "taskcal.pidns"

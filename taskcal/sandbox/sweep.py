@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taskcal.sandbox.labels import BAKE, KEPT_PREFIX, RUN, Owner
+from taskcal.sandbox.labels import BAKE, BUILDING, BUILT, KEPT_PREFIX, RUN, Owner
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -42,15 +42,29 @@ def leftovers(engine: DockerEngine, *, kept: bool = False, before: float | None 
     With `before` (seconds since 1970) also what was made before that moment by a run of which nobody here can know: of
     another machine, or of this one before it was started anew.
     """
-
-    def is_left(one: Labelled) -> bool:
-        owner = Owner.of(one.labels)
-        return owner.is_dead() or (before is not None and one.created < before and not owner.is_alive())
-
-    containers = [c for c in engine.containers_labelled(RUN) if is_left(c) and (kept or not is_kept(c))]
-    networks = [n for n in engine.networks_labelled(RUN) if is_left(n)]
+    containers = [c for c in engine.containers_labelled(RUN) if _is_left(c, before) and (kept or not is_kept(c))]
+    networks = [n for n in engine.networks_labelled(RUN) if _is_left(n, before)]
     runs = sorted({row.labels[RUN] for row in (*containers, *networks)})
     return Leftovers(tuple(runs), tuple(c.id for c in containers), tuple(n.id for n in networks))
+
+
+def _is_left(one: Labelled, before: float | None) -> bool:
+    owner = Owner.of(one.labels)
+    return owner.is_dead() or (before is not None and one.created < before and not owner.is_alive())
+
+
+def sweep_layers(engine: DockerEngine, before: float | None = None) -> int:
+    """Remove the layers of builds that failed or were killed, and count them; none while a build may be under way.
+
+    A layer cannot say whose it is: its label must be the same in every run, or no build would find it again.
+    """
+    marks = engine.marks_labelled(BUILDING)
+    left = [mark for mark in marks if _is_left(mark, before)]
+    for mark in left:
+        engine.remove_mark(mark.id)
+    if len(left) < len(marks):
+        return 0
+    return sum(engine.remove_image(image) for image in engine.unnamed_images(f"{BAKE}={BUILT}"))
 
 
 def sweep(engine: DockerEngine, found: Leftovers) -> None:

@@ -11,7 +11,6 @@ from taskcal.taskset.check_rules import check_mistakes
 from taskcal.taskset.explain import validate
 from taskcal.taskset.grader_models import CheckModel, GraderModel
 from taskcal.taskset.nodes import Map, Place, Seq, locate
-from taskcal.taskset.patterns import LONGEST_PATTERN, characters_spanned
 from taskcal.taskset.problems import Problems
 from taskcal.taskset.scalars import resolve
 from taskcal.taskset.template import MAX_MARKS, TemplateMistake
@@ -197,22 +196,12 @@ def _rendered(variant: Variant, raw: Map, draft: GraderDraft, scope: Scope) -> t
         except ValueError as error:
             scope.report(slot.place, f"cannot be rendered: {error}")
             return None
-        characters += _cost(slot, value)
+        characters += len(value) if isinstance(value, str) else 0
         rendered.append((slot, value))
     if not scope.budget.take(0, characters):
         scope.report(raw.at("checks"), TOO_MANY)
         return None
     return _checks(raw, draft, _by_check(rendered), scope)
-
-
-def _cost(slot: Slot, value: Scalar) -> int:
-    """Characters of a value; for a pattern also three for each one in its ranges, since each variant compiles it.
-
-    A range of all characters takes 25 ms to compile, so that all variants together take 20 s at most.
-    """
-    if not isinstance(value, str):
-        return 0
-    return len(value) + (3 * characters_spanned(value[:LONGEST_PATTERN]) if slot.key == "matches" else 0)
 
 
 def _checks(

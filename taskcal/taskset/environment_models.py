@@ -40,6 +40,8 @@ def _command(value: object) -> tuple[str, ...] | str:
     raise ValueError("must be a command line, or a list of its words (numbers in quotes)")
 
 
+MOST_SERVICES = 32
+"""A sandbox starts them all, and each is a container."""
 COMMAND_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 Command = Annotated[tuple[str, ...] | str, PlainValidator(_command), WithJsonSchema(COMMAND_SCHEMA)]
 ServiceName = Annotated[str, AfterValidator(_service_name)]
@@ -82,7 +84,7 @@ class EnvironmentModel(ContainerModel):
     network: NetworkField = Network()
     start: ScriptText = ""
     finish: ScriptText = ""
-    services: dict[ServiceName, ServiceModel] = Field(default_factory=dict)
+    services: Annotated[dict[ServiceName, ServiceModel], Field(max_length=MOST_SERVICES)] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _services_differ(self) -> Self:

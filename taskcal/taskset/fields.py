@@ -166,16 +166,29 @@ def _allowed_host(host: object) -> str:
     return match[0].lower()
 
 
-def _host_path(source: str, info: ValidationInfo) -> str:
+def folder_of(info: ValidationInfo) -> Folder:
+    """The folder of the taskset that is validated."""
     if not isinstance(info.context, Folder):
-        raise TypeError("a model with paths is validated with the taskset's folder as its context")
-    return info.context.inside(source)
+        raise TypeError("a model with paths or patterns is validated with the taskset's folder as its context")
+    return info.context
+
+
+def _host_path(source: str, info: ValidationInfo) -> str:
+    return folder_of(info).inside(source)
+
+
+def _files(files: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+    folder_of(info).bring(files)
+    return files
 
 
 def _build_folder(source: str, info: ValidationInfo) -> str:
-    if not isinstance(info.context, Folder):
-        raise TypeError("a model with paths is validated with the taskset's folder as its context")
-    return info.context.build_folder(source)
+    return folder_of(info).build_folder(source)
+
+
+def _pattern(text: str, info: ValidationInfo) -> str:
+    folder_of(info).allowance.compile(text)
+    return check_pattern(text)
 
 
 def _weight(weight: float) -> float:
@@ -239,7 +252,7 @@ EnvValue = Annotated[str, BeforeValidator(_env_value), WithJsonSchema({"type": [
 Env = Annotated[dict[EnvName, EnvValue], BeforeValidator(with_written)]
 Seconds = Annotated[float, BeforeValidator(parse_duration), WithJsonSchema(DURATION_SCHEMA)]
 Memory = Annotated[int, BeforeValidator(parse_memory), WithJsonSchema(MEMORY_SCHEMA)]
-Pattern = Annotated[str, AfterValidator(check_pattern)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
 Image = Annotated[str, AfterValidator(_image)]
 User = Annotated[str, Field(pattern=USER)]
 NetworkField = Annotated[Network, PlainValidator(_network), WithJsonSchema(NETWORK_SCHEMA)]
@@ -247,7 +260,7 @@ Destination = Annotated[str, AfterValidator(check_destination)]
 HostPath = Annotated[str, AfterValidator(_host_path)]
 BuildFolder = Annotated[str, AfterValidator(_build_folder)]
 Delivery = Annotated[str, AfterValidator(check_delivery)]
-Files = dict[Delivery, HostPath]
+Files = Annotated[dict[Delivery, HostPath], AfterValidator(_files)]
 Number = Annotated[int | float, PlainValidator(_number), WithJsonSchema(NUMBER_SCHEMA)]
 Tolerance = Annotated[int | float, PlainValidator(_tolerance), WithJsonSchema(TOLERANCE_SCHEMA)]
 Answer = Annotated[str, AfterValidator(_answer)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.core.task import Task, Taskset
 from taskcal.errors import InputError, UsageError
+from taskcal.taskset.allowance import Allowance
 from taskcal.taskset.check_templates import build_grader
 from taskcal.taskset.explain import validate
 from taskcal.taskset.models import TasksetModel
@@ -34,12 +35,12 @@ def load(paths: Sequence[str | Path]) -> Taskset:
     Raises InputError with all mistakes of all files, UsageError for a path that does not exist or holds no taskset.
     """
     files = find_files(paths)
-    problems, budget, prompts = Problems(), Budget(), Prompts()
+    problems, budget, prompts, allowance = Problems(), Budget(), Prompts(), Allowance()
     names: dict[str, None] = {}
     ids: dict[str, str] = {}
     tasks: list[Task] = []
     for file in files:
-        scope = Scope(file, Folder(Path(file).parent), problems, budget, prompts, ids)
+        scope = Scope(file, Folder(Path(file).parent, allowance), problems, budget, prompts, ids)
         taskset = _read_file(scope)
         if taskset is not None:
             names[taskset.name] = None

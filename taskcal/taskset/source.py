@@ -34,8 +34,11 @@ FASTEST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def read_text(path: Path, file: str) -> str:
     """Give the text of a YAML file, at most 32 MiB of UTF-8; `file` is its name in messages.
 
-    Raises InputError for a file that is larger, not UTF-8 or cannot be read.
+    Raises InputError for a file that is larger, not UTF-8 or cannot be read, and for a link that leaves its folder: a
+    stranger may have made it, and messages would show the keys of what it leads to.
     """
+    if path.is_symlink() and not path.resolve().is_relative_to(path.parent.resolve()):
+        raise _refusal(file, None, f"a link that leaves its folder; name the file itself: {path.resolve()}")
     try:
         with path.open("rb") as handle:
             data = handle.read(MAX_BYTES + 1)

@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema
 
 from taskcal.core.json_schema import ANNOTATIONS, RULES, TYPES
-from taskcal.taskset.fields import SHELL_NAME, TAKEN, TAKEN_PREFIXES, Model, ScriptText
+from taskcal.taskset.fields import SHELL_NAME, TAKEN, TAKEN_PREFIXES, Model, ScriptText, folder_of
 from taskcal.taskset.patterns import check_pattern
 from taskcal.taskset.problems import suggest
 
@@ -173,7 +173,24 @@ FORMS: Mapping[str, Form] = {
 
 NAME_SCHEMA = {"type": "string", "pattern": f"^{TOOL_NAME}$"}
 ToolName = Annotated[str, AfterValidator(_tool_name), WithJsonSchema(NAME_SCHEMA)]
-Parameters = Annotated[dict[str, object], AfterValidator(check_parameters)]
+
+
+def _parameters(schema: dict[str, object], info: ValidationInfo) -> dict[str, object]:
+    for pattern in _patterns_in(schema):
+        folder_of(info).allowance.compile(pattern)
+    return check_parameters(schema)
+
+
+def _patterns_in(schema: object) -> Iterator[str]:
+    """All that may be a regular expression of a schema, or only looks like one."""
+    items = schema.items() if isinstance(schema, dict) else enumerate(schema if isinstance(schema, list) else ())
+    for key, value in items:
+        if key == "pattern" and isinstance(value, str):
+            yield value
+        yield from _patterns_in(value)
+
+
+Parameters = Annotated[dict[str, object], AfterValidator(_parameters)]
 
 
 class ToolModel(Model):

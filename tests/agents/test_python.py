@@ -239,6 +239,19 @@ def test_a_function_that_cannot_be_called_is_wrong_usage(folder: Path, call: str
         choose_agent("a.yaml", {})
 
 
+def test_only_a_person_starts_a_function(folder: Path) -> None:
+    """A file that came with a repository or a run does not: nothing is imported, and the error says what to type."""
+    (folder / "marking.py").write_text("import pathlib\npathlib.Path('imported').touch()\ndef solve(a, b, c): ...\n")
+    (folder / "a.yaml").write_text("agent: a\nkind: python\ncall: marking:solve\n")
+    with pytest.raises(
+        UsageError, match=r"taskcal\.yaml names the agent a\.yaml, a Python .* name it yourself: --agent"
+    ):
+        choose_agent("a.yaml", {}, "taskcal.yaml")
+    assert not (folder / "imported").exists()
+    assert choose_agent("a.yaml", {}).name == "a"
+    assert (folder / "imported").exists()
+
+
 @pytest.mark.parametrize("call", ["solve", "a-b:solve", "module:", ":solve", "module:so lve", "a..b:c"])
 def test_a_call_has_one_form(folder: Path, call: str) -> None:
     """What is no `module:function` is refused with its line."""
@@ -258,6 +271,8 @@ def test_a_package_offers_agents_by_name(folder: Path) -> None:
     agent = choose_agent("plugged", {})
     assert isinstance(agent, PythonAgent)
     assert (agent.name, agent.spec.call) == ("plugged", "plug_in:solve")
+    with pytest.raises(UsageError, match=r"taskcal\.yaml names the agent plugged"):
+        choose_agent("plugged", {}, "taskcal.yaml")
     with pytest.raises(UsageError, match="no such file, and not one of noop, oracle, simulated, plugged"):
         choose_agent("pluged", {})
     with pytest.raises(UsageError, match="--set changes an agent file, and plugged has none"):

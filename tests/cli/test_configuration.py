@@ -37,6 +37,8 @@ band = "0.1,0.9"
 runs = "results"
 """
 
+BOMB = "".join(f"{chr(97 + n)}: &{chr(97 + n)} [{', '.join([f'*{chr(96 + n)}'] * 10)}]\n" for n in range(1, 9))
+
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -119,11 +121,13 @@ def test_an_agent_file_is_found_beside_the_configuration(project: Path, monkeypa
         ("band: wide\n", "band: wide: two numbers with a comma between them, such as 0.05,0.75"),
         ("band: 0.9,0.1\n", "band: 0.9,0.1: both ends lie in [0, 1], the lower one first"),
         ("band: 0.1,.nan\n", "band: 0.1,.nan: two numbers"),
-        ("agent: " + "[" * 100_000, "nested too deep"),
-        ("- agent: x\n", "must be a map of settings"),
-        ("just text\n", "must be a map of settings"),
+        ("agent: " + "[" * 100_000, ":1: nested deeper than 64 levels"),
+        ("- agent: x\n", ":1: empty, or not a map"),
+        ("just text\n", ":1: empty, or not a map"),
         ("agent: [\n", "while parsing a flow node"),
-        ("a: !!python/object:os.system x\n", "could not determine a constructor"),
+        ("a: !!python/object:os.system x\n", ":1: the tag tag:yaml.org,2002:python/object:os.system is not allowed"),
+        ("a: &a [x, x, x, x, x, x, x, x, x, x]\n" + BOMB, "more than 1,000,000 values"),
+        ("a: &a {b: 1}\nagent: {<<: [*a, *a]}\n", ":2: merge keys (<<) are not supported"),
     ],
     ids=lambda text: text[:40],
 )
@@ -134,9 +138,22 @@ def test_a_mistake_is_one_line_with_its_place(
     monkeypatch.chdir(project)
     (project / "taskcal.yaml").write_text(text)
     error = refused(project)
-    assert error.startswith("taskcal.yaml: ")
+    assert error.startswith("taskcal.yaml:")
     assert message in error
     assert "\n" not in error
+    assert len(error) < 1000
+
+
+@pytest.mark.parametrize("name", ["taskcal.yaml", "pyproject.toml"])
+def test_a_configuration_that_leads_elsewhere_is_not_read(
+    project: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A cloned folder's link would show the keys of the operator's own file."""
+    monkeypatch.chdir(project)
+    outside = project.parent / "credentials"
+    outside.write_text("password: 1\n")
+    (project / name).symlink_to(outside)
+    assert refused(project) == f"{name}: a link that leaves its folder; name the file itself: {outside}"
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_a_table_becomes_a_run(folder: Path) -> None:
     assert said in printed
     assert [rollout.id.key for rollout in run.rollouts()][:3] == ["ship#0", "ship#1", "ship#2"]
     assert {path.name for path in run.path.iterdir()} == {
-        "run.json", "taskset.json", "rollouts.jsonl", "calibration.json", "report.md",
+        "run.json", "taskset.json", "rollouts.jsonl", "calibration.json", "report.md", "lock",
     }  # fmt: skip
     assert [path.name for path in (folder / "runs").iterdir()] == ["mine"]
 

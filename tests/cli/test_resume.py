@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from taskcal.cli.configuration import Configuration
 from taskcal.cli.design import DesignOptions
 from taskcal.cli.resume import changed_groups, command_to_resume, next_id, refuse_differences, remaining, way_on
 from taskcal.core.book import Design, Rule
@@ -262,3 +263,18 @@ def test_a_run_whose_tasks_are_all_gone_is_one_line(folder: Path) -> None:
     (folder / "shop.yaml").write_text(TASKSET.replace("id: ship", "id: a").replace("id: refund", "id: b"))
     with pytest.raises(UsageError, match=r"^none of the tasks of the run is in shop.yaml now"):
         request(files=(), resume="old")
+
+
+def test_files_do_not_start_a_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the project's configuration nor a run's record, which may be a stranger's; typed, it is tried."""
+    monkeypatch.delenv("TASKCAL_AGENT", raising=False)
+    (tmp_path / "code.yaml").write_text("agent: code\nkind: python\ncall: no_such_module:solve\n")
+    with pytest.raises(
+        UsageError, match=r"the project's configuration .* names the agent code\.yaml, a Python function"
+    ):
+        request(Configuration(agent="code.yaml"), agent=None)
+    make_run(RUNS, "old", replace(request(), agent_source="code.yaml"), {})
+    with pytest.raises(UsageError, match=r"old/run\.json names the agent code\.yaml, a Python function"):
+        request(agent=None, resume="old")
+    with pytest.raises(UsageError, match="no_such_module:solve cannot be imported"):
+        request(agent="code.yaml", resume="old")

@@ -105,6 +105,20 @@ def test_an_agents_network_is_refused(shop: Taskset) -> None:
         check_strangers(UNTRUSTED, command(network=Network(NetworkMode.BRIDGE)), shop)
 
 
+def test_no_link_leads_to_an_untrusted_taskset(shop: Taskset, tmp_path: Path) -> None:
+    """Neither the file nor a folder on the way, typed or found; what it leads to is not read and can be named."""
+    assert shop
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "tasks.yaml").write_text("taskset: t\npassword: 1\n")
+    (tmp_path / "clone").mkdir()
+    (tmp_path / "clone" / "sub").symlink_to("../home")
+    (tmp_path / "clone" / "shop.yaml").symlink_to("../shop.yaml")
+    for path in ("clone/sub/tasks.yaml", "clone/sub", "clone/*/*.yaml", "clone/shop.yaml", str(tmp_path / "clone/sub")):
+        with pytest.raises(UsageError, match="is a link, and --untrusted follows none to a taskset; name /"):
+            resolve(replace(NOTHING, files=(path,), strangers=UNTRUSTED), Configuration())
+    assert resolve(replace(NOTHING, strangers=UNTRUSTED), Configuration()).taskset.tasks
+
+
 def test_the_projects_configuration_is_not_believed(shop: Taskset) -> None:
     """A fork's taskcal.yaml could name an agent of its own, or a group size of a million."""
     assert shop

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from taskcal.core.dockerfile import Kind, TakenImages, Want, find_buildkit_need, taken_images, wants
+from taskcal.core.dockerfile import Kind, TakenImages, Want, find_buildkit_need, labelled, taken_images, wants
 
 
 def kinds(text: str) -> list[tuple[Kind, str]]:
@@ -55,17 +57,72 @@ def test_images_from_outside(text: str, images: list[str]) -> None:
         "ONBUILD ADD http://x/y /x",
         "onbuild \\\n add http://x/y /x",
         "ADD -- http://x/y /x",
+        'ADD ["http://x/y","/x"]x',
+        'ADD ["a","/x"] http://x/y',
+        'ADD ["a",\t"http://x/y" , "/x"]',
+        'ADD [ "a", "/x" ], "/y"]',
+        'ADD ["a", "/x"',
+        'ADD [["a"], "/x"]',
+        'ADD ["a", 1]',
+        'ADD ["a"]',
+        "ADD [a] /x",
+        "ADD 'http://x/y' /x",
+        "ADD HTTP://x/y /x",
+        "ADD ssh://git@x/y /x",
+        "ADD x:y.git#main /x",
+        "ADD //x@y /x",
+        "ADD a[bc] /x",
+        "ADD --checksum=sha256:0 http://x/y /x",
+        "ADD --keep-git-dir=true git@x:y /x",
+        "ADD --chown=1:1 --chmod=7 http://x/y /x",
     ],
 )
 def test_what_add_would_fetch(line: str) -> None:
     """An ADD of anything but plain local paths counts as fetching, also where a variable could make it one."""
-    assert [kind for kind, _ in kinds(f"FROM a\n{line}\n")] == [Kind.IMAGE, Kind.FETCH]
+    found = [kind for kind, _ in kinds(f"FROM a\n{line}\n")]
+    assert [kind for kind in found if kind is not Kind.FILE] == [Kind.IMAGE, Kind.FETCH]
 
 
-@pytest.mark.parametrize("line", ["ADD a.tar /x", 'ADD ["a b", "/x"]', "ADD --chown=$U a* b/ /x/", "COPY $X /x"])
-def test_local_files_are_fine(line: str) -> None:
+@pytest.mark.parametrize(
+    ("line", "files"),
+    [
+        ("ADD a.tar /x", ["a.tar"]),
+        ('ADD ["a b", "/x"]', ["a b"]),
+        ('add [ "a","b/ä.txt" ,"/x:y"]  ', ["a", "b/ä.txt"]),
+        ("ADD --chown=$U a* b/ /x/", ["a*", "b/"]),
+        ("ONBUILD ADD ./a \\\n /x", ["./a"]),
+        ("COPY $X /x", []),
+    ],
+)
+def test_local_files_are_fine(line: str, files: list[str]) -> None:
     """Plain paths come with the folder."""
-    assert kinds(f"FROM a\n{line}\n") == [(Kind.IMAGE, "a")]
+    assert kinds(f"FROM a\n{line}\n") == [(Kind.IMAGE, "a"), *((Kind.FILE, name) for name in files)]
+
+
+URLS = st.sampled_from(["http://x/y", "https://x/y.git", "git@x:y", "ssh://x/y", "git://x/y", "x:y", "hTTp://x/y"])
+DISGUISES = st.sampled_from(
+    [
+        "{}",
+        '"{}"',
+        "'{}'",
+        "\\{}",
+        "$A{}",
+        "${{A:-{}}}",
+        '["{}","/x"]',
+        '["{}","/x"]z',
+        '[ "a", "{}", "/x" ] ',
+        '["{}"',
+        "a {}",
+    ]
+)
+
+
+@given(url=URLS, disguise=DISGUISES, cut=st.integers(0, 40), before=st.sampled_from(["", "--chown=1 ", "-- ", "\t"]))
+def test_no_spelling_of_a_url_is_a_file(url: str, disguise: str, cut: int, before: str) -> None:
+    """However it is written, quoted, continued or put in a list: it is never taken for files of the folder alone."""
+    words = f"ADD {before}{disguise.format(url)} /x"
+    text = f"FROM a\n{words[:cut]}\\\n{words[cut:]}\n" if cut else f"FROM a\n{words}\n"
+    assert {Kind.FETCH, Kind.UNCLEAR} & {kind for kind, _ in kinds(text)}
 
 
 @pytest.mark.parametrize(
@@ -168,3 +225,31 @@ def test_what_the_classic_builder_does(text: str) -> None:
 def test_the_images_that_a_dockerfile_takes(text: str, names: tuple[str, ...], complete: bool) -> None:
     """Defaults of ARGs are filled in, stages are no images, and what cannot be known is not left out unnoticed."""
     assert taken_images(text) == TakenImages(names, complete)
+
+
+LABEL = 'LABEL a="b"'
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ("FROM a\nRUN x\n", (1,)),
+        ("from a AS x\r\nRUN x\nFROM \\\n  # said\n b\nCOPY --from=x / /", (1, 5)),
+        ("\ufeffARG A=1\nFROM $A", (2,)),
+        ("# escape=`\nFROM a\nRUN `\n  FROM b\n", (2,)),
+        ("FROM a\nRUN x <<E\nFROM b\nE\nFROM c\n", (1,)),
+        ("FROM a\nRUN x \\\\\nFROM b\n", ()),
+        ("# escape=x\nFROM a\n", ()),
+        ("RUN x\n", ()),
+        ("", ()),
+    ],
+)
+def test_every_stage_begins_with_a_label(text: str, after: tuple[int, ...]) -> None:
+    """Behind each FROM and nowhere else; an engine's words about a line still find the one that a person wrote."""
+    found = labelled(text, LABEL)
+    lines, before = found.text.split("\n"), text.split("\n")
+    assert tuple(lines[number - 1] for number in found.added) == (LABEL,) * len(after)
+    assert [line for line in lines if line != LABEL] == before
+    for number, line in enumerate(lines, start=1):
+        assert line == LABEL or before[found.original_line(number) - 1] == line
+    assert tuple(number - index for index, number in enumerate(found.added, start=1)) == after

@@ -11,6 +11,8 @@ import pytest
 
 from taskcal.errors import ImageLost
 from taskcal.sandbox.building import BuildBounds
+from taskcal.sandbox.labels import BAKE, BOOT, BUILDING, BUILT, STARTED, Owner
+from taskcal.sandbox.sweep import sweep_layers
 from tests.docker.rooms import IMAGE
 
 if TYPE_CHECKING:
@@ -59,6 +61,29 @@ def test_a_build_is_given_up_at_its_deadline(
     while is_building(token):
         assert time.monotonic() - begun < 60
         time.sleep(0.2)
+
+
+def test_what_a_failed_build_leaves_is_found(engine: DockerEngine, write: Callable[[str, str], Path]) -> None:
+    """Its layers carry the label from the first on, the image has the folder's files alone, and a sweep removes them.
+
+    A build that is under way, also one of which nobody here can know, keeps them; the mark of a dead process does not.
+    """
+    token, said = secrets.token_hex(8), list[str]()
+    folder = write("box/Dockerfile", f"FROM {IMAGE}\nCOPY . /c\nRUN ls -A /c && echo {token} >/x\nRUN false\n").parent
+    mine = Owner.here().labels("a run")
+    with engine.mark({**mine, BOOT: "another", BUILDING: BUILT}), pytest.raises(ImageLost, match="code: 1"):
+        engine.build(str(folder), BuildBounds(seconds=60), labels={BAKE: BUILT, "token": token}, log=said.append)
+    assert "Dockerfile\n" in said
+    assert not [line for line in said if line.startswith(".")]
+    with engine.mark({**mine, BUILDING: BUILT}):
+        assert sweep_layers(engine) == 0
+        assert engine.unnamed_images(f"token={token}")
+    with engine.mark({**mine, STARTED: "1", BUILDING: BUILT, "token": token}):
+        begun = time.monotonic()
+        while engine.unnamed_images(f"token={token}"):  # another test's build may be under way
+            assert time.monotonic() - begun < 60
+            sweep_layers(engine)
+        assert engine.marks_labelled(f"token={token}") == ()
 
 
 def test_a_build_reads_as_we_do(engine: DockerEngine, write: Callable[[str, str], Path]) -> None:

@@ -163,7 +163,7 @@ def test_a_tasks_own_list_never_leads_here(scope: RunScope, port: int) -> None:
         ways.open(sandbox.container, reach, dial)
         asks = "; ".join(f'print ask(to("127.0.1.{n}:{port}"), "get\\n") eq $data ? "same " : "none "' for n in (1, 2))
         assert act(sandbox, perl(asks)).stdout == b"none same "
-        assert "is no public address" in ways.remarks[0]
+        assert "is not a public address" in ways.remarks[0]
 
 
 def test_names_stand_for_addresses_of_their_own(scope: RunScope) -> None:

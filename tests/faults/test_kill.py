@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from taskcal.sandbox.labels import BUILDING, Owner
 from tests.docker.conftest import left_on
 from tests.faults.runs import stable, start, stored, taskset, wait_for
 
@@ -112,10 +113,10 @@ def test_a_second_process_is_refused(taskcal: CommandLine, write: Write) -> None
 def test_a_killed_build_leaves_nothing(
     taskcal: CommandLine, write: Write, engine: DockerEngine, tmp_path: Path
 ) -> None:
-    """Killed in the middle of a Dockerfile: the engine gives up the build, and its container goes."""
+    """Killed in the middle of a Dockerfile: the engine gives up the build, and `taskcal clean` removes its layers."""
     token = secrets.token_hex(8)
     write("tasks.yaml", taskset(1, "nothing").replace('image: "debian:bookworm-slim"', "build: box"))
-    write("box/Dockerfile", f"FROM debian:bookworm-slim\nRUN : {token} && sleep 60\n")
+    write("box/Dockerfile", f"FROM debian:bookworm-slim\nLABEL token={token}\nRUN : {token} && sleep 60\n")
     process = start(taskcal, "run", "tasks.yaml", "-a", "oracle", "-G", "1")
     try:
         while not building(engine, token):
@@ -127,6 +128,11 @@ def test_a_killed_build_leaves_nothing(
     while building(engine, token):
         assert time.monotonic() < deadline
         time.sleep(0.1)  # the engine notices that nobody listens any more
+    assert engine.unnamed_images(f"token={token}")
+    while engine.unnamed_images(f"token={token}"):  # another test's build may be under way
+        assert time.monotonic() < deadline + 60
+        assert taskcal("clean").code == 0
+    assert not [mark for mark in engine.marks_labelled(BUILDING) if Owner.of(mark.labels).is_dead()]
 
 
 def building(engine: DockerEngine, token: str) -> bool:

@@ -18,6 +18,14 @@ from taskcal.sandbox.dial import addresses, dial, is_public
         *((address, False) for address in ("192.168.1.1", "169.254.169.254", "100.64.0.1", "224.0.0.1", "240.0.0.1")),
         *((address, False) for address in ("::1", "::", "fe80::1%eth0", "fd00::1", "ff0e::1")),
         *((address, False) for address in ("::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254")),
+        *((address, True) for address in ("223.255.255.255", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2620:fe::fe")),
+        *((address, False) for address in ("255.255.255.255", "192.0.0.192", "192.0.2.1", "192.88.99.1", "198.19.0.1")),
+        *((address, False) for address in ("100.100.100.200", "168.63.129.16", "169.254.169.253", "239.255.255.250")),
+        *((address, False) for address in ("fd00:ec2::254", "fd20:ce::254", "fec0::1", "5f00::1", "100::1", "4000::1")),
+        *((address, False) for address in ("64:ff9b::127.0.0.1", "64:ff9b::169.254.169.254", "64:ff9b:1::8.8.8.8")),
+        *((address, False) for address in ("2002:7f00:1::1", "2002:808:808::1", "2001:0:1::1", "2001:20::1")),
+        *((address, False) for address in ("::8.8.8.8", "::ffff:0:8.8.8.8", "2a00::5efe:10.0.0.1", "3fff::1")),
+        *((address, False) for address in ("2a00::200:5efe:8.8.8.8", "2001:db8::1")),
     ],
 )
 def test_what_is_public(address: str, *, public: bool) -> None:
@@ -32,8 +40,19 @@ def test_only_the_agents_file_leads_to_this_machine() -> None:
         dial(Way("127.0.0.1", port, trusted=True)).close()
         listening.settimeout(5)
         listening.accept()[0].close()
-        with pytest.raises(OSError, match=r"127\.0\.0\.1 is no public address, and only the agent's file may name"):
+        with pytest.raises(OSError, match=r"127\.0\.0\.1 is not a public address; only the agent's file may name"):
             dial(Way("127.0.0.1", port))
+        listening.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listening.accept()
+
+
+def test_this_machines_public_address_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service of the machine that also listens outside is not public to its own sandboxes; nothing is sent to it."""
+    monkeypatch.setattr("taskcal.sandbox.dial.is_public", lambda _: True)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        with pytest.raises(OSError, match=r"127\.0\.0\.1 is this machine's own address"):
+            dial(Way("127.0.0.1", listening.getsockname()[1]))
         listening.setblocking(False)
         with pytest.raises(BlockingIOError):
             listening.accept()

@@ -137,7 +137,7 @@ def test_what_is_not_allowed_is_refused_with_a_remark(case: Case) -> None:
         assert case.inside.hear(number) == Frame(Kind.BROKEN, number)
     assert len(case.egress.remarks) == 20
     assert set(case.egress.remarks) == {
-        "127.0.0.1:80 could not be reached: 127.0.0.1 is no public address, and only the agent's file may name others"
+        "127.0.0.1:80 could not be reached: 127.0.0.1 is not a public address; only the agent's file may name others"
     }
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from taskcal import host
 from taskcal.core.task import FileCopy, Limits, NetworkMode
-from taskcal.sandbox.archive import pack
+from taskcal.sandbox.archive import digest
 from taskcal.sandbox.images import Recipe, as_variables, bake_key, named_params
 from taskcal.sandbox.scope import host_config
 from taskcal.sandbox.scripts import setup_script
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 BASE = "sha256:" + "ab" * 32
 RECIPE = Recipe(setup="apt-get install -y sqlite3", env={"A": "1", "B": "2"}, params={"order": "12"}, workdir="/app")
-EMPTY = pack([])
+EMPTY = digest([])
 
 
 def test_the_key_is_the_contents(tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_the_key_is_the_contents(tmp_path: Path) -> None:
     assert bake_key(BASE, EMPTY, turned) == key
     (tmp_path / "seed.sql").write_text("x")
     copies = [FileCopy("/app/seed.sql", str(tmp_path / "seed.sql"))]
-    assert bake_key(BASE, pack(copies), RECIPE) != key
+    assert bake_key(BASE, digest(copies), RECIPE) != key
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,8 @@ def test_an_image_takes_what_no_other_has() -> None:
     """Beyond its base, the steps of a build between them; all of its size where an engine tells of no parents."""
     listed = {
         "base": row("", 100, "debian:12"),
-        "step": row("base", 130),
-        "built": row("step", 150, bake="build"),
+        "step": row("base", 130, bake="build"),
+        "built": row("step", 150, "taskcal/built:1", bake="build"),
         "baked": row("built", 155, "taskcal/baked:1", bake="1"),
         "alone": row("gone", 70, bake="2"),
         "less": row("base", 90, bake="3"),

@@ -11,6 +11,7 @@ from taskcal.core.rollout import Stop
 from taskcal.core.task import Group, Taskset, Variant
 from taskcal.grading import grade
 from taskcal.taskset.advice import warnings
+from taskcal.taskset.allowance import Allowance
 from taskcal.taskset.check_templates import build_grader, with_checks
 from taskcal.taskset.paths import Folder
 from taskcal.taskset.problems import Problems
@@ -165,11 +166,12 @@ def test_a_large_value_is_not_copied_for_each_variant(yaml: Yaml) -> None:
 
 
 def test_a_pattern_of_each_variant_is_paid_for(yaml: Yaml) -> None:
-    """The budget of all variants counts what compiling costs: a range of 65,280 characters, not its twelve letters."""
+    """The allowance of a load counts what compiling costs: a range of 65,280 characters, not its twelve letters."""
     raw = parse(r"checks: [{name: a, file: /a, matches: '[\u0100-\uffff]{{ n }}'}]", "t.yaml").top
-    for characters, fits in ((200_000, True), (190_000, False)):
+    for compiling, fits in ((9_600, True), (9_000, False)):
         problems = Problems()
-        scope = Scope("t.yaml", Folder(yaml.folder), problems, Budget(characters=characters), Prompts(), {})
+        folder = Folder(yaml.folder, Allowance(compiling=compiling))
+        scope = Scope("t.yaml", folder, problems, Budget(), Prompts(), {})
         draft = build_grader(raw, "g", scope)
         assert draft is not None
         variant = with_checks("t", Variant("", {"n": 1}, "p"), Located(raw, draft), scope)
