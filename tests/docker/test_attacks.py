@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskcal.core.task import Check, FileCopy, FileProbe, Grader, Group, ImageSource, RunProbe, Service
+from taskcal.sandbox import Script
 from tests.docker.rooms import IMAGE, PLAIN, act, judge, opened, scores, task
 
 if TYPE_CHECKING:
@@ -51,6 +52,20 @@ def test_graders_files_arrive_whatever_is_in_their_way(scope: RunScope, tmp_path
     grader = Grader((Check("c", RunProbe("sh /work/tests/check.sh")),), files=files)
     group = Group(replace(base.task, grader=grader), base.variant)
     assert scores(scope, group, blocked, user="nobody") == [1]
+
+
+def test_words_give_no_second_run(scope: RunScope) -> None:
+    """An agent that prints the engine's words for a failed start, or takes all pids, has had its run."""
+    printed = "printf 'OCI runtime exec failed: exec failed: chdir to cwd'; exit 126"
+    full = "(while :; do sleep 100 >/dev/null 2>&1 & done) 2>/dev/null; kill -9 $$"
+    tries = [(way, user) for way in (printed, full) for user in ("0", "nobody")]
+    limits = replace(PLAIN.limits, pids=64)
+    with opened(scope, task(environment=replace(PLAIN, limits=limits, setup="mkdir -m 777 /work"))) as sandbox:
+        for number, (source, user) in enumerate(tries):
+            ended = act(sandbox, f"echo >>/work/{number}; {source}", user=user)
+            counting = f"kill -9 -1; n=0; while read -r line; do n=$((n+1)); done </work/{number}; echo $n"
+            counted = sandbox.run(Script(counting, 20.0, user="0"))
+            assert (ended.exit_code, counted.stdout) == (126 if source == printed else 137, b"1\n"), source
 
 
 @pytest.mark.long  # it waits the whole minute that `ready` has
