@@ -14,7 +14,7 @@ from taskcal.sandbox.interpreters import as_shell, stopping
 from taskcal.sandbox.setup_failure import UNBAKED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 READY_SECONDS = 60
 
@@ -57,14 +57,34 @@ TASKCAL_WATCH=$!
 """
 
 
-def make_way(paths: Sequence[str], parents: Mapping[str, str]) -> str:
+AWAY = """TASKCAL_AWAY=/.taskcal-{nonce}; TASKCAL_COUNT=0
+away() {{
+  [ -e "$1" ] || [ -L "$1" ] || return 0
+  TASKCAL_DISK=; TASKCAL_COUNT=$((TASKCAL_COUNT + 1))
+  if [ -d "$1" ] && [ ! -L "$1" ] && {{ [ -d "$TASKCAL_AWAY" ] || mkdir -m 700 "$TASKCAL_AWAY"; }}; then
+    TASKCAL_DISK=$(stat -c %d "$TASKCAL_AWAY")
+  fi
+  [ -n "$TASKCAL_DISK" ] && [ "$TASKCAL_DISK" = "$(stat -c %d "${{1%/*}}/.")" ] &&
+    mv -- "$1" "$TASKCAL_AWAY/$TASKCAL_COUNT" || rm -rf -- "$1"
+}} 2>/dev/null
+"""
+"""Takes a place from what the agent left there. A folder is renamed, which takes no longer if it holds a million files.
+
+It goes to a folder of root's with a name that nobody can guess, if that is on the same disk: `mv` would copy it to
+another one, file by file.
+"""
+
+
+def make_way(paths: Sequence[str], parents: Mapping[str, str], *, nonce: str, folders: Collection[str] = ()) -> str:
     """Remove what the agent left at `paths`, and see that the folders above them are what the image has there.
 
     `parents` are these folders, from the top; the value is where a link of the image's leads, '' for a folder. A link
-    of the agent's would divert what arrives below it, a file would stop it.
+    of the agent's would divert what arrives below it, a file would stop it. `folders` are those of the image, which no
+    kernel renames in a container: the engine's file system joins two folders there.
     """
     lines = [_only_the_link(path, leads_to) if leads_to else _only_a_folder(path) for path, leads_to in parents.items()]
-    return "\n".join((*lines, *(f"rm -rf -- {shlex.quote(path)}" for path in paths))) + "\n"
+    removals = (f"{'rm -rf --' if path in folders else 'away'} {shlex.quote(path)}" for path in paths)
+    return AWAY.format(nonce=nonce) + "\n".join((*lines, *removals)) + "\n"
 
 
 def _only_a_folder(path: str) -> str:
@@ -76,7 +96,7 @@ def _only_the_link(path: str, leads_to: str) -> str:
     place, target = shlex.quote(path), shlex.quote(leads_to)
     return (
         f'[ -L {place} ] && [ "$(readlink -f -- {place})" = {target} ] || '
-        f"{{ rm -rf -- {place}; ln -s {target} {place}; }} 2>/dev/null"
+        f"{{ away {place}; ln -s {target} {place}; }} 2>/dev/null"
     )
 
 

@@ -31,6 +31,8 @@ def test_any_text_fits_its_frame(text: str) -> None:
 
 def test_way_is_made_for_odd_names() -> None:
     """Quotes and spaces in a destination stay in it."""
-    script = make_way(("/grader/it's here/a b", "/x"), {"/grader": "", "/grader/it's here": "/else where"})
+    links = {"/grader": "", "/grader/it's here": "/else where"}
+    script = make_way(("/grader/it's here/a b", "/x", "/y"), links, nonce="ab", folders=["/y"])
     assert host.run(["sh", "-n"], seconds=30, stdin=script).output == ""
-    assert "rm -rf -- /x\n" in script
+    assert "away /x\nrm -rf -- /y\n" in script
+    assert "TASKCAL_AWAY=/.taskcal-ab;" in script
