@@ -22,10 +22,9 @@ from taskcal.sandbox.delivery import Destination, deliver, give, ids_of, outside
 from taskcal.sandbox.dial import addresses
 from taskcal.sandbox.execute import conclude, could_not_start, execute, run_once
 from taskcal.sandbox.images import as_variables, named_params, start_idle
-from taskcal.sandbox.interpreters import as_shell
 from taskcal.sandbox.labels import KEPT_PREFIX
 from taskcal.sandbox.scope import DROPPED, FIRST_PROCESS, RunScope, host_config
-from taskcal.sandbox.scripts import READY_SECONDS, clear_way, make_folder, started, until
+from taskcal.sandbox.scripts import READY_SECONDS, clear_way, finishing, make_folder, started, until
 from taskcal.sandbox.services import (
     Surroundings,
     await_service,
@@ -161,6 +160,7 @@ class DockerSandbox:
         """Run the environment's `start`, then wait until `ready` succeeds. Raises SetupLost.
 
         As with setup, each sees those params that its text names: an agent that is root can read what processes see.
+        Their texts are in no command line, which every agent can read.
         """
         environment = self._order.environment
         if environment.start.strip():
@@ -177,7 +177,7 @@ class DockerSandbox:
         """Run `start` or `ready`, with the params that its text names; return the seconds that it took as well."""
         env = {**named_params(text, self._order.params), "TASKCAL_ROLLOUT": self._order.unique}
         begun = time.monotonic()
-        result = self.run(Script(source, READY_SECONDS, user=ROOT_USER, env=env))
+        result = self.run(Script(source, READY_SECONDS, user=ROOT_USER, env=env, hidden=True))
         return time.monotonic() - begun, result
 
     def _why_start_failed(self, result: ScriptResult, seconds: float) -> str:
@@ -259,9 +259,7 @@ class DockerSandbox:
         """Run the environment's `finish`; it hands back what is outside, so how it goes changes no outcome."""
         if self._order.environment.finish.strip():
             with contextlib.suppress(LostError):
-                self.run(
-                    Script(as_shell(self._order.environment.finish), READY_SECONDS, user=ROOT_USER, env=self.variables)
-                )
+                self.run(finishing(self._order.environment.finish, self.variables))
 
     def freshen(self, artifacts: Sequence[Artifact], files: Sequence[FileCopy]) -> tuple[str, ...]:
         """End every process of the agent and go on in a fresh container; see `taskcal.sandbox.Sandbox`."""

@@ -9,14 +9,25 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from taskcal.core.script import text_of
+from taskcal.core.script import named_in, text_of
+from taskcal.sandbox import ROOT_USER, Script
 from taskcal.sandbox.interpreters import as_shell, stopping
 from taskcal.sandbox.setup_failure import UNBAKED
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 READY_SECONDS = 60
+
+
+def inside(text: str, unset: Iterable[str] = ()) -> str:
+    """A task's script in a subshell, as a part of a longer script that goes in through standard input.
+
+    So its text is in no command line, which every process could read, and which a process keeps that `start` leaves
+    behind. The text is one quoted word: an open quote in it is an error, where it would wait for more input otherwise.
+    """
+    names = " ".join(unset)
+    return f"({f' unset {names};' if names else ''} eval {shlex.quote(as_shell(text))}\n)"
 
 
 def started(start: str) -> str:
@@ -25,31 +36,32 @@ def started(start: str) -> str:
     The output goes to a file, or the exec would wait until the last process that stays has closed it.
     """
     return f"""TASKCAL_LOG=$(mktemp 2>/dev/null || echo /dev/null); echo "$TASKCAL_LOG"
-( :
-{as_shell(start)}
-) >"$TASKCAL_LOG" 2>&1 </dev/null
+{inside(start)} >"$TASKCAL_LOG" 2>&1 </dev/null
 TASKCAL_STATUS=$?; [ $TASKCAL_STATUS = 0 ] || {{ cat "$TASKCAL_LOG" >&2; exit $TASKCAL_STATUS; }}"""
 
 
 def until(ready: str) -> str:
     """Poll a command until it succeeds."""
-    return f"while :; do ( :\n{as_shell(ready)}\n) && exit 0; sleep 0.1; done" if ready.strip() else "exit 0"
+    return f"while :; do {inside(ready)} </dev/null && exit 0; sleep 0.1; done" if ready.strip() else "exit 0"
 
 
-def start_again(start: str, ready: str) -> str:
+def finishing(finish: str, env: Mapping[str, str]) -> Script:
+    """The script that runs `finish`."""
+    return Script(f"{inside(finish)} </dev/null", READY_SECONDS, user=ROOT_USER, env=env, hidden=True)
+
+
+def start_again(start: str, ready: str, params: Iterable[str] = ()) -> str:
     """What `start` had started died with the agent's processes: run it again, at most 60 s, and do not judge it.
 
     Where the agent broke what `start` needs, the checks will find it broken; that is the agent's doing, not a lost
-    rollout.
+    rollout. `params` are those that one of the two names; the other one does not see them.
     """
     if not start.strip() and not ready.strip():
         return ""
-    return f"""( ( :
-{as_shell(start)}
-) >/dev/null 2>&1 </dev/null
-until ( :
-{as_shell(ready)}
-) >/dev/null 2>&1 </dev/null; do sleep 0.2; done ) >/dev/null 2>&1 &
+    names = dict.fromkeys(params)
+    others = {text: [name for name in names if not named_in(text, (name,))] for text in (start, ready)}
+    return f"""( {inside(start, others[start])} >/dev/null 2>&1 </dev/null
+until {inside(ready, others[ready])} >/dev/null 2>&1 </dev/null; do sleep 0.2; done ) >/dev/null 2>&1 &
 TASKCAL_STARTED=$!
 ( sleep {READY_SECONDS}; kill -9 $TASKCAL_STARTED ) >/dev/null 2>&1 &
 TASKCAL_WATCH=$!

@@ -68,6 +68,27 @@ def test_words_give_no_second_run(scope: RunScope) -> None:
             assert (ended.exit_code, counted.stdout) == (126 if source == printed else 137, b"1\n"), source
 
 
+def test_what_other_processes_show(scope: RunScope) -> None:
+    """What `start` says is in no command line; it and a service see those params that they name, and no others."""
+    environment = replace(
+        PLAIN,
+        start="# $named\numask 077; echo SESAME >/root/word; (while :; do sleep 1; done) & echo $! >/run/pid",
+        services=(
+            Service("web", ImageSource(image=IMAGE), command="sleep 1000; : $named", params=("listed",), ready="true"),
+        ),
+    )
+    served = RunProbe("tr '\\0' '\\n' </proc/1/environ | grep -E '^(named|listed|other)=' | sort | tr '\\n' ' ' | "
+                      "grep -qx 'listed=2 named=1 '", service="web")  # fmt: skip
+    started = "tr '\\0' '\\n' <\"/proc/$(cat /run/pid)/environ\" | grep -Ex '(named|listed|other)=.' | grep -qx named=1"
+    alone = f"{started} && ! grep -qE 'listed|other' \"/proc/$(cat /run/pid)/environ\""
+    group = task(served, alone, environment=environment, params={"named": 1, "listed": 2, "other": 3})
+    with opened(scope, group) as sandbox:
+        seen = act(sandbox, "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ", user="nobody")
+        assert b"sleep" in seen.stdout
+        assert b"SESAME" not in seen.stdout
+        assert [(check.score, check.note) for check in judge(sandbox, group).graded.checks] == [(1, ""), (1, "")]
+
+
 @pytest.mark.long  # it waits the whole minute that `ready` has
 def test_broken_ready_is_not_waited_for_for_ever(scope: RunScope) -> None:
     """Where the agent broke what `ready` asks for, the checks find it broken within a bounded time."""
