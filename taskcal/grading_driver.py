@@ -36,6 +36,8 @@ ANSWER_JOB = "\0answer"
 SCRIPT_JOB = "\0script"
 MARK = "taskcal-check"
 FIRST_LINE = re.compile(rb"%s( [0-9]{1,18}){6}" % MARK.encode())
+MOST_LINKS = 40
+"""Links on the way to a file that is judged; the kernel follows as many."""
 NOT_A_FILE = 3
 ABSENT = 4
 
@@ -96,23 +98,50 @@ record() {{
   else head -c {head_limit} "$@room/$1.err"; tail -c $((@err - {head_limit})) "$@room/$1.err"; fi
   printf '\\n'
 }}
-foreign_link() {{
-  @rest=${{1#/}}; @path=
+facts() {{ stat -c "$1" "$2" 2>/dev/null; }}
+locate() {{
+  @rest=$1; @place=; @links=0; @from=
   while [ -n "$@rest" ]; do
-    @path=$@path/${{@rest%%/*}}
+    @part=${{@rest%%/*}}; @here=$@place
     case "$@rest" in */*) @rest=${{@rest#*/}} ;; *) @rest= ;; esac
-    [ -L "$@path" ] && [ "$(stat -c %u "$@path" 2>/dev/null)" != 0 ] && return 0
+    case "$@part" in
+      ''|.) continue ;;
+      ..) [ -d "$@place/" ] && @place=${{@place%/*}} && continue ;;
+    esac
+    @place=$@place/$@part
+    [ -L "$@place" ] || continue
+    @links=$((@links + 1)); [ $@links -le {most_links} ] && [ "$(facts %u "$@place")" = 0 ] || return 1
+    movable "$@here" && @from=$@here/
+    case "$@place" in /proc/self) @to=$$/ ;; *) @to=$(readlink -n "$@place" 2>/dev/null; echo /) ;; esac
+    case "$@to" in /) return 1 ;; /*) @place= ;; *) @place=$@here ;; esac
+    @rest=$@to$@rest
+  done
+}}
+movable() {{
+  @up=$1
+  while :; do
+    case "$(facts '%u %A' "$@up/.")" in "0 d"????-??-?|"0 d"????????[tT]) ;; *) return 0 ;; esac
+    [ -n "$@up" ] || return 1
+    @up=${{@up%/*}}
+  done
+}}
+private() {{
+  case "$@from $(facts '%h %u %A' "$@place")" in ' 1 '*) return 1 ;; *" 0 "-??????-??) return 0 ;; esac
+  [ -n "$@from" ] || return 1
+  @up=$@place
+  while @up=${{@up%/*}}; [ -n "$@up" ] && [ "$@up/" != "$@from" ]; do
+    case "$(facts '%u %A' "$@up")" in "0 d"????????[-T]) return 0 ;; esac
   done
   return 1
 }}
 file() {{
   @status=0; @n=0; @size=0; @copy=$@room/copy
   if [ -L "$2" ] && [ "$3" = nolink ]; then @status={absent}
-  elif foreign_link "$2"; then @status={not_a_file}
-  elif [ -f "$2" ]; then
-    : >"$@copy"; [ ! -s "$2" ] || head -c {read_limit} "$2" >"$@copy"
+  elif ! locate "$2" || private; then @status={not_a_file}
+  elif [ -f "$@place" ]; then
+    : >"$@copy"; [ ! -s "$@place" ] || head -c {read_limit} "$@place" >"$@copy"
     measure "$@copy" {file_limit}
-  elif [ -e "$2" ] || [ -L "$2" ]; then @status={not_a_file}
+  elif [ -e "$@place" ] || [ -L "$2" ]; then @status={not_a_file}
   else @status={absent}; fi
   printf '{mark} %s %s 0 %s %s 0\\n' "$1" "$@status" "$@size" "$@n"
   [ "$@n" = 0 ] || head -c "$@n" "$@copy"
@@ -140,8 +169,10 @@ class FileJob:
 
     It is copied before it is measured, since what is still written to could have another length by the time it is sent.
 
-    A link is followed only where root made it, and not at all where `links` is False: one of the agent's could name a
-    file that only the grader may read.
+    Its path is walked step by step, through what each link holds. A link is followed only if root owns it, and not at
+    all if `links` is False: a link of the agent's could lead to a file that only the grader may read. An agent can also
+    rename a link of root's in a folder that it may change, and give a file a second name. So a file that only root can
+    read is not read through such a link, nor if it has two names.
     """
 
     path: str
@@ -209,6 +240,7 @@ def drive(jobs: tuple[Job, ...], nonce: str, before: str, *, between: str = "", 
         read_limit=FILE_LIMIT + 1,
         absent=ABSENT,
         not_a_file=NOT_A_FILE,
+        most_links=MOST_LINKS,
     )
     scripts = [(index, job) for index, job in enumerate(jobs) if isinstance(job, ScriptJob)]
     files = [(index, job) for index, job in enumerate(jobs) if isinstance(job, FileJob)]

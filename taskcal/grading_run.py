@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taskcal.blame import fault_inside, is_crowded
+from taskcal.core.script import named_in
 from taskcal.core.task import GraderSandbox, Processes
 from taskcal.errors import GraderLost, SandboxLost
 from taskcal.grading_driver import (
@@ -21,7 +23,7 @@ from taskcal.grading_driver import (
 )
 from taskcal.sandbox import ANSWER_FILE, ROOT_USER, Ending, Script
 from taskcal.sandbox.processes import END_AGENT, RESUME
-from taskcal.sandbox.scripts import start_again
+from taskcal.sandbox.scripts import READY_SECONDS, start_again
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,19 +71,45 @@ def _deliver(sandbox: GradableSandbox, grader: Grader) -> str | None:
 def _all_records(sandbox: GradableSandbox, group: Group) -> tuple[dict[str, Record], tuple[str, ...]]:
     """What each job came to, and a note if processes that the agent left had to be ended for it."""
     grader, task = group.grader, group.task
-    environment = task.environment
-    stop = "" if grader.sandbox is GraderSandbox.FRESH else STOP_EVERYTHING
-    clean = stop + start_again(environment.start, environment.ready)
+    clean = _cleaning(sandbox, group)
     keeps, ended = grader.processes is Processes.KEEP, False
     records: dict[str, Record] = {}
     for batch in batches(grader, task.timeouts.grader):
         if keeps and not batch.service:
             beside = _run_beside(sandbox, batch, grader)
             keeps, ended = beside is not None, beside is None
-            records.update(beside or _run(sandbox, batch, clean, grader))
+            records.update(beside or _run(sandbox, batch, grader, clean))
         else:
-            records.update(_run(sandbox, batch, clean if batch.first else "", grader))
+            records.update(_run(sandbox, batch, grader, clean if batch.first else NOTHING))
     return records, (ENDED_ALL,) if ended else ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Cleaning:
+    """What comes before the checks: a script's beginning that stops the agent, and a script that runs `start` again."""
+
+    stop: str = ""
+    start: Script | None = None
+
+
+NOTHING = _Cleaning()
+
+
+def _cleaning(sandbox: GradableSandbox, group: Group) -> _Cleaning:
+    """What stops the agent and starts again what died with it; nothing to stop in a fresh sandbox.
+
+    `start` has an exec of its own: in that of the checks, what it starts would keep the params and the grader's
+    variables in its environment, where code of the agent that a check runs may read them.
+    """
+    environment = group.task.environment
+    stop = "" if group.grader.sandbox is GraderSandbox.FRESH else STOP_EVERYTHING
+    texts, variables = f"{environment.start}\n{environment.ready}", sandbox.variables
+    params = named_in(texts, group.variant.params)
+    start = start_again(environment.start, environment.ready, params)
+    if not start:
+        return _Cleaning(stop)
+    env = {name: variables[name] for name in (*params, "TASKCAL_ROLLOUT") if name in variables}
+    return _Cleaning("", Script(stop + start, READY_SECONDS + SLACK_SECONDS, user=ROOT_USER, env=env, hidden=True))
 
 
 def _run_beside(sandbox: GradableSandbox, batch: Batch, grader: Grader) -> dict[str, Record] | None:
@@ -98,10 +126,12 @@ def _run_beside(sandbox: GradableSandbox, batch: Batch, grader: Grader) -> dict[
     return None
 
 
-def _run(sandbox: GradableSandbox, batch: Batch, before: str, grader: Grader) -> dict[str, Record]:
+def _run(sandbox: GradableSandbox, batch: Batch, grader: Grader, clean: _Cleaning) -> dict[str, Record]:
     """The records of a batch; all failed where the agent is to blame that there are none, else what was raised."""
     try:
-        return _driven(sandbox, batch, before, grader.env)
+        if clean.start is not None:
+            sandbox.run(clean.start)
+        return _driven(sandbox, batch, clean.stop, grader.env)
     except SandboxLost:
         words = _end_of_service(sandbox, batch.service) if batch.service else blame(sandbox, grader)
         if words is None:

@@ -26,9 +26,10 @@ from taskcal.prepare import lost_because, prepare_group
 from taskcal.sandbox import ROOM, ROOT_USER, Ending, Script
 from taskcal.sandbox.container import Order, open_sandbox
 from taskcal.sandbox.images import named_params
-from taskcal.sandbox.interpreters import as_shell, missing_programs
+from taskcal.sandbox.interpreters import missing_programs
 from taskcal.sandbox.once import Once
-from taskcal.sandbox.scripts import READY_SECONDS
+from taskcal.sandbox.scripts import finishing
+from taskcal.sandbox.services import command_text
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -170,8 +171,7 @@ def _services_with_checks(group: Group) -> set[str]:
 
 def _texts_of_services(environment: Environment) -> Iterator[str]:
     for service in environment.services:
-        command = service.command or ""
-        yield f"{command if isinstance(command, str) else ' '.join(command)} {service.ready}"
+        yield " ".join((command_text(service), service.ready, *service.params))
 
 
 def _try(scope: RunScope, subject: _Subject) -> ProbeResult:
@@ -280,7 +280,7 @@ def _image_of(service: str) -> str:
 def _finish(sandbox: DockerSandbox, environment: Environment) -> Iterator[str]:
     if not environment.finish.strip():
         return
-    result = sandbox.run(Script(as_shell(environment.finish), READY_SECONDS, user=ROOT_USER, env=sandbox.variables))
+    result = sandbox.run(finishing(environment.finish, sandbox.variables))
     if not result.ok:
         how = "was still running after 60 s" if result.ending is Ending.TIMED_OUT else f"failed ({result.how})"
         said = excerpt((result.stdout + result.stderr).decode(errors="replace"))

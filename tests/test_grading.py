@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from taskcal.core.grade import FULL, FileState, Score
@@ -12,6 +14,7 @@ from taskcal.core.task import (
     FileCopy,
     FileProbe,
     Grader,
+    Group,
     RunProbe,
     ScoreBy,
     ScriptedProbe,
@@ -83,9 +86,23 @@ def test_the_agent_is_stopped_in_the_first_exec_only() -> None:
     one = grader(RunProbe("a"), RunProbe("c", service="db"), RunProbe("b", alone=True))
     sandbox = Told([ANSWER + record(1), record(0), record(0)])
     grade(sandbox, group(one, start="serve"), Stop.FINISHED)
-    assert [STOP_EVERYTHING in script.source for script in sandbox.scripts] == [True, False, False]
-    assert ["serve" in script.source for script in sandbox.scripts] == [True, False, False]
-    assert [script.service for script in sandbox.scripts] == ["", "db", ""]
+    assert [STOP_EVERYTHING in script.source for script in sandbox.scripts] == [True, False, False, False]
+    assert ["serve" in script.source for script in sandbox.scripts] == [True, False, False, False]
+    assert [script.service for script in sandbox.scripts] == ["", "", "db", ""]
+
+
+@pytest.mark.parametrize(
+    ("start", "ready", "seen"),
+    [("serve", "", {}), ("serve $order", "ask", {"order": "12"}), ("serve", "ask ${order}", {"order": "12"})],
+)
+def test_what_is_started_again_sees_what_it_names(start: str, ready: str, seen: dict[str, str]) -> None:
+    """As at its first start: no other param, and nothing that the grader's scripts have for themselves."""
+    one = Grader(grader(RunProbe("a")).checks, env={"KEY": "grader's"})
+    sandbox, order = Told([ANSWER + record(1)]), {"order": 12, "other": 13}
+    judged = group(one, start=start, ready=ready)
+    grade(sandbox, Group(judged.task, replace(judged.variant, params=order)), Stop.FINISHED)
+    assert sandbox.scripts[0].env == seen
+    assert ("unset order" in sandbox.scripts[0].source) is bool(seen)
 
 
 def test_the_graders_files_arrive_when_the_agent_is_gone() -> None:

@@ -45,8 +45,8 @@ def test_processes_that_prevent_the_checks_are_ended() -> None:
     sandbox = Told([CANNOT_FORK, CANNOT_FORK, ANSWER + record(1, 1)], untouched=[FINE])
     (check,) = grade(sandbox, keeping(RunProbe("a")), Stop.FINISHED).graded.checks
     assert (check.score, check.note) == (0.0, f"exit 1; {ENDED_ALL}")
-    assert sandbox.scripts[-1].source.startswith(STOP_EVERYTHING)
-    assert "serve" in sandbox.scripts[-1].source
+    assert sandbox.scripts[-2].source.startswith(STOP_EVERYTHING)
+    assert "serve" in sandbox.scripts[-2].source
 
 
 def test_a_failure_that_is_not_certainly_theirs_is_lost() -> None:

@@ -32,13 +32,13 @@ class Identities:
 def identify(taskset: Taskset, agent: Agent, version: str = "") -> Identities:
     """Read every file that the tasks bring. `version` is what stands behind --agent-version."""
     contents = contents_of(taskset.tasks)
-    groups = records_of(taskset.groups(), contents)
+    groups = records_of(taskset.groups(), contents, agent.user)
     played = {} if isinstance(agent, Noop) or not isinstance(agent, Player) else _plays(taskset, contents)
     definitions = {str(group.id): identity.definition(group.parts) for group in groups}
     return Identities(groups, identity.taskset_digest(definitions), identity.agent_digest(agent, version, played))
 
 
-def records_of(groups: Iterable[Group], contents: Contents) -> tuple[GroupRecord, ...]:
+def records_of(groups: Iterable[Group], contents: Contents, agent_user: str | None = None) -> tuple[GroupRecord, ...]:
     """What a run remembers of each group, with the parts that make it what it is."""
     chosen = tuple(groups)
     shared = {
@@ -46,7 +46,8 @@ def records_of(groups: Iterable[Group], contents: Contents) -> tuple[GroupRecord
         for task in {group.task.id: group.task for group in chosen}.values()
     }
     return tuple(
-        replace(group_record(group), parts=identity.group_parts(group, shared[group.task.id])) for group in chosen
+        replace(group_record(group, agent_user), parts=identity.group_parts(group, shared[group.task.id]))
+        for group in chosen
     )
 
 

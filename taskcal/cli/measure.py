@@ -144,8 +144,20 @@ def make_record(request: Request, engine: DockerEngine, known: Identities) -> Ru
         version=__version__,
         engine=f"{engine.product} {engine.version}",
         host=f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        notes=(*_notes(request.agent), *([OLDER_PRIOR] if request.earlier.is_older else [])),
+        notes=(*_notes(request.agent), *_overrides(known.groups), *([OLDER_PRIOR] if request.earlier.is_older else [])),
     )
+
+
+def _overrides(groups: Sequence[GroupRecord]) -> list[str]:
+    """A sentence for each user that the agent's file names instead of the tasks' own."""
+    tasks: dict[str, dict[str, None]] = {}
+    for group in groups:
+        if group.override is not None:
+            tasks.setdefault(group.override.words, {})[group.id.task] = None
+    return [
+        f"the agent's file makes it act as {words} in {first}{f' and {len(more)} more tasks' if more else ''}"
+        for words, (first, *more) in tasks.items()
+    ]
 
 
 def _notes(agent: Agent) -> Iterator[str]:

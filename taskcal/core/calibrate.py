@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from taskcal.core.judge import Opinion
+    from taskcal.core.override import UserOverride
     from taskcal.core.question import Question
     from taskcal.core.rollout import GroupId, Rollout
     from taskcal.core.task import Scalar
@@ -40,7 +41,10 @@ IDENTICAL = 4
 
 @dataclass(frozen=True, slots=True)
 class GroupRecord:
-    """What a run remembers of a group: enough to calibrate it, and to know it again, without its taskset."""
+    """What a run remembers of a group: enough to calibrate it, and to know it again, without its taskset.
+
+    `override` is set if the agent's file names another user than the task.
+    """
 
     id: GroupId
     params: Mapping[str, Scalar]
@@ -51,6 +55,7 @@ class GroupRecord:
     file: str
     line: int
     parts: Mapping[str, str] = field(default_factory=dict)  # see core.identity; none of an import or an older version
+    override: UserOverride | None = None
 
 
 @dataclass(frozen=True, slots=True)

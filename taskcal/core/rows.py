@@ -14,6 +14,7 @@ from taskcal.core import values
 from taskcal.core.book import Design, Rule
 from taskcal.core.calibrate import GroupRecord
 from taskcal.core.identity import Origin
+from taskcal.core.override import UserOverride, override_of
 from taskcal.core.prior import Counts
 from taskcal.core.question import FLAT_TOLERANCE, Metric, Question
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
@@ -220,8 +221,8 @@ def _band(row: Row) -> Band:
     return Band(low, high)
 
 
-def group_record(group: Group) -> GroupRecord:
-    """What a run remembers of a group."""
+def group_record(group: Group, agent_user: str | None = None) -> GroupRecord:
+    """What a run remembers of a group; `agent_user` is the user that the agent's file names."""
     task = group.task
     return GroupRecord(
         id=group.id,
@@ -232,12 +233,13 @@ def group_record(group: Group) -> GroupRecord:
         checks=tuple((check.name, check.weight) for check in task.grader.checks),
         file=task.file,
         line=task.line,
+        override=override_of(agent_user, task.environment.user),
     )
 
 
 def group_row(group: GroupRecord) -> Row:
     """A group as an entry of `taskset.json`."""
-    return {
+    row = {
         "task": group.id.task,
         "variant": group.id.variant,
         "params": dict(group.params),
@@ -249,11 +251,12 @@ def group_row(group: GroupRecord) -> Row:
         "line": group.line,
         "parts": dict(group.parts),
     }
+    return row | ({"override": asdict(group.override)} if group.override else {})
 
 
 def group_of(row: Row) -> GroupRecord:
     """An entry of `taskset.json` as a group. Raises RowError."""
-    params, parts = values.part(row, "params"), values.part(row, "parts")
+    params, parts, user = (values.part(row, name) for name in ("params", "parts", "override"))
     return GroupRecord(
         id=GroupId(values.text(row, "task"), values.text(row, "variant")),
         params={name: values.scalar(params, name) for name in params},
@@ -266,4 +269,5 @@ def group_of(row: Row) -> GroupRecord:
         file=values.or_none(values.text, row, "file") or "",
         line=values.or_none(values.count, row, "line") or 0,
         parts={name: values.text(parts, name) for name in parts},
+        override=UserOverride(values.text(user, "agent"), values.text(user, "task")) if user else None,
     )

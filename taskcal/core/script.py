@@ -6,6 +6,7 @@ run time is refused while a taskset is read.
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 from taskcal.core.task import RunProbe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from taskcal.core.task import Service, Task
 
@@ -99,6 +100,12 @@ def _named_by_env(argument: str) -> str:
     except ValueError:
         return ""
     return next((word for word in words if not word.startswith("-") and "=" not in word), "")
+
+
+def named_in(text: str, names: Iterable[str]) -> list[str]:
+    """The names that a script's text holds as words: the params that it may read."""
+    words = set(re.findall(r"\w+", text))
+    return [name for name in names if name in words]
 
 
 @dataclass(frozen=True, slots=True)

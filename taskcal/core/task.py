@@ -70,7 +70,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A side container in the sandbox's network namespace, known there by `name`."""
+    """A side container in the sandbox's network namespace, known there by `name`.
+
+    `params` are names of params that its image reads, beside those that its scripts and its command name.
+    """
 
     name: str
     source: ImageSource
@@ -80,6 +83,7 @@ class Service:
     setup: str = ""
     ready: str = ""
     limits: Limits = field(default_factory=Limits)
+    params: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from taskcal.core.question import Metric
@@ -156,6 +157,7 @@ def _task(calibration: Calibration, question: Question) -> dict[str, object]:
         "tags": list(group.tags),
         "file": group.file,
         "line": group.line,
+        "override": None if group.override is None else asdict(group.override),
     }
     return {**name, **_counts(calibration), **_measures(calibration, question), **_judgement(calibration, question)}
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NAME_LENGTH = 60
 NOTE_LENGTH = 160
+USER_LENGTH = 20
 NAMED = 3
 CLASSES = frozenset({Verdict.TOO_HARD, Verdict.IN_BAND, Verdict.TOO_EASY})
 PLACES = MappingProxyType(
@@ -33,10 +34,12 @@ SHORT = MappingProxyType({Doubt.LOST: "losses", Doubt.IDENTICAL: "identical"})
 def note(calibration: Calibration, question: Question) -> str:
     """A few words for a column: `rather too-hard`, or `limits, losses`; '' for none."""
     limits = "limits" if calibration.limited else ""
+    override = calibration.group.override
+    user = f"as {plain(override.agent, USER_LENGTH)}" if override else ""
     services = "service ended" if calibration.services.rollouts else ""
     unable = "check cannot run" if unable_checks(calibration) else ""
     doubts = (SHORT[doubt] for doubt in calibration.doubts)
-    parts = (_short_mismatch(calibration, question), unable, limits, services, *doubts)
+    parts = (_short_mismatch(calibration, question), user, unable, limits, services, *doubts)
     return ", ".join(part for part in parts if part)
 
 
@@ -58,7 +61,8 @@ def needs_words(calibration: Calibration, question: Question) -> bool:
         return False
     torn = place(calibration, question) is not _likeliest(calibration)
     hindered = bool(calibration.services.rollouts) or bool(unable_checks(calibration))
-    return torn or hindered or calibration.limited or bool(calibration.doubts)
+    other = calibration.group.override is not None
+    return torn or hindered or other or calibration.limited or bool(calibration.doubts)
 
 
 def unable_checks(calibration: Calibration) -> list[CheckMean]:
@@ -87,6 +91,8 @@ def _short_mismatch(calibration: Calibration, question: Question) -> str:
 
 
 def _remarks(calibration: Calibration, question: Question) -> Iterator[str]:
+    if calibration.group.override is not None:
+        yield f"the agent's file makes it act as {plain(calibration.group.override.words, NAME_LENGTH)}"
     for check in unable_checks(calibration)[:NAMED]:
         yield f"check '{plain(check.name, NAME_LENGTH)}' cannot run: {plain(check.note, NOTE_LENGTH)}"
     if mismatch := _mismatch(calibration, question):

@@ -67,13 +67,15 @@ class Script:
 class ScriptResult:
     """How a script ended and what it printed: standard output and error apart, each at most `limit` bytes from the end.
 
-    `exit_code` is None unless `ending` is exited.
+    `exit_code` is None unless `ending` is exited. `started` is False if the engine could not start it: nothing of it
+    has run.
     """
 
     ending: Ending
     exit_code: int | None
     stdout: bytes
     stderr: bytes
+    started: bool = True
 
     @property
     def ok(self) -> bool:

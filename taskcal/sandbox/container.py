@@ -6,6 +6,7 @@ import contextlib
 import shlex
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from taskcal.core.excerpt import excerpt
@@ -19,12 +20,11 @@ from taskcal.sandbox.condition import condition_of
 from taskcal.sandbox.contents import read_small
 from taskcal.sandbox.delivery import Destination, deliver, give, ids_of, outside
 from taskcal.sandbox.dial import addresses
-from taskcal.sandbox.execute import could_not_start, execute
+from taskcal.sandbox.execute import conclude, could_not_start, execute, run_once
 from taskcal.sandbox.images import as_variables, named_params, start_idle
-from taskcal.sandbox.interpreters import as_shell
 from taskcal.sandbox.labels import KEPT_PREFIX
 from taskcal.sandbox.scope import DROPPED, FIRST_PROCESS, RunScope, host_config
-from taskcal.sandbox.scripts import READY_SECONDS, clear_way, make_folder, started, until
+from taskcal.sandbox.scripts import READY_SECONDS, clear_way, finishing, make_folder, started, until
 from taskcal.sandbox.services import (
     Surroundings,
     await_service,
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from taskcal.core.task import Artifact, Environment, FileCopy, Group, Network, Scalar
     from taskcal.sandbox import Sink
+    from taskcal.sandbox.facts import ExecResult
     from taskcal.sandbox.images import PreparedImages
     from taskcal.sandbox.stream import Line
 
@@ -159,6 +160,7 @@ class DockerSandbox:
         """Run the environment's `start`, then wait until `ready` succeeds. Raises SetupLost.
 
         As with setup, each sees those params that its text names: an agent that is root can read what processes see.
+        Their texts are in no command line, which every agent can read.
         """
         environment = self._order.environment
         if environment.start.strip():
@@ -175,7 +177,7 @@ class DockerSandbox:
         """Run `start` or `ready`, with the params that its text names; return the seconds that it took as well."""
         env = {**named_params(text, self._order.params), "TASKCAL_ROLLOUT": self._order.unique}
         begun = time.monotonic()
-        result = self.run(Script(source, READY_SECONDS, user=ROOT_USER, env=env))
+        result = self.run(Script(source, READY_SECONDS, user=ROOT_USER, env=env, hidden=True))
         return time.monotonic() - begun, result
 
     def _why_start_failed(self, result: ScriptResult, seconds: float) -> str:
@@ -209,18 +211,31 @@ class DockerSandbox:
         """Run a script in the sandbox, or in the service that it names.
 
         Where the agent has taken every pid or removed the workdir, even the engine cannot start a process: a script of
-        root gets room then.
+        root gets room then. A script that has started never runs again, whatever it printed and however it ended.
         """
         container = self._services[script.service] if script.service else self._container
+        run = partial(run_once, self._engine, container, script, sink=sink, errors=errors, limit=limit)
         try:
-            result = execute(self._engine, container, script, sink=sink, errors=errors, limit=limit)
-            if script.user != ROOT_USER or not could_not_start(result):
-                return result
+            done = run()
+            has_room = script.user != ROOT_USER or not could_not_start(done)
         except SandboxLost:
             if script.user != ROOT_USER or not self._engine.is_running(container):
                 raise
-        self._make_room(container, script)
-        return execute(self._engine, container, script, sink=sink, errors=errors, limit=limit)
+            has_room = False
+        if not has_room:
+            self._make_room(container, script)
+            done = run()
+        return self._conclude(container, done)
+
+    def _conclude(self, container: str, done: ExecResult) -> ScriptResult:
+        """How a script ended. The look that this takes needs a process too, for which there may be no room."""
+        try:
+            return conclude(self._engine, container, done)
+        except SandboxLost:
+            if not self._engine.is_running(container):
+                raise
+        self._allow_pids(container)
+        return conclude(self._engine, container, done)
 
     def service_ended(self, name: str) -> str | None:
         """The last words of a service that has ended by itself; None for one that runs or was removed."""
@@ -244,9 +259,7 @@ class DockerSandbox:
         """Run the environment's `finish`; it hands back what is outside, so how it goes changes no outcome."""
         if self._order.environment.finish.strip():
             with contextlib.suppress(LostError):
-                self.run(
-                    Script(as_shell(self._order.environment.finish), READY_SECONDS, user=ROOT_USER, env=self.variables)
-                )
+                self.run(finishing(self._order.environment.finish, self.variables))
 
     def freshen(self, artifacts: Sequence[Artifact], files: Sequence[FileCopy]) -> tuple[str, ...]:
         """End every process of the agent and go on in a fresh container; see `taskcal.sandbox.Sandbox`."""
@@ -330,11 +343,14 @@ class DockerSandbox:
 
     def _make_room(self, container: str, script: Script) -> None:
         """Give what the engine may lack to start a process: pids, and the folder that it is to start in."""
-        self._engine.allow_pids(container, self._order.environment.limits.pids + SPARE_PIDS)
+        self._allow_pids(container)
         state = self._engine.state(container)
         if state is not None and not script.service and script.workdir is None:
             with contextlib.suppress(SandboxLost):
                 execute(self._engine, container, Script(make_folder(state.workdir), 20.0, user=ROOT_USER, workdir="/"))
+
+    def _allow_pids(self, container: str) -> None:
+        self._engine.allow_pids(container, self._order.environment.limits.pids + SPARE_PIDS)
 
     def _create(self, reach: Reach, beside: str = "") -> str:
         """Create and start a container with a network of its own, or in that of the one `beside` it."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +40,8 @@ SYSTEM = re.compile(
 """Folders that programs share; what an agent installs or configures lies there."""
 
 REMOVAL_SECONDS = 120.0
+REMOVALS = 5
+"""How often a removal may take that long: a folder of the image is removed file by file, since none can be renamed."""
 COUNT_SECONDS = 60.0
 MOST_LEFT = 100_000
 """So many files in the grader's way are the agent's doing, whatever this host's disk is like."""
@@ -74,7 +77,9 @@ class Destination:
         outside = [path for path in pieces if not any(path.startswith(f"{one}/") for one in (*restored, "//"))]
         removals = tuple(dict.fromkeys((*restored, *outside)))
         parents = dict.fromkeys(parent for path in removals for parent in above_all(path))
-        return make_way(removals, {path: _link(self.pristine.stat(self.image, path)) for path in parents})
+        links = {path: _link(self.pristine.stat(self.image, path)) for path in parents}
+        folders = [path for path in removals if self.pristine.is_folder(self.image, path)]
+        return make_way(removals, links, nonce=secrets.token_hex(8), folders=folders)
 
     def restore(self, folders: Sequence[str]) -> None:
         """Put folders back, whose places are empty, as the image has them. Raises a LostError."""
@@ -112,23 +117,29 @@ def deliver(place: Destination, files: Sequence[FileCopy], run: Run, stop: str, 
     Gives why no check can be run, if that is certainly the agent's doing. Raises GraderLost or what the sandbox raises.
     """
     restored = place.restored(files)
-    way = place.way(files, restored)
-    result = run(Script(stop + way, REMOVAL_SECONDS, user=ROOT_USER, hidden=True, workdir="/"))
-    if result.ending is Ending.TIMED_OUT:
-        return _too_many(place, files, run, stop)
+    removal = Script(stop + place.way(files, restored), REMOVAL_SECONDS, user=ROOT_USER, hidden=True, workdir="/")
+    for _ in range(REMOVALS):
+        if run(removal).ending is not Ending.TIMED_OUT:
+            break
+        if _left_too_many(place, files, run, stop):
+            return f"the agent left more than {MOST_LEFT:,} files where the grader's belong"
+    else:
+        minutes = REMOVALS * REMOVAL_SECONDS / 60
+        raise GraderLost(f"what lay where the grader's files belong could not be removed in {minutes:.0f} minutes")
     place.restore(restored)
     place.put(files, owner)
     return None
 
 
-def _too_many(place: Destination, files: Sequence[FileCopy], run: Run, stop: str) -> str:
-    """Blame the agent for a removal that did not end, by the number of files that are left. Raises GraderLost."""
+def _left_too_many(place: Destination, files: Sequence[FileCopy], run: Run, stop: str) -> bool:
+    """Whether a removal that did not end still has so many files before it that the agent is to blame.
+
+    If not, it goes on where it was: an agent gains nothing by leaving just too few.
+    """
     paths = " ".join(f"'{path}'" for path in place.restored(files) or (plain_path(copy.destination) for copy in files))
     count = f"find {paths} 2>/dev/null | head -n {MOST_LEFT + 1} | wc -l"
     left = run(Script(f"{stop}{count}", COUNT_SECONDS, user=ROOT_USER, hidden=True, workdir="/")).stdout.strip()
-    if left.isdigit() and int(left) > MOST_LEFT:
-        return f"the agent left more than {MOST_LEFT:,} files where the grader's belong"
-    raise GraderLost(f"what lay where the grader's files belong could not be removed within {REMOVAL_SECONDS:.0f} s")
+    return left.isdigit() and int(left) > MOST_LEFT
 
 
 def outside(folders: Sequence[str], artifacts: Sequence[str]) -> tuple[str, ...]:

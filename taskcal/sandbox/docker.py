@@ -345,8 +345,16 @@ class DockerEngine(Building, Contents):
             )["Id"]
             with self._attached(name, tty=False) as (sock, early):
                 finished = pump(sock, early, call)
-            code = self._client.exec_inspect(name)["ExitCode"] if finished else None
-        return ExecResult(code, call.stdout.value(), call.stderr.value())
+            facts = self._client.exec_inspect(name) if finished else {}
+        return ExecResult(facts.get("ExitCode"), call.stdout.value(), call.stderr.value(), self._has_started(facts))
+
+    def _has_started(self, facts: Mapping[str, Any]) -> bool:
+        """Whether a command's process ever ran, by the process number that Docker keeps.
+
+        What was printed is no evidence: a command can print the engine's own words for a failed start. Podman forgets
+        the number when the process ends, and does not print a failed start, so there every command counts as started.
+        """
+        return self.product != "Docker" or facts.get("Pid") != 0
 
     @contextlib.contextmanager
     def line(

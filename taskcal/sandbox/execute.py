@@ -32,7 +32,6 @@ exit 0
 KILLED = 137
 LONGEST_ARGUMENT = 100 * 1024
 NOT_STARTED = 126
-NOT_STARTED_WORDS = b"OCI runtime exec failed"
 
 
 def execute(
@@ -45,9 +44,21 @@ def execute(
     limit: int = 65536,
 ) -> ScriptResult:
     """Run a script with `sh` and classify its ending. Raises SandboxLost where the container died under it."""
+    return conclude(engine, container, run_once(engine, container, script, sink=sink, errors=errors, limit=limit))
+
+
+def run_once(
+    engine: DockerEngine, container: str, script: Script, *, sink: Sink | None, errors: Sink | None, limit: int
+) -> ExecResult:
+    """Run a script with `sh`, in `/` if the folder of a user's script is gone. Raises SandboxLost."""
     done = _tried(engine, container, script, sink=sink, errors=errors, limit=limit)
     if script.user != ROOT_USER and script.workdir is None and has_no_folder(done):
         done = _tried(engine, container, replace(script, workdir="/"), sink=sink, errors=errors, limit=limit)
+    return done
+
+
+def conclude(engine: DockerEngine, container: str, done: ExecResult) -> ScriptResult:
+    """Classify how a script ended. Raises SandboxLost where the container died under it."""
     kills = _out_of_memory_kills(engine, container) if done.exit_code in {KILLED, NOT_STARTED} else 0
     return classify(done, kills)
 
@@ -75,7 +86,7 @@ def has_no_folder(done: ExecResult) -> bool:
 
     An agent may remove its own, to make it anew: it goes on in `/` then, as a shell does whose folder is gone.
     """
-    return done.exit_code == NOT_STARTED and done.stdout.startswith(NOT_STARTED_WORDS) and b"chdir" in done.stdout
+    return could_not_start(done) and b"chdir" in done.stdout
 
 
 def through_stdin(script: Script) -> bytes | None:
@@ -104,12 +115,12 @@ def classify(done: ExecResult, out_of_memory_kills: int) -> ScriptResult:
     else:
         ending = Ending.EXITED
     code = done.exit_code if ending is Ending.EXITED else None
-    return ScriptResult(ending, code, done.stdout, done.stderr)
+    return ScriptResult(ending, code, done.stdout, done.stderr, done.started)
 
 
-def could_not_start(result: ScriptResult) -> bool:
-    """Whether the engine itself could not start the shell, by its words, since the status alone may be a script's."""
-    return result.exit_code == NOT_STARTED and result.stdout.startswith(NOT_STARTED_WORDS)
+def could_not_start(result: ExecResult | ScriptResult) -> bool:
+    """Whether the engine could not start the shell. Neither the status nor the words count: a script can have both."""
+    return result.exit_code == NOT_STARTED and not result.started
 
 
 def _out_of_memory_kills(engine: DockerEngine, container: str) -> int:

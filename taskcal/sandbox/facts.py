@@ -141,11 +141,15 @@ class PathStat:
 
 @dataclass(frozen=True, slots=True)
 class ExecResult:
-    """What an exec left: `exit_code` is None when it was still running at the deadline."""
+    """What an exec left: `exit_code` is None when it was still running at the deadline.
+
+    `started` is False if the engine could not start its process, so that nothing of the command has run.
+    """
 
     exit_code: int | None
     stdout: bytes
     stderr: bytes
+    started: bool = True
 
 
 def follow(events: Iterable[Mapping[str, Any]], step: Callable[[Mapping[str, Any]], None]) -> None:

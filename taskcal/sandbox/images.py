@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import threading
 from collections import deque
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.baseimage import BASE_IMAGE
 from taskcal.core.identity import SANDBOX, Origin
+from taskcal.core.script import named_in
 from taskcal.core.task import Environment, ImageSource, Limits, NetworkMode, as_text
 from taskcal.errors import AgentInstallLost, ImageLost, SetupLost
 from taskcal.sandbox import ROOT_USER, Script
@@ -304,8 +304,8 @@ def recipe_for(part: Environment | Service, params: Mapping[str, Scalar], timeou
 
 def named_params(script: str, params: Mapping[str, Scalar]) -> dict[str, str]:
     """Those params that a script's text names, as environment variables."""
-    words = set(re.findall(r"\w+", script))
-    return {name: text for name, text in as_variables(params).items() if name in words}
+    variables = as_variables(params)
+    return {name: variables[name] for name in named_in(script, variables)}
 
 
 def as_variables(params: Mapping[str, Scalar]) -> dict[str, str]:

@@ -9,14 +9,25 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from taskcal.core.script import text_of
+from taskcal.core.script import named_in, text_of
+from taskcal.sandbox import ROOT_USER, Script
 from taskcal.sandbox.interpreters import as_shell, stopping
 from taskcal.sandbox.setup_failure import UNBAKED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 READY_SECONDS = 60
+
+
+def inside(text: str, unset: Iterable[str] = ()) -> str:
+    """A task's script in a subshell, as a part of a longer script that goes in through standard input.
+
+    So its text is in no command line, which every process could read, and which a process keeps that `start` leaves
+    behind. The text is one quoted word: an open quote in it is an error, where it would wait for more input otherwise.
+    """
+    names = " ".join(unset)
+    return f"({f' unset {names};' if names else ''} eval {shlex.quote(as_shell(text))}\n)"
 
 
 def started(start: str) -> str:
@@ -25,31 +36,32 @@ def started(start: str) -> str:
     The output goes to a file, or the exec would wait until the last process that stays has closed it.
     """
     return f"""TASKCAL_LOG=$(mktemp 2>/dev/null || echo /dev/null); echo "$TASKCAL_LOG"
-( :
-{as_shell(start)}
-) >"$TASKCAL_LOG" 2>&1 </dev/null
+{inside(start)} >"$TASKCAL_LOG" 2>&1 </dev/null
 TASKCAL_STATUS=$?; [ $TASKCAL_STATUS = 0 ] || {{ cat "$TASKCAL_LOG" >&2; exit $TASKCAL_STATUS; }}"""
 
 
 def until(ready: str) -> str:
     """Poll a command until it succeeds."""
-    return f"while :; do ( :\n{as_shell(ready)}\n) && exit 0; sleep 0.1; done" if ready.strip() else "exit 0"
+    return f"while :; do {inside(ready)} </dev/null && exit 0; sleep 0.1; done" if ready.strip() else "exit 0"
 
 
-def start_again(start: str, ready: str) -> str:
+def finishing(finish: str, env: Mapping[str, str]) -> Script:
+    """The script that runs `finish`."""
+    return Script(f"{inside(finish)} </dev/null", READY_SECONDS, user=ROOT_USER, env=env, hidden=True)
+
+
+def start_again(start: str, ready: str, params: Iterable[str] = ()) -> str:
     """What `start` had started died with the agent's processes: run it again, at most 60 s, and do not judge it.
 
     Where the agent broke what `start` needs, the checks will find it broken; that is the agent's doing, not a lost
-    rollout.
+    rollout. `params` are those that one of the two names; the other one does not see them.
     """
     if not start.strip() and not ready.strip():
         return ""
-    return f"""( ( :
-{as_shell(start)}
-) >/dev/null 2>&1 </dev/null
-until ( :
-{as_shell(ready)}
-) >/dev/null 2>&1 </dev/null; do sleep 0.2; done ) >/dev/null 2>&1 &
+    names = dict.fromkeys(params)
+    others = {text: [name for name in names if not named_in(text, (name,))] for text in (start, ready)}
+    return f"""( {inside(start, others[start])} >/dev/null 2>&1 </dev/null
+until {inside(ready, others[ready])} >/dev/null 2>&1 </dev/null; do sleep 0.2; done ) >/dev/null 2>&1 &
 TASKCAL_STARTED=$!
 ( sleep {READY_SECONDS}; kill -9 $TASKCAL_STARTED ) >/dev/null 2>&1 &
 TASKCAL_WATCH=$!
@@ -57,14 +69,34 @@ TASKCAL_WATCH=$!
 """
 
 
-def make_way(paths: Sequence[str], parents: Mapping[str, str]) -> str:
+AWAY = """TASKCAL_AWAY=/.taskcal-{nonce}; TASKCAL_COUNT=0
+away() {{
+  [ -e "$1" ] || [ -L "$1" ] || return 0
+  TASKCAL_DISK=; TASKCAL_COUNT=$((TASKCAL_COUNT + 1))
+  if [ -d "$1" ] && [ ! -L "$1" ] && {{ [ -d "$TASKCAL_AWAY" ] || mkdir -m 700 "$TASKCAL_AWAY"; }}; then
+    TASKCAL_DISK=$(stat -c %d "$TASKCAL_AWAY")
+  fi
+  [ -n "$TASKCAL_DISK" ] && [ "$TASKCAL_DISK" = "$(stat -c %d "${{1%/*}}/.")" ] &&
+    mv -- "$1" "$TASKCAL_AWAY/$TASKCAL_COUNT" || rm -rf -- "$1"
+}} 2>/dev/null
+"""
+"""Takes a place from what the agent left there. A folder is renamed, which takes no longer if it holds a million files.
+
+It goes to a folder of root's with a name that nobody can guess, if that is on the same disk: `mv` would copy it to
+another one, file by file.
+"""
+
+
+def make_way(paths: Sequence[str], parents: Mapping[str, str], *, nonce: str, folders: Collection[str] = ()) -> str:
     """Remove what the agent left at `paths`, and see that the folders above them are what the image has there.
 
     `parents` are these folders, from the top; the value is where a link of the image's leads, '' for a folder. A link
-    of the agent's would divert what arrives below it, a file would stop it.
+    of the agent's would divert what arrives below it, a file would stop it. `folders` are those of the image, which no
+    kernel renames in a container: the engine's file system joins two folders there.
     """
     lines = [_only_the_link(path, leads_to) if leads_to else _only_a_folder(path) for path, leads_to in parents.items()]
-    return "\n".join((*lines, *(f"rm -rf -- {shlex.quote(path)}" for path in paths))) + "\n"
+    removals = (f"{'rm -rf --' if path in folders else 'away'} {shlex.quote(path)}" for path in paths)
+    return AWAY.format(nonce=nonce) + "\n".join((*lines, *removals)) + "\n"
 
 
 def _only_a_folder(path: str) -> str:
@@ -76,7 +108,7 @@ def _only_the_link(path: str, leads_to: str) -> str:
     place, target = shlex.quote(path), shlex.quote(leads_to)
     return (
         f'[ -L {place} ] && [ "$(readlink -f -- {place})" = {target} ] || '
-        f"{{ rm -rf -- {place}; ln -s {target} {place}; }} 2>/dev/null"
+        f"{{ away {place}; ln -s {target} {place}; }} 2>/dev/null"
     )
 
 

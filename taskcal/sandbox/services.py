@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taskcal.core.excerpt import excerpt
+from taskcal.core.script import named_in
 from taskcal.errors import SandboxLost, ServiceLost, SetupLost
 from taskcal.sandbox import ROOT_USER, Script
 from taskcal.sandbox.execute import execute
@@ -37,7 +38,7 @@ def create_service(engine: DockerEngine, image: str, service: Service, around: S
         image,
         {**host_config(service.limits, around.namespace), "cap_drop": DROPPED},
         labels=dict(around.labels),
-        environment={**service.env, **around.variables},
+        environment={**service.env, **_seen(service, command_text(service), around.variables)},
         **command,
     )
 
@@ -54,7 +55,8 @@ def await_service(engine: DockerEngine, container: str, service: Service, variab
     """Wait until a service's `ready` succeeds. Raises ServiceLost."""
     if not service.ready.strip():
         return
-    script = Script(until(service.ready), READY_SECONDS, user=ROOT_USER, env=variables)
+    seen = _seen(service, service.ready, variables)
+    script = Script(until(service.ready), READY_SECONDS, user=ROOT_USER, env=seen, hidden=True)
     begun = time.monotonic()
     try:
         result = execute(engine, container, script)
@@ -122,6 +124,21 @@ def _ended_words(engine: DockerEngine, container: str, service: Service, when: s
     printed = excerpt(engine.logs(container))
     how = "out of memory" if state.out_of_memory else f"exit {state.exit_code}"
     return f"service {service.name} ended ({how}){when}{f': {printed}' if printed else ''}"
+
+
+def _seen(service: Service, text: str, variables: Mapping[str, str]) -> dict[str, str]:
+    """The task's variables that a script of a service or its first process sees: those that text or `params` names.
+
+    A service answers the agent, perhaps with its own environment.
+    """
+    names = (*named_in(text, variables), *service.params, "TASKCAL_ROLLOUT")
+    return {name: variables[name] for name in names if name in variables}
+
+
+def command_text(service: Service) -> str:
+    """The text of a service's command, whose words may be params."""
+    command = service.command or ""
+    return command if isinstance(command, str) else " ".join(command)
 
 
 def _argv(command: tuple[str, ...] | str) -> list[str]:

@@ -66,6 +66,7 @@ def _service(name: str, model: ServiceModel) -> Service:
         setup=model.setup,
         ready=model.ready,
         limits=_limits(model),
+        params=tuple(model.params),
     )
 
 

@@ -17,6 +17,7 @@ from taskcal.taskset.fields import (
     Memory,
     Model,
     NetworkField,
+    ParamName,
     ScriptText,
     User,
     check_script,
@@ -70,9 +71,13 @@ class ContainerModel(Model):
 
 
 class ServiceModel(ContainerModel):
-    """A side container; `port` is what it listens on, for the check that no two services collide."""
+    """A side container; `port` is what it listens on, for the check that no two services collide.
+
+    `params` are the params that its image reads from its environment.
+    """
 
     command: Command | None = None
+    params: list[ParamName] = Field(default_factory=list, max_length=200)
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
 
 

@@ -12,7 +12,7 @@ from taskcal.taskset.check_templates import GraderDraft, with_checks
 from taskcal.taskset.explain import validate
 from taskcal.taskset.merge import merge
 from taskcal.taskset.models import TaskModel
-from taskcal.taskset.nodes import Map, locate
+from taskcal.taskset.nodes import Map, Place, locate
 from taskcal.taskset.prompts import read_prompts
 from taskcal.taskset.variant_params import VariantParams, read_variant_params, scripts_of
 
@@ -47,7 +47,7 @@ class Reader:
         if environment and grader:
             _check_services(environment, grader, self.scope)
         params = read_variant_params(raw, self.scope)
-        self._report_lacking(raw, params, grader)
+        self._report_lacking(raw, params, environment, grader)
         params.report_unset(_scripts(model, environment, grader), self.scope)
         variants = read_prompts(raw, model, params, self.scope)
         if model is None or environment is None or grader is None or self.scope.problems.count() > before:
@@ -58,9 +58,17 @@ class Reader:
         shared = _grader_of(grader.value, variants)
         return _task(model, variants, environment.value, shared, Origin(self.scope.file, raw.line))
 
-    def _report_lacking(self, raw: Map, params: VariantParams, grader: Located[GraderDraft] | None) -> None:
-        """Report params that values of the checks name and some variant lacks."""
+    def _report_lacking(
+        self,
+        raw: Map,
+        params: VariantParams,
+        environment: Located[Environment] | None,
+        grader: Located[GraderDraft] | None,
+    ) -> None:
+        """Report params that services or values of the checks name and some variant lacks."""
         where = f" in the task {raw['id']}" if isinstance(raw.get("id"), str) else ""
+        for name, place in _service_params(environment) if environment else ():
+            params.report_undefined(name, place, self.scope, where)
         for slot in grader.value.slots if grader else ():
             for name in slot.template.names:
                 params.report_undefined(name, slot.place, self.scope, where)
@@ -143,6 +151,13 @@ def _check_services(environment: Located[Environment], grader: Located[GraderDra
         if name and name not in known:
             message = f'the environment has no service "{name[:60]}"{scope.hint(name, known)}'
             scope.report(locate(grader.raw, steps), message)
+
+
+def _service_params(environment: Located[Environment]) -> Iterator[tuple[str, Place]]:
+    """The params that services ask for, each with its place in the file."""
+    for service in environment.value.services:
+        for index, name in enumerate(service.params):
+            yield name, locate(environment.raw, ("services", service.name, "params", index))
 
 
 def _service_names(grader: Grader) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -252,6 +252,8 @@ def test_a_damaged_run_names_its_key(changed: dict[str, Any], message: str) -> N
         ({"checks": [{"name": "a", "weight": float("inf")}]}, "weight: must be a number"),
         ({"file": 3}, "file: must be text"),
         ({"line": "3"}, "line: must be a whole number"),
+        ({"override": "root"}, "override: must be an object"),
+        ({"override": {"agent": "root"}}, "task: must be text"),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -269,3 +271,12 @@ def test_a_group_is_remembered_without_its_taskset() -> None:
     assert found.id == GroupId("ship", "easy")
     assert (found.params, found.prompt, found.tags) == ({"order": "12"}, "Do it.", ("sql",))
     assert (found.passing, found.checks) == (1.0, (("a", 1.0),))
+
+
+@pytest.mark.parametrize("user", [None, "root"])
+def test_another_user_of_the_agents_file_is_remembered(user: str | None) -> None:
+    """In the run's folder, so that every later report has it."""
+    shop = task("ship", "easy:order=12")
+    found = group_record(Group(shop, shop.variants[0]), user)
+    assert (found.override is None) is (user is None)
+    assert group_of(through_json(group_row(found))) == found

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskcal.core.task import Check, FileCopy, FileProbe, Grader, Group, ImageSource, RunProbe, Service
+from taskcal.sandbox import Script
 from tests.docker.rooms import IMAGE, PLAIN, act, judge, opened, scores, task
 
 if TYPE_CHECKING:
@@ -51,6 +52,41 @@ def test_graders_files_arrive_whatever_is_in_their_way(scope: RunScope, tmp_path
     grader = Grader((Check("c", RunProbe("sh /work/tests/check.sh")),), files=files)
     group = Group(replace(base.task, grader=grader), base.variant)
     assert scores(scope, group, blocked, user="nobody") == [1]
+
+
+def test_words_give_no_second_run(scope: RunScope) -> None:
+    """An agent that prints the engine's words for a failed start, or takes all pids, has had its run."""
+    printed = "printf 'OCI runtime exec failed: exec failed: chdir to cwd'; exit 126"
+    full = "(while :; do sleep 100 >/dev/null 2>&1 & done) 2>/dev/null; kill -9 $$"
+    tries = [(way, user) for way in (printed, full) for user in ("0", "nobody")]
+    limits = replace(PLAIN.limits, pids=64)
+    with opened(scope, task(environment=replace(PLAIN, limits=limits, setup="mkdir -m 777 /work"))) as sandbox:
+        for number, (source, user) in enumerate(tries):
+            ended = act(sandbox, f"echo >>/work/{number}; {source}", user=user)
+            counting = f"kill -9 -1; n=0; while read -r line; do n=$((n+1)); done </work/{number}; echo $n"
+            counted = sandbox.run(Script(counting, 20.0, user="0"))
+            assert (ended.exit_code, counted.stdout) == (126 if source == printed else 137, b"1\n"), source
+
+
+def test_what_other_processes_show(scope: RunScope) -> None:
+    """What `start` says is in no command line; it and a service see those params that they name, and no others."""
+    environment = replace(
+        PLAIN,
+        start="# $named\numask 077; echo SESAME >/root/word; (while :; do sleep 1; done) & echo $! >/run/pid",
+        services=(
+            Service("web", ImageSource(image=IMAGE), command="sleep 1000; : $named", params=("listed",), ready="true"),
+        ),
+    )
+    served = RunProbe("tr '\\0' '\\n' </proc/1/environ | grep -E '^(named|listed|other)=' | sort | tr '\\n' ' ' | "
+                      "grep -qx 'listed=2 named=1 '", service="web")  # fmt: skip
+    started = "tr '\\0' '\\n' <\"/proc/$(cat /run/pid)/environ\" | grep -Ex '(named|listed|other)=.' | grep -qx named=1"
+    alone = f"{started} && ! grep -qE 'listed|other' \"/proc/$(cat /run/pid)/environ\""
+    group = task(served, alone, environment=environment, params={"named": 1, "listed": 2, "other": 3})
+    with opened(scope, group) as sandbox:
+        seen = act(sandbox, "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ", user="nobody")
+        assert b"sleep" in seen.stdout
+        assert b"SESAME" not in seen.stdout
+        assert [(check.score, check.note) for check in judge(sandbox, group).graded.checks] == [(1, ""), (1, "")]
 
 
 @pytest.mark.long  # it waits the whole minute that `ready` has

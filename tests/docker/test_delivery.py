@@ -11,6 +11,7 @@ from taskcal.agents import Attempt
 from taskcal.agents.play import play
 from taskcal.core.task import Check, FileCopy, FileProbe, Grader, Group, RunProbe, Solution
 from taskcal.sandbox import delivery
+from taskcal.sandbox.scripts import make_way
 from tests.conftest import mostly_long
 from tests.docker.rooms import PLAIN, act, fresh, judge, opened, scores, task
 
@@ -146,6 +147,17 @@ def test_a_hundred_thousand_files_are_removed(scope: RunScope, tmp_path: Path) -
     with opened(scope, group) as sandbox:
         act(sandbox, fill, timeout=120)
         assert judge(sandbox, group).graded.passed
+
+
+def test_a_folder_in_the_way_is_renamed(scope: RunScope, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one call, however much is in it: no file is removed, and only root can look at them."""
+    monkeypatch.setattr(delivery, "make_way", lambda *args, **more: make_way(*args, **more).replace("rm -rf", "exit 9"))
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_x").write_text("true")
+    sees = "test $(find /work/tests | wc -l) = 2 && test $(find /.taskcal-*/ | wc -l) = 204"
+    closed = "su agent -c 'ls /.taskcal-*/' 2>&1 | grep denied"
+    group = grading(task(sees, closed, environment=BOX), FileCopy("/work/tests", str(tmp_path / "tests")))
+    assert scores(scope, group, "mkdir tests; cd tests; touch test_x $(seq 200); mkdir -p a", "agent") == [1, 1]
 
 
 def test_more_than_can_be_removed_fails_every_check(

@@ -47,11 +47,12 @@ COUNT = 'while read -r line; do [ "$line" != "$word" ] || { echo 1; exit; }; don
 ENVIRONMENT = replace(
     PLAIN,
     workdir="/work",
-    setup='chmod 777 /work; mkdir -m 711 /hidden; umask 77; echo "$word" >/hidden/answer',
+    setup='chmod 777 /work; ln -s /work/result /srv/; mkdir -m 711 /hidden; umask 77; echo "$word" >/hidden/answer',
     start=f"perl -e '{SERVER}' >/dev/null 2>&1 &",
 )
 CHECKS: dict[str, Probe] = {
     "file": FileProbe("/work/result", equals=WORD, has_equals=True),
+    "linked": FileProbe("/srv/result", equals=WORD, has_equals=True),
     "script": RunProbe('test "$(cat /work/result)" = "$word"'),
     "compare": RunProbe("cmp -s /work/result /grader/expected"),
     "tool": RunProbe('grep -qx "$word" /work/result'),

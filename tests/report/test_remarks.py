@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from taskcal.core.calibrate import Calibration, calibrate
+from taskcal.core.override import UserOverride
 from taskcal.core.question import Metric
 from taskcal.core.rollout import CheckResult, Graded, Outcome, Stop
 from taskcal.core.verdict import Verdict
@@ -32,6 +33,14 @@ LATE, FAT = graded(0, 0, stop=Stop.TIMEOUT), graded(0, 0, stop=Stop.OUT_OF_MEMOR
 
 def found(*outcomes: Outcome) -> Calibration:
     return calibration(record("a-task"), outcomes)
+
+
+def test_another_user_than_the_tasks_is_remarked_on() -> None:
+    """Beside the numbers of the task and in its reasons, in the band too."""
+    for outcomes, verdict in (([FULL, *[NONE] * 7], Verdict.IN_BAND), ([NONE] * 8, Verdict.TOO_HARD)):
+        row = calibration(replace(record("a-task"), override=UserOverride("root", "nobody")), outcomes)
+        assert (row.verdict, note(row, QUESTION)) == (verdict, "as root")
+        assert "the agent's file makes it act as root instead of nobody" in explain.why(row, QUESTION)
 
 
 def test_another_class_may_be_more_probable_than_that_of_the_rate() -> None:

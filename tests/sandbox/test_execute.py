@@ -40,6 +40,11 @@ def ended(code: int | None, out: bytes = b"", err: bytes = b"") -> ExecResult:
     return ExecResult(code, out, err)
 
 
+def not_started(words: bytes) -> ExecResult:
+    """What the engine answers if it cannot start a process."""
+    return ExecResult(126, words, b"", started=False)
+
+
 def run(script: Script, *answers: ExecResult) -> tuple[ScriptResult, Answers]:
     engine = Answers(list(answers))
     return execute(cast("DockerEngine", engine), "box", script), engine
@@ -131,10 +136,19 @@ NO_FOLDER = b'OCI runtime exec failed: exec failed: unable to start container pr
 
 def test_a_script_whose_folder_is_gone_starts_at_the_top() -> None:
     """As the agent's user; root gets the folder back instead, and a script may name a folder that must be there."""
-    result, engine = run(Script("ls", 60, user="agent"), ended(126, NO_FOLDER), ended(0, b"bin"))
+    result, engine = run(Script("ls", 60, user="agent"), not_started(NO_FOLDER), ended(0, b"bin"))
     assert (result.exit_code, result.stdout) == (0, b"bin")
     assert [call.workdir for _, call in engine.asked] == [None, "/"]
     for script in (Script("ls", 60, user="0"), Script("ls", 60, user="agent", workdir="/work")):
-        result, engine = run(script, ended(126, NO_FOLDER), ended(0))
+        result, engine = run(script, not_started(NO_FOLDER), ended(0))
         assert (result.exit_code, len(engine.asked)) == (126, 2)
         assert engine.asked[1][1].workdir == "/"
+
+
+@pytest.mark.parametrize("words", [NO_FOLDER, DEAD, b"", b"x"], ids=["folder", "dead", "nothing", "other"])
+@pytest.mark.parametrize("code", [0, 1, 126, 127, 137, None])
+@pytest.mark.parametrize("user", [None, "agent", "0"])
+def test_what_has_started_is_not_run_again(user: str | None, code: int | None, words: bytes) -> None:
+    """Whatever it prints, also the engine's words, and however it ends: an agent could print them for more time."""
+    _, engine = run(Script("mine", 60, user=user), ended(code, words), ended(0, b"0"))
+    assert [argv for argv, _ in engine.asked if argv[-1] == "mine"] == [("sh", "-c", "mine")]

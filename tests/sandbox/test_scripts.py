@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 import pytest
 
@@ -17,7 +18,7 @@ def test_what_start_started_is_started_again(start: str, ready: str) -> None:
     """Valid for a shell also where the task's text ends with a comment, and silent: nothing of it is a record."""
     text = start_again(start, ready)
     assert host.run(["sh", "-n"], seconds=30, stdin=text).output == ""
-    assert all(part in text for part in (start, ready))
+    assert [part for part in (start, ready) if part not in shlex.split(text, posix=True)] == []
     assert len(re.findall(r">/dev/null 2>&1 </dev/null", text)) == 2
     assert start_again("", " \n") == ""
 
@@ -31,6 +32,8 @@ def test_any_text_fits_its_frame(text: str) -> None:
 
 def test_way_is_made_for_odd_names() -> None:
     """Quotes and spaces in a destination stay in it."""
-    script = make_way(("/grader/it's here/a b", "/x"), {"/grader": "", "/grader/it's here": "/else where"})
+    links = {"/grader": "", "/grader/it's here": "/else where"}
+    script = make_way(("/grader/it's here/a b", "/x", "/y"), links, nonce="ab", folders=["/y"])
     assert host.run(["sh", "-n"], seconds=30, stdin=script).output == ""
-    assert "rm -rf -- /x\n" in script
+    assert "away /x\nrm -rf -- /y\n" in script
+    assert "TASKCAL_AWAY=/.taskcal-ab;" in script

@@ -124,3 +124,28 @@ def test_an_empty_param_that_the_grader_reads_is_a_warning(yaml: Yaml, value: st
     assert [problem.message for problem in warnings(Taskset("t", (task,)))] == [message] * told
     task = yaml.task(f"{text}params: {{gold: {value}}}\nvariants: {{v: [1, 2]}}")
     assert warnings(Taskset("t", (task,))) == ()
+
+
+SERVED = "environment: {image: a, services: {db: {image: c, params: [%s]}}}\n"
+
+
+def test_a_service_may_ask_for_params(yaml: Yaml) -> None:
+    """By name, of every task and variant that has it."""
+    (service,) = yaml.task(f"prompt: p\nparams: {{b: 1}}\n{SERVED % 'b'}").environment.services
+    assert service.params == ("b",)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (SERVED % "a, bb", "services.db.params[1]: undefined name bb"),
+        (f"{LISTED}{SERVED % 'b'}", "services.db.params[0]: undefined name b in the task one in the variant two"),
+        (SERVED % "PATH", "services.db.params[0]: PATH means something to the shell or to taskcal"),
+        (SERVED % "1", "services.db.params[0]: must be text"),
+    ],
+)
+def test_a_service_asks_only_for_params_that_are_there(yaml: Yaml, more: str, message: str) -> None:
+    """Nobody would notice a variable that is missing in a service."""
+    text = more if more.startswith("prompt") else f"prompt: p\nparams: {{a: 1}}\n{more}"
+    found = yaml.task_problems(text)
+    assert any(message in one for one in found), found
