@@ -1,11 +1,12 @@
 """The script that grades inside the sandbox: many checks, one exec, and no check able to speak for another.
 
-The driver goes in through standard input, so that the checks are in no command line. It stops everything that the
-agent left with the shell's own `kill` (a forked one would need a free pid), makes a folder that only root can read,
-and runs each check in a session of its own with its output in a file there. Between two checks it kills what the last
-one left: every process that was not there when grading began, except children of those that were (a database's
-workers). Only when all checks are done does the driver print, each record with the lengths of what follows, so that no
-output of a check can be taken for a record.
+The driver goes in through standard input, so that the checks are in no command line, and it has an environment of its
+own: what the checks get is set for each of them alone, so that nothing in it reaches what the driver calls. It stops
+everything that the agent left with the shell's own `kill` (a forked one would need a free pid), makes a folder that
+only root can read, and runs each check in a session of its own with its output in a file there. Between two checks it kills
+what the last one left: every process that was not there when grading began, except children of those that were (a
+database's workers). Only when all checks are done does the driver print, each record with the lengths of what follows,
+so that no output of a check can be taken for a record.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from taskcal.core.excerpt import excerpts
 from taskcal.core.script import shebang_of, text_of
 from taskcal.core.task import FileProbe, RunProbe
 from taskcal.sandbox import ANSWER_FILE
+from taskcal.sandbox.scripts import exported
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from taskcal.core.task import Grader
 
@@ -59,6 +61,7 @@ one in the middle of the checks, where the sweeps would hunt it.
 """
 
 PRELUDE = """umask 077
+@setsid=$(command -v setsid); @sh=$(command -v sh)
 @room={room}
 mkdir "$@room" 2>/dev/null || {{ mkdir -p /run && mkdir "$@room"; }} || exit 97
 @keep=" $$ "
@@ -79,7 +82,8 @@ sweep() {{
   done
 }} 2>/dev/null
 check() {{
-  ( umask 022; {own_imports}exec setsid sh "$@room/$1.sh" ) >"$@room/$1.out" 2>"$@room/$1.err" </dev/null & @pid=$!
+  ( umask 022; variables 2>/dev/null; {own_imports}exec "$@setsid" "$@sh" "$@room/$1.sh" ) \\
+    >"$@room/$1.out" 2>"$@room/$1.err" </dev/null & @pid=$!
   ( sleep "$2"; : >"$@room/$1.late"; kill -9 -"$@pid"; kill -9 "$@pid" ) >/dev/null 2>&1 & @watch=$!
   wait "$@pid"; echo $? >"$@room/$1.status"
   kill -9 "$@watch"; wait "$@watch"; sweep
@@ -193,11 +197,19 @@ OWN_IMPORTS = "PYTHONSAFEPATH=${PYTHONSAFEPATH-1}; export PYTHONSAFEPATH; "
 """Keeps Python (3.11 on) from importing what lies in the folder where a check runs, which is the agent's to fill."""
 
 
-def drive(jobs: tuple[Job, ...], nonce: str, before: str, *, between: str = "", runs_agents_code: bool = False) -> str:
+def drive(
+    jobs: tuple[Job, ...],
+    nonce: str,
+    before: str,
+    *,
+    variables: Mapping[str, str],
+    between: str = "",
+    runs_agents_code: bool = False,
+) -> str:
     """The driver's text. `before` runs first: what stops the agent, if these are the sandbox's own checks.
 
-    `between` runs when the files have been read and before the first script. Only a script that is there to run the
-    agent's code may import what lies in its folder.
+    `variables` are the environment of each script. `between` runs when the files have been read and before the first
+    script. Only a script that is there to run the agent's code may import what lies in its folder.
     """
     room = f"/run/taskcal-{nonce}"
     prelude = PRELUDE.format(
@@ -221,7 +233,7 @@ def drive(jobs: tuple[Job, ...], nonce: str, before: str, *, between: str = "", 
         f'rm -rf "${OWN}room"',
         "exit 0",
     ]
-    return before + prelude + "\n".join(lines) + "\n"
+    return before + prelude + f"variables() {{ :\n{exported(variables)}}}\n" + "\n".join(lines) + "\n"
 
 
 def _written(source: str, path: str) -> Iterator[str]:

@@ -20,6 +20,7 @@ from taskcal.grading_driver import (
     seconds,
 )
 from taskcal.sandbox import ANSWER_FILE, ROOT_USER, Ending, Script
+from taskcal.sandbox.images import named_params
 from taskcal.sandbox.processes import END_AGENT, RESUME
 from taskcal.sandbox.scripts import start_again
 
@@ -62,7 +63,7 @@ def _deliver(sandbox: GradableSandbox, grader: Grader) -> str | None:
         return None
     with contextlib.suppress(SandboxLost):
         keeps = grader.processes is Processes.KEEP
-        return sandbox.deliver(grader.files, END_AGENT if keeps else STOP_EVERYTHING, alone=keeps)
+        return sandbox.deliver(grader.files, END_AGENT if keeps else STOP_EVERYTHING)
     return None
 
 
@@ -71,7 +72,8 @@ def _all_records(sandbox: GradableSandbox, group: Group) -> tuple[dict[str, Reco
     grader, task = group.grader, group.task
     environment = task.environment
     stop = "" if grader.sandbox is GraderSandbox.FRESH else STOP_EVERYTHING
-    clean = stop + start_again(environment.start, environment.ready)
+    start, ready = environment.start, environment.ready
+    clean = stop + start_again(start, ready, _start_variables(sandbox, f"{start}\n{ready}"))
     keeps, ended = grader.processes is Processes.KEEP, False
     records: dict[str, Record] = {}
     for batch in batches(grader, task.timeouts.grader):
@@ -82,6 +84,12 @@ def _all_records(sandbox: GradableSandbox, group: Group) -> tuple[dict[str, Reco
         else:
             records.update(_run(sandbox, batch, clean if batch.first else "", grader))
     return records, (ENDED_ALL,) if ended else ()
+
+
+def _start_variables(sandbox: GradableSandbox, text: str) -> dict[str, str]:
+    """The environment of `start` when it runs again: of the params, those that its text names."""
+    named = named_params(f"{text} TASKCAL_ROLLOUT", sandbox.variables)
+    return {**sandbox.check_variables().kept, **named}
 
 
 def _run_beside(sandbox: GradableSandbox, batch: Batch, grader: Grader) -> dict[str, Record] | None:
@@ -117,13 +125,16 @@ def _run(sandbox: GradableSandbox, batch: Batch, before: str, grader: Grader) ->
 def _driven(
     sandbox: GradableSandbox, batch: Batch, before: str, env: Mapping[str, str], between: str = ""
 ) -> dict[str, Record]:
+    given = {**sandbox.variables, **env, "TASKCAL_ANSWER_FILE": ANSWER_FILE}
+    variables = {**sandbox.check_variables(batch.service).kept, **given}
+    nonce = secrets.token_hex(8)
     script = Script(
-        drive(batch.jobs, secrets.token_hex(8), before, between=between, runs_agents_code=batch.alone),
+        drive(batch.jobs, nonce, before, variables=variables, between=between, runs_agents_code=batch.alone),
         timeout=seconds(batch.jobs) + SLACK_SECONDS,
         user=ROOT_USER,
-        env={**sandbox.variables, **env, "TASKCAL_ANSWER_FILE": ANSWER_FILE},
         hidden=True,
         service=batch.service,
+        clean=True,
     )
     result = sandbox.run(script, limit=output_bound(batch.jobs))
     records = parse(result.stdout, len(batch.jobs)) if result.ok else None

@@ -109,7 +109,7 @@ class _Subject:
         texts = " ".join((bare.start, bare.ready, bare.finish, *(_texts_of_services(bare))))
         params = tuple(sorted(named_params(texts, order.params).items()))
         made = (images.sandbox, tuple(sorted(images.services.items())))
-        return made, repr(bare), params, self.user, self.services, self.places
+        return made, repr(bare), params, self.user, self.services, self.places, order.artifacts
 
 
 class Probes:
@@ -187,7 +187,7 @@ def _tried(scope: RunScope, subject: _Subject) -> ProbeResult:
     sandbox = open_sandbox(scope, subject.order)
     begun = time.monotonic()
     try:
-        warnings = [*_enter_workdir(sandbox, subject.user)]
+        warnings = [*map(str, sandbox.check_variables().gone), *_enter_workdir(sandbox, subject.user)]
         _require_folders(sandbox, subject.places)
         for service in services:
             sandbox.require_service(service)
@@ -242,8 +242,8 @@ def _why_no_shell(name: str, result: ScriptResult) -> str:
 
 def _grade_trial(sandbox: DockerSandbox, service: str) -> frozenset[str]:
     """Grade three trifles where checks will run, and return the programs on PATH there. Raises SetupLost."""
-    source = drive(TRIAL, secrets.token_hex(8), "")
-    script = Script(source, 3 * SCRIPT_SECONDS, user=ROOT_USER, hidden=True, service=service)
+    source = drive(TRIAL, secrets.token_hex(8), "", variables=sandbox.check_variables(service).kept)
+    script = Script(source, 3 * SCRIPT_SECONDS, user=ROOT_USER, hidden=True, service=service, clean=True)
     try:
         result = sandbox.run(script, limit=output_bound(TRIAL))
     except SandboxLost as error:
@@ -261,7 +261,7 @@ def _why_no_grading(sandbox: DockerSandbox, service: str, said: str) -> str:
     where = _image_of(service)
     found: ScriptResult | None = None
     with contextlib.suppress(LostError):
-        found = sandbox.run(Script(missing_programs(NEEDED), SCRIPT_SECONDS, user=ROOT_USER, service=service))
+        found = sandbox.run(Script(missing_programs(NEEDED), SCRIPT_SECONDS, ROOT_USER, service=service, clean=True))
     if found is not None and found.ok and (missing := found.stdout.decode().split()):
         return f"{where} has no {' and no '.join(missing)}, which grading needs; install it there"
     if '"sh"' in said:

@@ -178,10 +178,14 @@ class Processes(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A path that a fresh grading sandbox receives, from the sandbox or from a service."""
+    """A path that a fresh grading sandbox receives, from the sandbox or from a service.
+
+    `exclude` are relative paths below it of which the image's own stays.
+    """
 
     path: str
     service: str = ""
+    exclude: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,10 @@ SYSTEM = re.compile(
 )
 """Folders that programs share; what an agent installs or configures lies there."""
 
+MOST_LINKS = 40
+"""Links that are followed on the way to a place, as many as the kernel follows."""
+
+ROOT_ALONE = Owner(alone=True)
 REMOVAL_SECONDS = 120.0
 COUNT_SECONDS = 60.0
 MOST_LEFT = 100_000
@@ -62,6 +66,22 @@ class Destination:
         work = plain_path(self.workdir)
         return folder == work or work.startswith(f"{folder}/") or SYSTEM.fullmatch(folder) is not None
 
+    def resolved(self, files: Sequence[FileCopy], artifacts: Sequence[str]) -> tuple[FileCopy, ...]:
+        """These files at the places that the image's links lead to, but for links in artifacts. Raises a LostError."""
+        return tuple(replace(copy, destination=self._place_of(copy, artifacts)) for copy in files)
+
+    def _place_of(self, copy: FileCopy, artifacts: Sequence[str]) -> str:
+        path = plain_path(copy.destination)
+        for _ in range(MOST_LINKS):
+            ends = (path,) if Path(copy.source).is_dir() else ()  # a file replaces a link, a folder fills it
+            steps = [step for step in (*above_all(path), *ends) if not is_in(step, artifacts)]
+            links = ((step, _link(self.pristine.stat(self.image, step))) for step in steps)
+            found = next(((step, leads_to) for step, leads_to in links if leads_to), None)
+            if found is None:
+                break
+            path = plain_path(found[1] + path.removeprefix(found[0]))
+        return path
+
     def restored(self, files: Sequence[FileCopy]) -> tuple[str, ...]:
         """The folders of the image that these files arrive in, none inside another. Raises a LostError."""
         wanted = {self._folder_of(path, is_folder=folder) for path, folder in self._pieces(files)}
@@ -82,12 +102,21 @@ class Destination:
             with self.pristine.archive(self.image, path) as archive:
                 self.engine.put_archive(self.container, archive, at=posixpath.dirname(path))
 
-    def put(self, files: Sequence[FileCopy], owner: Owner = ROOT) -> None:
-        """Copy files of root's; a folder that the image has keeps its mode and owner. Raises OSError, LostError."""
+    def put(self, files: Sequence[FileCopy], artifacts: Sequence[str] = ()) -> None:
+        """Copy files for root's eyes only, in folders that are root's only. Raises OSError, LostError.
+
+        A folder that the image has keeps its mode and owner, and so does one that an artifact has brought.
+        """
         if not files:
             return
         kept = [path for path in _folders(files) if self.pristine.is_folder(self.image, path)]
-        self.engine.put_archive(self.container, pack(files, without=kept, owner=owner))
+        above = dict.fromkeys(parent for copy in files for parent in above_all(plain_path(copy.destination)))
+        made = [
+            path
+            for path in above
+            if not (self.is_open(path) or is_in(path, artifacts) or self.pristine.stat(self.image, path))
+        ]
+        self.engine.put_archive(self.container, pack(files, without=kept, owner=ROOT_ALONE, folders=made))
 
     def _pieces(self, files: Sequence[FileCopy]) -> Iterator[tuple[str, bool]]:
         """The paths that are replaced whole, and whether each is a folder; of one for an open folder, its files."""
@@ -105,18 +134,18 @@ class Destination:
         return path if is_folder else posixpath.dirname(path)
 
 
-def deliver(place: Destination, files: Sequence[FileCopy], run: Run, stop: str, owner: Owner) -> str | None:
+def deliver(place: Destination, files: Sequence[FileCopy], run: Run, stop: str) -> str | None:
     """Bring the grader's files; `stop` is a script's beginning that stops the agent.
 
     Gives why no check can be run, if that is certainly the agent's doing. Raises GraderLost or what the sandbox raises.
     """
     restored = place.restored(files)
     way = place.way(files, restored)
-    result = run(Script(stop + way, REMOVAL_SECONDS, user=ROOT_USER, hidden=True, workdir="/"))
+    result = run(Script(stop + way, REMOVAL_SECONDS, user=ROOT_USER, hidden=True, workdir="/", clean=True))
     if result.ending is Ending.TIMED_OUT:
         return _too_many(place, files, run, stop)
     place.restore(restored)
-    place.put(files, owner)
+    place.put(files)
     return None
 
 
@@ -124,7 +153,8 @@ def _too_many(place: Destination, files: Sequence[FileCopy], run: Run, stop: str
     """Blame the agent for a removal that did not end, by the number of files that are left. Raises GraderLost."""
     paths = " ".join(f"'{path}'" for path in place.restored(files) or (plain_path(copy.destination) for copy in files))
     count = f"find {paths} 2>/dev/null | head -n {MOST_LEFT + 1} | wc -l"
-    left = run(Script(f"{stop}{count}", COUNT_SECONDS, user=ROOT_USER, hidden=True, workdir="/")).stdout.strip()
+    script = Script(f"{stop}{count}", COUNT_SECONDS, user=ROOT_USER, hidden=True, workdir="/", clean=True)
+    left = run(script).stdout.strip()
     if left.isdigit() and int(left) > MOST_LEFT:
         return f"the agent left more than {MOST_LEFT:,} files where the grader's belong"
     raise GraderLost(f"what lay where the grader's files belong could not be removed within {REMOVAL_SECONDS:.0f} s")
@@ -133,6 +163,11 @@ def _too_many(place: Destination, files: Sequence[FileCopy], run: Run, stop: str
 def outside(folders: Sequence[str], artifacts: Sequence[str]) -> tuple[str, ...]:
     """The folders in which no artifact lies: what is declared as the agent's work stays the agent's."""
     return tuple(path for path in folders if not any(f"{one}/".startswith(f"{path}/") for one in artifacts))
+
+
+def is_in(path: str, folders: Sequence[str]) -> bool:
+    """Whether a path is one of these folders, or lies in one."""
+    return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
 
 
 def give(engine: DockerEngine, container: str, files: Sequence[FileCopy], owner: Owner) -> None:

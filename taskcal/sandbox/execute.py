@@ -17,6 +17,8 @@ from taskcal.sandbox import ROOT_USER, Ending, Script, ScriptResult
 from taskcal.sandbox.stream import ExecCall, Tail
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from taskcal.sandbox import Sink
     from taskcal.sandbox.docker import DockerEngine
     from taskcal.sandbox.facts import ExecResult
@@ -48,7 +50,7 @@ def execute(
     done = _tried(engine, container, script, sink=sink, errors=errors, limit=limit)
     if script.user != ROOT_USER and script.workdir is None and has_no_folder(done):
         done = _tried(engine, container, replace(script, workdir="/"), sink=sink, errors=errors, limit=limit)
-    kills = _out_of_memory_kills(engine, container) if done.exit_code in {KILLED, NOT_STARTED} else 0
+    kills = _out_of_memory_kills(engine, container, script.own) if done.exit_code in {KILLED, NOT_STARTED} else 0
     return classify(done, kills)
 
 
@@ -62,7 +64,7 @@ def _tried(
         stderr=Tail(limit),
         user=script.user,
         workdir=script.workdir,
-        env=script.env,
+        env={**script.own, **script.env} if script.clean else script.env,
         stdin=stdin,
         sink=sink,
         errors=errors,
@@ -112,10 +114,10 @@ def could_not_start(result: ScriptResult) -> bool:
     return result.exit_code == NOT_STARTED and result.stdout.startswith(NOT_STARTED_WORDS)
 
 
-def _out_of_memory_kills(engine: DockerEngine, container: str) -> int:
-    """Ask the container itself. Raises SandboxLost where it does not answer as a living one does."""
+def _out_of_memory_kills(engine: DockerEngine, container: str, env: Mapping[str, str | None]) -> int:
+    """Ask the container itself, as root. Raises SandboxLost where it does not answer as a living one does."""
     deadline = time.monotonic() + PROBE_SECONDS
-    call = ExecCall(deadline=deadline, stdout=Tail(4096), stderr=Tail(4096), user=ROOT_USER, workdir="/")
+    call = ExecCall(deadline=deadline, stdout=Tail(4096), stderr=Tail(4096), user=ROOT_USER, workdir="/", env=env)
     answer = engine.exec(container, ("sh", "-c", PROBE), call)
     if answer.exit_code != 0:
         said = (answer.stdout + answer.stderr).decode(errors="replace").strip()

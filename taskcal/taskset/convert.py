@@ -90,7 +90,7 @@ def grader(model: GraderModel) -> Grader:
         env=model.env,
         sandbox=GraderSandbox(model.sandbox),
         processes=Processes(model.processes),
-        artifacts=tuple(Artifact(artifact.path, artifact.service) for artifact in model.artifacts),
+        artifacts=tuple(Artifact(one.path, one.service, tuple(one.exclude)) for one in model.artifacts),
     )
 
 

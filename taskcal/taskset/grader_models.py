@@ -22,6 +22,7 @@ from taskcal.taskset.fields import (
     Tolerance,
     Weight,
 )
+from taskcal.taskset.paths import check_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,6 +89,9 @@ class ArtifactModel(Model):
 
     path: Destination
     service: str = ""
+    exclude: Annotated[list[Annotated[str, AfterValidator(check_below)]], Field(max_length=100)] = Field(
+        default_factory=list
+    )
 
 
 def _artifact(value: object) -> object:
@@ -99,7 +103,11 @@ ARTIFACT_SCHEMA = {
         {"type": "string"},
         {
             "type": "object",
-            "properties": {"path": {"type": "string"}, "service": {"type": "string"}},
+            "properties": {
+                "path": {"type": "string"},
+                "service": {"type": "string"},
+                "exclude": {"type": "array", "items": {"type": "string"}, "maxItems": 100},
+            },
             "required": ["path"],
             "additionalProperties": False,
         },

@@ -15,17 +15,18 @@ from taskcal.sandbox.scripts import make_way, start_again, started, until
 )
 def test_what_start_started_is_started_again(start: str, ready: str) -> None:
     """Valid for a shell also where the task's text ends with a comment, and silent: nothing of it is a record."""
-    text = start_again(start, ready)
+    text = start_again(start, ready, {"LANG": "it's"})
     assert host.run(["sh", "-n"], seconds=30, stdin=text).output == ""
     assert all(part in text for part in (start, ready))
+    assert "command export LANG=" in text
     assert len(re.findall(r">/dev/null 2>&1 </dev/null", text)) == 2
-    assert start_again("", " \n") == ""
+    assert start_again("", " \n", {}) == ""
 
 
 @pytest.mark.parametrize("text", ["", "# only a comment", "true # and why", "a 'b'"])
 def test_any_text_fits_its_frame(text: str) -> None:
     """A start or ready that is empty, or ends with a comment, leaves a script that a shell can read."""
-    for script in (started(text), until(text), start_again(text, text)):
+    for script in (started(text), until(text), start_again(text, text, {"LANG": "C"})):
         assert host.run(["sh", "-n"], seconds=30, stdin=script).output == ""
 
 
