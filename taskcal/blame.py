@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.core.rollout import Stop
 from taskcal.errors import LostError, SandboxLost
-from taskcal.grading_driver import ABSENT, FileJob, ScriptJob, drive, parse
+from taskcal.grading_driver import ABSENT, FileJob, Given, ScriptJob, drive, parse
 from taskcal.sandbox import ROOM, ROOT_USER, Condition, Script
 from taskcal.sandbox.execute import PROBE, could_not_start
 
@@ -89,7 +89,7 @@ def is_crowded(sandbox: GradableSandbox) -> bool:
 
 def _can_judge(sandbox: GradableSandbox) -> bool:
     """Whether a small grading gives what it must. Raises LostError where the sandbox or the engine is gone."""
-    source = drive(TRIAL, secrets.token_hex(8), "", variables=sandbox.check_variables().kept)
+    source = drive(TRIAL, secrets.token_hex(8), "", Given(sandbox.check_variables().kept))
     script = Script(source, TRIAL_SECONDS, user=ROOT_USER, hidden=True, clean=True)
     try:
         result = sandbox.run(script)

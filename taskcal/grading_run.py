@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from taskcal.blame import fault_inside, is_crowded
@@ -12,7 +13,9 @@ from taskcal.errors import GraderLost, SandboxLost
 from taskcal.grading_driver import (
     STOP_EVERYTHING,
     Batch,
+    Given,
     Record,
+    ScriptJob,
     batches,
     drive,
     output_bound,
@@ -21,13 +24,14 @@ from taskcal.grading_driver import (
 )
 from taskcal.sandbox import ANSWER_FILE, ROOT_USER, Ending, Script
 from taskcal.sandbox.images import named_params
-from taskcal.sandbox.processes import END_AGENT, RESUME
+from taskcal.sandbox.interpreters import as_shell
+from taskcal.sandbox.processes import END_AGENT, PIDS, RESUME, end_others
 from taskcal.sandbox.scripts import start_again
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
-    from taskcal.core.task import Grader, Group
+    from taskcal.core.task import FileCopy, Grader, Group
     from taskcal.sandbox import GradableSandbox
 
 KILLED = 137
@@ -99,7 +103,7 @@ def _run_beside(sandbox: GradableSandbox, batch: Batch, grader: Grader) -> dict[
     """
     first = batch.first
     try:
-        return _driven(sandbox, batch, END_AGENT if first else "", grader.env, between=RESUME if first else "")
+        return _driven(sandbox, batch, END_AGENT if first else "", grader, between=RESUME if first else "")
     except (GraderLost, SandboxLost):
         if blame(sandbox, grader) is None:
             raise
@@ -109,7 +113,7 @@ def _run_beside(sandbox: GradableSandbox, batch: Batch, grader: Grader) -> dict[
 def _run(sandbox: GradableSandbox, batch: Batch, before: str, grader: Grader) -> dict[str, Record]:
     """The records of a batch; all failed where the agent is to blame that there are none, else what was raised."""
     try:
-        return _driven(sandbox, batch, before, grader.env)
+        return _driven(sandbox, batch, before, grader)
     except SandboxLost:
         words = _end_of_service(sandbox, batch.service) if batch.service else blame(sandbox, grader)
         if words is None:
@@ -123,13 +127,14 @@ def _run(sandbox: GradableSandbox, batch: Batch, before: str, grader: Grader) ->
 
 
 def _driven(
-    sandbox: GradableSandbox, batch: Batch, before: str, env: Mapping[str, str], between: str = ""
+    sandbox: GradableSandbox, batch: Batch, before: str, grader: Grader, between: str = ""
 ) -> dict[str, Record]:
-    given = {**sandbox.variables, **env, "TASKCAL_ANSWER_FILE": ANSWER_FILE}
-    variables = {**sandbox.check_variables(batch.service).kept, **given}
-    nonce = secrets.token_hex(8)
+    if batch.user:
+        return _run_as(sandbox, batch, grader.files)
+    own = {**sandbox.variables, **grader.env, "TASKCAL_ANSWER_FILE": ANSWER_FILE}
+    given = Given(sandbox.check_variables(batch.service).kept, own)
     script = Script(
-        drive(batch.jobs, nonce, before, variables=variables, between=between, runs_agents_code=batch.alone),
+        drive(batch.jobs, secrets.token_hex(8), before, given, between=between, runs_agents_code=batch.alone),
         timeout=seconds(batch.jobs) + SLACK_SECONDS,
         user=ROOT_USER,
         hidden=True,
@@ -146,6 +151,30 @@ def _driven(
         where = f"service {batch.service}" if batch.service else "the sandbox"
         raise GraderLost(f"the checks could not run in {where} (exit {result.exit_code}): {result.tail}")
     return dict(zip(batch.names, records, strict=True))
+
+
+def _run_as(sandbox: GradableSandbox, batch: Batch, files: Sequence[FileCopy]) -> dict[str, Record]:
+    """The record of a script that a user other than root runs: no driver, no params, and none of its processes left.
+
+    It is the agent's user, as a rule, and runs what the agent wrote. So files of the grader are readable only if the
+    script's text names them, and only while it runs.
+    """
+    (job,) = (job for job in batch.jobs if isinstance(job, ScriptJob))
+    shown = tuple(copy for copy in files if copy.destination.rstrip("/") in job.source)
+    bare = Script("", SLACK_SECONDS, ROOT_USER, hidden=True, service=batch.service, workdir="/", clean=True)
+    before = sandbox.run(replace(bare, source=PIDS)).stdout.decode()
+    sandbox.show(shown, readable=True)
+    variables = {name: text for name, text in sandbox.check_variables(batch.service).kept.items() if name != "HOME"}
+    script = Script(as_shell(job.source), job.timeout, batch.user, variables, service=batch.service, clean=True)
+    try:
+        done = sandbox.run(script, limit=job.limit)
+    finally:
+        sandbox.run(replace(bare, source=end_others(before.split()), user=batch.user))
+        sandbox.show(shown, readable=False)
+    late = done.ending is Ending.TIMED_OUT
+    status = KILLED if done.exit_code is None else done.exit_code
+    record = Record(status, late, len(done.stdout), done.stdout, done.stderr)
+    return dict.fromkeys(batch.names, record)
 
 
 def _end_of_service(sandbox: GradableSandbox, service: str) -> str | None:

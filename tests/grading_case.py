@@ -46,6 +46,10 @@ class Told:
         """The image's."""
         return sift({"LANG": service or "C"}, None)
 
+    def show(self, files: Sequence[FileCopy], *, readable: bool) -> None:
+        """No check has a user here."""
+        raise AssertionError(files, readable)
+
     def service_ended(self, name: str) -> str | None:
         """The last words that a service has, where this one has any."""
         return self.last_words.get(name)

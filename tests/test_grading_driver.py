@@ -18,6 +18,7 @@ from taskcal.grading_driver import (
     OWN_IMPORTS,
     STOP_EVERYTHING,
     FileJob,
+    Given,
     Record,
     ScriptJob,
     drive,
@@ -114,7 +115,7 @@ def test_no_output_raises(output: bytes, count: int) -> None:
 def test_a_script_stands_in_the_driver_as_it_is(sources: list[str]) -> None:
     """Whatever quotes it holds: read back from the driver's text by the shell's own rules, it is the same."""
     assume(not any(source.lstrip().startswith("#!") for source in sources))
-    text = drive(tuple(ScriptJob(source, 5.0) for source in sources), "abc123", "", variables={})
+    text = drive(tuple(ScriptJob(source, 5.0) for source in sources), "abc123", "", Given({}))
     words = shlex.split(text[text.index("printf %s ", text.index("\n}\n", text.index("file()"))) :])
     starts = [place for place, word in enumerate(words) if word == "printf"]
     assert [words[place + 2] for place in starts] == sources
@@ -124,14 +125,14 @@ def test_a_script_stands_in_the_driver_as_it_is(sources: list[str]) -> None:
 def test_the_driver_is_a_script_that_a_shell_reads(path: str) -> None:
     """With any path and any script in it, and with what stops the agent before it."""
     jobs = (FileJob(path, links=False), FileJob(path), ScriptJob("cat <<'EOF'\nfor (\nEOF\n", 5.0))
-    text = drive(jobs, "abc123", STOP_EVERYTHING, variables={})
+    text = drive(jobs, "abc123", STOP_EVERYTHING, Given({}))
     assert host.run(["sh", "-n"], seconds=30, stdin=text).output == ""
 
 
 def test_the_driver_runs_each_job_once() -> None:
     """Files are read first, scripts run in their order with their seconds rounded up, then all is told."""
     jobs = (FileJob("/a", links=False), ScriptJob("x", 1.2), FileJob("/b"), ScriptJob("y", 30.0))
-    lines = drive(jobs, "abc123", "BEFORE\n", variables={}).splitlines()
+    lines = drive(jobs, "abc123", "BEFORE\n", Given({})).splitlines()
     assert lines[0] == "BEFORE"
     told = [line for line in lines if re.match(r"(file|check|record) \d", line)]
     records = ["record 1 8192 8192", "record 3 8192 8192"]
@@ -183,7 +184,7 @@ def test_a_tail_keeps_the_first_line_of_an_error(stdout: bytes, stderr: bytes) -
 def test_no_variable_of_ours_replaces_a_param() -> None:
     """Every variable that the surrounding shell texts assign begins with a prefix that no param can have."""
     texts = (
-        drive((ScriptJob("true", 1.0), FileJob("/a")), "abc123", STOP_EVERYTHING, variables={}),
+        drive((ScriptJob("true", 1.0), FileJob("/a")), "abc123", STOP_EVERYTHING, Given({})),
         start_again("true", "true", {"LANG": "C"}),
         started("true"),
         setup_script("true", ("/data",)),

@@ -110,13 +110,17 @@ class ScoreBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunProbe:
-    """Judge by a script. `service` names the container it runs in ('' is the sandbox); `timeout` None is the task's."""
+    """Judge by a script. `service` names the container it runs in ('' is the sandbox); `timeout` None is the task's.
+
+    With a `user` it runs as that user, without params, and alone.
+    """
 
     script: str
     score: ScoreBy = ScoreBy.EXIT
     timeout: float | None = None
     alone: bool = False
     service: str = ""
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,6 +158,10 @@ class GradableSandbox(Sandbox, Protocol):
         """The image's and the environment's variables as checks get them there. Raises a LostError."""
         ...
 
+    def show(self, files: Sequence[FileCopy], *, readable: bool) -> None:
+        """Let every user read these files of the grader, or root alone again. Raises a LostError."""
+        ...
+
     def condition(self) -> Condition:
         """Whether the sandbox still lives, and if not, whose doing that is. Raises EngineLost."""
         ...

@@ -78,7 +78,8 @@ def _artifact_rule(pristine: Pristine, image: str, artifacts: Sequence[Artifact]
 def _is_spared(step: str, following: str, spared: Sequence[str]) -> bool:
     """Whether a step on a way is an excluded folder's, or a folder that leads to one as the next step does."""
     return any(
-        _within(step, one) or (_within(one, step) and (_within(following, one) or _within(one, following)))
+        _within(step, one)
+        or (following != "" and _within(one, step) and (_within(following, one) or _within(one, following)))
         for one in spared
     )
 

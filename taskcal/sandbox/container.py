@@ -221,7 +221,7 @@ class DockerSandbox:
         root gets room then.
         """
         container = self._services[script.service] if script.service else self._container
-        script = replace(script, own=self._own_variables(script.service))
+        script = replace(script, own=self._own_variables(script))
         try:
             result = execute(self._engine, container, script, sink=sink, errors=errors, limit=limit)
             if script.user != ROOT_USER or not could_not_start(result):
@@ -247,11 +247,11 @@ class DockerSandbox:
         user = order.environment.user or state.user
         return check_variables(pristine, image, state.variables, order.artifacts, user)
 
-    def _own_variables(self, service: str) -> dict[str, str | None]:
-        """The environment of taskcal's own scripts: a PATH that leads to nothing of the agent's, and no variable."""
-        found = self.check_variables(service)
+    def _own_variables(self, script: Script) -> dict[str, str | None]:
+        """The environment of a clean script: a PATH that leads to nothing of the agent's, and no other variable."""
+        found = self.check_variables(script.service)
         names = dict.fromkeys((*found.kept, *(one.variable for one in found.gone)))
-        return {**names, "PATH": found.own_path, "HOME": ROOTS_HOME}
+        return {**names, "PATH": found.own_path, "HOME": ROOTS_HOME if script.user == ROOT_USER else None}
 
     def service_ended(self, name: str) -> str | None:
         """The last words of a service that has ended by itself; None for one that runs or was removed."""
@@ -270,6 +270,13 @@ class DockerSandbox:
     def deliver(self, files: Sequence[FileCopy], stop: str) -> str | None:
         """Bring the grader's files, see `taskcal.sandbox.delivery`."""
         return deliver(self._destination(self._container), files, self.run, stop)
+
+    def show(self, files: Sequence[FileCopy], *, readable: bool) -> None:
+        """Let every user read these files of the grader, or root alone again."""
+        if files:
+            artifacts = [plain_path(one.path) for one in self._order.artifacts or ()]
+            source = self._destination(self._container).shown(files, artifacts, readable=readable)
+            self.run(Script(source, READY_SECONDS, user=ROOT_USER, hidden=True, workdir="/", clean=True))
 
     def finish(self) -> None:
         """Run the environment's `finish`; it hands back what is outside, so how it goes changes no outcome."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +41,9 @@ SYSTEM = re.compile(
 
 MOST_LINKS = 40
 """Links that are followed on the way to a place, as many as the kernel follows."""
+
+MOST_NAMES = 500
+"""Names in one command."""
 
 ROOT_ALONE = Owner(alone=True)
 REMOVAL_SECONDS = 120.0
@@ -110,13 +114,26 @@ class Destination:
         if not files:
             return
         kept = [path for path in _folders(files) if self.pristine.is_folder(self.image, path)]
+        made = self._made_above(files, artifacts)
+        self.engine.put_archive(self.container, pack(files, without=kept, owner=ROOT_ALONE, folders=made))
+
+    def shown(self, files: Sequence[FileCopy], artifacts: Sequence[str], *, readable: bool) -> str:
+        """A script that lets every user read these files where they were put, or root alone."""
+        files = self.resolved(files, artifacts)
+        folders = [path for path in _folders(files) if not self.pristine.is_folder(self.image, path)]
+        paths = [*self._made_above(files, artifacts), *folders, *_plain_files(files)]
+        mode = "go+rX" if readable else "go-rwx"
+        pieces = (paths[start : start + MOST_NAMES] for start in range(0, len(paths), MOST_NAMES))
+        return "\n".join(f"chmod {mode} -- {shlex.join(piece)}" for piece in pieces) + "\n"
+
+    def _made_above(self, files: Sequence[FileCopy], artifacts: Sequence[str]) -> list[str]:
+        """The folders above these files that only they need: neither the image nor an artifact has them."""
         above = dict.fromkeys(parent for copy in files for parent in above_all(plain_path(copy.destination)))
-        made = [
+        return [
             path
             for path in above
             if not (self.is_open(path) or is_in(path, artifacts) or self.pristine.stat(self.image, path))
         ]
-        self.engine.put_archive(self.container, pack(files, without=kept, owner=ROOT_ALONE, folders=made))
 
     def _pieces(self, files: Sequence[FileCopy]) -> Iterator[tuple[str, bool]]:
         """The paths that are replaced whole, and whether each is a folder; of one for an open folder, its files."""
@@ -204,6 +221,16 @@ def _folders(files: Sequence[FileCopy]) -> list[str]:
 def _folders_below(top: str) -> list[str]:
     return [
         path.relative_to(top).as_posix() for path in Path(top).rglob("*") if path.is_dir() and not path.is_symlink()
+    ]
+
+
+def _plain_files(files: Sequence[FileCopy]) -> list[str]:
+    """The paths of all regular files that are copied."""
+    return [
+        posixpath.join(plain_path(copy.destination), name) if name else plain_path(copy.destination)
+        for copy in files
+        for name in (_files_below(copy.source) if Path(copy.source).is_dir() else [""])
+        if not Path(copy.source, name).is_symlink()
     ]
 
 

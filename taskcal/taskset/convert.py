@@ -101,7 +101,7 @@ def check(model: CheckModel) -> Check:
 
 def _probe(model: CheckModel) -> Probe:
     if model.run is not None:
-        return RunProbe(model.run, ScoreBy(model.score), model.timeout, model.alone, model.service)
+        return RunProbe(model.run, ScoreBy(model.score), model.timeout, model.alone, model.service, model.user)
     if model.file is not None:
         return _file_probe(model, model.file)
     if model.answer is not None:

@@ -20,6 +20,7 @@ from taskcal.taskset.fields import (
     ScriptText,
     Seconds,
     Tolerance,
+    User,
     Weight,
 )
 from taskcal.taskset.paths import check_below
@@ -74,6 +75,7 @@ class CheckModel(Model):
     timeout: Seconds | None = None
     alone: bool = False
     service: str = Field(default="", alias="in")
+    user: User | Literal[""] = ""
     file: Destination | None = None
     exists: Literal[True] | None = None
     absent: Literal[True] | None = None
