@@ -312,7 +312,9 @@ def batches(grader: Grader, timeout: float) -> tuple[Batch, ...]:
         elif isinstance(check.probe, RunProbe):
             job = (check.name, ScriptJob(check.probe.script, check.probe.timeout or timeout))
             if check.probe.alone or check.probe.user:
-                alone.append(replace(_batch(check.probe.service, [job]), alone=True, user=check.probe.user))
+                alone.append(
+                    replace(_batch(check.probe.service, [job]), alone=check.probe.alone, user=check.probe.user)
+                )
             else:
                 (services.setdefault(check.probe.service, []) if check.probe.service else shared).append(job)
     return (

@@ -164,7 +164,9 @@ def _run_as(sandbox: GradableSandbox, batch: Batch, files: Sequence[FileCopy]) -
     bare = Script("", SLACK_SECONDS, ROOT_USER, hidden=True, service=batch.service, workdir="/", clean=True)
     before = sandbox.run(replace(bare, source=PIDS)).stdout.decode()
     sandbox.show(shown, readable=True)
-    variables = {name: text for name, text in sandbox.check_variables(batch.service).kept.items() if name != "HOME"}
+    safe = {} if batch.alone else {"PYTHONSAFEPATH": "1"}
+    kept = sandbox.check_variables(batch.service).kept
+    variables = {name: text for name, text in {**safe, **kept}.items() if name != "HOME"}  # it has one of its own
     script = Script(as_shell(job.source), job.timeout, batch.user, variables, service=batch.service, clean=True)
     try:
         done = sandbox.run(script, limit=job.limit)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -128,6 +129,31 @@ def taken_images(text: str) -> TakenImages:
     unclear = any(want.kind is Kind.UNCLEAR and not PLAIN_RUN.match(want.what) for want in found)
     plain = [name for name in names if IMAGE.fullmatch(name)]
     return TakenImages(tuple(name for name in plain if name != "scratch"), not unclear and len(plain) == len(names))
+
+
+def variables(text: str) -> dict[str, str]:
+    """What ENV sets, in any stage. A variable in a value that is not known is left out, as the images' own PATH is."""
+    escape = _escape(text.split("\n"))
+    known: dict[str, str] = {}
+    for _, words in _instructions(text.split("\n"), escape if isinstance(escape, str) else "\\"):
+        name, rest = ([*(words or "").split(maxsplit=1), "", ""])[:2]
+        if name.lower() != "env":
+            continue
+        first, *more = rest.split(maxsplit=1)
+        pairs = [first, *more] if "=" not in first else []
+        given = {pairs[0]: pairs[1]} if len(pairs) == 2 else dict(_pairs(rest))
+        filled = {key: VARIABLE.sub("", _filled(value, known)) for key, value in given.items()}
+        known |= {key: ":".join(part for part in value.split(":") if part) for key, value in filled.items()}
+    return known
+
+
+def _pairs(text: str) -> Iterator[tuple[str, str]]:
+    """`NAME=value` words, quotes taken away; nothing of a line whose quotes do not end."""
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        return
+    yield from ((name, value) for name, mark, value in (word.partition("=") for word in words) if mark)
 
 
 def _defaults(text: str) -> dict[str, str]:
