@@ -32,6 +32,7 @@ from tests.fake_engine import record
 if TYPE_CHECKING:
     from random import Random
 
+WORD = "it's"
 FORGED = record(0, 0, b"1", b"")
 WORDS = st.binary(max_size=30) | st.sampled_from([b"", b"\n", FORGED, MARK.encode(), b"\n" + FORGED, b"\0"])
 RECORDS = st.lists(st.tuples(st.integers(0, 255), st.booleans(), WORDS, WORDS), min_size=1, max_size=6)
@@ -195,3 +196,22 @@ def test_no_variable_of_ours_replaces_a_param() -> None:
         assigned += re.findall(r"(?:\bfor|read -r) (\w+)", text)
         assert assigned
         assert {name for name in assigned if not name.startswith("TASKCAL_")} == set()
+
+
+@pytest.mark.parametrize(
+    ("source", "hides"),
+    [
+        ("su agent -c ./program", True),
+        ("x=$(setpriv --reuid=1 ./program) || exit 1", True),
+        ("cd /app && runuser -u agent -- ./program", True),
+        ("./sum 1 2", False),
+        ("echo su", False),
+        ("#!/usr/bin/env python3\nimport su", False),
+    ],
+)
+def test_a_script_that_starts_programs_as_another_user_keeps_its_params(source: str, hides: bool) -> None:
+    """They stand in its own text, and are not in the environment of what it calls."""
+    text = drive((ScriptJob(source, 5.0),), "abc123", "", Given({"LANG": "C"}, {"word": WORD}))
+    assert ("check 0 5 few" in text) is hides
+    own = f"word={shlex.quote(WORD)}; {source}"
+    assert (shlex.quote(own) in text) is hides

@@ -139,9 +139,8 @@ def variables(text: str) -> dict[str, str]:
         name, rest = ([*(words or "").split(maxsplit=1), "", ""])[:2]
         if name.lower() != "env":
             continue
-        first, *more = rest.split(maxsplit=1)
-        pairs = [first, *more] if "=" not in first else []
-        given = {pairs[0]: pairs[1]} if len(pairs) == 2 else dict(_pairs(rest))
+        old = re.fullmatch(r"([^\s=]+)\s+(.*)", rest, re.DOTALL)
+        given = {old[1]: old[2]} if old else dict(_pairs(rest))
         filled = {key: VARIABLE.sub("", _filled(value, known)) for key, value in given.items()}
         known |= {key: ":".join(part for part in value.split(":") if part) for key, value in filled.items()}
     return known

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 READY_SECONDS = 60
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+NAME = re.compile(r"(?!OPTIND$)[A-Za-z_][A-Za-z0-9_]*")
+"""What a shell can export; a value of OPTIND that is not a number would end it."""
 
 
 def started(start: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from taskcal.core.dockerfile import Kind, TakenImages, Want, find_buildkit_need, taken_images, wants
+from taskcal.core.dockerfile import Kind, TakenImages, Want, find_buildkit_need, taken_images, variables, wants
 
 
 def kinds(text: str) -> list[tuple[Kind, str]]:
@@ -168,3 +168,19 @@ def test_what_the_classic_builder_does(text: str) -> None:
 def test_the_images_that_a_dockerfile_takes(text: str, names: tuple[str, ...], complete: bool) -> None:
     """Defaults of ARGs are filled in, stages are no images, and what cannot be known is not left out unnoticed."""
     assert taken_images(text) == TakenImages(names, complete)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("FROM a\nENV PATH=/app/bin:$PATH", {"PATH": "/app/bin"}),
+        ("FROM a\nENV A=/x\nENV B=${A}/y:${A} C='d e'", {"A": "/x", "B": "/x/y:/x", "C": "d e"}),
+        ("FROM a\nENV A /x y", {"A": "/x y"}),
+        ("FROM a\nenv A=1 \\\n  B=2", {"A": "1", "B": "2"}),
+        ("FROM a\nENV A='x", {}),
+        ("FROM a\nENV\nENV A\nRUN ENV=1", {}),
+    ],
+)
+def test_variables_that_env_sets(text: str, found: dict[str, str]) -> None:
+    """Both ways to write it; what it leaves to the image is left out, and nothing raises."""
+    assert variables(text) == found

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 
 from taskcal import host
-from taskcal.sandbox.scripts import make_way, start_again, started, until
+from taskcal.sandbox.processes import end_others
+from taskcal.sandbox.scripts import clear_way, exported, make_way, start_again, started, until
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -35,3 +40,39 @@ def test_way_is_made_for_odd_names() -> None:
     script = make_way(("/grader/it's here/a b", "/x"), {"/grader": "", "/grader/it's here": "/else where"})
     assert host.run(["sh", "-n"], seconds=30, stdin=script).output == ""
     assert "rm -rf -- /x\n" in script
+
+
+def left(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def test_the_way_is_cleared_around_what_is_spared(tmp_path: Path) -> None:
+    """What an artifact excludes stays, at any depth and with any name; all else goes, hidden names too."""
+    app, outside = tmp_path / "a b", tmp_path / "outside"
+    for name in ("it's/keep/x", "it's/go/x", "keep*/y", "keepsake", ".hidden", "..odd", "sub/z"):
+        (app / name).parent.mkdir(parents=True, exist_ok=True)
+        (app / name).write_text("x")
+    (outside / "deep").mkdir(parents=True)
+    (app / "link").symlink_to(outside)
+    spared = [f"{app}/{name}" for name in ("it's/keep", "keep*", "link/deep", "not/there")]
+    text = clear_way({str(app): spared}, {}, str(tmp_path))
+    assert host.run(["sh"], seconds=30, stdin=text).output == ""
+    assert left(app) == ["it's", "it's/keep", "it's/keep/x", "keep*", "keep*/y"]
+    assert left(outside) == ["deep"]
+
+
+def test_exported_variables_reach_what_is_started() -> None:
+    """As they are, and a name that a shell refuses stops nothing."""
+    values = {"UID": "7", "PLAIN": "it's\n$HOME `x`", "a.b": "c", "OPTIND": "no number", "LAST": "1"}
+    text = exported(values) + 'printf "%s|" "$PLAIN" "$LAST"; sh -c \'printf "%s|" "$PLAIN" "$LAST"\''
+    for shell in ("sh", "bash"):
+        found = host.run([shell, "-c", "exec 2>/dev/null\n" + text], seconds=30).output
+        assert found == f"{values['PLAIN']}|1|" * 2, shell
+
+
+@pytest.mark.parametrize("pids", [[], ["1", "12"], ["1", "; reboot"]])
+def test_other_processes_are_ended_by_a_script_that_a_shell_reads(pids: list[str]) -> None:
+    """Only numbers are believed."""
+    text = end_others(pids)
+    assert host.run(["sh", "-n"], seconds=30, stdin=text).output == ""
+    assert "reboot" not in text
