@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.core.rollout import Stop
 from taskcal.errors import LostError, SandboxLost
-from taskcal.grading_driver import ABSENT, FileJob, ScriptJob, drive, parse
+from taskcal.grading_driver import ABSENT, FileJob, Given, ScriptJob, drive, parse
 from taskcal.sandbox import ROOM, ROOT_USER, Condition, Script
 from taskcal.sandbox.execute import PROBE, could_not_start
 
@@ -74,14 +74,14 @@ def _is_useless(sandbox: GradableSandbox) -> bool:
 
 def _has_starved(sandbox: GradableSandbox) -> bool:
     """Whether the kernel has killed in it for memory. Raises LostError where it does not answer."""
-    result = sandbox.run(Script(PROBE, TRIAL_SECONDS, user=ROOT_USER, hidden=True))
+    result = sandbox.run(Script(PROBE, TRIAL_SECONDS, user=ROOT_USER, hidden=True, clean=True))
     return result.ok and any(int(word) > 0 for word in result.stdout.split() if word.isdigit())
 
 
 def is_crowded(sandbox: GradableSandbox) -> bool:
     """Whether what runs in a sandbox has come up against its limit of processes."""
     try:
-        result = sandbox.run(Script(PIDS_PROBE, TRIAL_SECONDS, user=ROOT_USER, hidden=True))
+        result = sandbox.run(Script(PIDS_PROBE, TRIAL_SECONDS, user=ROOT_USER, hidden=True, clean=True))
     except LostError:
         return False
     return could_not_start(result) or any(int(word) > 0 for word in result.stdout.split() if word.isdigit())
@@ -89,7 +89,8 @@ def is_crowded(sandbox: GradableSandbox) -> bool:
 
 def _can_judge(sandbox: GradableSandbox) -> bool:
     """Whether a small grading gives what it must. Raises LostError where the sandbox or the engine is gone."""
-    script = Script(drive(TRIAL, secrets.token_hex(8), ""), TRIAL_SECONDS, user=ROOT_USER, hidden=True)
+    source = drive(TRIAL, secrets.token_hex(8), "", Given(sandbox.check_variables().kept))
+    script = Script(source, TRIAL_SECONDS, user=ROOT_USER, hidden=True, clean=True)
     try:
         result = sandbox.run(script)
     except SandboxLost:

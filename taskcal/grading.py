@@ -8,7 +8,7 @@ files are read, and goes on for the scripts. Whose failure is what:
     a `run` check ends with another status than 0      score 0, with status and last words as the note
     a check is still running at its timeout            score 0, noted; what it left is killed
     a check `alone` ends or stops everything around it,  score 0, noted: it is there for the agent's code
-      or prints no number
+      or prints no number, as one with a `user` may
     a service has ended by the time it is asked        score 0 for its checks, with its last words
     `score: stdout`, status 0, last line not a score   lost at the grader, with the check and what it printed
     the grader's one script prints no scores           lost at the grader, likewise; 0 if it ran out of time
@@ -122,7 +122,7 @@ class _Judge:
         try:
             return judge_run(probe, record)
         except GraderLost as error:
-            if probe.alone:
+            if probe.alone or probe.user:
                 return failed(str(error))
             lost = GraderLost(f'the check "{check}" with `score: stdout` {error}')
             if probe.service:

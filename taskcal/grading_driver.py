@@ -1,9 +1,10 @@
 """The script that grades inside the sandbox: many checks, one exec, and no check able to speak for another.
 
-The driver goes in through standard input, so that the checks are in no command line. It stops everything that the
-agent left with the shell's own `kill` (a forked one would need a free pid), makes a folder that only root can read,
-and runs each check in a session of its own with its output in a file there. Between two checks it kills what the last
-one left: every process that was not there when grading began, except children of those that were (a database's
+The driver goes in through standard input, so that the checks are in no command line. It has an environment of its own:
+what the checks get is set for each of them, so that nothing in it reaches what the driver calls. It stops everything
+that the agent left with the shell's own `kill` (a forked one would need a free pid), makes a folder that only root can
+read, and runs each check in a session of its own with its output in a file there. Between two checks it kills what the
+last one left: every process that was not there when grading began, except children of those that were (a database's
 workers). Only when all checks are done does the driver print, each record with the lengths of what follows, so that no
 output of a check can be taken for a record.
 """
@@ -13,16 +14,18 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from taskcal.core.excerpt import excerpts
 from taskcal.core.script import shebang_of, text_of
+from taskcal.core.shell_words import find_programs
 from taskcal.core.task import FileProbe, RunProbe
 from taskcal.sandbox import ANSWER_FILE
+from taskcal.sandbox.scripts import exported
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from taskcal.core.task import Grader
 
@@ -38,6 +41,8 @@ MARK = "taskcal-check"
 FIRST_LINE = re.compile(rb"%s( [0-9]{1,18}){6}" % MARK.encode())
 MOST_LINKS = 40
 """Links on the way to a file that is judged; the kernel follows as many."""
+OTHER_USERS = {"su", "runuser", "setpriv", "sudo", "doas", "gosu", "su-exec", "chpst", "setuidgid"}
+"""Programs that start another one as another user, and pass their environment on."""
 NOT_A_FILE = 3
 ABSENT = 4
 
@@ -61,6 +66,7 @@ one in the middle of the checks, where the sweeps would hunt it.
 """
 
 PRELUDE = """umask 077
+@setsid=$(command -v setsid); @sh=$(command -v sh)
 @room={room}
 mkdir "$@room" 2>/dev/null || {{ mkdir -p /run && mkdir "$@room"; }} || exit 97
 @keep=" $$ "
@@ -81,7 +87,8 @@ sweep() {{
   done
 }} 2>/dev/null
 check() {{
-  ( umask 022; {own_imports}exec setsid sh "$@room/$1.sh" ) >"$@room/$1.out" 2>"$@room/$1.err" </dev/null & @pid=$!
+  ( umask 022; "${{3:-given}}" 2>/dev/null; {own_imports}exec "$@setsid" "$@sh" "$@room/$1.sh" ) \\
+    >"$@room/$1.out" 2>"$@room/$1.err" </dev/null & @pid=$!
   ( sleep "$2"; : >"$@room/$1.late"; kill -9 -"$@pid"; kill -9 "$@pid" ) >/dev/null 2>&1 & @watch=$!
   wait "$@pid"; echo $? >"$@room/$1.status"
   kill -9 "$@watch"; wait "$@watch"; sweep
@@ -154,13 +161,19 @@ file() {{
 class ScriptJob:
     """A script to run, for at most `timeout` seconds; the last `limit` bytes of its output come back.
 
-    Of its standard error, first and last bytes come back, at most `errors`.
+    Of its standard error, first and last bytes come back, at most `errors`. What a `hiding` one calls does not get the
+    params: only its own text reads them.
     """
 
     source: str
     timeout: float
     limit: int = OUTPUT_LIMIT
     errors: int = OUTPUT_LIMIT
+
+    @property
+    def hiding(self) -> bool:
+        """Whether it is a shell script that starts programs as another user, who is to run what the agent wrote."""
+        return shebang_of(self.source) is None and not OTHER_USERS.isdisjoint(find_programs(self.source))
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,14 +196,26 @@ Job = ScriptJob | FileJob
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """The environment of each script: the image's variables, and the grader's own, params among them."""
+
+    image: Mapping[str, str]
+    own: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
-    """Checks that share one exec, in one container; `first` is set for the exec that stops the agent."""
+    """Checks that share one exec, in one container; `first` is set for the exec that stops the agent.
+
+    One with a `user` is a single script, which that user runs without the driver.
+    """
 
     service: str
     names: tuple[str, ...]
     jobs: tuple[Job, ...]
     first: bool = False
     alone: bool = False
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,11 +249,19 @@ OWN_IMPORTS = "PYTHONSAFEPATH=${PYTHONSAFEPATH-1}; export PYTHONSAFEPATH; "
 """Keeps Python (3.11 on) from importing what lies in the folder where a check runs, which is the agent's to fill."""
 
 
-def drive(jobs: tuple[Job, ...], nonce: str, before: str, *, between: str = "", runs_agents_code: bool = False) -> str:
+def drive(
+    jobs: tuple[Job, ...],
+    nonce: str,
+    before: str,
+    given: Given,
+    *,
+    between: str = "",
+    runs_agents_code: bool = False,
+) -> str:
     """The driver's text. `before` runs first: what stops the agent, if these are the sandbox's own checks.
 
-    `between` runs when the files have been read and before the first script. Only a script that is there to run the
-    agent's code may import what lies in its folder.
+    `between` runs when the files have been read and before the first
+    script. Only a script that is there to run the agent's code may import what lies in its folder.
     """
     room = f"/run/taskcal-{nonce}"
     prelude = PRELUDE.format(
@@ -247,20 +280,26 @@ def drive(jobs: tuple[Job, ...], nonce: str, before: str, *, between: str = "", 
     lines = [
         *(f"file {index} {shlex.quote(job.path)} {'any' if job.links else 'nolink'}" for index, job in files),
         between.rstrip("\n"),
-        *(line for index, job in scripts for line in _written(job.source, f"{room}/{index}")),
-        *(f"check {index} {math.ceil(job.timeout)}" for index, job in scripts),
+        *(line for index, job in scripts for line in _written(job, f"{room}/{index}", given.own)),
+        *(f"check {index} {math.ceil(job.timeout)}{' few' if job.hiding else ''}" for index, job in scripts),
         *(f"record {index} {job.limit} {job.errors}" for index, job in scripts),
         f'rm -rf "${OWN}room"',
         "exit 0",
     ]
-    return before + prelude + "\n".join(lines) + "\n"
+    texts = f"few() {{ :\n{exported(given.image)}}}\ngiven() {{ few\n{exported(given.own)}}}\n"
+    return before + prelude + texts + "\n".join(lines) + "\n"
 
 
-def _written(source: str, path: str) -> Iterator[str]:
-    """Lines that write a script to `path`.sh; one for another interpreter lies beside it, and that runs it."""
+def _written(job: ScriptJob, path: str, own: Mapping[str, str]) -> Iterator[str]:
+    """Lines that write a script to `path`.sh; one for another interpreter lies beside it, and that runs it.
+
+    The params of one that hides them stand on its first line.
+    """
+    source = job.source
     shebang = shebang_of(source)
     if shebang is None:
-        yield f"printf %s {shlex.quote(source)} >{path}.sh"
+        first = "".join(f"{name}={shlex.quote(text)}; " for name, text in own.items()) if job.hiding else ""
+        yield f"printf %s {shlex.quote(first + source)} >{path}.sh"
     else:
         yield f"printf %s {shlex.quote(text_of(source))} >{path}.script"
         yield f"printf %s {shlex.quote(f'exec {shlex.join(shebang.command)} {path}.script')} >{path}.sh"
@@ -304,8 +343,10 @@ def batches(grader: Grader, timeout: float) -> tuple[Batch, ...]:
             shared.append((check.name, FileJob(check.probe.path)))
         elif isinstance(check.probe, RunProbe):
             job = (check.name, ScriptJob(check.probe.script, check.probe.timeout or timeout))
-            if check.probe.alone:
-                alone.append(replace(_batch(check.probe.service, [job]), alone=True))
+            if check.probe.alone or check.probe.user:
+                alone.append(
+                    replace(_batch(check.probe.service, [job]), alone=check.probe.alone, user=check.probe.user)
+                )
             else:
                 (services.setdefault(check.probe.service, []) if check.probe.service else shared).append(job)
     return (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from taskcal.blame import fault_inside, is_crowded
@@ -14,7 +14,9 @@ from taskcal.errors import GraderLost, SandboxLost
 from taskcal.grading_driver import (
     STOP_EVERYTHING,
     Batch,
+    Given,
     Record,
+    ScriptJob,
     batches,
     drive,
     output_bound,
@@ -22,13 +24,14 @@ from taskcal.grading_driver import (
     seconds,
 )
 from taskcal.sandbox import ANSWER_FILE, ROOT_USER, Ending, Script
-from taskcal.sandbox.processes import END_AGENT, RESUME
+from taskcal.sandbox.interpreters import as_shell
+from taskcal.sandbox.processes import END_AGENT, PIDS, RESUME, end_others
 from taskcal.sandbox.scripts import READY_SECONDS, start_again
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
-    from taskcal.core.task import Grader, Group
+    from taskcal.core.task import FileCopy, Grader, Group
     from taskcal.sandbox import GradableSandbox
 
 KILLED = 137
@@ -64,7 +67,7 @@ def _deliver(sandbox: GradableSandbox, grader: Grader) -> str | None:
         return None
     with contextlib.suppress(SandboxLost):
         keeps = grader.processes is Processes.KEEP
-        return sandbox.deliver(grader.files, END_AGENT if keeps else STOP_EVERYTHING, alone=keeps)
+        return sandbox.deliver(grader.files, END_AGENT if keeps else STOP_EVERYTHING)
     return None
 
 
@@ -108,8 +111,10 @@ def _cleaning(sandbox: GradableSandbox, group: Group) -> _Cleaning:
     start = start_again(environment.start, environment.ready, params)
     if not start:
         return _Cleaning(stop)
-    env = {name: variables[name] for name in (*params, "TASKCAL_ROLLOUT") if name in variables}
-    return _Cleaning("", Script(stop + start, READY_SECONDS + SLACK_SECONDS, user=ROOT_USER, env=env, hidden=True))
+    named = {name: variables[name] for name in (*params, "TASKCAL_ROLLOUT") if name in variables}
+    env = {**sandbox.check_variables().kept, **named}
+    seconds_left = READY_SECONDS + SLACK_SECONDS
+    return _Cleaning("", Script(stop + start, seconds_left, user=ROOT_USER, env=env, hidden=True, clean=True))
 
 
 def _run_beside(sandbox: GradableSandbox, batch: Batch, grader: Grader) -> dict[str, Record] | None:
@@ -119,7 +124,7 @@ def _run_beside(sandbox: GradableSandbox, batch: Batch, grader: Grader) -> dict[
     """
     first = batch.first
     try:
-        return _driven(sandbox, batch, END_AGENT if first else "", grader.env, between=RESUME if first else "")
+        return _driven(sandbox, batch, END_AGENT if first else "", grader, between=RESUME if first else "")
     except (GraderLost, SandboxLost):
         if blame(sandbox, grader) is None:
             raise
@@ -131,7 +136,7 @@ def _run(sandbox: GradableSandbox, batch: Batch, grader: Grader, clean: _Cleanin
     try:
         if clean.start is not None:
             sandbox.run(clean.start)
-        return _driven(sandbox, batch, clean.stop, grader.env)
+        return _driven(sandbox, batch, clean.stop, grader)
     except SandboxLost:
         words = _end_of_service(sandbox, batch.service) if batch.service else blame(sandbox, grader)
         if words is None:
@@ -145,15 +150,19 @@ def _run(sandbox: GradableSandbox, batch: Batch, grader: Grader, clean: _Cleanin
 
 
 def _driven(
-    sandbox: GradableSandbox, batch: Batch, before: str, env: Mapping[str, str], between: str = ""
+    sandbox: GradableSandbox, batch: Batch, before: str, grader: Grader, between: str = ""
 ) -> dict[str, Record]:
+    if batch.user:
+        return _run_as(sandbox, batch, grader.files)
+    own = {**sandbox.variables, **grader.env, "TASKCAL_ANSWER_FILE": ANSWER_FILE}
+    given = Given(sandbox.check_variables(batch.service).kept, own)
     script = Script(
-        drive(batch.jobs, secrets.token_hex(8), before, between=between, runs_agents_code=batch.alone),
+        drive(batch.jobs, secrets.token_hex(8), before, given, between=between, runs_agents_code=batch.alone),
         timeout=seconds(batch.jobs) + SLACK_SECONDS,
         user=ROOT_USER,
-        env={**sandbox.variables, **env, "TASKCAL_ANSWER_FILE": ANSWER_FILE},
         hidden=True,
         service=batch.service,
+        clean=True,
     )
     result = sandbox.run(script, limit=output_bound(batch.jobs))
     records = parse(result.stdout, len(batch.jobs)) if result.ok else None
@@ -165,6 +174,32 @@ def _driven(
         where = f"service {batch.service}" if batch.service else "the sandbox"
         raise GraderLost(f"the checks could not run in {where} (exit {result.exit_code}): {result.tail}")
     return dict(zip(batch.names, records, strict=True))
+
+
+def _run_as(sandbox: GradableSandbox, batch: Batch, files: Sequence[FileCopy]) -> dict[str, Record]:
+    """The record of a script that a user other than root runs: no driver, no params, and none of its processes left.
+
+    It is the agent's user, as a rule, and runs what the agent wrote. So files of the grader are readable only if the
+    script's text names them, and only while it runs.
+    """
+    (job,) = (job for job in batch.jobs if isinstance(job, ScriptJob))
+    shown = tuple(copy for copy in files if copy.destination.rstrip("/") in job.source)
+    bare = Script("", SLACK_SECONDS, ROOT_USER, hidden=True, service=batch.service, workdir="/", clean=True)
+    before = sandbox.run(replace(bare, source=PIDS)).stdout.decode()
+    sandbox.show(shown, readable=True)
+    safe = {} if batch.alone else {"PYTHONSAFEPATH": "1"}
+    kept = sandbox.check_variables(batch.service).kept
+    variables = {name: text for name, text in {**safe, **kept}.items() if name != "HOME"}  # it has one of its own
+    script = Script(as_shell(job.source), job.timeout, batch.user, variables, service=batch.service, clean=True)
+    try:
+        done = sandbox.run(script, limit=job.limit)
+    finally:
+        sandbox.run(replace(bare, source=end_others(before.split()), user=batch.user))
+        sandbox.show(shown, readable=False)
+    late = done.ending is Ending.TIMED_OUT
+    status = KILLED if done.exit_code is None else done.exit_code
+    record = Record(status, late, len(done.stdout), done.stdout, done.stderr)
+    return dict.fromkeys(batch.names, record)
 
 
 def _end_of_service(sandbox: GradableSandbox, service: str) -> str | None:

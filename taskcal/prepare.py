@@ -43,7 +43,7 @@ def prepare_group(group: Group, images: Images, agent: Agent, bounds: Bounds) ->
             made = replace(made, gateway=images.gateway())
         if not agent.install.strip():
             return made
-        return replace(made, sandbox=images.install(made.sandbox, agent.install, timeout))
+        return replace(made, sandbox=images.install(made.sandbox, agent.install, timeout), untouched=made.sandbox)
     except Exception as error:  # noqa: BLE001 - whatever broke, the other groups go on
         return lost_because(error)
 

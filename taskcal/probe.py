@@ -21,7 +21,7 @@ from taskcal.core.rollout import Lost
 from taskcal.core.script import interpreters
 from taskcal.core.task import Grader, RunProbe
 from taskcal.errors import LostError, SandboxLost, SetupLost
-from taskcal.grading_driver import ABSENT, FileJob, ScriptJob, drive, output_bound, parse
+from taskcal.grading_driver import ABSENT, FileJob, Given, ScriptJob, drive, output_bound, parse
 from taskcal.prepare import lost_because, prepare_group
 from taskcal.sandbox import ROOM, ROOT_USER, Ending, Script
 from taskcal.sandbox.container import Order, open_sandbox
@@ -94,13 +94,15 @@ class ReadyGroup:
 class _Subject:
     """What is tried: an environment as it is opened, the agent's user, and what the grading needs there.
 
-    `services` are those that checks run in, `places` the destinations of the grader's files.
+    `services` are those that checks run in, `places` the destinations of the grader's files, and `check_users` who runs
+    checks, each with its service.
     """
 
     order: Order
     user: str | None
     services: tuple[str, ...]
     places: tuple[str, ...]
+    check_users: tuple[tuple[str, str], ...]
 
     @property
     def key(self) -> Hashable:
@@ -110,7 +112,7 @@ class _Subject:
         texts = " ".join((bare.start, bare.ready, bare.finish, *(_texts_of_services(bare))))
         params = tuple(sorted(named_params(texts, order.params).items()))
         made = (images.sandbox, tuple(sorted(images.services.items())))
-        return made, repr(bare), params, self.user, self.services, self.places
+        return made, repr(bare), params, self.user, self.services, self.places, order.artifacts, self.check_users
 
 
 class Probes:
@@ -128,6 +130,7 @@ class Probes:
             user=agent.user or group.task.environment.user,
             services=tuple(sorted(_services_with_checks(group))),
             places=tuple(sorted({copy.destination for copy in group.grader.files})),
+            check_users=tuple(sorted(_users_of_checks(group))),
         )
         found = self._results.get(subject.key, lambda: _try(self._scope, subject))
         _require_interpreters(group, found)
@@ -169,6 +172,23 @@ def _services_with_checks(group: Group) -> set[str]:
     return {probe.service for probe in probes if isinstance(probe, RunProbe) and probe.service}
 
 
+def _users_of_checks(group: Group) -> set[tuple[str, str]]:
+    probes = (check.probe for check in group.task.grader.checks)
+    return {(probe.service, probe.user) for probe in probes if isinstance(probe, RunProbe) and probe.user}
+
+
+def _require_user(sandbox: DockerSandbox, service: str, user: str) -> None:
+    """Raise SetupLost if a user that a check names cannot run a script there."""
+    try:
+        result = sandbox.run(Script("exit 0", SCRIPT_SECONDS, user=user, service=service, workdir="/", clean=True))
+    except SandboxLost as error:
+        if not any(words in str(error) for words in NO_USER):
+            raise
+        raise SetupLost(f"a check names the user {user}, which does not exist in {_image_of(service)}") from error
+    if not result.ok:
+        raise SetupLost(f"a check names the user {user}: {_why_no_shell(user, result)}")
+
+
 def _texts_of_services(environment: Environment) -> Iterator[str]:
     for service in environment.services:
         yield " ".join((command_text(service), service.ready, *service.params))
@@ -187,10 +207,12 @@ def _tried(scope: RunScope, subject: _Subject) -> ProbeResult:
     sandbox = open_sandbox(scope, subject.order)
     begun = time.monotonic()
     try:
-        warnings = [*_enter_workdir(sandbox, subject.user)]
+        warnings = [*map(str, sandbox.check_variables().gone), *_enter_workdir(sandbox, subject.user)]
         _require_folders(sandbox, subject.places)
         for service in services:
             sandbox.require_service(service)
+        for service, user in subject.check_users:
+            _require_user(sandbox, service, user)
         programs = {service: _grade_trial(sandbox, service) for service in ("", *services)}
         if subject.order.environment.services:
             time.sleep(max(0.0, begun + SETTLED_SECONDS - time.monotonic()))
@@ -242,8 +264,8 @@ def _why_no_shell(name: str, result: ScriptResult) -> str:
 
 def _grade_trial(sandbox: DockerSandbox, service: str) -> frozenset[str]:
     """Grade three trifles where checks will run, and return the programs on PATH there. Raises SetupLost."""
-    source = drive(TRIAL, secrets.token_hex(8), "")
-    script = Script(source, 3 * SCRIPT_SECONDS, user=ROOT_USER, hidden=True, service=service)
+    source = drive(TRIAL, secrets.token_hex(8), "", Given(sandbox.check_variables(service).kept))
+    script = Script(source, 3 * SCRIPT_SECONDS, user=ROOT_USER, hidden=True, service=service, clean=True)
     try:
         result = sandbox.run(script, limit=output_bound(TRIAL))
     except SandboxLost as error:
@@ -261,7 +283,7 @@ def _why_no_grading(sandbox: DockerSandbox, service: str, said: str) -> str:
     where = _image_of(service)
     found: ScriptResult | None = None
     with contextlib.suppress(LostError):
-        found = sandbox.run(Script(missing_programs(NEEDED), SCRIPT_SECONDS, user=ROOT_USER, service=service))
+        found = sandbox.run(Script(missing_programs(NEEDED), SCRIPT_SECONDS, ROOT_USER, service=service, clean=True))
     if found is not None and found.ok and (missing := found.stdout.decode().split()):
         return f"{where} has no {' and no '.join(missing)}, which grading needs; install it there"
     if '"sh"' in said:

@@ -38,7 +38,8 @@ class FakeEngine:
     checks: Sequence[int] = ()
     grading: ExecResult | None = None
     calls: list[str] = field(default_factory=list)
-    environments: list[Mapping[str, str]] = field(default_factory=list)
+    environments: list[Mapping[str, str | None]] = field(default_factory=list)
+    gradings: list[str] = field(default_factory=list)
     containers: set[str] = field(default_factory=set)
 
     def create(self, image: str, host_config: Mapping[str, Any], **config: Any) -> str:
@@ -75,6 +76,7 @@ class FakeEngine:
         if call.stdin is None:
             self._call(f"exec {argv[-1].splitlines()[-1]}")
             return self._sent(self.agent, call)
+        self.gradings.append(call.stdin.decode())
         jobs = len(set(JOB.findall(call.stdin)))
         if not jobs:
             self._call(f"task's {call.stdin.decode().strip()}")

@@ -6,6 +6,7 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from taskcal.core.search_paths import Variables, sift
 from taskcal.core.task import Check, Environment, Grader, Group, ImageSource, Task, Variant
 from taskcal.sandbox import Condition, Ending, Script, ScriptResult
 from taskcal.sandbox.execute import PROBE
@@ -41,6 +42,14 @@ class Told:
         """The params."""
         return {"order": "12"}
 
+    def check_variables(self, service: str = "") -> Variables:
+        """The image's."""
+        return sift({"LANG": service or "C"}, None)
+
+    def show(self, files: Sequence[FileCopy], *, readable: bool) -> None:
+        """No check has a user here."""
+        raise AssertionError(files, readable)
+
     def service_ended(self, name: str) -> str | None:
         """The last words that a service has, where this one has any."""
         return self.last_words.get(name)
@@ -65,9 +74,8 @@ class Told:
         """No solution is played here."""
         raise AssertionError(files, user)
 
-    def deliver(self, files: Sequence[FileCopy], stop: str, *, alone: bool) -> str | None:
+    def deliver(self, files: Sequence[FileCopy], stop: str) -> str | None:
         """Keep them, and what was to stop the agent first."""
-        assert alone is ("STOP" in stop)
         self.run(Script(stop, 1.0, user="0", hidden=True))
         self.files += files
         return self.blocked

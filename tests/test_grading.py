@@ -33,6 +33,7 @@ from taskcal.grading_driver import (
     batches,
 )
 from taskcal.sandbox import ANSWER_FILE, Ending, ScriptResult
+from taskcal.sandbox.scripts import exported
 from tests.fake_engine import record
 from tests.grading_case import ANSWER, Told, grader, group
 
@@ -113,7 +114,10 @@ def test_the_graders_files_arrive_when_the_agent_is_gone() -> None:
     assert grade(sandbox, group(one), Stop.FINISHED).graded.passed
     assert sandbox.files == list(copies)
     assert sandbox.scripts[0].source == STOP_EVERYTHING
-    assert sandbox.scripts[1].env == {"order": "12", "LEVEL": "3", "TASKCAL_ANSWER_FILE": ANSWER_FILE}
+    driver = sandbox.scripts[1]
+    given = {"LANG": "C", "order": "12", "LEVEL": "3", "TASKCAL_ANSWER_FILE": ANSWER_FILE}
+    assert exported(given) in driver.source
+    assert (driver.env, driver.clean) == ({}, True)
 
 
 def test_every_kind_of_check_is_scored() -> None:

@@ -18,6 +18,7 @@ from taskcal.grading_driver import (
     OWN_IMPORTS,
     STOP_EVERYTHING,
     FileJob,
+    Given,
     Record,
     ScriptJob,
     drive,
@@ -31,6 +32,7 @@ from tests.fake_engine import record
 if TYPE_CHECKING:
     from random import Random
 
+WORD = "it's"
 FORGED = record(0, 0, b"1", b"")
 WORDS = st.binary(max_size=30) | st.sampled_from([b"", b"\n", FORGED, MARK.encode(), b"\n" + FORGED, b"\0"])
 RECORDS = st.lists(st.tuples(st.integers(0, 255), st.booleans(), WORDS, WORDS), min_size=1, max_size=6)
@@ -114,7 +116,7 @@ def test_no_output_raises(output: bytes, count: int) -> None:
 def test_a_script_stands_in_the_driver_as_it_is(sources: list[str]) -> None:
     """Whatever quotes it holds: read back from the driver's text by the shell's own rules, it is the same."""
     assume(not any(source.lstrip().startswith("#!") for source in sources))
-    text = drive(tuple(ScriptJob(source, 5.0) for source in sources), "abc123", "")
+    text = drive(tuple(ScriptJob(source, 5.0) for source in sources), "abc123", "", Given({}))
     words = shlex.split(text[text.index("printf %s ", text.index("\n}\n", text.index("file()"))) :])
     starts = [place for place, word in enumerate(words) if word == "printf"]
     assert [words[place + 2] for place in starts] == sources
@@ -124,14 +126,14 @@ def test_a_script_stands_in_the_driver_as_it_is(sources: list[str]) -> None:
 def test_the_driver_is_a_script_that_a_shell_reads(path: str) -> None:
     """With any path and any script in it, and with what stops the agent before it."""
     jobs = (FileJob(path, links=False), FileJob(path), ScriptJob("cat <<'EOF'\nfor (\nEOF\n", 5.0))
-    text = drive(jobs, "abc123", STOP_EVERYTHING)
+    text = drive(jobs, "abc123", STOP_EVERYTHING, Given({}))
     assert host.run(["sh", "-n"], seconds=30, stdin=text).output == ""
 
 
 def test_the_driver_runs_each_job_once() -> None:
     """Files are read first, scripts run in their order with their seconds rounded up, then all is told."""
     jobs = (FileJob("/a", links=False), ScriptJob("x", 1.2), FileJob("/b"), ScriptJob("y", 30.0))
-    lines = drive(jobs, "abc123", "BEFORE\n").splitlines()
+    lines = drive(jobs, "abc123", "BEFORE\n", Given({})).splitlines()
     assert lines[0] == "BEFORE"
     told = [line for line in lines if re.match(r"(file|check|record) \d", line)]
     records = ["record 1 8192 8192", "record 3 8192 8192"]
@@ -183,13 +185,33 @@ def test_a_tail_keeps_the_first_line_of_an_error(stdout: bytes, stderr: bytes) -
 def test_no_variable_of_ours_replaces_a_param() -> None:
     """Every variable that the surrounding shell texts assign begins with a prefix that no param can have."""
     texts = (
-        drive((ScriptJob("true", 1.0), FileJob("/a")), "abc123", STOP_EVERYTHING),
-        start_again("true", "true"),
+        drive((ScriptJob("true", 1.0), FileJob("/a")), "abc123", STOP_EVERYTHING, Given({})),
+        start_again("true", "true", {"LANG": "C"}),
         started("true"),
         setup_script("true", ("/data",)),
     )
-    for text in (text.replace(OWN_IMPORTS, "") for text in texts):  # which keeps a value that is there
+    exports = re.compile(r"command export .*|" + re.escape(OWN_IMPORTS))  # which set what checks get
+    for text in (exports.sub("", text) for text in texts):
         assigned = re.findall(r"(?:^|[\s;{&|(])([A-Za-z_]\w*)=", text)
         assigned += re.findall(r"(?:\bfor|read -r) (\w+)", text)
         assert assigned
         assert {name for name in assigned if not name.startswith("TASKCAL_")} == set()
+
+
+@pytest.mark.parametrize(
+    ("source", "hides"),
+    [
+        ("su agent -c ./program", True),
+        ("x=$(setpriv --reuid=1 ./program) || exit 1", True),
+        ("cd /app && runuser -u agent -- ./program", True),
+        ("./sum 1 2", False),
+        ("echo su", False),
+        ("#!/usr/bin/env python3\nimport su", False),
+    ],
+)
+def test_a_script_that_starts_programs_as_another_user_keeps_its_params(source: str, hides: bool) -> None:
+    """They stand in its own text, and are not in the environment of what it calls."""
+    text = drive((ScriptJob(source, 5.0),), "abc123", "", Given({"LANG": "C"}, {"word": WORD}))
+    assert ("check 0 5 few" in text) is hides
+    own = f"word={shlex.quote(WORD)}; {source}"
+    assert (shlex.quote(own) in text) is hides

@@ -163,10 +163,10 @@ def test_params_reach_the_grader_and_never_the_agent(stage: Stage) -> None:
     """They hold expected values. What tells one attempt from another is in every script of the task."""
     engine = FakeEngine()
     stage.outcome(engine)
-    agents, graders, finish = engine.environments
-    assert "order" not in agents
-    assert graders["order"] == finish["order"] == "12"
-    assert graders["TASKCAL_ROLLOUT"].startswith("run-1-")
+    agents, driver, finish = engine.environments
+    assert {"order", "TASKCAL_ROLLOUT"}.isdisjoint({*agents, *driver})
+    assert finish["order"] == "12"
+    assert "command export order=12\ncommand export TASKCAL_ROLLOUT=run-1-" in engine.gradings[0]
 
 
 @pytest.mark.parametrize("kind", LOSSES, ids=lambda kind: kind.__name__)

@@ -159,7 +159,9 @@ class ServerProcess:
     def _end(self) -> None:
         if self._pid is not None:
             with contextlib.suppress(LostError):
-                self.sandbox.run(Script(STOP.replace("@pid", str(self._pid)), WRITE_SECONDS, user=ROOT_USER))
+                self.sandbox.run(
+                    Script(STOP.replace("@pid", str(self._pid)), WRITE_SECONDS, user=ROOT_USER, clean=True)
+                )
 
     def _script(self, source: str) -> Script:
         placed = source.replace("@room", f"{ROOM}/mcp", 1).replace("@name", self.server.name, 1)

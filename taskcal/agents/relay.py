@@ -144,7 +144,7 @@ class Relay:
 
     def open(self) -> None:
         """Put the programs in place and listen. Raises SetupLost where the image lacks what they need."""
-        self.sandbox.run(Script(programs(self.tools), REPLY_SECONDS, user=ROOT_USER, hidden=True))
+        self.sandbox.run(Script(programs(self.tools), REPLY_SECONDS, user=ROOT_USER, hidden=True, clean=True))
         self._thread.start()
         self._ready.wait(READY_SECONDS)
         if self._listener is None:
@@ -168,7 +168,7 @@ class Relay:
 
     def _run_as_root(self, source: str) -> None:
         with contextlib.suppress(LostError):
-            self.sandbox.run(Script(source, REPLY_SECONDS, user=ROOT_USER))
+            self.sandbox.run(Script(source, REPLY_SECONDS, user=ROOT_USER, clean=True))
 
     def _listen(self) -> None:
         """Run the listener until it is stopped."""

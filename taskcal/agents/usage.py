@@ -47,7 +47,7 @@ class Reported:
 
 def read_usage(sandbox: Sandbox) -> Reported:
     """Read the usage file of a rollout whose agent has ended. Raises SandboxLost or EngineLost."""
-    result = sandbox.run(Script(READ, READ_SECONDS, user=ROOT_USER), limit=MOST_BYTES + 1)
+    result = sandbox.run(Script(READ, READ_SECONDS, user=ROOT_USER, clean=True), limit=MOST_BYTES + 1)
     if not result.ok:
         return Reported(problem=result.stderr.decode(errors="replace").strip()[-200:] or "it cannot be read")
     return parse_usage(result.stdout) if result.stdout.strip() else Reported()

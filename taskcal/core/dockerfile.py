@@ -10,6 +10,7 @@ refuses it.
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
@@ -134,6 +135,30 @@ def taken_images(text: str) -> TakenImages:
     unclear = any(want.kind is Kind.UNCLEAR and not PLAIN_RUN.match(want.what) for want in found)
     plain = [name for name in names if IMAGE.fullmatch(name)]
     return TakenImages(tuple(name for name in plain if name != "scratch"), not unclear and len(plain) == len(names))
+
+
+def variables(text: str) -> dict[str, str]:
+    """What ENV sets, in any stage. A variable in a value that is not known is left out, as the images' own PATH is."""
+    escape = _escape(text.split("\n"))
+    known: dict[str, str] = {}
+    for _, _, words in _instructions(text.split("\n"), escape if isinstance(escape, str) else "\\"):
+        name, rest = ([*(words or "").split(maxsplit=1), "", ""])[:2]
+        if name.lower() != "env":
+            continue
+        old = re.fullmatch(r"([^\s=]+)\s+(.*)", rest, re.DOTALL)
+        given = {old[1]: old[2]} if old else dict(_pairs(rest))
+        filled = {key: VARIABLE.sub("", _filled(value, known)) for key, value in given.items()}
+        known |= {key: ":".join(part for part in value.split(":") if part) for key, value in filled.items()}
+    return known
+
+
+def _pairs(text: str) -> Iterator[tuple[str, str]]:
+    """`NAME=value` words, quotes taken away; nothing of a line whose quotes do not end."""
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        return
+    yield from ((name, value) for name, mark, value in (word.partition("=") for word in words) if mark)
 
 
 def _defaults(text: str) -> dict[str, str]:

@@ -114,13 +114,17 @@ class ScoreBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunProbe:
-    """Judge by a script. `service` names the container it runs in ('' is the sandbox); `timeout` None is the task's."""
+    """Judge by a script. `service` names the container it runs in ('' is the sandbox); `timeout` None is the task's.
+
+    With a `user` it runs as that user, without params, and alone.
+    """
 
     script: str
     score: ScoreBy = ScoreBy.EXIT
     timeout: float | None = None
     alone: bool = False
     service: str = ""
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,10 +186,14 @@ class Processes(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A path that a fresh grading sandbox receives, from the sandbox or from a service."""
+    """A path that a fresh grading sandbox receives, from the sandbox or from a service.
+
+    `exclude` are relative paths below it of which the image's own stays.
+    """
 
     path: str
     service: str = ""
+    exclude: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from taskcal.core.search_paths import Variables
     from taskcal.core.task import Artifact, FileCopy
 
     Sink = Callable[[bytes], None]
@@ -51,7 +52,8 @@ class Script:
     """What to run in a sandbox with `/bin/sh`, and how.
 
     `source` goes in as an argument (visible to everything in the sandbox) or, with `hidden`, through standard input.
-    `user` None is the image's own, `workdir` None the environment's; `timeout` is in seconds.
+    `user` None is the image's own, `workdir` None the environment's; `timeout` is in seconds. Beside `env` it has the
+    container's variables, with `clean` none of them and a PATH that leads to nothing of the agent's.
     """
 
     source: str
@@ -61,6 +63,9 @@ class Script:
     hidden: bool = False
     service: str = ""
     workdir: str | None = None
+    clean: bool = False
+    own: Mapping[str, str | None] = field(default_factory=dict)
+    """What makes a script clean, where the sandbox knows it; None takes a variable away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +148,20 @@ class GradableSandbox(Sandbox, Protocol):
         """
         ...
 
-    def deliver(self, files: Sequence[FileCopy], stop: str, *, alone: bool) -> str | None:
-        """Bring the grader's files, after `stop`, a script that stops the agent, has run; `alone` for root's eyes only.
+    def deliver(self, files: Sequence[FileCopy], stop: str) -> str | None:
+        """Bring the grader's files, for root's eyes only, after `stop`, a script that stops the agent, has run.
 
         What the image has where they arrive is put back, what the agent left in their way is removed. Gives why no
         check can be run, if that is certainly the agent's doing. Raises GraderLost, EngineLost or SandboxLost.
         """
+        ...
+
+    def check_variables(self, service: str = "") -> Variables:
+        """The image's and the environment's variables as checks get them there. Raises a LostError."""
+        ...
+
+    def show(self, files: Sequence[FileCopy], *, readable: bool) -> None:
+        """Let every user read these files of the grader, or root alone again. Raises a LostError."""
         ...
 
     def condition(self) -> Condition:

@@ -11,7 +11,7 @@ import contextlib
 import posixpath
 import tarfile
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING
 
 from taskcal.sandbox.hostile import Bounds, Place, TooMuch, rewrite
@@ -30,22 +30,28 @@ MOST_ENTRIES = 100_000
 class Source:
     """A path of a container that belongs at the same path of the fresh one.
 
-    `foreign` for a service's, whose image is another; `silent` for one that need not be there.
+    `exclude` are paths below it of which the image's own stays; `foreign` for a service's, whose image is another;
+    `silent` for one that need not be there.
     """
 
     container: str
     path: str
+    exclude: tuple[str, ...] = ()
     foreign: bool = False
     silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """One artifact's archive, ready to be unpacked at a container's root; None where there is none, and a note."""
+    """One artifact's archive, ready to be unpacked at a container's root; None where there is none, and a note.
+
+    `spared` are paths below it that stay as they are.
+    """
 
     path: str
     archive: IO[bytes] | None
     note: str = ""
+    spared: tuple[str, ...] = ()
 
 
 class Carrier:
@@ -64,12 +70,13 @@ class Carrier:
     def parcels(self, sources: Sequence[Source]) -> Iterator[list[Parcel]]:
         """The archive of each source, in files that are there until this ends. Raises SandboxLost or EngineLost."""
         with contextlib.ExitStack() as stack:
-            yield [self._parcel(source, sources, stack) for source in sources]
+            parcels = [self._parcel(source, sources, stack) for source in sources]
+            yield [replace(parcel, spared=_spared(source)) for parcel, source in zip(parcels, sources, strict=True)]
 
     def _parcel(self, source: Source, sources: Sequence[Source], stack: contextlib.ExitStack) -> Parcel:
         path = plain_path(source.path)
         inner = (other for other in (plain_path(one.path) for one in sources) if other.startswith(f"{path}/"))
-        place = Place(path, (*inner, *self._reserved), self._folders)
+        place = Place(path, (*inner, *self._reserved), self._folders, _spared(source))
         if not source.foreign and not self._same_way(source.container, path):
             return Parcel(path, None, f"{path} was left out: a folder above it was replaced by a link")
         with self._engine.archive(source.container, path) as stream:
@@ -108,6 +115,10 @@ class Carrier:
                 return {}
             with tarfile.open(fileobj=stream, mode="r|") as members:
                 return {posixpath.join(above, link.name): link.linkname for link in members if link.issym()}
+
+
+def _spared(source: Source) -> tuple[str, ...]:
+    return tuple(plain_path(f"{source.path}/{name}") for name in source.exclude)
 
 
 def plain_path(path: str) -> str:

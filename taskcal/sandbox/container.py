@@ -11,20 +11,23 @@ from typing import TYPE_CHECKING, Any, Self
 
 from taskcal.core.excerpt import excerpt
 from taskcal.core.reach import Reach, reach_of
+from taskcal.core.search_paths import ROOTS_HOME, Variables, sift
 from taskcal.core.task import GraderSandbox
-from taskcal.errors import GraderLost, LostError, SandboxLost, SetupLost
+from taskcal.errors import LostError, SandboxLost, SetupLost
 from taskcal.sandbox import ANSWER_FILE, ROOM, ROOT_USER, Condition, Ending, Script, ScriptResult
-from taskcal.sandbox.archive import Owner, folder
-from taskcal.sandbox.carry import Carrier, Source, above_all, plain_path
+from taskcal.sandbox.archive import folder
+from taskcal.sandbox.carry import Source, above_all, plain_path
+from taskcal.sandbox.check_variables import check_variables
 from taskcal.sandbox.condition import condition_of
 from taskcal.sandbox.contents import read_small
-from taskcal.sandbox.delivery import Destination, deliver, give, ids_of, outside
+from taskcal.sandbox.delivery import Destination, deliver, give, ids_of
 from taskcal.sandbox.dial import addresses
 from taskcal.sandbox.execute import conclude, could_not_start, execute, run_once
+from taskcal.sandbox.freshen import move_over
 from taskcal.sandbox.images import as_variables, named_params, start_idle
 from taskcal.sandbox.labels import KEPT_PREFIX
 from taskcal.sandbox.scope import DROPPED, FIRST_PROCESS, RunScope, host_config
-from taskcal.sandbox.scripts import READY_SECONDS, clear_way, finishing, make_folder, started, until
+from taskcal.sandbox.scripts import READY_SECONDS, finishing, make_folder, started, until
 from taskcal.sandbox.services import (
     Surroundings,
     await_service,
@@ -43,13 +46,13 @@ if TYPE_CHECKING:
 
     from taskcal.core.task import Artifact, Environment, FileCopy, Group, Network, Scalar
     from taskcal.sandbox import Sink
-    from taskcal.sandbox.facts import ExecResult
+    from taskcal.sandbox.facts import ContainerState, ExecResult
     from taskcal.sandbox.images import PreparedImages
     from taskcal.sandbox.stream import Line
 
 ROOM_OPTIONS = "rw,exec,nosuid,nodev,mode=1777,size=16m"
 SPARE_PIDS = 128
-NAME_FILES = ("/etc/hosts", "/etc/resolv.conf")
+NAME_FILES = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
 """Containers of one network namespace share these files, so that an agent that is root could change all of them."""
 
 
@@ -58,6 +61,7 @@ class Order:
     """What to open: an environment, what its scripts see, and the name it goes by in labels and reports.
 
     `fresh` where the grading will go on in a fresh container: the agent's answer must then outlive its container.
+    `artifacts` are what a fresh grading receives; None for checks that run where the agent was.
     """
 
     environment: Environment
@@ -67,11 +71,13 @@ class Order:
     rollout: str
     unique: str
     fresh: bool = False
+    artifacts: tuple[Artifact, ...] | None = None
 
     @classmethod
     def of(cls, group: Group, images: PreparedImages, agent: Network | None, rollout: str, unique: str) -> Self:
         """A group's sandbox as its rollouts open it; `agent` is the network that the agent's file asks for."""
-        environment = group.task.environment
+        environment, grader = group.task.environment, group.task.grader
+        is_fresh = grader.sandbox is GraderSandbox.FRESH
         return cls(
             environment=environment,
             images=images,
@@ -79,7 +85,8 @@ class Order:
             network=reach_of(environment.network, agent),
             rollout=rollout,
             unique=unique,
-            fresh=group.task.grader.sandbox is GraderSandbox.FRESH,
+            fresh=is_fresh,
+            artifacts=grader.artifacts if is_fresh else None,
         )
 
 
@@ -96,6 +103,7 @@ class DockerSandbox:
         self._names: dict[str, bytes] = {}
         self._services: dict[str, str] = {}
         self._made: list[str] = []
+        self._states: dict[str, ContainerState] = {}
         self._kept = False
         self.ways_out = WaysOut(scope.engine, order.images.gateway, scope.labels(order.rollout))
 
@@ -149,11 +157,11 @@ class DockerSandbox:
         """
         reach = self._order.network
         if not (self._order.fresh and self._order.environment.services):
-            self._container = self._create(reach)
+            self._container = self._create(reach, self._order.images.sandbox)
             return f"container:{self._container}"
-        self._fresh = self._create(reach)
+        self._fresh = self._create(reach, self._order.images.fresh)
         self._names = {path: read_small(self._engine, self._fresh, path) for path in NAME_FILES}
-        self._container = self._create(reach, beside=self._fresh)
+        self._container = self._create(reach, self._order.images.sandbox, beside=self._fresh)
         return f"container:{self._fresh}"
 
     def start(self) -> None:
@@ -214,6 +222,7 @@ class DockerSandbox:
         root gets room then. A script that has started never runs again, whatever it printed and however it ended.
         """
         container = self._services[script.service] if script.service else self._container
+        script = replace(script, own=self._own_variables(script))
         run = partial(run_once, self._engine, container, script, sink=sink, errors=errors, limit=limit)
         try:
             done = run()
@@ -225,17 +234,38 @@ class DockerSandbox:
         if not has_room:
             self._make_room(container, script)
             done = run()
-        return self._conclude(container, done)
+        return self._conclude(container, done, script.own)
 
-    def _conclude(self, container: str, done: ExecResult) -> ScriptResult:
+    def _conclude(self, container: str, done: ExecResult, env: Mapping[str, str | None]) -> ScriptResult:
         """How a script ended. The look that this takes needs a process too, for which there may be no room."""
         try:
-            return conclude(self._engine, container, done)
+            return conclude(self._engine, container, done, env)
         except SandboxLost:
             if not self._engine.is_running(container):
                 raise
         self._allow_pids(container)
-        return conclude(self._engine, container, done)
+        return conclude(self._engine, container, done, env)
+
+    def check_variables(self, service: str = "") -> Variables:
+        """The image's and the environment's variables as checks get them, see `taskcal.sandbox.check_variables`."""
+        container = self._services[service] if service else self._container
+        state = self._states.get(container) or self._engine.state(container)
+        if state is None:
+            return sift({}, None)
+        self._states[container] = state
+        if service:
+            return sift(state.variables, None)
+        order, pristine = self._order, self._scope.pristine
+        is_fresh = order.artifacts is not None
+        image = order.images.fresh if is_fresh else order.images.sandbox
+        user = order.environment.user or state.user
+        return check_variables(pristine, image, state.variables, order.artifacts, user)
+
+    def _own_variables(self, script: Script) -> dict[str, str | None]:
+        """The environment of a clean script: a PATH that leads to nothing of the agent's, and no other variable."""
+        found = self.check_variables(script.service)
+        names = dict.fromkeys((*found.kept, *(one.variable for one in found.gone)))
+        return {**names, "PATH": found.own_path, "HOME": ROOTS_HOME if script.user == ROOT_USER else None}
 
     def service_ended(self, name: str) -> str | None:
         """The last words of a service that has ended by itself; None for one that runs or was removed."""
@@ -251,9 +281,16 @@ class DockerSandbox:
         if files:
             give(self._engine, self._container, files, ids_of(self.run, user))
 
-    def deliver(self, files: Sequence[FileCopy], stop: str, *, alone: bool) -> str | None:
+    def deliver(self, files: Sequence[FileCopy], stop: str) -> str | None:
         """Bring the grader's files, see `taskcal.sandbox.delivery`."""
-        return deliver(self._destination(self._container), files, self.run, stop, Owner(alone=alone))
+        return deliver(self._destination(self._container), files, self.run, stop)
+
+    def show(self, files: Sequence[FileCopy], *, readable: bool) -> None:
+        """Let every user read these files of the grader, or root alone again."""
+        if files:
+            artifacts = [plain_path(one.path) for one in self._order.artifacts or ()]
+            source = self._destination(self._container).shown(files, artifacts, readable=readable)
+            self.run(Script(source, READY_SECONDS, user=ROOT_USER, hidden=True, workdir="/", clean=True))
 
     def finish(self) -> None:
         """Run the environment's `finish`; it hands back what is outside, so how it goes changes no outcome."""
@@ -266,14 +303,9 @@ class DockerSandbox:
         agent = self._container
         self._engine.kill(agent)
         if not self._fresh:
-            self._fresh = self._create(reach_of(self._order.environment.network))
+            self._fresh = self._create(reach_of(self._order.environment.network), self._order.images.fresh)
         self._container = self._fresh
-        place = self._destination(self._fresh)
-        restored = outside(place.restored(files), [plain_path(artifact.path) for artifact in artifacts])
-        notes = self._carry(agent, artifacts, (*(copy.destination for copy in files), *restored))
-        place.restore(restored)
-        place.put(files)
-        return notes
+        return move_over(self._destination(self._fresh), self._sources(agent, artifacts), files, self.run, self._names)
 
     def condition(self) -> Condition:
         """Whether the sandbox still lives, and if not, whose doing that is; doubts are in favour of the agent."""
@@ -314,32 +346,21 @@ class DockerSandbox:
 
     def _destination(self, container: str) -> Destination:
         state = self._engine.state(container)
-        image = self._order.images.sandbox
+        images = self._order.images
+        image = images.fresh if container == self._fresh else images.sandbox
         return Destination(self._engine, self._scope.pristine, image, container, state.workdir if state else "/")
 
-    def _carry(self, agent: str, artifacts: Sequence[Artifact], reserved: Sequence[str]) -> tuple[str, ...]:
-        """Bring the answer and the artifacts into the fresh container, and nothing else of the agent."""
-        state = self._engine.state(self._fresh)
-        workdir = state.workdir if state else "/"
-        carrier = Carrier(self._engine, self._fresh, reserved=reserved, folders=[workdir])
-        sources = (Source(agent, ANSWER_FILE, silent=True), *(self._source(agent, one) for one in artifacts))
-        with carrier.parcels(sources) as parcels:
-            taken = [parcel.path for parcel in parcels if self._engine.path_stat(self._fresh, parcel.path)]
-            if taken or self._names:
-                self._clear(clear_way(taken, self._names, workdir))
-            for parcel in parcels:
-                if parcel.archive is not None:
-                    self._engine.put_archive(self._fresh, parcel.archive)
-        return tuple(parcel.note for parcel in parcels if parcel.note)
-
-    def _source(self, agent: str, artifact: Artifact) -> Source:
-        container = self._services[artifact.service] if artifact.service else agent
-        return Source(container, artifact.path, foreign=bool(artifact.service))
-
-    def _clear(self, source: str) -> None:
-        result = self.run(Script(source, READY_SECONDS, user=ROOT_USER, hidden=True, workdir="/"))
-        if not result.ok:
-            raise GraderLost(f"the image's own files could not be removed where artifacts belong: {result.tail}")
+    def _sources(self, agent: str, artifacts: Sequence[Artifact]) -> tuple[Source, ...]:
+        """The answer and the artifacts, and nothing else of the agent."""
+        return (
+            Source(agent, ANSWER_FILE, silent=True),
+            *(
+                Source(self._services[one.service], one.path, one.exclude, foreign=True)
+                if one.service
+                else Source(agent, one.path, one.exclude)
+                for one in artifacts
+            ),
+        )
 
     def _make_room(self, container: str, script: Script) -> None:
         """Give what the engine may lack to start a process: pids, and the folder that it is to start in."""
@@ -347,12 +368,13 @@ class DockerSandbox:
         state = self._engine.state(container)
         if state is not None and not script.service and script.workdir is None:
             with contextlib.suppress(SandboxLost):
-                execute(self._engine, container, Script(make_folder(state.workdir), 20.0, user=ROOT_USER, workdir="/"))
+                made = replace(script, source=make_folder(state.workdir), timeout=20.0, workdir="/", clean=True)
+                execute(self._engine, container, made)
 
     def _allow_pids(self, container: str) -> None:
         self._engine.allow_pids(container, self._order.environment.limits.pids + SPARE_PIDS)
 
-    def _create(self, reach: Reach, beside: str = "") -> str:
+    def _create(self, reach: Reach, image: str, beside: str = "") -> str:
         """Create and start a container with a network of its own, or in that of the one `beside` it."""
         environment = self._order.environment
         mode = f"container:{beside}" if beside else self._scope.network_mode(reach.mode)
@@ -363,7 +385,7 @@ class DockerSandbox:
         if not self._order.fresh:
             host["tmpfs"] = {ROOM: ROOM_OPTIONS}
         container = self._engine.create(
-            self._order.images.sandbox,
+            image,
             host,
             entrypoint=list(FIRST_PROCESS),
             command=[],

@@ -11,7 +11,8 @@ import os
 import posixpath
 import re
 import secrets
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,13 @@ SYSTEM = re.compile(
 )
 """Folders that programs share; what an agent installs or configures lies there."""
 
+MOST_LINKS = 40
+"""Links that are followed on the way to a place, as many as the kernel follows."""
+
+MOST_NAMES = 500
+"""Names in one command."""
+
+ROOT_ALONE = Owner(alone=True)
 REMOVAL_SECONDS = 120.0
 REMOVALS = 5
 """How often a removal may take that long: a folder of the image is removed file by file, since none can be renamed."""
@@ -65,6 +73,22 @@ class Destination:
         work = plain_path(self.workdir)
         return folder == work or work.startswith(f"{folder}/") or SYSTEM.fullmatch(folder) is not None
 
+    def resolved(self, files: Sequence[FileCopy], artifacts: Sequence[str]) -> tuple[FileCopy, ...]:
+        """These files at the places that the image's links lead to, but for links in artifacts. Raises a LostError."""
+        return tuple(replace(copy, destination=self._place_of(copy, artifacts)) for copy in files)
+
+    def _place_of(self, copy: FileCopy, artifacts: Sequence[str]) -> str:
+        path = plain_path(copy.destination)
+        for _ in range(MOST_LINKS):
+            ends = (path,) if Path(copy.source).is_dir() else ()  # a file replaces a link, a folder fills it
+            steps = [step for step in (*above_all(path), *ends) if not is_in(step, artifacts)]
+            links = ((step, _link(self.pristine.stat(self.image, step))) for step in steps)
+            found = next(((step, leads_to) for step, leads_to in links if leads_to), None)
+            if found is None:
+                break
+            path = plain_path(found[1] + path.removeprefix(found[0]))
+        return path
+
     def restored(self, files: Sequence[FileCopy]) -> tuple[str, ...]:
         """The folders of the image that these files arrive in, none inside another. Raises a LostError."""
         wanted = {self._folder_of(path, is_folder=folder) for path, folder in self._pieces(files)}
@@ -87,13 +111,34 @@ class Destination:
             with self.pristine.archive(self.image, path) as archive:
                 self.engine.put_archive(self.container, archive, at=posixpath.dirname(path))
 
-    def put(self, files: Sequence[FileCopy], owner: Owner = ROOT) -> None:
-        """Copy files of root's; a folder that the image has keeps its mode and owner. Raises OSError, LostError."""
+    def put(self, files: Sequence[FileCopy], artifacts: Sequence[str] = ()) -> None:
+        """Copy files for root's eyes only, in folders that are root's only. Raises OSError, LostError.
+
+        A folder that the image has keeps its mode and owner, and so does one that an artifact has brought.
+        """
         if not files:
             return
         kept = [path for path in _folders(files) if self.pristine.is_folder(self.image, path)]
-        with packed(files, without=kept, owner=owner) as archive:
+        with packed(files, without=kept, owner=ROOT_ALONE, folders=self._made_above(files, artifacts)) as archive:
             self.engine.put_archive(self.container, archive)
+
+    def shown(self, files: Sequence[FileCopy], artifacts: Sequence[str], *, readable: bool) -> str:
+        """A script that lets every user read these files where they were put, or root alone."""
+        files = self.resolved(files, artifacts)
+        folders = [path for path in _folders(files) if not self.pristine.is_folder(self.image, path)]
+        paths = [*self._made_above(files, artifacts), *folders, *_plain_files(files)]
+        mode = "go+rX" if readable else "go-rwx"
+        pieces = (paths[start : start + MOST_NAMES] for start in range(0, len(paths), MOST_NAMES))
+        return "\n".join(f"chmod {mode} -- {shlex.join(piece)}" for piece in pieces) + "\n"
+
+    def _made_above(self, files: Sequence[FileCopy], artifacts: Sequence[str]) -> list[str]:
+        """The folders above these files that only they need: neither the image nor an artifact has them."""
+        above = dict.fromkeys(parent for copy in files for parent in above_all(plain_path(copy.destination)))
+        return [
+            path
+            for path in above
+            if not (self.is_open(path) or is_in(path, artifacts) or self.pristine.stat(self.image, path))
+        ]
 
     def _pieces(self, files: Sequence[FileCopy]) -> Iterator[tuple[str, bool]]:
         """The paths that are replaced whole, and whether each is a folder; of one for an open folder, its files."""
@@ -111,13 +156,14 @@ class Destination:
         return path if is_folder else posixpath.dirname(path)
 
 
-def deliver(place: Destination, files: Sequence[FileCopy], run: Run, stop: str, owner: Owner) -> str | None:
+def deliver(place: Destination, files: Sequence[FileCopy], run: Run, stop: str) -> str | None:
     """Bring the grader's files; `stop` is a script's beginning that stops the agent.
 
     Gives why no check can be run, if that is certainly the agent's doing. Raises GraderLost or what the sandbox raises.
     """
     restored = place.restored(files)
-    removal = Script(stop + place.way(files, restored), REMOVAL_SECONDS, user=ROOT_USER, hidden=True, workdir="/")
+    way = stop + place.way(files, restored)
+    removal = Script(way, REMOVAL_SECONDS, user=ROOT_USER, hidden=True, workdir="/", clean=True)
     for _ in range(REMOVALS):
         if run(removal).ending is not Ending.TIMED_OUT:
             break
@@ -127,7 +173,7 @@ def deliver(place: Destination, files: Sequence[FileCopy], run: Run, stop: str, 
         minutes = REMOVALS * REMOVAL_SECONDS / 60
         raise GraderLost(f"what lay where the grader's files belong could not be removed in {minutes:.0f} minutes")
     place.restore(restored)
-    place.put(files, owner)
+    place.put(files)
     return None
 
 
@@ -138,13 +184,19 @@ def _left_too_many(place: Destination, files: Sequence[FileCopy], run: Run, stop
     """
     paths = " ".join(f"'{path}'" for path in place.restored(files) or (plain_path(copy.destination) for copy in files))
     count = f"find {paths} 2>/dev/null | head -n {MOST_LEFT + 1} | wc -l"
-    left = run(Script(f"{stop}{count}", COUNT_SECONDS, user=ROOT_USER, hidden=True, workdir="/")).stdout.strip()
+    script = Script(f"{stop}{count}", COUNT_SECONDS, user=ROOT_USER, hidden=True, workdir="/", clean=True)
+    left = run(script).stdout.strip()
     return left.isdigit() and int(left) > MOST_LEFT
 
 
 def outside(folders: Sequence[str], artifacts: Sequence[str]) -> tuple[str, ...]:
     """The folders in which no artifact lies: what is declared as the agent's work stays the agent's."""
     return tuple(path for path in folders if not any(f"{one}/".startswith(f"{path}/") for one in artifacts))
+
+
+def is_in(path: str, folders: Sequence[str]) -> bool:
+    """Whether a path is one of these folders, or lies in one."""
+    return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
 
 
 def give(engine: DockerEngine, container: str, files: Sequence[FileCopy], owner: Owner) -> None:
@@ -182,6 +234,16 @@ def _folders(files: Sequence[FileCopy]) -> list[str]:
 def _folders_below(top: str) -> list[str]:
     return [
         path.relative_to(top).as_posix() for path in Path(top).rglob("*") if path.is_dir() and not path.is_symlink()
+    ]
+
+
+def _plain_files(files: Sequence[FileCopy]) -> list[str]:
+    """The paths of all regular files that are copied."""
+    return [
+        posixpath.join(plain_path(copy.destination), name) if name else plain_path(copy.destination)
+        for copy in files
+        for name in (_files_below(copy.source) if Path(copy.source).is_dir() else [""])
+        if not Path(copy.source, name).is_symlink()
     ]
 
 

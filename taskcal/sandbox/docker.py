@@ -132,6 +132,9 @@ def without_layers(words: str) -> str:
     return RUNTIME_LAYERS.sub("", words).removesuffix(": unknown")
 
 
+NO_HEALTHCHECK = {"test": ["NONE"]}
+
+
 class NoCredentials(docker.auth.AuthConfig):
     """Credentials for no registry, which the SDK does not replace by reading the configuration again."""
 
@@ -269,14 +272,15 @@ class DockerEngine(Building, Contents):
         return self.image(name) is None
 
     def create(self, image: str, host_config: Mapping[str, Any], **config: Any) -> str:
-        """Create a container and return its id.
+        """Create a container and return its id. No HEALTHCHECK of its image runs in it: that would be root's.
 
         Raises ImageLost if the image is gone, SetupLost if the engine refuses what the container asks for (limits,
         workdir), EngineLost otherwise.
         """
         with translated(f"creating a container of {image}", ImageLost), _refused():
             host = self._client.create_host_config(**host_config)
-            return str(self._client.create_container(image, host_config=host, **config)["Id"])
+            made = self._client.create_container(image, host_config=host, healthcheck=NO_HEALTHCHECK, **config)
+            return str(made["Id"])
 
     def start(self, container: str) -> None:
         """Start a created container. Raises SetupLost if its command cannot run."""

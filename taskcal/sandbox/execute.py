@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from taskcal.errors import SandboxLost
@@ -17,6 +18,8 @@ from taskcal.sandbox import ROOT_USER, Ending, Script, ScriptResult
 from taskcal.sandbox.stream import ExecCall, Tail
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from taskcal.sandbox import Sink
     from taskcal.sandbox.docker import DockerEngine
     from taskcal.sandbox.facts import ExecResult
@@ -44,7 +47,8 @@ def execute(
     limit: int = 65536,
 ) -> ScriptResult:
     """Run a script with `sh` and classify its ending. Raises SandboxLost where the container died under it."""
-    return conclude(engine, container, run_once(engine, container, script, sink=sink, errors=errors, limit=limit))
+    done = run_once(engine, container, script, sink=sink, errors=errors, limit=limit)
+    return conclude(engine, container, done, script.own)
 
 
 def run_once(
@@ -57,9 +61,11 @@ def run_once(
     return done
 
 
-def conclude(engine: DockerEngine, container: str, done: ExecResult) -> ScriptResult:
-    """Classify how a script ended. Raises SandboxLost where the container died under it."""
-    kills = _out_of_memory_kills(engine, container) if done.exit_code in {KILLED, NOT_STARTED} else 0
+def conclude(
+    engine: DockerEngine, container: str, done: ExecResult, env: Mapping[str, str | None] = MappingProxyType({})
+) -> ScriptResult:
+    """Classify how a script ended; a look into the container has `env`. Raises SandboxLost if it died under it."""
+    kills = _out_of_memory_kills(engine, container, env) if done.exit_code in {KILLED, NOT_STARTED} else 0
     return classify(done, kills)
 
 
@@ -73,7 +79,7 @@ def _tried(
         stderr=Tail(limit),
         user=script.user,
         workdir=script.workdir,
-        env=script.env,
+        env={**script.own, **script.env} if script.clean else script.env,
         stdin=stdin,
         sink=sink,
         errors=errors,
@@ -123,10 +129,10 @@ def could_not_start(result: ExecResult | ScriptResult) -> bool:
     return result.exit_code == NOT_STARTED and not result.started
 
 
-def _out_of_memory_kills(engine: DockerEngine, container: str) -> int:
-    """Ask the container itself. Raises SandboxLost where it does not answer as a living one does."""
+def _out_of_memory_kills(engine: DockerEngine, container: str, env: Mapping[str, str | None]) -> int:
+    """Ask the container itself, as root. Raises SandboxLost where it does not answer as a living one does."""
     deadline = time.monotonic() + PROBE_SECONDS
-    call = ExecCall(deadline=deadline, stdout=Tail(4096), stderr=Tail(4096), user=ROOT_USER, workdir="/")
+    call = ExecCall(deadline=deadline, stdout=Tail(4096), stderr=Tail(4096), user=ROOT_USER, workdir="/", env=env)
     answer = engine.exec(container, ("sh", "-c", PROBE), call)
     if answer.exit_code != 0:
         said = (answer.stdout + answer.stderr).decode(errors="replace").strip()

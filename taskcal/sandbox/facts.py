@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from taskcal.errors import ImageLost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +99,32 @@ class ContainerState:
     workdir: str
     started: float = 0.0
     finished: float = 0.0
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """The image's and the environment's variables, which every process in it gets."""
+    user: str = ""
+    """Who runs processes in it if nobody is named; '' is root."""
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Self:
         """From what an inspection answers; a container that never started has not exited."""
-        state = facts["State"]
+        state, config = facts["State"], facts.get("Config") or {}
         return cls(
             running=bool(state["Running"]),
             exited=state.get("Status") == "exited" and not state.get("Error"),
             out_of_memory=bool(state.get("OOMKilled")),
             exit_code=int(state.get("ExitCode", 0)),
-            workdir=str((facts.get("Config") or {}).get("WorkingDir") or "/"),
+            workdir=str(config.get("WorkingDir") or "/"),
             started=_seconds(state.get("StartedAt")),
             finished=_seconds(state.get("FinishedAt")),
+            variables=as_mapping(config.get("Env")),
+            user=str(config.get("User") or ""),
         )
+
+
+def as_mapping(written: Sequence[str] | None) -> dict[str, str]:
+    """Variables as an engine lists them (`NAME=value`), by name."""
+    pairs = (entry.partition("=") for entry in written or ())
+    return {name: value for name, _, value in pairs}
 
 
 def _seconds(written: str | None) -> float:
@@ -127,16 +139,25 @@ GO_LINK = 1 << 27
 
 @dataclass(frozen=True, slots=True)
 class PathStat:
-    """What is at a path of a container. `leads_to` is a link's place, all links on the way followed; '' for others."""
+    """What is at a path of a container. `leads_to` is a link's place, all links on the way followed; '' for others.
+
+    `mode` are its nine bits of rights.
+    """
 
     is_folder: bool
     leads_to: str
+    mode: int = 0o755
+
+    @property
+    def is_link(self) -> bool:
+        """Whether it is a link; one that leads to the root has a place as well."""
+        return self.leads_to != ""
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Self:
         """From the engine's own words for it."""
         mode = int(facts["mode"])
-        return cls(bool(mode & GO_FOLDER), str(facts["linkTarget"]) if mode & GO_LINK else "")
+        return cls(bool(mode & GO_FOLDER), str(facts["linkTarget"]) if mode & GO_LINK else "", mode & 0o777)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,20 +48,31 @@ class Place:
     """Where an artifact belongs: an absolute path without `.` or `..`.
 
     `reserved` are paths that something else will fill (another artifact, the grader's files): nothing of this one goes
-    there. `folders` are paths that must be folders, or be missing (the workdir).
+    there. `folders` are paths that must be folders, or be missing (the workdir). `spared` are paths of which the
+    image's own stays; they may be large, so they count within bounds of their own.
     """
 
     path: str
     reserved: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
+    spared: tuple[str, ...] = ()
 
     def is_reserved(self, path: str) -> bool:
         """Whether a path is somebody else's."""
-        return any(path == other or path.startswith(f"{other}/") for other in self.reserved)
+        return _is_below(path, self.reserved) or self.is_spared(path)
+
+    def is_spared(self, path: str) -> bool:
+        """Whether the image's own stays at a path."""
+        return _is_below(path, self.spared)
 
     def must_be_folder(self, path: str) -> bool:
         """Whether something other than a folder at this path would stand in somebody's way."""
-        return path in self.folders or any(other.startswith(f"{path}/") for other in (*self.reserved, *self.folders))
+        others = (*self.reserved, *self.folders, *self.spared)
+        return path in self.folders or any(other.startswith(f"{path}/") for other in others)
+
+
+def _is_below(path: str, others: tuple[str, ...]) -> bool:
+    return any(path == other or path.startswith(f"{other}/") for other in others)
 
 
 @dataclass
@@ -111,6 +122,10 @@ def rewrite(
         raise EngineLost(f"the archive of {place.path} cannot be carried over: {error}") from error
 
 
+PASSED = Bounds(8 * 1024**3, 500_000)
+"""What may be read, and left behind, of the agent's copy of what is spared."""
+
+
 class _Bounded:
     """A stream of which only so much can be read as its members' sizes promise, and that must end as an archive does.
 
@@ -148,6 +163,7 @@ class _Writer:
 
     def __init__(self, place: Place, archive: tarfile.TarFile) -> None:
         self.done = Rewritten()
+        self._passed = Rewritten()
         self._place = place
         self._archive = archive
         self._folders: set[str] = set()
@@ -156,9 +172,13 @@ class _Writer:
 
     def count(self, member: tarfile.TarInfo, bounds: Bounds) -> None:
         """Raise TooMuch before a member is read that does not fit in."""
-        self.done.entries += 1
-        self.done.size += max(0, member.size)
-        if self.done.entries > bounds.entries or self.done.size > bounds.size:
+        path = self._path(member.name)
+        is_spared = path is not None and self._place.is_spared(path)
+        done = self._passed if is_spared else self.done
+        bounds = PASSED if is_spared else bounds
+        done.entries += 1
+        done.size += max(0, member.size)
+        if done.entries > bounds.entries or done.size > bounds.size:
             raise TooMuch
 
     def add(self, member: tarfile.TarInfo, theirs: tarfile.TarFile) -> None:
@@ -167,6 +187,8 @@ class _Writer:
         if path is None or not self._has_place(path):
             self.done.leave(path or member.name, "not in a folder of it")
         elif self._place.is_reserved(path):
+            if member.isdir():
+                self._folders.add(path)  # or each file in it would be noted as one without a folder
             return
         elif path in self._files or (path in self._folders and not member.isdir()):
             self.done.leave(path, "there twice")

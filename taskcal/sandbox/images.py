@@ -72,6 +72,13 @@ class PreparedImages:
     """Of the container that carries connections to allowed hosts; '' where there are none."""
     origins: Mapping[str, Origin] = field(default_factory=dict)
     """What the images go back to, by container: SANDBOX, or a service's name."""
+    untouched: str = ""
+    """The task's own image, if an agent's `install` made the sandbox's from it."""
+
+    @property
+    def fresh(self) -> str:
+        """The image of a fresh grading: nothing in it is the agent's."""
+        return self.untouched or self.sandbox
 
     @property
     def ids(self) -> dict[str, str]:

@@ -13,6 +13,11 @@ away, in between. The text uses nothing but the shell's builtins: a program woul
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 OWN = "TASKCAL_"
 """What `@` stands for below: a prefix that no param can have."""
 
@@ -41,6 +46,30 @@ for @p in $@tree; do kill -9 "${@p%:*}"; done 2>/dev/null
 `TASKCAL_tree` lists the agent's own as `pid:session`. The second stop is for those that the kernel has continued, as it
 does with a stopped group whose last parent ends.
 """
+
+PIDS = 'for TASKCAL_PID in /proc/[0-9]*; do echo "${TASKCAL_PID#/proc/}"; done; exit 0'
+"""Prints the id of every process."""
+
+
+def end_others(pids: Sequence[str]) -> str:
+    """A script that ends all processes of the user that runs it but those with these ids, until there are none.
+
+    It ends with the first round in which nothing could be killed: others' processes cannot.
+    """
+    known = "|".join(pid for pid in pids if pid.isdigit()) or "1"
+    return f"""TASKCAL_ROUND=0; TASKCAL_AGAIN=1
+while [ $TASKCAL_AGAIN = 1 ] && [ $TASKCAL_ROUND -lt 1000 ]; do
+  TASKCAL_AGAIN=0; TASKCAL_ROUND=$((TASKCAL_ROUND + 1))
+  for TASKCAL_PID in /proc/[0-9]*; do
+    TASKCAL_PID=${{TASKCAL_PID#/proc/}}
+    case $TASKCAL_PID in {known}|$$) continue ;; esac
+    read -r TASKCAL_LINE <"/proc/$TASKCAL_PID/stat" || continue
+    case ${{TASKCAL_LINE##*) }} in Z*) continue ;; esac
+    kill -9 "$TASKCAL_PID" && TASKCAL_AGAIN=1
+  done
+done 2>/dev/null
+exit 0"""
+
 
 RESUME = "{ kill -CONT -1; } 2>/dev/null\n"
 """Lets all that is stopped go on."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from taskcal.core.search_paths import OWN_PATH
 from taskcal.core.task import Limits, NetworkMode
 from taskcal.sandbox.labels import ROLLOUT, RUN, Owner
 from taskcal.sandbox.pristine import Pristine
@@ -13,8 +14,14 @@ from taskcal.sandbox.sweep import sweep_run
 if TYPE_CHECKING:
     from taskcal.sandbox.docker import DockerEngine
 
-FIRST_PROCESS = ("sh", "-c", "while :; do sleep 100000 & wait $!; done")
-"""Reaps every orphan and survives `kill -9 -1` from an exec, also at a full pids limit."""
+IDLE = f"""PATH={OWN_PATH}:$PATH; TASKCAL_SLEEP=$(command -v sleep); unset LD_PRELOAD LD_AUDIT LD_LIBRARY_PATH
+while :; do "$TASKCAL_SLEEP" 100000 & wait $!; done"""
+FIRST_PROCESS = ("sh", "-c", IDLE)
+"""Reaps every orphan and survives `kill -9 -1` from an exec, also at a full pids limit.
+
+It looks for its `sleep` once, before anybody has touched the image, and loads nothing that a variable names: what it
+starts anew after a check has killed everything must not be the agent's.
+"""
 
 DROPPED = ["NET_RAW", "MKNOD"]
 """Capabilities that no container of a rollout has."""

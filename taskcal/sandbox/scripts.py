@@ -6,11 +6,14 @@ replace a param of the same name in the task's scripts, which inherit it.
 
 from __future__ import annotations
 
+import posixpath
+import re
 import shlex
 from typing import TYPE_CHECKING
 
 from taskcal.core.script import named_in, text_of
 from taskcal.sandbox import ROOT_USER, Script
+from taskcal.sandbox.carry import above_all
 from taskcal.sandbox.interpreters import as_shell, stopping
 from taskcal.sandbox.setup_failure import UNBAKED
 
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
 READY_SECONDS = 60
+NAME = re.compile(r"(?!OPTIND$)[A-Za-z_][A-Za-z0-9_]*")
+"""What a shell can export; a value of OPTIND that is not a number would end it."""
 
 
 def inside(text: str, unset: Iterable[str] = ()) -> str:
@@ -48,6 +53,15 @@ def until(ready: str) -> str:
 def finishing(finish: str, env: Mapping[str, str]) -> Script:
     """The script that runs `finish`."""
     return Script(f"{inside(finish)} </dev/null", READY_SECONDS, user=ROOT_USER, env=env, hidden=True)
+
+
+def exported(variables: Mapping[str, str]) -> str:
+    """Shell text that puts these into the environment of what the shell starts from here on.
+
+    Unlike a plain `export`, one behind `command` ends no shell that refuses a name, as bash does with UID.
+    """
+    known = {name: value for name, value in variables.items() if NAME.fullmatch(name)}
+    return "".join(f"command export {name}={shlex.quote(value)}\n" for name, value in known.items())
 
 
 def start_again(start: str, ready: str, params: Iterable[str] = ()) -> str:
@@ -112,17 +126,40 @@ def _only_the_link(path: str, leads_to: str) -> str:
     )
 
 
-def clear_way(paths: Sequence[str], contents: Mapping[str, bytes], workdir: str) -> str:
+def clear_way(paths: Mapping[str, Sequence[str]], contents: Mapping[str, bytes], workdir: str) -> str:
     """Ready a fresh container for artifacts: what the image has in their places is removed, the workdir stays there.
 
-    `contents` are small files to write first. A place that is a volume cannot be removed, and is emptied.
+    Each path comes with what below it is to stay. `contents` are small files to write first: they are shared with the
+    agent's container, so their owner and mode are put back as well. A place that is a volume cannot be removed, and is
+    emptied.
     """
-    writes = (f"printf %s {shlex.quote(text.decode())} >{shlex.quote(path)}" for path, text in contents.items())
-    removals = (
-        f'rm -rf -- {place}; [ ! -e {place} ] || [ -z "$(ls -A {place})" ] || exit 1'
-        for place in map(shlex.quote, paths)
+    writes = (
+        f"printf %s {shlex.quote(text.decode())} >{place}; chown 0:0 {place}; chmod 644 {place}"
+        for path, text in contents.items()
+        for place in [shlex.quote(path)]
     )
+    removals = (_remove_around(path, spared) if spared else _remove(path) for path, spared in paths.items())
     return "\n".join((*writes, *removals, make_folder(workdir))) + "\n"
+
+
+def _remove(path: str) -> str:
+    place = shlex.quote(path)
+    return f'rm -rf -- {place}; [ ! -e {place} ] || [ -z "$(ls -A {place})" ] || exit 1'
+
+
+def _remove_around(path: str, spared: Sequence[str]) -> str:
+    """Remove all below a path but what is spared, and the folders that lead there; a link of these is removed."""
+    ways = [folder for one in spared for folder in above_all(one) if folder == path or folder.startswith(f"{path}/")]
+    lines = []
+    for folder in dict.fromkeys(ways):
+        place = shlex.quote(folder)
+        kept = "|".join(shlex.quote(one) for one in dict.fromkeys((*spared, *ways)) if posixpath.dirname(one) == folder)
+        lines.append(
+            f"if [ -L {place} ] || [ ! -d {place} ]; then rm -f -- {place}; else\n"
+            f"for TASKCAL_PATH in {place}/* {place}/.[!.]* {place}/..?*; do\n"
+            f'case "$TASKCAL_PATH" in {kept}) ;; *) rm -rf -- "$TASKCAL_PATH" || exit 1 ;; esac; done; fi'
+        )
+    return "\n".join(lines)
 
 
 def make_folder(path: str) -> str:

@@ -49,7 +49,7 @@ class ExecCall:
     stderr: Tail
     user: str | None = None
     workdir: str | None = None
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str | None] = field(default_factory=dict)
     stdin: bytes | None = None
     sink: Sink | None = None
     errors: Sink | None = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.core.task import FileProbe, GraderSandbox, NetworkMode, RunProbe, as_text
 from taskcal.errors import Problem
+from taskcal.taskset.path_advice import about_search_paths
 from taskcal.taskset.script_advice import about_scripts
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def warnings(taskset: Taskset) -> tuple[Problem, ...]:
             *_about_artifacts(task),
             *_about_params(task),
             *about_scripts(task),
+            *about_search_paths(task),
         )
     )
 

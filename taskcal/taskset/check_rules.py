@@ -18,7 +18,7 @@ KINDS = ("run", "file", "answer")
 FILE_CONDITIONS = ("exists", "absent", "equals", "contains", "matches")
 ANSWER_CONDITIONS = ("equals", "contains", "matches", "number")
 OWNERS = {
-    **dict.fromkeys(("score", "timeout", "alone", "in"), "run"),
+    **dict.fromkeys(("score", "timeout", "alone", "in", "user"), "run"),
     **dict.fromkeys((*FILE_CONDITIONS, "pointer"), "file"),
 }
 

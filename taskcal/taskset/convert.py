@@ -91,7 +91,7 @@ def grader(model: GraderModel) -> Grader:
         env=model.env,
         sandbox=GraderSandbox(model.sandbox),
         processes=Processes(model.processes),
-        artifacts=tuple(Artifact(artifact.path, artifact.service) for artifact in model.artifacts),
+        artifacts=tuple(Artifact(one.path, one.service, tuple(one.exclude)) for one in model.artifacts),
     )
 
 
@@ -102,7 +102,7 @@ def check(model: CheckModel) -> Check:
 
 def _probe(model: CheckModel) -> Probe:
     if model.run is not None:
-        return RunProbe(model.run, ScoreBy(model.score), model.timeout, model.alone, model.service)
+        return RunProbe(model.run, ScoreBy(model.score), model.timeout, model.alone, model.service, model.user)
     if model.file is not None:
         return _file_probe(model, model.file)
     if model.answer is not None:

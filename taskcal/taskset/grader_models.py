@@ -20,8 +20,10 @@ from taskcal.taskset.fields import (
     ScriptText,
     Seconds,
     Tolerance,
+    User,
     Weight,
 )
+from taskcal.taskset.paths import check_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,6 +75,7 @@ class CheckModel(Model):
     timeout: Seconds | None = None
     alone: bool = False
     service: str = Field(default="", alias="in")
+    user: User | Literal[""] = ""
     file: Destination | None = None
     exists: Literal[True] | None = None
     absent: Literal[True] | None = None
@@ -88,6 +91,9 @@ class ArtifactModel(Model):
 
     path: Destination
     service: str = ""
+    exclude: Annotated[list[Annotated[str, AfterValidator(check_below)]], Field(max_length=100)] = Field(
+        default_factory=list
+    )
 
 
 def _artifact(value: object) -> object:
@@ -99,7 +105,11 @@ ARTIFACT_SCHEMA = {
         {"type": "string"},
         {
             "type": "object",
-            "properties": {"path": {"type": "string"}, "service": {"type": "string"}},
+            "properties": {
+                "path": {"type": "string"},
+                "service": {"type": "string"},
+                "exclude": {"type": "array", "items": {"type": "string"}, "maxItems": 100},
+            },
             "required": ["path"],
             "additionalProperties": False,
         },

@@ -122,6 +122,14 @@ def check_destination(path: str) -> str:
     return path
 
 
+def check_below(path: str) -> str:
+    """Give `path` back, plainly written, where it is a relative path that stays below; raises ValueError elsewhere."""
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if path.startswith("/") or not parts or ".." in parts or not DESTINATION.fullmatch(f"/{path}"):
+        raise ValueError(f'must be a path below the artifact, such as .venv, not "{path[:60]}"')
+    return "/".join(parts)
+
+
 def check_delivery(path: str) -> str:
     """Give `path` back where a file can be put; raises ValueError also where it would vanish or meet taskcal's own."""
     check_destination(path)

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.core.dockerfile import Kind, TakenImages, Want, find_buildkit_need, labelled, taken_images, wants
+from taskcal.core.dockerfile import (
+    Kind,
+    TakenImages,
+    Want,
+    find_buildkit_need,
+    labelled,
+    taken_images,
+    variables,
+    wants,
+)
 
 
 def kinds(text: str) -> list[tuple[Kind, str]]:
@@ -253,3 +262,19 @@ def test_every_stage_begins_with_a_label(text: str, after: tuple[int, ...]) -> N
     for number, line in enumerate(lines, start=1):
         assert line == LABEL or before[found.original_line(number) - 1] == line
     assert tuple(number - index for index, number in enumerate(found.added, start=1)) == after
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("FROM a\nENV PATH=/app/bin:$PATH", {"PATH": "/app/bin"}),
+        ("FROM a\nENV A=/x\nENV B=${A}/y:${A} C='d e'", {"A": "/x", "B": "/x/y:/x", "C": "d e"}),
+        ("FROM a\nENV A /x y", {"A": "/x y"}),
+        ("FROM a\nenv A=1 \\\n  B=2", {"A": "1", "B": "2"}),
+        ("FROM a\nENV A='x", {}),
+        ("FROM a\nENV\nENV A\nRUN ENV=1", {}),
+    ],
+)
+def test_variables_that_env_sets(text: str, found: dict[str, str]) -> None:
+    """Both ways to write it; what it leaves to the image is left out, and nothing raises."""
+    assert variables(text) == found

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from taskcal.agents import Acted
 from taskcal.agents.play import Noop, stop_of
 from taskcal.core.plan import Bounds, PlannedRollout
-from taskcal.core.reach import reach_of
 from taskcal.core.rollout import Lost, RolloutId, Stop
 from taskcal.core.task import (
     Artifact,
@@ -71,11 +70,7 @@ def opened(scope: RunScope, group: Group) -> Iterator[DockerSandbox]:
     """The group's sandbox, closed at the end."""
     images = prepare_group(group, Images(scope, network=False, log=lambda _: None), Noop(), Bounds())
     assert not isinstance(images, Lost), images.reason
-    environment = group.task.environment
-    fresh = group.task.grader.sandbox is GraderSandbox.FRESH
-    reach, params = reach_of(environment.network), group.variant.params
-    order = Order(environment, images, params, reach, "task#0", f"{scope.run}-0", fresh)
-    sandbox = open_sandbox(scope, order)
+    sandbox = open_sandbox(scope, Order.of(group, images, None, "task#0", f"{scope.run}-0"))
     try:
         yield sandbox
     finally:

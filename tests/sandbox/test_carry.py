@@ -125,7 +125,9 @@ def test_the_images_own_way_is_followed() -> None:
     """/var/run leads to /run in the image as well; in a service's image nobody compares."""
     archives = {("agent", "/var/run/x"): tar("x", "x/a"), ("db", "/var/run/y"): tar("y")}
     stats = {("agent", "/var/run"): link("/run"), ("fresh", "/var/run"): link("/run"), ("db", "/var/run"): link("/z")}
-    found = carried(FakeContents(archives, stats), Source("agent", "/var/run/x"), Source("db", "/var/run/y", True))
+    found = carried(
+        FakeContents(archives, stats), Source("agent", "/var/run/x"), Source("db", "/var/run/y", foreign=True)
+    )
     assert [names_ for _, names_ in found] == [["var/run/x", "var/run/x/a"], ["var/run/y"]]
 
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskcal.errors import EngineLost
+from taskcal.sandbox import hostile
 from taskcal.sandbox.hostile import HEADER_ROOM, Bounds, Place, Rewritten, TooMuch, rewrite
 
 if TYPE_CHECKING:
@@ -274,3 +275,30 @@ def test_whatever_is_in_it(members: list[tarfile.TarInfo]) -> None:
         folders |= {one.name} if one.isdir() else set()
     links = [one.issym() for one in listing]
     assert links == sorted(links)
+
+
+def test_what_is_spared_stays_behind_and_costs_nothing() -> None:
+    """The image's own stays there, so the agent's is not carried, not noted, and not within the artifact's bounds."""
+    place = Place("/srv/app", spared=("/srv/app/.venv", "/srv/app/a/keep"))
+    members = (
+        folder("app"),
+        folder("app/.venv"),
+        member("app/.venv/python", content=b"x" * 900),
+        member("app/.venv/link", LINK, link="/etc/shadow"),
+        member("app/.venvx"),
+        member("app/a", LINK, link="/etc"),
+        member("app/b", HARD, link="app/.venv/python"),
+    )
+    found, done, _ = rewritten(packed(members), place, Bounds(100, 10))
+    assert list(found) == ["srv/app", "srv/app/.venvx"]
+    assert ".venv/" not in done.note.replace("/srv/app/b", "")
+    assert "/srv/app/a (where a folder has to be)" in done.note
+    assert (done.size, done.entries) == (0, 4)
+
+
+def test_what_is_spared_has_bounds_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An agent could fill it to keep a grading busy."""
+    monkeypatch.setattr(hostile, "PASSED", Bounds(800, 10))
+    place = Place("/srv/app", spared=("/srv/app/.venv",))
+    with pytest.raises(TooMuch):
+        rewritten(packed([folder("app"), folder("app/.venv"), member("app/.venv/x", content=b"x" * 900)]), place)

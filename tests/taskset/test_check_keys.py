@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 CHECK: Mapping[str, object] = {
     "run": "x", "file": "/a", "answer": None, "exists": True, "absent": True, "equals": "x", "contains": "x",
-    "matches": "^x", "pointer": "/k", "score": "stdout", "timeout": 5, "alone": True, "in": "db", "required": True,
-    "weight": 0.5,
+    "matches": "^x", "pointer": "/k", "score": "stdout", "timeout": 5, "alone": True, "in": "db", "user": "agent",
+    "required": True, "weight": 0.5,
 }  # fmt: skip
 ANSWER: Mapping[str, object] = {"equals": "7", "contains": "7", "matches": "7$", "number": 7, "tolerance": 2}
 CONDITIONS = {"exists", "absent", "equals", "contains", "matches"}
 WEIGHING = {"required", "weight"}
-FOR_RUN, FOR_FILE = {"score", "timeout", "alone", "in"}, CONDITIONS | {"pointer"}
+FOR_RUN, FOR_FILE = {"score", "timeout", "alone", "in", "user"}, CONDITIONS | {"pointer"}
 REMEDY = re.compile(r"; (leave out|add|keep|write|give|name) |: split it")
 
 VALIDATOR = jsonschema.Draft202012Validator(taskset_schema())
@@ -195,7 +195,7 @@ def test_every_key_of_an_answer_changes_what_is_paid(tmp_path: Path) -> None:
 
 
 def test_every_key_of_a_run_check_changes_how_it_runs_or_scores(tmp_path: Path) -> None:
-    """Where it runs, with whom, for how long, and what its output means: 16 combinations, 16 behaviours."""
+    """Where it runs, with whom, for how long, and what its output means: 32 combinations, 32 behaviours."""
     seen: dict[object, frozenset[str]] = {}
     for keys in subsets(sorted(FOR_RUN)):
         draft = read(tmp_path, keys | {"run"})
@@ -204,9 +204,9 @@ def test_every_key_of_a_run_check_changes_how_it_runs_or_scores(tmp_path: Path) 
         assert isinstance(draft, GraderDraft)
         (batch,) = (batch for batch in batches(draft.grader, 60.0) if "one" in batch.names)
         timeout = getattr(batch.jobs[batch.names.index("one")], "timeout", None)
-        behaviour = (batch.service, batch.alone, timeout, *(outcome(probe, record) for record in RECORDS))
+        behaviour = (batch.service, batch.user, batch.alone, timeout, *(outcome(probe, record) for record in RECORDS))
         assert seen.setdefault(behaviour, keys) == keys
-    assert len(seen) == 16
+    assert len(seen) == 32
 
 
 def outcome(probe: RunProbe, record: Record) -> float | None:

@@ -126,6 +126,16 @@ def test_checks_that_cannot_be_meant_are_refused(yaml: Yaml, check: str, message
         ("{checks: [{name: a, run: x}], cases: []}", "cases: unknown key, grader cases are not available"),
         ("{checks: [{name: a, run: x}], artifacts: [/a]}", "artifacts go with sandbox: fresh only"),
         ("{checks: [{name: a, run: x}], sandbox: fresh, artifacts: [{service: db, path: /a}]}", 'no service "db"'),
+        (
+            "{checks: [{name: a, run: x}], sandbox: fresh, artifacts: [{path: /a, exclude: [../b]}]}",
+            "must be a path below the artifact, such as .venv",
+        ),
+        (
+            "{checks: [{name: a, run: x}], sandbox: fresh, artifacts: [{path: /a, exclude: [/a/b]}]}",
+            "below the artifact",
+        ),
+        ("{checks: [{name: a, run: x}], sandbox: fresh, artifacts: [{path: /a, exclude: [.]}]}", "below the artifact"),
+        ("{checks: [{name: a, file: /x, exists: true, user: agent}]}", "user goes with run only"),
         ("{checks: [{name: a, run: x}], env: {LD_PRELOAD: x}}", "LD_PRELOAD"),
         ("{extends: nothing}", 'extends: nothing is named "nothing"'),
         ("fils", 'grader: nothing is named "fils", did you mean files?'),
