@@ -355,8 +355,8 @@ class DockerEngine(Building, Contents):
     def _has_started(self, facts: Mapping[str, Any]) -> bool:
         """Whether a command's process ever ran, by the process number that Docker keeps.
 
-        What was printed is no evidence: a command can print the engine's own words for a failed start. Podman forgets
-        the number when the process ends, and does not print a failed start, so there every command counts as started.
+        The output is not evidence: a command can print the engine's own words for a failed start. Another engine may
+        forget the number when the process ends, so there every command counts as started.
         """
         return self.product != "Docker" or facts.get("Pid") != 0
 
