@@ -296,7 +296,8 @@ class DockerSandbox:
         """Run the environment's `finish`; it hands back what is outside, so how it goes changes no outcome."""
         if self._order.environment.finish.strip():
             with contextlib.suppress(LostError):
-                self.run(finishing(self._order.environment.finish, self.variables))
+                env = {**self.check_variables().kept, **self.variables}
+                self.run(replace(finishing(self._order.environment.finish, env), clean=True))
 
     def freshen(self, artifacts: Sequence[Artifact], files: Sequence[FileCopy]) -> tuple[str, ...]:
         """End every process of the agent and go on in a fresh container; see `taskcal.sandbox.Sandbox`."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskcal.core.rollout import Graded
+from taskcal.core.search_paths import OWN_PATH
 from taskcal.core.task import (
     AnswerProbe,
     Artifact,
@@ -49,6 +50,7 @@ ENVIRONMENT = replace(
     workdir="/work",
     setup='chmod 777 /work; ln -s /work/result /srv/; mkdir -m 711 /hidden; umask 77; echo "$word" >/hidden/answer',
     start=f"perl -e '{SERVER}' >/dev/null 2>&1 &",
+    env={"PATH": f"/work/bin:{OWN_PATH}", "PERL5LIB": "/work/lib"},
 )
 CHECKS: dict[str, Probe] = {
     "file": FileProbe("/work/result", equals=WORD, has_equals=True),
@@ -63,7 +65,7 @@ CHECKS: dict[str, Probe] = {
 SHARED, FRESH = GraderSandbox.SHARED, GraderSandbox.FRESH
 
 
-def secret(folder: Path, where: GraderSandbox, processes: Processes = Processes.STOP) -> Group:
+def secret(folder: Path, where: GraderSandbox, user: str, processes: Processes = Processes.STOP) -> Group:
     """The task that all attempts meet."""
     (folder / "expected").write_text(f"{WORD}\n")
     grader = Grader(
@@ -74,12 +76,13 @@ def secret(folder: Path, where: GraderSandbox, processes: Processes = Processes.
         artifacts=(Artifact("/work"),) if where is FRESH else (),
     )
     variant = Variant("", {"word": WORD}, "Say the word.")
-    return Group(Task("secret", (variant,), ENVIRONMENT, grader, timeouts=Timeouts(grader=3.0)), variant)
+    environment = replace(ENVIRONMENT, user=user)
+    return Group(Task("secret", (variant,), environment, grader, timeouts=Timeouts(grader=3.0)), variant)
 
 
 def reward(scope: RunScope, folder: Path, where: GraderSandbox, user: str, script: str) -> float:
     """What a script earns; a rollout that it could get lost would be a way out, and fails."""
-    found = outcome(scope, folder, secret(folder, where), script, user)
+    found = outcome(scope, folder, secret(folder, where, user), script, user)
     assert isinstance(found, Graded), found
     return found.reward
 
@@ -95,7 +98,7 @@ RACES = {"a process that reads what checks are called with", "many that start ea
 
 def kept_reward(scope: RunScope, folder: Path, attempt: Attempt, user: str) -> float:
     """What an attempt earns where its processes are kept."""
-    found = outcome(scope, folder, secret(folder, SHARED, Processes.KEEP), attempt.script, user)
+    found = outcome(scope, folder, secret(folder, SHARED, user, Processes.KEEP), attempt.script, user)
     assert isinstance(found, Graded), found
     return found.reward
 
@@ -149,6 +152,12 @@ def test_what_kept_processes_earn(scope: RunScope, tmp_path: Path, attempt: Atte
         assert earned == 0
     elif attempt.name not in RACES:
         assert earned > 0
+
+
+@pytest.mark.parametrize("attempt", [one for one in ATTEMPTS if "may fill" in one.name], ids=lambda one: one.name)
+def test_search_paths_pay_no_unprivileged_agent(scope: RunScope, tmp_path: Path, attempt: Attempt) -> None:
+    """Checks do not search what somebody other than root may write."""
+    assert reward(scope, tmp_path, SHARED, NOBODY, attempt.script) == 0
 
 
 @pytest.mark.parametrize("name", ["a background process", "a lingering server", "a process that ends every check"])
