@@ -22,8 +22,9 @@ from taskcal.core.task import RunProbe
 from taskcal.errors import Boundary, GraderLost, LostError
 from taskcal.grading import grade
 from taskcal.sandbox import ROOT_USER, Script
-from taskcal.sandbox.container import Order, open_sandbox
+from taskcal.sandbox.container import open_sandbox
 from taskcal.sandbox.interpreters import missing_programs
+from taskcal.sandbox.order import Order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

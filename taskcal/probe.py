@@ -24,10 +24,11 @@ from taskcal.errors import LostError, SandboxLost, SetupLost
 from taskcal.grading_driver import ABSENT, FileJob, Given, ScriptJob, drive, output_bound, parse
 from taskcal.prepare import lost_because, prepare_group
 from taskcal.sandbox import ROOM, ROOT_USER, Ending, Script
-from taskcal.sandbox.container import Order, open_sandbox
+from taskcal.sandbox.container import open_sandbox
 from taskcal.sandbox.images import named_params
 from taskcal.sandbox.interpreters import missing_programs
 from taskcal.sandbox.once import Once
+from taskcal.sandbox.order import Order
 from taskcal.sandbox.scripts import finishing
 from taskcal.sandbox.services import command_text
 

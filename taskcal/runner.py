@@ -16,7 +16,8 @@ from taskcal.core.plan import rollout_seed
 from taskcal.core.rollout import Graded, Lost, Rollout, Timing
 from taskcal.errors import Boundary, CancelledLost, GraderLost, LostError, SandboxLost, UsageError
 from taskcal.grading import Judgement, grade
-from taskcal.sandbox.container import Order, open_sandbox
+from taskcal.sandbox.container import open_sandbox
+from taskcal.sandbox.order import Order
 
 if TYPE_CHECKING:
     import threading

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ROOT = Path(__file__).parent.parent
-LIBRARIES = ("docker", "scipy.special", "openai", "jinja2", "rich.live")
+LIBRARIES = ("docker", "scipy.special", "jinja2", "rich.live")
 STREAMS = 3
 MOST_BYTES = 4 * 1024 * 1024
 """Bytes of a request: arguments, folder and variables."""

@@ -97,12 +97,12 @@ def test_the_agent_is_stopped_in_the_first_exec_only() -> None:
     [("serve", "", {}), ("serve $order", "ask", {"order": "12"}), ("serve", "ask ${order}", {"order": "12"})],
 )
 def test_what_is_started_again_sees_what_it_names(start: str, ready: str, seen: dict[str, str]) -> None:
-    """As at its first start: no other param, and nothing that the grader's scripts have for themselves."""
+    """As at its first start, beside the image's variables: no other param, and nothing of the grader's scripts."""
     one = Grader(grader(RunProbe("a")).checks, env={"KEY": "grader's"})
     sandbox, order = Told([ANSWER + record(1)]), {"order": 12, "other": 13}
     judged = group(one, start=start, ready=ready)
     grade(sandbox, Group(judged.task, replace(judged.variant, params=order)), Stop.FINISHED)
-    assert sandbox.scripts[0].env == seen
+    assert sandbox.scripts[0].env == {**sandbox.check_variables().kept, **seen}
     assert ("unset order" in sandbox.scripts[0].source) is bool(seen)
 
 
@@ -115,8 +115,8 @@ def test_the_graders_files_arrive_when_the_agent_is_gone() -> None:
     assert sandbox.files == list(copies)
     assert sandbox.scripts[0].source == STOP_EVERYTHING
     driver = sandbox.scripts[1]
-    given = {"LANG": "C", "order": "12", "LEVEL": "3", "TASKCAL_ANSWER_FILE": ANSWER_FILE}
-    assert exported(given) in driver.source
+    assert exported(sandbox.check_variables().kept) in driver.source
+    assert exported({"order": "12", "LEVEL": "3", "TASKCAL_ANSWER_FILE": ANSWER_FILE}) in driver.source
     assert (driver.env, driver.clean) == ({}, True)
 
 

@@ -25,9 +25,10 @@ from taskcal.probe import Probes, ready_group
 from taskcal.report.clean import plain, visible
 from taskcal.report.figures import duration
 from taskcal.sandbox import Ending, Script
-from taskcal.sandbox.container import DockerSandbox, Order, open_sandbox
+from taskcal.sandbox.container import DockerSandbox, open_sandbox
 from taskcal.sandbox.images import Images
 from taskcal.sandbox.interpreters import as_shell
+from taskcal.sandbox.order import Order
 from taskcal.sandbox.scope import RunScope
 from taskcal.sandbox.terminal import join
 from taskcal.taskset.load import load

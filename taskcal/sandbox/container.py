@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import shlex
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from taskcal.core.excerpt import excerpt
 from taskcal.core.reach import Reach, reach_of
 from taskcal.core.search_paths import ROOTS_HOME, Variables, sift
-from taskcal.core.task import GraderSandbox
 from taskcal.errors import LostError, SandboxLost, SetupLost
 from taskcal.sandbox import ANSWER_FILE, ROOM, ROOT_USER, Condition, Ending, Script, ScriptResult
 from taskcal.sandbox.archive import folder
@@ -44,50 +43,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from taskcal.core.task import Artifact, Environment, FileCopy, Group, Network, Scalar
+    from taskcal.core.task import Artifact, FileCopy
     from taskcal.sandbox import Sink
     from taskcal.sandbox.facts import ContainerState, ExecResult
-    from taskcal.sandbox.images import PreparedImages
+    from taskcal.sandbox.order import Order
     from taskcal.sandbox.stream import Line
 
 ROOM_OPTIONS = "rw,exec,nosuid,nodev,mode=1777,size=16m"
 SPARE_PIDS = 128
 NAME_FILES = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
 """Containers of one network namespace share these files, so that an agent that is root could change all of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What to open: an environment, what its scripts see, and the name it goes by in labels and reports.
-
-    `fresh` where the grading will go on in a fresh container: the agent's answer must then outlive its container.
-    `artifacts` are what a fresh grading receives; None for checks that run where the agent was.
-    """
-
-    environment: Environment
-    images: PreparedImages
-    params: Mapping[str, Scalar]
-    network: Reach
-    rollout: str
-    unique: str
-    fresh: bool = False
-    artifacts: tuple[Artifact, ...] | None = None
-
-    @classmethod
-    def of(cls, group: Group, images: PreparedImages, agent: Network | None, rollout: str, unique: str) -> Self:
-        """A group's sandbox as its rollouts open it; `agent` is the network that the agent's file asks for."""
-        environment, grader = group.task.environment, group.task.grader
-        is_fresh = grader.sandbox is GraderSandbox.FRESH
-        return cls(
-            environment=environment,
-            images=images,
-            params=group.variant.params,
-            network=reach_of(environment.network, agent),
-            rollout=rollout,
-            unique=unique,
-            fresh=is_fresh,
-            artifacts=grader.artifacts if is_fresh else None,
-        )
 
 
 class DockerSandbox:

@@ -28,8 +28,9 @@ from taskcal.grading import Judgement, grade
 from taskcal.prepare import prepare_group
 from taskcal.runner import Context, run_rollout
 from taskcal.sandbox import Script, ScriptResult
-from taskcal.sandbox.container import DockerSandbox, Order, open_sandbox
+from taskcal.sandbox.container import DockerSandbox, open_sandbox
 from taskcal.sandbox.images import Images
+from taskcal.sandbox.order import Order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

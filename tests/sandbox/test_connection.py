@@ -102,7 +102,7 @@ def test_an_engine_that_refuses_work_ends_a_command_with_three(short: Path) -> N
             timeout=60,
             check=False,
         )
-    assert (done.returncode, done.stderr) == (3, "listing images: not allowed\n")
+    assert (done.returncode, done.stderr) == (3, "listing volumes: not allowed\n")
 
 
 @pytest.mark.usefixtures("hurried")
