@@ -179,14 +179,22 @@ class Record:
     @property
     def tail(self) -> str:
         """First and last words, standard error first since it holds the reason; at most 200 characters on one line."""
-        said = excerpts(self.stderr.decode(errors="replace"), self.stdout.decode(errors="replace"), TAIL)
+        said = excerpts(*self._marked, TAIL)
         return " | ".join(part for part in said if part)
 
     @property
     def whole(self) -> str:
         """All that is kept of what it printed, standard error first."""
-        streams = (stream.decode(errors="replace").rstrip("\n") for stream in (self.stderr, self.stdout))
-        return "\n".join(text for text in streams if text)
+        return "\n".join(text for stream in self._marked if (text := stream.rstrip("\n")))
+
+    @property
+    def _marked(self) -> tuple[str, str]:
+        """Standard error and output as texts, each with a mark where the driver may have cut it."""
+        errors, output = self.stderr.decode(errors="replace"), self.stdout.decode(errors="replace")
+        if len(self.stderr) in {OUTPUT_LIMIT, SCORES_LIMIT}:
+            head, tail = self.stderr[:HEAD_LIMIT], self.stderr[HEAD_LIMIT:]
+            errors = f"{head.decode(errors='replace')}…\n…{tail.decode(errors='replace')}"
+        return errors, f"…{output}" if self.size > len(self.stdout) else output
 
 
 OWN_IMPORTS = "PYTHONSAFEPATH=${PYTHONSAFEPATH-1}; export PYTHONSAFEPATH; "

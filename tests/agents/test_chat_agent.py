@@ -71,19 +71,19 @@ def test_a_chat_agent_asks_nothing_of_the_sandbox() -> None:
 def test_a_key_is_hidden_and_a_word_is_not(key: str, hidden: bool) -> None:
     """Local servers are happy with any word, which must not be blotted out of every text."""
     agent = ChatAgent(SPEC, key)
-    assert agent.redact(f"the key {key} there") == f"the key {'[OPENAI_API_KEY]' if hidden else key} there"
+    assert agent.redactor.text(f"the key {key} there") == f"the key {'[OPENAI_API_KEY]' if hidden else key} there"
 
 
 def test_the_key_comes_from_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable that the file names must be set; without one, a server that wants no key is fine."""
     spec = replace(SPEC, base_urls=(dead_url(),))
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    assert open_chat(spec).redact("x") == "x"
+    assert open_chat(spec).redactor.text("x") == "x"
     named = replace(spec, api_key_env="MY_KEY")
     with pytest.raises(UsageError, match="needs the key MY_KEY, which is not set; run `export MY_KEY="):
         open_chat(named)
     monkeypatch.setenv("MY_KEY", KEY)
-    assert open_chat(named).redact(KEY) == "[MY_KEY]"
+    assert open_chat(named).redactor.text(KEY) == "[MY_KEY]"
 
 
 @pytest.mark.parametrize("key", ["sk-\N{RIGHT DOUBLE QUOTATION MARK}", "sk-a\nb", "sk-\x00"])
