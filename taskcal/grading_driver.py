@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from taskcal.core.task import Grader
+    from taskcal.redact import Redactor
 
 OUTPUT_LIMIT = 8192
 FILE_LIMIT = 1024 * 1024
@@ -166,7 +167,8 @@ class Batch:
 class Record:
     """What one job came to. `size` is the full length of its output in bytes, of which `stdout` may be a part.
 
-    `ran` is False for one that could not be run, by the agent's doing.
+    `ran` is False for one that could not be run, by the agent's doing. `shown` is standard error and output for people,
+    without secrets.
     """
 
     status: int
@@ -175,17 +177,22 @@ class Record:
     stdout: bytes
     stderr: bytes
     ran: bool = True
+    shown: tuple[str, str] | None = None
+
+    def redacted(self, redactor: Redactor) -> Record:
+        """The same, but what is shown of it; judged is what was printed."""
+        return replace(self, shown=redactor.together(*self._marked)) if redactor.secrets else self
 
     @property
     def tail(self) -> str:
         """First and last words, standard error first since it holds the reason; at most 200 characters on one line."""
-        said = excerpts(*self._marked, TAIL)
+        said = excerpts(*(self.shown or self._marked), TAIL)
         return " | ".join(part for part in said if part)
 
     @property
     def whole(self) -> str:
         """All that is kept of what it printed, standard error first."""
-        return "\n".join(text for stream in self._marked if (text := stream.rstrip("\n")))
+        return "\n".join(text for stream in self.shown or self._marked if (text := stream.rstrip("\n")))
 
     @property
     def _marked(self) -> tuple[str, str]:

@@ -126,7 +126,7 @@ def _attempt(planned: PlannedRollout, context: Context, draft: _Draft) -> Graded
 def _graded(sandbox: DockerSandbox, planned: PlannedRollout, context: Context, acted: Acted) -> Judgement:
     """Grade; what a broken grader printed is kept as well, since that is what mends it."""
     try:
-        return grade(sandbox, planned.group, acted.stop)
+        return grade(sandbox, planned.group, acted.stop, context.agent.redactor)
     except GraderLost as lost:
         _write_log(planned, context, lost.log)
         raise

@@ -6,7 +6,6 @@ import base64
 import itertools
 import json
 import re
-from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -15,58 +14,13 @@ from hypothesis import strategies as st
 
 from taskcal.redact import Redactor
 from taskcal.redact.forms import plain
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.planted import ENCODINGS, parts, windows
 
 KEY = "sk-0123456789abcdef"
 HARD = 'p"4\\ss%41 w\N{SNOWMAN}rd+\N{PILE OF POO}'
 TURNED = str.maketrans("0123456789", "5678901234")
 FEW = st.text(alphabet="abc", min_size=1, max_size=6)
 SECRETS = st.dictionaries(st.sampled_from(["KEY", "A", "abc", "TOKEN"]), FEW, max_size=4)
-
-ENCODINGS: dict[str, Callable[[str], str]] = {
-    "plain": str,
-    "json": json.dumps,
-    "json of Go and PHP": lambda text: json.dumps(text).replace("/", "\\/").replace("+", "\\u002b"),
-    "json in json": lambda text: json.dumps({"a": json.dumps([text])}),
-    "repr": repr,
-    "repr of bytes": lambda text: repr(text.encode()),
-    "shell": lambda text: "".join(f"\\{c}" if c in " \"\\'+%&" else c for c in text),
-    "url": lambda text: quote(text, safe=""),
-    "url in lower case": lambda text: re.sub("%..", lambda found: found[0].lower(), quote(text, safe="")),
-    "form": quote_plus,
-    "url in json in url": lambda text: quote(json.dumps(quote(text)), safe=""),
-    "every character escaped": lambda text: "".join(f"\\x{byte:02x}" for byte in text.encode()),
-    "every other one": lambda text: "".join(
-        f"\\u{ord(c):04x}" if at % 2 and ord(c) < 65536 else c for at, c in enumerate(text)
-    ),
-    "hex": lambda text: text.encode().hex(),
-    "HEX": lambda text: text.encode().hex().upper(),
-    "xxd -p": lambda text: re.sub("(.{60})", "\\1\n", f"{'a':60}{text.encode().hex()}"),
-    "od": lambda text: "\n".join(" " + part.hex(" ") for part in parts(f"before{text}".encode(), 16)),
-    "hex with colons": lambda text: text.encode().hex(":"),
-    "an array of C": lambda text: ", ".join(f"0x{byte:02x}" for byte in text.encode()),
-    "base64": lambda text: base64.b64encode(text.encode()).decode(),
-    "base64, one before": lambda text: base64.b64encode(b"x" + text.encode() + b"xx").decode(),
-    "base64, two before": lambda text: base64.b64encode(b"xx" + text.encode() + b"x").decode(),
-    "base64 for URLs": lambda text: base64.urlsafe_b64encode(b"??" + text.encode()).decode(),
-    "base64 in lines of 76": lambda text: base64.encodebytes(b"x" * 40 + text.encode() * 3).decode(),
-    "base64 in lines of 64": lambda text: "\r\n".join(parts(base64.b64encode(b"x" * 41 + text.encode()).decode(), 64)),
-    "base64 in lines, as repr": lambda text: repr(base64.encodebytes(b"x" * 50 + text.encode())),
-    "base64 in lines, joined": lambda text: " | ".join(parts(base64.b64encode(text.encode()).decode(), 10)),
-    "base64 in a URL": lambda text: quote(base64.b64encode(b"u:" + text.encode()).decode(), safe=""),
-    "base64 of json": lambda text: base64.b64encode(json.dumps({"key": text}).encode()).decode(),
-    "broken into lines": lambda text: "\n".join(parts(text, 7)),
-}
-"""Ways in which programs write a text without meaning to hide it."""
-
-
-Text = TypeVar("Text", str, bytes)
-
-
-def parts(text: Text, size: int) -> list[Text]:
-    return [text[at : at + size] for at in range(0, len(text), size)]
 
 
 def streamed(secrets: dict[str, str], chunks: list[bytes]) -> bytes:
@@ -77,10 +31,6 @@ def streamed(secrets: dict[str, str], chunks: list[bytes]) -> bytes:
         stream.write(chunk)
     stream.end()
     return b"".join(said)
-
-
-def windows(text: str, size: int) -> list[str]:
-    return [text[at : at + size] for at in range(len(text) - size + 1)]
 
 
 def leaks(clean: str, written: str, other: str) -> bool:
@@ -123,6 +73,22 @@ def test_what_a_cut_leaves_is_found(encoding: str, secret: str) -> None:
         assert not any(part in clean for clean in map(redact, before) for part in windows(head, 20))
         assert not any(part in clean for clean in map(redact, behind) for part in windows(tail, 20))
         assert len(middle) < 20 or middle not in redact(f"…{middle}…")
+
+
+@pytest.mark.parametrize("encoding", ["plain", "json", "hex", "base64 in lines of 76"])
+def test_two_streams_hide_no_secret_together(encoding: str) -> None:
+    """Wherever one of them ends and the other one goes on, in either order; each keeps what else it holds."""
+    written, together = ENCODINGS[encoding](KEY), Redactor({"KEY": KEY}).together
+    other = ENCODINGS[encoding](KEY.swapcase().translate(TURNED))
+    for cut in range(len(written)):
+        for first, second in (
+            together(f"a {written[:cut]}", f"{written[cut:]} b"),
+            reversed(together(f"{written[cut:]} b", f"a {written[:cut]}")),
+        ):
+            assert not leaks(first, written, other)
+            assert not leaks(second, written, other)
+            assert first.startswith("a ")
+            assert second.endswith(" b")
 
 
 @pytest.mark.parametrize("cut", range(1, len(KEY)))

@@ -200,7 +200,7 @@ def test_a_reason_holds_no_secret(stage: Stage, ends: Exception) -> None:
         stage.outcome(FakeEngine(), Typist(ends=UsageError("the key hunter2 is refused")))
 
 
-def test_a_log_holds_no_secret(stage: Stage) -> None:
+def test_a_log_holds_no_secret(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """In pieces, on either stream, or cut by the agent's end; taskcal's own lines come behind all of it."""
 
     def act(_: Sandbox, attempt: Attempt) -> Acted:
@@ -214,7 +214,7 @@ def test_a_log_holds_no_secret(stage: Stage) -> None:
         return Acted(Stop.FINISHED)
 
     agent = Typist(redactor=Redactor({"KEY": "very-secret-key"}))
-    agent.act = act  # type: ignore[method-assign]
+    monkeypatch.setattr(agent, "act", act)
     run_rollout(planned(), stage.context(FakeEngine(), agent))
     log = (stage.folder / "0.0.agent.log").read_text()
     assert log == "a [KEY] [KEY] b [KEY] [KEY][taskcal: [KEY] is not used]\n"

@@ -63,6 +63,10 @@ class CommandAgent(FromFile):
             result = sandbox.run(replace(script, env={**told, **given}), sink=attempt.log, errors=attempt.errors)
         attempt.transcript.add(Note(f"the command ended ({result.how}); agent.log holds what it printed"))
         report_usage(sandbox, attempt, spec.price)
+        output, errors = self.redactor.together(
+            result.stdout.decode(errors="replace"), result.stderr.decode(errors="replace")
+        )
+        result = replace(result, stdout=output.encode(), stderr=errors.encode())
         if attempt.account == Account():  # one that reports usage has worked
             self._check_program(sandbox, result, replace(script, env={**told, **spec.env}))
         return Acted(self._stop(result))

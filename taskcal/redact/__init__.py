@@ -113,6 +113,23 @@ class Redactor:
         spans = [*look.whole(), *look.cut()]
         return replaced(look.data, spans).decode(errors="replace") if spans else text
 
+    def together(self, first: str, second: str) -> tuple[str, str]:
+        """Two streams of one program without secrets, nor such as one of them begins and the other one goes on with."""
+        if not (self.secrets and first and second):
+            return self.text(first), self.text(second)
+        one, other = first.encode(errors="replace"), second.encode(errors="replace")
+        middle, end = len(one), len(one) + len(other)
+        spans = sorted(self.look(one + other + one).whole())
+        of_one = [(start, min(stop, middle), name) for start, stop, name in spans if start < middle]
+        of_one += [(max(start, end) - end, stop - end, name) for start, stop, name in spans if stop > end]
+        of_other = [
+            (max(start, middle) - middle, min(stop, end) - middle, name)
+            for start, stop, name in spans
+            if start < end and stop > middle
+        ]
+        texts = (replaced(data, found).decode(errors="replace") for data, found in ((one, of_one), (other, of_other)))
+        return self.text(next(texts)), self.text(next(texts))
+
     def stream(self, sink: Callable[[bytes], object]) -> RedactedStream:
         """A sink before a sink."""
         return RedactedStream(self, sink)
