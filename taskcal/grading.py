@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
     from taskcal.core.rollout import Graded, Stop
     from taskcal.core.task import Check, Grader, Group
+    from taskcal.redact import Redactor
     from taskcal.sandbox import GradableSandbox
 
 REGEX_SECONDS = 2.0
@@ -68,13 +69,18 @@ class Judgement:
     log: str
 
 
-def grade(sandbox: GradableSandbox, group: Group, stop: Stop) -> Judgement:
-    """Stop the agent, run every check, and combine. Raises GraderLost, or what the sandbox raises when it dies."""
+def grade(sandbox: GradableSandbox, group: Group, stop: Stop, redactor: Redactor | None = None) -> Judgement:
+    """Stop the agent, run every check, and combine. Raises GraderLost, or what the sandbox raises when it dies.
+
+    `redactor` takes secrets out of what checks printed before it is cut for a note; whoever stores the rest redacts it.
+    """
     grader = group.grader
     ended = sandbox.ended_services()
     fresh = grader.sandbox is GraderSandbox.FRESH
     notes = sandbox.freshen(grader.artifacts, grader.files) if fresh else ()
     records, stopped = run_checks(sandbox, group)
+    if redactor is not None:
+        records = {name: record.redacted(redactor) for name, record in records.items()}
     notes += stopped
     try:
         judged = _judged(sandbox, group, stop, records, notes)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from taskcal.core.task import Grader
+    from taskcal.redact import Redactor
 
 OUTPUT_LIMIT = 8192
 FILE_LIMIT = 1024 * 1024
@@ -222,7 +223,8 @@ class Batch:
 class Record:
     """What one job came to. `size` is the full length of its output in bytes, of which `stdout` may be a part.
 
-    `ran` is False for one that could not be run, by the agent's doing.
+    `ran` is False for one that could not be run, by the agent's doing. `shown` is standard error and output for people,
+    without secrets.
     """
 
     status: int
@@ -231,18 +233,31 @@ class Record:
     stdout: bytes
     stderr: bytes
     ran: bool = True
+    shown: tuple[str, str] | None = None
+
+    def redacted(self, redactor: Redactor) -> Record:
+        """The same, but what is shown of it; judged is what was printed."""
+        return replace(self, shown=redactor.together(*self._marked)) if redactor.secrets else self
 
     @property
     def tail(self) -> str:
         """First and last words, standard error first since it holds the reason; at most 200 characters on one line."""
-        said = excerpts(self.stderr.decode(errors="replace"), self.stdout.decode(errors="replace"), TAIL)
+        said = excerpts(*(self.shown or self._marked), TAIL)
         return " | ".join(part for part in said if part)
 
     @property
     def whole(self) -> str:
         """All that is kept of what it printed, standard error first."""
-        streams = (stream.decode(errors="replace").rstrip("\n") for stream in (self.stderr, self.stdout))
-        return "\n".join(text for text in streams if text)
+        return "\n".join(text for stream in self.shown or self._marked if (text := stream.rstrip("\n")))
+
+    @property
+    def _marked(self) -> tuple[str, str]:
+        """Standard error and output as texts, each with a mark where the driver may have cut it."""
+        errors, output = self.stderr.decode(errors="replace"), self.stdout.decode(errors="replace")
+        if len(self.stderr) in {OUTPUT_LIMIT, SCORES_LIMIT}:
+            head, tail = self.stderr[:HEAD_LIMIT], self.stderr[HEAD_LIMIT:]
+            errors = f"{head.decode(errors='replace')}…\n…{tail.decode(errors='replace')}"
+        return errors, f"…{output}" if self.size > len(self.stdout) else output
 
 
 OWN_IMPORTS = "PYTHONSAFEPATH=${PYTHONSAFEPATH-1}; export PYTHONSAFEPATH; "

@@ -70,17 +70,19 @@ class _Draft:
 def run_rollout(planned: PlannedRollout, context: Context, queued: float = 0.0) -> Rollout:
     """Attempt one task once in a sandbox of its own; `queued` is the seconds that it waited.
 
-    Raises UsageError alone, which a person has to mend; everything else becomes an outcome.
+    Nothing that it leaves behind (the rollout, the logs, the transcript) holds a secret of the agent. Raises UsageError
+    alone, which a person has to mend; everything else becomes an outcome.
     """
     draft = _Draft()
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
     begun = time.monotonic()
-    outcome = _outcome(planned, context, draft)
+    redact = context.agent.redactor.text
+    outcome = redacted(_outcome(planned, context, draft), redact)
     total = time.monotonic() - begun
     return Rollout(
         id=planned.id,
         outcome=outcome,
-        answer=draft.answer,
+        answer=None if draft.answer is None else redact(sound(draft.answer)),
         turns=draft.account.turns,
         usage=draft.account.usage,
         timing=Timing(queue=queued, total=total, **draft.spent),
@@ -94,11 +96,11 @@ def _outcome(planned: PlannedRollout, context: Context, draft: _Draft) -> Outcom
         return _attempt(planned, context, draft)
     except LostError as error:
         boundary = Boundary.CANCELLED if context.cancelled.is_set() else error.boundary
-        return Lost(boundary, _one_line(str(error)))
-    except UsageError:
-        raise
+        return Lost(boundary, str(error))
+    except UsageError as error:
+        raise type(error)(context.agent.redactor.text(str(error))) from None
     except Exception as error:  # noqa: BLE001 - whatever it is, it is ours, and the other rollouts go on
-        return Lost(Boundary.UNKNOWN, _one_line(f"{type(error).__name__}: {error}"))
+        return Lost(Boundary.UNKNOWN, f"{type(error).__name__}: {error}")
 
 
 def _attempt(planned: PlannedRollout, context: Context, draft: _Draft) -> Graded:
@@ -111,9 +113,8 @@ def _attempt(planned: PlannedRollout, context: Context, draft: _Draft) -> Graded
             draft.acted = _act_to_the_end(sandbox, planned, context, draft.account)
         with draft.timed("grade"):
             judgement = _graded(sandbox, planned, context, draft.acted)
-        judgement = redacted(judgement, context.agent)
         draft.answer = judgement.answer
-        context.log_path(planned.id, "grader.log").write_text(judgement.log, encoding="utf-8")
+        _write_log(planned, context, judgement.log)
         if context.keep(planned.id, judgement.graded):
             context.kept.append(sandbox.keep())
         return judgement.graded
@@ -126,20 +127,24 @@ def _attempt(planned: PlannedRollout, context: Context, draft: _Draft) -> Graded
 def _graded(sandbox: DockerSandbox, planned: PlannedRollout, context: Context, acted: Acted) -> Judgement:
     """Grade; what a broken grader printed is kept as well, since that is what mends it."""
     try:
-        return grade(sandbox, planned.group, acted.stop)
+        return grade(sandbox, planned.group, acted.stop, context.agent.redactor)
     except GraderLost as lost:
-        log = context.agent.redact(sound(lost.log))
-        context.log_path(planned.id, "grader.log").write_text(log, encoding="utf-8")
+        _write_log(planned, context, lost.log)
         raise
 
 
-def redacted(judgement: Judgement, agent: Agent) -> Judgement:
-    """A judgement without the agent's secrets, which it may have written into its answer or into a file."""
-    graded = judgement.graded
-    checks = tuple(replace(check, note=agent.redact(sound(check.note))) for check in graded.checks)
-    ended = tuple(agent.redact(sound(words)) for words in graded.ended_services)
-    answer = None if judgement.answer is None else agent.redact(sound(judgement.answer))
-    return Judgement(replace(graded, checks=checks, ended_services=ended), answer, agent.redact(sound(judgement.log)))
+def _write_log(planned: PlannedRollout, context: Context, log: str) -> None:
+    text = context.agent.redactor.text(sound(log))
+    context.log_path(planned.id, "grader.log").write_text(text, encoding="utf-8")
+
+
+def redacted(outcome: Outcome, redact: Callable[[str], str]) -> Outcome:
+    """An outcome without secrets, which the agent may have written where a check or an error quotes them."""
+    if isinstance(outcome, Lost):
+        return replace(outcome, reason=" ".join(redact(sound(outcome.reason)).split())[:REASON_LENGTH])
+    checks = tuple(replace(check, note=redact(sound(check.note))) for check in outcome.checks)
+    ended = tuple(redact(sound(words)) for words in outcome.ended_services)
+    return replace(outcome, checks=checks, ended_services=ended)
 
 
 def _order(planned: PlannedRollout, context: Context) -> Order:
@@ -160,21 +165,34 @@ def _act_to_the_end(sandbox: DockerSandbox, planned: PlannedRollout, context: Co
 
 
 def _act(sandbox: DockerSandbox, planned: PlannedRollout, context: Context, account: Account) -> Acted:
+    redactor = context.agent.redactor
     with context.log_path(planned.id, "agent.log").open("wb", buffering=0) as log:
+        sink = stored(_bounded(log.write), "agent.log")
+        output, errors = redactor.stream(sink), redactor.stream(sink)
+
+        def remark(line: bytes) -> None:
+            errors.end()
+            output.end()
+            sink(redactor.text(line.decode()).encode())
+
         attempt = Attempt(
             group=planned.group,
             seed=rollout_seed(context.seed, planned.id),
             timeout=agent_seconds(planned.group, context.agent),
             wall=planned.group.task.timeouts.wall,
-            log=stored(_bounded(log.write), "agent.log"),
-            transcript=Transcript.at(context.log_path(planned.id, FILE), context.agent.redact),
+            log=output.write,
+            errors=errors.write,
+            remarks=remark,
+            transcript=Transcript.at(context.log_path(planned.id, FILE), redactor.text),
             account=account,
         )
         try:
             acted = context.agent.act(sandbox, attempt)
         finally:
-            for remark in sandbox.ways_out.remarks:
-                attempt.log(f"[taskcal: {remark}]\n".encode())
+            errors.end()
+            output.end()
+            for words in sandbox.ways_out.remarks:
+                attempt.remark(words)
         sandbox.ways_out.check()
         return acted
 
@@ -198,7 +216,3 @@ def _bounded(write: Callable[[bytes], object], limit: int = 16 * 1024 * 1024) ->
                 write(b"\n[taskcal: the rest of this log was cut off]\n")
 
     return sink
-
-
-def _one_line(text: str) -> str:
-    return " ".join(sound(text).split())[:REASON_LENGTH]

@@ -23,7 +23,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 ROOMS = (
     {"errors"},
     {"core"},
-    {"host", "baseimage", "regular", "drafts", "file_tree", "endpoint"},
+    {"host", "baseimage", "regular", "drafts", "file_tree", "endpoint", "redact"},
     {"sandbox", "taskset", "store"},
     {"agents", "grading", "grading_run", "grading_driver", "blame"},
     {

@@ -10,6 +10,7 @@ import pytest
 
 from taskcal import errors, runner
 from taskcal.agents import Acted, Attempt
+from taskcal.agents.transcript import Note
 from taskcal.core.plan import PlannedRollout
 from taskcal.core.rollout import Graded, Lost, RolloutId, Stop, Usage
 from taskcal.core.task import (
@@ -26,6 +27,7 @@ from taskcal.core.task import (
     Variant,
 )
 from taskcal.errors import Boundary, LostError, UsageError
+from taskcal.redact import Redactor
 from taskcal.runner import Context, agent_seconds, run_rollout
 from taskcal.sandbox import Script
 from taskcal.sandbox.facts import ExecResult
@@ -60,9 +62,7 @@ class Typist:
     network: Network | None = None
     attempts: list[Attempt] = field(default_factory=list)
 
-    def redact(self, text: str) -> str:
-        """It has one secret."""
-        return text.replace("hunter2", "[KEY]")
+    redactor: Redactor = field(default_factory=lambda: Redactor({"KEY": "hunter2"}))
 
     @property
     def user(self) -> str | None:
@@ -187,6 +187,40 @@ def test_anything_else_is_lost_at_unknown(stage: Stage, error: Exception) -> Non
     """A bug of ours in one rollout is named and ends no other one."""
     outcome = stage.outcome(FakeEngine(), Typist(ends=error))
     assert outcome == Lost(Boundary.UNKNOWN, f"{type(error).__name__}: {error}")
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [errors.ProviderLost("x" * 990 + " hunter2-hunter2"), OSError(f"{'y' * 980} {{'key': 'hunter2-hunter2'}}")],
+)
+def test_a_reason_holds_no_secret(stage: Stage, ends: Exception) -> None:
+    """Nor what the cut at a thousand characters would leave of one."""
+    outcome = stage.outcome(FakeEngine(), Typist(ends=ends, redactor=Redactor({"KEY": "hunter2-hunter2"})))
+    assert isinstance(outcome, Lost)
+    assert "hunter" not in outcome.reason
+    with pytest.raises(UsageError, match=r"^the key \[KEY\] is refused$"):
+        stage.outcome(FakeEngine(), Typist(ends=UsageError("the key hunter2 is refused")))
+
+
+def test_a_log_holds_no_secret(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In pieces, on either stream, or cut by the agent's end; taskcal's own lines come behind all of it."""
+
+    def act(_: Sandbox, attempt: Attempt) -> Acted:
+        assert attempt.errors is not None
+        attempt.log(b"a very-se")
+        attempt.errors(b"very-secret-key very")
+        attempt.log(b"cret-key b ")
+        attempt.errors(b"-secret-key very-sec")
+        attempt.remark("very-secret-key is not used")
+        attempt.transcript.add(Note("very-secret-key"))
+        return Acted(Stop.FINISHED)
+
+    agent = Typist(redactor=Redactor({"KEY": "very-secret-key"}))
+    monkeypatch.setattr(agent, "act", act)
+    run_rollout(planned(), stage.context(FakeEngine(), agent))
+    log = (stage.folder / "0.0.agent.log").read_text()
+    assert log == "a [KEY] [KEY] b [KEY] [KEY][taskcal: [KEY] is not used]\n"
+    assert "very" not in (stage.folder / "0.0.transcript.jsonl").read_text()
 
 
 def test_wrong_usage_ends_the_run(stage: Stage) -> None:

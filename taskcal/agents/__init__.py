@@ -11,6 +11,7 @@ from taskcal.core.rollout import Usage
 if TYPE_CHECKING:
     from taskcal.core.rollout import Stop
     from taskcal.core.task import Group, Network, Task
+    from taskcal.redact import Redactor
     from taskcal.sandbox import Sandbox, Sink
 
 
@@ -26,8 +27,9 @@ class Account:
 class Attempt:
     """What an agent is given beside the sandbox: the group, its own seed, seconds to work, and where it is recorded.
 
-    `timeout` bounds its working time; `wall` (None is no bound of its own) bounds the whole, waiting included.
-    `account` is written as soon as something is known.
+    `log` gets what it prints, but for its standard error if `errors` takes it; both redact. `timeout` bounds its
+    working time; `wall` (None is no bound of its own) bounds the whole, waiting included. `account` is written as soon
+    as something is known.
     """
 
     group: Group
@@ -37,6 +39,12 @@ class Attempt:
     transcript: Transcript = field(default_factory=Transcript)
     wall: float | None = None
     account: Account = field(default_factory=Account)
+    errors: Sink | None = None
+    remarks: Sink | None = None
+
+    def remark(self, words: str) -> None:
+        """Put a line of taskcal's own into the log, behind all that was printed."""
+        (self.remarks or self.log)(f"[taskcal: {words}]\n".encode(errors="replace"))
 
     @property
     def seconds(self) -> float:
@@ -98,8 +106,9 @@ class Agent(Protocol):
         """Why this agent cannot attempt a task at all, or None."""
         ...
 
-    def redact(self, text: str) -> str:
-        """A text without the agent's secrets."""
+    @property
+    def redactor(self) -> Redactor:
+        """What takes its secrets out of all that leaves; the same one at each call."""
         ...
 
     def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import threading
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from taskcal.agents.chat_tools import offered
@@ -20,6 +21,7 @@ from taskcal.agents.proxy import check_proxies
 from taskcal.agents.tools import offered_tools
 from taskcal.agents.transcript import Note
 from taskcal.errors import MissingError, ProviderLost, UsageError
+from taskcal.redact import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -141,9 +143,10 @@ class ChatAgent:
         """A model can attempt every task."""
         return None
 
-    def redact(self, text: str) -> str:
-        """A text without the key."""
-        return text.replace(self._key, f"[{self.spec.key_name}]") if len(self._key) >= SHORTEST_SECRET else text
+    @cached_property
+    def redactor(self) -> Redactor:
+        """Of the key, if it is more than a word."""
+        return Redactor({self.spec.key_name: self._key} if len(self._key) >= SHORTEST_SECRET else {})
 
     def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:
         """Talk until the model is done. Raises UsageError where the endpoint can never answer (key, model, request)."""
@@ -155,7 +158,7 @@ class ChatAgent:
                 return Conversation(self.spec, endpoint, sandbox, attempt, self._clock, tools, window).run()
         except (ProviderLost, UsageError) as error:
             attempt.transcript.add(Note(str(error)))
-            raise type(error)(self.redact(str(error))) from None
+            raise
 
     def _window(self) -> int | None:
         return min((one.window for one in self.served if one.window is not None), default=None)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from taskcal.agents.tool_arguments import LONGEST_QUOTE, CallError, fit, read_object, understanding
+from taskcal.core.foreign_text import clipped
 from taskcal.sandbox import ROOM, Ending, Script
 
 if TYPE_CHECKING:
@@ -194,7 +195,8 @@ def use(tools: Sequence[Tool], sandbox: Sandbox, name: str, arguments: str, seco
     """Carry out a call as the model wrote it; one that cannot be is answered with what is wrong with it."""
     tool = next((tool for tool in tools if tool.name == name), None)
     if tool is None:
-        return Used(f"there is no tool {name[:LONGEST_QUOTE]!r}; the tools are {', '.join(t.name for t in tools)}")
+        known = ", ".join(tool.name for tool in tools)
+        return Used(f"there is no tool {clipped(name, LONGEST_QUOTE)!r}; the tools are {known}")
     try:
         with understanding():
             prepared = tool.prepare(fit(tool.parameters, read_object(arguments)), seconds)

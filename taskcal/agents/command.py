@@ -10,7 +10,6 @@ from taskcal.agents import Account, Acted
 from taskcal.agents.from_file import FromFile, read_secrets, report_usage
 from taskcal.agents.missing_program import missing_program
 from taskcal.agents.play import stop_of
-from taskcal.agents.redact import Redactor
 from taskcal.agents.relay import ON_PATH, tools_on_path
 from taskcal.agents.transcript import Message, Note
 from taskcal.errors import AgentInstallLost, ProviderLost
@@ -53,27 +52,24 @@ class CommandAgent(FromFile):
         return self.spec.user
 
     def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:
-        """Run the command once, its output streamed to the log with every secret replaced."""
+        """Run the command once, its output streamed to the log."""
         spec, environment = self.spec, attempt.group.task.environment
         user = spec.user or environment.user
         secrets = read_secrets(spec.secrets, os.environ)
-        redactor, errors = Redactor(secrets, attempt.log), Redactor(secrets, attempt.log)
         attempt.transcript.add(Message("user", attempt.group.variant.prompt))
         given = {**give_prompt(sandbox, attempt.group.variant.prompt, user), **spec.env, **secrets}
         script = Script(START + as_shell(spec.run), attempt.seconds, user=user, env=given, workdir=spec.workdir)
-        try:
-            with tools_on_path(sandbox, attempt, user) as told:
-                result = sandbox.run(replace(script, env={**told, **given}), sink=redactor.write, errors=errors.write)
-        finally:
-            redactor.close()
-            errors.close()
-        clean = redactor.clean
+        with tools_on_path(sandbox, attempt, user) as told:
+            result = sandbox.run(replace(script, env={**told, **given}), sink=attempt.log, errors=attempt.errors)
         attempt.transcript.add(Note(f"the command ended ({result.how}); agent.log holds what it printed"))
         report_usage(sandbox, attempt, spec.price)
-        said = replace(result, stdout=clean(result.stdout), stderr=clean(result.stderr))
+        output, errors = self.redactor.together(
+            result.stdout.decode(errors="replace"), result.stderr.decode(errors="replace")
+        )
+        result = replace(result, stdout=output.encode(), stderr=errors.encode())
         if attempt.account == Account():  # one that reports usage has worked
-            self._check_program(sandbox, said, replace(script, env={**told, **spec.env}))
-        return Acted(self._stop(said))
+            self._check_program(sandbox, result, replace(script, env={**told, **spec.env}))
+        return Acted(self._stop(result))
 
     def _check_program(self, sandbox: Sandbox, result: ScriptResult, script: Script) -> None:
         """Raise AgentInstallLost if the command could not start, because a program is missing in the image."""

@@ -32,6 +32,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from taskcal.agents.trouble import Failure
+from taskcal.core.foreign_text import clipped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -147,7 +148,7 @@ def unknown(word: str) -> str:
 
 def advice(word: str) -> str:
     """The line of an agent file that makes a word the end of an answer."""
-    short = word[:LONGEST_WORD]
+    short = clipped(word, LONGEST_WORD)
     is_plain = PLAIN.fullmatch(short) and short.lower() not in YAML_WORDS
     key = short if is_plain else json.dumps(short)
     return f"if it ends a good answer, add finish_reasons: {{{key}: stop}} to the agent file"
@@ -155,4 +156,4 @@ def advice(word: str) -> str:
 
 def quoted(word: str) -> str:
     """A word of a server in a message, of bounded length."""
-    return json.dumps(word[:LONGEST_WORD])
+    return json.dumps(clipped(word, LONGEST_WORD))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from taskcal.agents.redact import Redactor, held
 from taskcal.agents.usage import priced, read_usage
 from taskcal.errors import UsageError
+from taskcal.redact import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,17 +57,17 @@ class FromFile:
         """Each can attempt every task."""
         return None
 
-    def redact(self, text: str) -> str:
-        """A text with each of the file's secrets replaced by its name."""
-        redactor = Redactor(held(self.spec.secrets, os.environ), lambda _: None)
-        return redactor.clean(text.encode(errors="replace")).decode(errors="replace")
+    @cached_property
+    def redactor(self) -> Redactor:
+        """Of the file's secrets."""
+        return Redactor({name: os.environ[name] for name in self.spec.secrets if os.environ.get(name)})
 
 
 def report_usage(sandbox: Sandbox, attempt: Attempt, price: Price | None) -> None:
     """Put what the usage file says into the attempt's account; a file that says nothing usable is noted in its log."""
     reported = read_usage(sandbox)
     if reported.problem:
-        attempt.log(f"[taskcal: usage.json is not used: {reported.problem}]\n".encode())
+        attempt.remark(f"usage.json is not used: {reported.problem}")
     attempt.account.turns, attempt.account.usage = reported.turns, priced(reported.usage, price)
 
 

@@ -24,6 +24,7 @@ from taskcal.agents.chat_tools import Prepared, Used
 from taskcal.agents.mcp_process import START_SECONDS, ServerProcess
 from taskcal.agents.tools import MOST_OUTPUT, bounded
 from taskcal.core.excerpt import excerpt
+from taskcal.core.foreign_text import clipped
 from taskcal.errors import SetupLost
 from taskcal.sandbox import Ending, ScriptResult
 from taskcal.taskset.tool_models import is_tool_name, mistake_in
@@ -94,8 +95,8 @@ def _tool(server: str, offered: protocol.Tool, bound: int, connection: _Connecti
     parameters = {"type": "object", "properties": {}, **offered.input_schema}
     wrong = mistake_in(parameters)
     if wrong or not is_tool_name(offered.name):
-        reason = wrong or "its name cannot be called"
-        raise SetupLost(f"the MCP server {server} offers a tool that cannot be used, {offered.name[:60]!r}: {reason}")
+        reason, name = wrong or "its name cannot be called", clipped(offered.name, 60)
+        raise SetupLost(f"the MCP server {server} offers a tool that cannot be used, {name!r}: {reason}")
     return McpTool(offered.name, offered.description or "", parameters, bound, connection)
 
 

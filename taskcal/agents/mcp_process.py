@@ -63,6 +63,7 @@ echo "ready $$"
 WRITE = """cat 1<>@room/@name <<'TASKCAL_MESSAGE'
 @line
 TASKCAL_MESSAGE"""
+LAST_WORDS = '[ "$(wc -c <@log)" -le 500 ] || printf …; tail -c 500 @log'
 STOP = "kill -9 -- -@pid @pid 2>/dev/null; exit 0"
 
 
@@ -134,7 +135,8 @@ class ServerProcess:
             return self.lost
         said = ""
         with contextlib.suppress(LostError):
-            said = self.sandbox.run(self._script(f"tail -c 500 {ROOM}/mcp/{self.server.name}.err")).tail
+            log = f"{ROOM}/mcp/{self.server.name}.err"
+            said = self.sandbox.run(self._script(LAST_WORDS.replace("@log", log))).tail
         words = ": ".join(part for part in (reason or "it did not answer in time", said) if part)
         return SetupLost(f"the MCP server {self.server.name} does not work: {words}")
 

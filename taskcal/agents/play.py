@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from taskcal.agents import Acted
 from taskcal.agents.relay import ON_PATH, tools_on_path
 from taskcal.core.rollout import Stop
+from taskcal.redact import Redactor
 from taskcal.sandbox import ANSWER_FILE, Ending, Script
 from taskcal.sandbox.interpreters import as_shell
 
@@ -103,9 +104,10 @@ class Player:
         """The environment's."""
         return None
 
-    def redact(self, text: str) -> str:
+    @property
+    def redactor(self) -> Redactor:
         """There is nothing to hide."""
-        return text
+        return Redactor()
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,6 @@ from taskcal.agents import Acted
 from taskcal.agents.answer import hand_in
 from taskcal.agents.from_file import FromFile, read_secrets, report_usage
 from taskcal.agents.handle import SandboxHandle, TimeUp
-from taskcal.agents.redact import Redactor, held
 from taskcal.agents.relay import tools_on_path
 from taskcal.agents.spec import PythonSpec
 from taskcal.agents.transcript import Message, Note
@@ -61,12 +60,9 @@ class PythonAgent(FromFile):
         """Call the function, and wait for it as long as the attempt lasts."""
         attempt.transcript.add(Message("user", attempt.group.variant.prompt))
         user = attempt.group.task.environment.user
-        redactor = Redactor(held(self.spec.secrets, os.environ), attempt.log)
-        log = _Log(redactor)
         with tools_on_path(sandbox, attempt, user) as told:
-            call = self._called(SandboxHandle(sandbox, attempt, log.write, told), attempt)
-        log.write(call.complaint.encode(errors="replace"))
-        log.close()
+            call = self._called(SandboxHandle(sandbox, attempt, attempt.log, told), attempt)
+        attempt.log(call.complaint.encode(errors="replace"))
         if call.stop is Stop.FINISHED and call.answer is not None:
             attempt.transcript.add(Message("assistant", call.answer))
             remark = hand_in(sandbox, call.answer, user)
@@ -74,8 +70,7 @@ class PythonAgent(FromFile):
                 attempt.transcript.add(Note(remark))
         report_usage(sandbox, attempt, self.spec.price)
         if call.provider is not None:
-            reason = f"the agent reports a failure of its provider: {call.provider}"
-            raise type(call.provider)(redactor.clean(reason.encode(errors="replace")).decode())
+            raise type(call.provider)(f"the agent reports a failure of its provider: {call.provider}")
         return Acted(call.stop)
 
     def _called(self, handle: SandboxHandle, attempt: Attempt) -> _Call:
@@ -129,21 +124,6 @@ def _answer(said: object) -> str | None:
     if said is None or isinstance(said, str):
         return None if said is None else sound(said)
     raise TypeError(f"the agent returned {type(said).__name__}, and must return its answer as text, or None")
-
-
-class _Log:
-    """A redacted log that the function's own threads may write to together."""
-
-    def __init__(self, redactor: Redactor) -> None:
-        self._redactor, self._lock = redactor, threading.Lock()
-
-    def write(self, chunk: bytes) -> None:
-        with self._lock:
-            self._redactor.write(chunk)
-
-    def close(self) -> None:
-        with self._lock:
-            self._redactor.close()
 
 
 def load_python(spec: PythonSpec) -> PythonAgent:

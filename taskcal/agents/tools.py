@@ -63,7 +63,8 @@ class ScriptTool:
     def prepare(self, arguments: Mapping[str, Any], seconds: float) -> Prepared:
         """Make the script that runs its script."""
         known = {name: value for name, value in arguments.items() if name in self.parameters["properties"]}
-        script = Script(call_script(self.tool, arguments), seconds, user=self.user, env=as_variables(known))
+        # Hidden: a call's arguments may hold a secret, and command lines are for everybody to read.
+        script = Script(call_script(self.tool, arguments), seconds, self.user, as_variables(known), hidden=True)
         return Prepared(
             lambda sandbox: sandbox.run(script, limit=MOST_OUTPUT),
             lambda result: bounded(told(result, seconds), self.bound),

@@ -9,9 +9,9 @@ A transcript is a file `transcript.jsonl` beside the rollout's logs: one JSON ob
     {"t": 1.3,  "type": "note", "text": "…"}, a remark of taskcal's own
 
 `t` is seconds since the agent began. `arguments` is the text that the model wrote, also where it is no JSON. A token
-count that the server does not report is null. Secrets are replaced by their names before anything is written, lone
-surrogates by `?`. The middle of a text beyond 1 MiB is left out. A transcript that grows beyond `LIMIT` bytes ends with
-a note that says so.
+count that the server does not report is null. Secrets are replaced by their names before anything is cut or written,
+lone surrogates by `?`. The middle of a text beyond 1 MiB is left out. A transcript that grows beyond `LIMIT` bytes ends
+with a note that says so.
 """
 
 from __future__ import annotations

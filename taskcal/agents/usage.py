@@ -15,7 +15,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from taskcal.core import values
-from taskcal.core.foreign_text import parse_json
+from taskcal.core.excerpt import excerpt
+from taskcal.core.foreign_text import clipped, parse_json
 from taskcal.core.rollout import Usage
 from taskcal.sandbox import ROOT_USER, USAGE_FILE, Script
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 64 * 1024
 READ_SECONDS = 10.0
+LONGEST_PROBLEM = 200
 TOKENS_OF_A_PRICE = 1_000_000
 LARGEST_COST = 1e6
 READ = f"""[ -e {USAGE_FILE} ] || [ -L {USAGE_FILE} ] || exit 0
@@ -49,7 +51,8 @@ def read_usage(sandbox: Sandbox) -> Reported:
     """Read the usage file of a rollout whose agent has ended. Raises SandboxLost or EngineLost."""
     result = sandbox.run(Script(READ, READ_SECONDS, user=ROOT_USER, clean=True), limit=MOST_BYTES + 1)
     if not result.ok:
-        return Reported(problem=result.stderr.decode(errors="replace").strip()[-200:] or "it cannot be read")
+        said = result.stderr.decode(errors="replace")
+        return Reported(problem=excerpt(said, LONGEST_PROBLEM) or "it cannot be read")
     return parse_usage(result.stdout) if result.stdout.strip() else Reported()
 
 
@@ -60,7 +63,7 @@ def parse_usage(data: bytes) -> Reported:
     try:
         return _reported(parse_json(data))
     except ValueError as error:
-        return Reported(problem=" ".join(str(error).split())[:200])
+        return Reported(problem=clipped(" ".join(str(error).split()), LONGEST_PROBLEM))
 
 
 def _reported(row: object) -> Reported:

@@ -102,9 +102,12 @@ def _examine(unreachable: MissingError | None) -> Diagnosis:
 def _choose(name: str, overrides: list[str]) -> Agent:
     """The agent that is to be tried, before anything else takes time. Raises UsageError, InputError."""
     from taskcal.agents.choose import choose_agent
+    from taskcal.cli.output import redact_output
     from taskcal.cli.parse import pairs
 
-    return choose_agent(name, dict(pairs("--set", overrides)))
+    agent = choose_agent(name, dict(pairs("--set", overrides)))
+    redact_output(agent.redactor)
+    return agent
 
 
 def _try(agent: Agent, diagnosis: Diagnosis) -> Sign:

@@ -59,7 +59,7 @@ def measure(request: Request) -> int:
         known = identify(request.taskset, request.agent, request.agent_version)
         asked = make_record(request, engine, known)
         if request.preflight and not (request.resume or is_exempt(request.agent)):
-            with printed_aside(request.agent.redact):
+            with printed_aside(request.agent.redactor):
                 asked = _try_new_agent(request, asked, engine, progress, memory)
         folder, record = open_folder(request, asked, known.groups)
         return _measure(Run(request, RunScope(engine, record.id), folder, record, progress, interrupts, memory))
@@ -162,7 +162,7 @@ def _overrides(groups: Sequence[GroupRecord]) -> list[str]:
 
 def _notes(agent: Agent) -> Iterator[str]:
     if agent.about:
-        yield f"the agent {agent.name}: {agent.about}"
+        yield agent.redactor.text(f"the agent {agent.name}: {agent.about}")
     if agent.network is None:
         return
     if agent.network.hosts:
@@ -180,7 +180,7 @@ def _carry_out(run: Run) -> bool:
     """Prepare and roll out; True where it was interrupted. Nothing of the run is left on the engine afterwards."""
     pools: list[LocalThreads[Any, Any]] = []
     try:
-        with printed_aside(run.request.agent.redact), run.progress:
+        with printed_aside(run.request.agent.redactor), run.progress:
             run.stopped = roll_out(run, prepare_images(run, pools), pools) or ""
     except KeyboardInterrupt:
         return True

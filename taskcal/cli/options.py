@@ -12,6 +12,7 @@ from taskcal.agents.choose import choose_agent
 from taskcal.cli.configuration import Configuration
 from taskcal.cli.design import DesignOptions, Spending, check_cost, question_of
 from taskcal.cli.earlier import Earlier, earlier_run, recorded_prior
+from taskcal.cli.output import redact_output
 from taskcal.cli.parse import amount, band, network, pairs
 from taskcal.cli.strangers import StrangerOptions, bounds_of, check_places, check_strangers
 from taskcal.core.gate import FailOn, Gate
@@ -119,6 +120,7 @@ def resolve(given: RunOptions, configured: Configuration) -> Request:
     typed = given.agent or os.environ.get("TASKCAL_AGENT")
     named, named_by = (typed, given.agent_found_in) if typed else (configured.agent, CONFIGURATION)
     agent = choose_agent(named, dict(pairs("--set", list(given.overrides))), named_by)
+    redact_output(agent.redactor)
     check_cost(given.spending, agent)
     check_places(given.strangers, find_files(given.files))
     selection = replace(given.selection, params=pairs("--param", list(given.params)))

@@ -3,6 +3,7 @@
 The composition root (`cli.main`) replaces the three streams once, so that no command has to think of them:
 
 - A character that the console's encoding lacks is written in ASCII, never raised.
+- No secret of the run's agent is written.
 - A reader that has left (`taskcal show | head`) changes nothing: no message, and the exit code of the results.
 - Any other failure (a full disk, a stream that was closed before the start) is one line on standard error at the end.
   A command that would have ended with 0 then ends with `UNWRITTEN`; every other exit code stays.
@@ -18,6 +19,8 @@ import os
 import sys
 import unicodedata
 from typing import TYPE_CHECKING, TextIO
+
+from taskcal.redact import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +42,7 @@ class Output(io.TextIOBase):
     """A text stream over another one that raises no OSError and no UnicodeEncodeError.
 
     After its first `failure` it swallows all further text. `results` names the place where a reader finds the results
-    instead. It has no `buffer`, so that no library writes bytes past it.
+    instead. It has no `buffer`, so that no library writes bytes past it. `redactor` takes out an agent's secrets.
     """
 
     def __init__(self, stream: TextIO, failure: OSError | None = None) -> None:
@@ -48,6 +51,7 @@ class Output(io.TextIOBase):
         self.failure = failure
         self.missed = False
         self.results = ""
+        self.redactor = Redactor()
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
@@ -57,7 +61,7 @@ class Output(io.TextIOBase):
     def write(self, text: str) -> int:
         """Write text as far as the encoding can express it; gives the length of `text`."""
         if self.failure is None:
-            fitting = fit(text, self.encoding)
+            fitting = fit(self.redactor.text(text), self.encoding)
             self._attempt(lambda: self._stream.write(fitting))
         self.missed = self.missed or (self.failure is not None and bool(text))
         return len(text)
@@ -114,6 +118,13 @@ def name_results(place: str) -> None:
     """Remember where the results are that a command prints now."""
     if isinstance(sys.stdout, Output):
         sys.stdout.results = place
+
+
+def redact_output(redactor: Redactor) -> None:
+    """Let no secret reach the terminal from now on; but for short ones, which could be any number of a table."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, Output):
+            stream.redactor = redactor.of_long_ones
 
 
 @contextlib.contextmanager

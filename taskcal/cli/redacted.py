@@ -8,27 +8,40 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
     from typing import TextIO
+
+    from taskcal.redact import Redactor
 
 
 class Redacted(io.TextIOBase):
     """A stream before a stream."""
 
-    def __init__(self, stream: TextIO, redact: Callable[[str], str]) -> None:
-        """`redact` takes secrets out of what is written at once, which is how `print` writes a value."""
-        self._stream, self._redact = stream, redact
+    def __init__(self, stream: TextIO, redactor: Redactor) -> None:
+        """Nothing is held back yet."""
+        self._stream = stream
+        self._redacted = redactor.stream(lambda data: stream.write(data.decode(errors="replace")))
 
     def write(self, text: str) -> int:
-        """Pass it on."""
-        self._stream.write(self._redact(text))
+        """Pass on what cannot be the beginning of a secret."""
+        self._redacted.write(text.encode(errors="replace"))
         return len(text)
 
     def flush(self) -> None:
-        """Show it."""
+        """Show what was passed on."""
         self._stream.flush()
 
+    def end(self) -> None:
+        """Pass on the rest."""
+        self._redacted.end()
 
-def printed_aside(redact: Callable[[str], str]) -> contextlib.redirect_stdout[Redacted]:
+
+@contextlib.contextmanager
+def printed_aside(redactor: Redactor) -> Iterator[None]:
     """While it lasts, what is printed goes to standard error: `--json` owns the other one."""
-    return contextlib.redirect_stdout(Redacted(sys.stderr, redact))
+    aside = Redacted(sys.stderr, redactor)
+    try:
+        with contextlib.redirect_stdout(aside):
+            yield
+    finally:
+        aside.end()

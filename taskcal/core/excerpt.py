@@ -40,7 +40,7 @@ def excerpt(text: str, length: int = LENGTH) -> str:
     if len(whole := " | ".join(lines)) <= length:
         return whole
     if length < SHORTEST or len(lines) == 1:
-        return whole[-length:] if length > 0 else ""
+        return f"…{whole[len(whole) - length + 1 :]}" if length > 0 else ""
     error = next((line for line in lines if ERROR.search(line)), "")
     first = (error or lines[0])[: (length - len(ELLIPSIS)) // 2]
     end = whole[len(first) + len(ELLIPSIS) - length :].lstrip(" |")

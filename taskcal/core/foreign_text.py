@@ -68,6 +68,14 @@ def _whole(digits: str) -> int:
     return int(digits)
 
 
+def clipped(text: str, bound: int) -> str:
+    """The beginning of a text, at most `bound` characters; a mark at its end says where it was cut.
+
+    Every cut leaves a mark: the redactor of secrets looks there for what is left of one.
+    """
+    return text if len(text) <= bound else f"{text[: max(0, bound - 1)]}…"
+
+
 def cut(text: str, bound: int) -> str:
     """A text of at most about `bound` characters: the beginning and the end, with a word about what is missing."""
     if len(text) <= bound:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taskcal.core.answer_number import NoNumber, final_text, is_near, read_number
+from taskcal.core.foreign_text import clipped
 from taskcal.core.rollout import CheckResult, Graded, Stop
 from taskcal.core.task import as_text
 
@@ -54,7 +55,7 @@ def failed(note: str) -> Score:
 
 def shortened(note: str) -> str:
     """A note, cut to a length that a table bears."""
-    return note if len(note) <= NOTE_LENGTH else note[: NOTE_LENGTH - 1] + "…"
+    return clipped(note, NOTE_LENGTH)
 
 
 def met(condition: bool, note: str) -> Score:

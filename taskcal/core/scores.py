@@ -6,6 +6,8 @@ import json
 import math
 from typing import TYPE_CHECKING
 
+from taskcal.core.foreign_text import clipped
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -89,4 +91,4 @@ def _described(value: object) -> str:
 
 def _shown(text: str) -> str:
     """A text of a stranger, cut to a length that fits into a sentence."""
-    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"
+    return clipped(text, LONGEST_SHOWN)

@@ -47,12 +47,16 @@ class Contents:
         return None if state is None else state.running
 
     def logs(self, container: str, lines: int = 20) -> str:
-        """The last lines of what a container's first process printed; empty where there is nothing to read."""
+        """The last lines of what a container's first process printed, a mark before them if there may be more.
+
+        Empty where there is nothing to read.
+        """
         try:
             with self._translated("reading a container's log"):
-                return str(self._client.logs(container, tail=lines).decode(errors="replace").strip())
+                said: str = self._client.logs(container, tail=lines).decode(errors="replace")
         except LostError:
             return ""
+        return f"…{said.strip()}" if said.count("\n") >= lines and said.strip() else said.strip()
 
     def ended_unaided(self, container: str, state: ContainerState) -> bool:
         """Whether the engine remembers how a container ended, and that nobody had asked it to kill anything there."""

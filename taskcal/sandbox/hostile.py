@@ -18,6 +18,7 @@ import tarfile
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, cast
 
+from taskcal.core.foreign_text import clipped
 from taskcal.errors import EngineLost
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Rewritten:
 
     def leave(self, path: str, why: str) -> None:
         """Note that a member is left out; names are a stranger's, and are shown as Python writes them."""
-        self.left_out.append(f"{ascii(path)[1:-1][:80]} ({why})" if len(self.left_out) < SHOWN else "")
+        self.left_out.append(f"{clipped(ascii(path)[1:-1], 80)} ({why})" if len(self.left_out) < SHOWN else "")
 
     @property
     def note(self) -> str:

@@ -18,26 +18,34 @@ if TYPE_CHECKING:
 HEADER = struct.Struct(">BxxxL")
 STDERR = 2
 CHUNK = 65536
+CUT = "…".encode()
 WAITING = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Tail:
-    """Keeps the last `limit` bytes of a stream without ever holding more than twice that."""
+    """Keeps the last `limit` bytes of a stream without ever holding more than twice that.
+
+    They begin with `…` if they are not all: a redactor looks there for what is left of a secret.
+    """
 
     def __init__(self, limit: int) -> None:
         """Start empty."""
         self._limit = limit
         self._data = bytearray()
+        self._size = 0
 
     def write(self, chunk: bytes) -> None:
         """Append, and forget what is too old."""
         self._data += chunk
+        self._size += len(chunk)
         if len(self._data) > 2 * self._limit:
             del self._data[: -self._limit]
 
     def value(self) -> bytes:
-        """The last bytes, at most `limit`."""
-        return bytes(self._data[-self._limit :])
+        """All bytes, or a mark and the last ones: at most `limit`."""
+        if self._size <= self._limit or self._limit <= len(CUT):
+            return bytes(self._data[-self._limit :])
+        return CUT + self._data[len(CUT) - self._limit :]
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ class ChatCase:
 
     def attempt(self, seed: int = 7, prompt: str = "Ship it.") -> Attempt:
         """A rollout's."""
-        transcript = Transcript(self.lines.append, self.agent.redact, self.clock.now)
+        transcript = Transcript(self.lines.append, self.agent.redactor.text, self.clock.now)
         made = replace(attempt(task(), seed=seed, prompt=prompt), transcript=transcript)
         self.account = made.account
         return replace(made, timeout=self.timeout, wall=self.wall)

@@ -11,10 +11,12 @@ from taskcal.agents.chat import ChatAgent, open_chat, read_key, sampled
 from taskcal.agents.chat_identity import Served
 from taskcal.agents.chat_spec import ChatSpec, Sampling
 from taskcal.agents.spec import Price
-from taskcal.errors import MissingError, UsageError
+from taskcal.errors import MissingError, ProviderLost, UsageError
+from taskcal.sandbox import Ending, ScriptResult
 from tests.agents.chat_case import KEY, ChatCase
 from tests.agents.fake_sandbox import task
-from tests.agents.openai_server import dead_url, says
+from tests.agents.openai_server import calls, dead_url, fails, says
+from tests.planted import ENCODINGS, traces
 
 SPEC = ChatSpec("mine", ("http://a/v1",), "qwen")
 
@@ -71,19 +73,34 @@ def test_a_chat_agent_asks_nothing_of_the_sandbox() -> None:
 def test_a_key_is_hidden_and_a_word_is_not(key: str, hidden: bool) -> None:
     """Local servers are happy with any word, which must not be blotted out of every text."""
     agent = ChatAgent(SPEC, key)
-    assert agent.redact(f"the key {key} there") == f"the key {'[OPENAI_API_KEY]' if hidden else key} there"
+    assert agent.redactor.text(f"the key {key} there") == f"the key {'[OPENAI_API_KEY]' if hidden else key} there"
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_server_that_repeats_the_key(case: ChatCase, encoding: str) -> None:
+    """In an answer, a call, its result, or an error, written in any way: it is in no line of the transcript."""
+    said = ENCODINGS[encoding](KEY * 2)
+    case.sandbox.result = ScriptResult(Ending.EXITED, 1, said[:9].encode(), said[9:].encode())
+    with pytest.raises(ProviderLost):
+        case.act(
+            calls(("bash", {"command": f"echo {said}"}), content=said),
+            calls((said, {}), ("bash", said)),
+            *[fails(500, f"{'x' * 380} {said} and more")] * 20,
+        )
+    assert traces(b"".join(case.lines), KEY * 2) == []
+    assert sum(line.count(b"[OPENAI_API_KEY]") for line in case.lines) >= 5
 
 
 def test_the_key_comes_from_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable that the file names must be set; without one, a server that wants no key is fine."""
     spec = replace(SPEC, base_urls=(dead_url(),))
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    assert open_chat(spec).redact("x") == "x"
+    assert open_chat(spec).redactor.text("x") == "x"
     named = replace(spec, api_key_env="MY_KEY")
     with pytest.raises(UsageError, match="needs the key MY_KEY, which is not set; run `export MY_KEY="):
         open_chat(named)
     monkeypatch.setenv("MY_KEY", KEY)
-    assert open_chat(named).redact(KEY) == "[MY_KEY]"
+    assert open_chat(named).redactor.text(KEY) == "[MY_KEY]"
 
 
 @pytest.mark.parametrize("key", ["sk-\N{RIGHT DOUBLE QUOTATION MARK}", "sk-a\nb", "sk-\x00"])

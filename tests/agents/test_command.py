@@ -75,15 +75,12 @@ def test_secrets_come_from_the_host_by_name(monkeypatch: pytest.MonkeyPatch) -> 
             read_secrets(("MY_KEY",), value)
 
 
-def test_secrets_are_in_no_log_and_no_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An agent that prints its key: the log and the reason of a lost rollout hold its name instead."""
+def test_its_redactor_knows_its_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are set; it is made once, for all rollouts of a run."""
     monkeypatch.setenv("MY_KEY", "sk-123456")
-    spec = replace(SPEC, secrets=("MY_KEY",))
-    log: list[bytes] = []
-    with pytest.raises(ProviderLost) as caught:
-        act(ending(75, b"using sk-123456\n", b"bad key sk-123456"), spec, log)
-    assert b"".join(log) == b"using [MY_KEY]\nbad key [MY_KEY]"
-    assert "using [MY_KEY] | bad key [MY_KEY]" in str(caught.value)
+    agent = CommandAgent(replace(SPEC, secrets=("MY_KEY", "OTHER_KEY")))
+    assert agent.redactor.text("using sk-123456") == "using [MY_KEY]"
+    assert agent.redactor is agent.redactor
 
 
 def test_what_the_agent_reports_is_counted_and_priced() -> None:
@@ -138,21 +135,6 @@ def test_the_transcript_begins_with_the_prompt() -> None:
     first, last = (json.loads(line) for line in lines)
     assert (first["type"], first["role"], first["content"]) == ("message", "user", "Ship it.")
     assert (last["type"], last["text"]) == ("note", "the command ended (exit 3); agent.log holds what it printed")
-
-
-def test_the_log_is_whole_also_when_the_sandbox_dies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was held back for a secret's sake is written when the run ends, however it does."""
-    monkeypatch.setenv("MY_KEY", "sk-123456")
-    log: list[bytes] = []
-
-    class Dying(FakeSandbox):
-        def run(self, script: Script, **options: object) -> ScriptResult:
-            super().run(script, **options)  # type: ignore[arg-type]  # passed on as they came
-            raise ConnectionError
-
-    with pytest.raises(ConnectionError):
-        act(Dying(ScriptResult(Ending.EXITED, 0, b"sk-12", b"")), replace(SPEC, secrets=("MY_KEY",)), log)
-    assert b"".join(log) == b"sk-12"
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,16 @@ import contextlib
 import io
 
 from taskcal.cli.redacted import Redacted
+from taskcal.redact import Redactor
 
 
 def test_what_is_printed_has_no_secret() -> None:
-    """Values come at once, whatever stands beside them; all else passes as it is."""
+    """At once or in pieces, whatever stands beside them; all else passes as it is."""
     stream = io.StringIO()
-    with contextlib.redirect_stdout(Redacted(stream, lambda text: text.replace("hunter2", "[KEY]"))):
+    redacted = Redacted(stream, Redactor({"KEY": "hunter2"}))
+    with contextlib.redirect_stdout(redacted):
         print("key", "hunter2", {"a": "hunter2"}, flush=True)  # noqa: T201 - that is what is tested
-    assert stream.getvalue() == "key [KEY] {'a': '[KEY]'}\n"
+        print("hun", "ter2", "hunt", sep="", end="")  # noqa: T201 - as above
+    assert stream.getvalue() == "key [KEY] {'a': '[KEY]'}\n[KEY]"
+    redacted.end()
+    assert stream.getvalue() == "key [KEY] {'a': '[KEY]'}\n[KEY]hunt"
