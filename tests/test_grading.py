@@ -115,8 +115,8 @@ def test_the_graders_files_arrive_when_the_agent_is_gone() -> None:
     assert sandbox.files == list(copies)
     assert sandbox.scripts[0].source == STOP_EVERYTHING
     driver = sandbox.scripts[1]
-    assert exported(sandbox.check_variables().kept) in driver.source
-    assert exported({"order": "12", "LEVEL": "3", "TASKCAL_ANSWER_FILE": ANSWER_FILE}) in driver.source
+    given = exported({"order": "12", "LEVEL": "3", "TASKCAL_ANSWER_FILE": ANSWER_FILE})
+    assert f"few() {{ :\n{exported(sandbox.check_variables().kept)}}}\ngiven() {{ few\n{given}}}" in driver.source
     assert (driver.env, driver.clean) == ({}, True)
 
 
