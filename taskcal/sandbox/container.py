@@ -92,6 +92,7 @@ class DockerSandbox:
         self._order = order
         self._container = ""
         self._fresh = ""
+        self._agents = ""
         self._names: dict[str, bytes] = {}
         self._services: dict[str, str] = {}
         self._made: list[str] = []
@@ -212,6 +213,8 @@ class DockerSandbox:
         root gets room then.
         """
         container = self._services[script.service] if script.service else self._container
+        if script.user is None and not script.service:
+            script = replace(script, user=self._order.images.user or ROOT_USER)
         try:
             result = execute(self._engine, container, script, sink=sink, errors=errors, limit=limit)
             if script.user != ROOT_USER or not could_not_start(result):
@@ -229,7 +232,8 @@ class DockerSandbox:
 
     def terminal(self, env: Mapping[str, str]) -> AbstractContextManager[Line]:
         """A shell on a terminal, as the agent's user."""
-        return self._engine.line(self._container, ("/bin/sh",), self._order.environment.user, env)
+        user = self._order.environment.user or self._order.images.user
+        return self._engine.line(self._container, ("/bin/sh",), user, env)
 
     def give(self, files: Sequence[FileCopy], user: str | None) -> None:
         """Copy files of the taskset into the sandbox as a user's own, modes kept."""
@@ -250,7 +254,7 @@ class DockerSandbox:
 
     def freshen(self, artifacts: Sequence[Artifact], files: Sequence[FileCopy]) -> tuple[str, ...]:
         """End every process of the agent and go on in a fresh container; see `taskcal.sandbox.Sandbox`."""
-        agent = self._container
+        agent = self._agents = self._agents or self._container
         self._engine.kill(agent)
         if not self._fresh:
             self._fresh = self._create(reach_of(self._order.environment.network))
@@ -262,18 +266,19 @@ class DockerSandbox:
         place.put(files)
         return notes
 
-    def condition(self) -> Condition:
-        """Whether the sandbox still lives, and if not, whose doing that is; doubts are in favour of the agent."""
-        return condition_of(self._engine, self._container)
+    def condition(self, service: str = "") -> Condition:
+        """Whether the sandbox, or a service, still lives, and if not, whose doing that is; doubts favour the agent."""
+        return condition_of(self._engine, self._services[service] if service else self._container)
 
     @contextlib.contextmanager
     def twin(self) -> Iterator[DockerSandbox]:
-        """Another sandbox of the same image and bounds, in which nobody has done anything; without services."""
-        bare = replace(self._order.environment, services=(), start="", ready="", finish="")
-        sandbox = open_sandbox(self._scope, replace(self._order, environment=bare, network=Reach(), fresh=False))
+        """Another sandbox of the same environment, services and `start` included, in which no agent has acted."""
+        reach = reach_of(self._order.environment.network)
+        sandbox = open_sandbox(self._scope, replace(self._order, network=reach, unique=f"{self._order.unique}-twin"))
         try:
             yield sandbox
         finally:
+            sandbox.finish()
             sandbox.close()
 
     def keep(self) -> str:
@@ -351,6 +356,7 @@ class DockerSandbox:
             host,
             entrypoint=list(FIRST_PROCESS),
             command=[],
+            user=ROOT_USER,  # a first process of the image's USER could be patched by an agent that is the same user
             labels=self._scope.labels(self._order.rollout),
             environment=dict(environment.env),
             working_dir=environment.workdir,

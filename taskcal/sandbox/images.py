@@ -71,6 +71,8 @@ class PreparedImages:
     """Of the container that carries connections to allowed hosts; '' where there are none."""
     origins: Mapping[str, Origin] = field(default_factory=dict)
     """What the images go back to, by container: SANDBOX, or a service's name."""
+    user: str = ""
+    """The USER of the sandbox's image; '' for root."""
 
     @property
     def ids(self) -> dict[str, str]:
@@ -119,7 +121,7 @@ class Images:
             return self.bake(self.find(part.source, replace(most, seconds=timeout)), recipe_for(part, params, timeout))
 
         services = {service.name: made(service) for service in environment.services}
-        images = PreparedImages(made(environment), services)
+        images = PreparedImages(made(environment), services, user=self.find(environment.source).user)
         sources = {SANDBOX: environment.source, **{service.name: service.source for service in environment.services}}
         if not environment.start.strip():
             self._remark(environment.source)
