@@ -14,6 +14,7 @@
         ├── SandboxLost                the container vanished or died under us
         ├── AgentInstallLost           the agent's program could not be installed or found
         ├── ProviderLost               the model's endpoint failed
+        │   └── ReportedLost           the same, by the word of a command that ran where the agent acts
         ├── GraderLost                 the grader could not run or printed nonsense
         └── CancelledLost              the run was stopped while this rollout was in flight
 
@@ -137,6 +138,10 @@ class ProviderLost(LostError):
     """The model's endpoint failed."""
 
     boundary = Boundary.PROVIDER
+
+
+class ReportedLost(ProviderLost):
+    """An agent's command reports a failure of its provider, which nobody else has seen."""
 
 
 class GraderLost(LostError):

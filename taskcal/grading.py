@@ -9,13 +9,13 @@ files are read, and goes on for the scripts. Whose failure is what:
     a check is still running at its timeout            score 0, noted; what it left is killed
     a check `alone` ends or stops everything around it,  score 0, noted: it is there for the agent's code
       or prints no number, as one with a `user` may
-    a service has ended by the time it is asked        score 0 for its checks, with its last words
-    `score: stdout`, status 0, last line not a score   lost at the grader, with the check and what it printed
-    the grader's one script prints no scores           lost at the grader, likewise; 0 if it ran out of time
+    a service has ended by itself when it is asked     score 0 for its checks, with its last words
+    `score: stdout`, status 0, last line not a score   as below: score 0 for it if an untouched sandbox gives a score,
+                                                        else lost at the grader, with the check and what it printed
+    the grader's one script prints no scores           likewise; 0 if it ran out of time
     a regular expression takes too long                score 0, noted
-    the driver cannot run or does not finish, or the   score 0 for the checks that it should have run, where it is
-    sandbox has died                                    certain that what ran in the sandbox did it (see `blame`); else
-                                                        lost, at the grader or at the sandbox
+    anything else fails, from the delivery of the      score 0 for all checks of that sandbox, if what ran in it is to
+    grader's files to the end of the last check         blame (see `blame`), else lost
     kept processes certainly leave no pid, memory or   they are ended, and the checks run without them, noted; `start`
       time for the checks                               runs again. Lost if it is not certain
     an artifact is missing, too large or hostile        its checks see nothing there; noted where they fail
@@ -28,6 +28,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from taskcal.blame import Worked, decide
 from taskcal.core.answer_number import final_text
 from taskcal.core.grade import (
     FULL,
@@ -42,10 +43,10 @@ from taskcal.core.grade import (
 )
 from taskcal.core.rollout import CheckResult
 from taskcal.core.scores import NoScore, score_on_last_line, scores_on_last_line
-from taskcal.core.task import AnswerProbe, FileProbe, GraderSandbox, RunProbe, ScoreBy
+from taskcal.core.task import AnswerProbe, FileProbe, RunProbe, ScoreBy
 from taskcal.errors import GraderLost
 from taskcal.grading_driver import ABSENT, ANSWER_JOB, NOT_A_FILE, SCRIPT_JOB, Record
-from taskcal.grading_run import blame, run_checks
+from taskcal.grading_run import arrive, run_anew, run_checks
 from taskcal.host import search_within
 
 if TYPE_CHECKING:
@@ -74,44 +75,73 @@ def grade(sandbox: GradableSandbox, group: Group, stop: Stop, redactor: Redactor
 
     `redactor` takes secrets out of what checks printed before it is cut for a note; whoever stores the rest redacts it.
     """
-    grader = group.grader
     ended = sandbox.ended_services()
-    fresh = grader.sandbox is GraderSandbox.FRESH
-    notes = sandbox.freshen(grader.artifacts, grader.files) if fresh else ()
-    records, stopped = run_checks(sandbox, group)
-    if redactor is not None:
-        records = {name: record.redacted(redactor) for name, record in records.items()}
-    notes += stopped
+    arrival = arrive(sandbox, group.grader)
+    records, stopped = run_checks(sandbox, group, arrival.blocked)
+    seen = _Seen(group, stop, _redacted(records, redactor), arrival.notes + stopped, redactor)
     try:
-        judged = _judged(sandbox, group, stop, records, notes)
+        judged = _judged(seen)
     except GraderLost as lost:
-        lost.log = _log((), records, notes)
-        raise
+        judged = _judged_again(sandbox, seen, lost)
     log = "".join(f"{words}\n" for words in ended) + judged.log
     return replace(judged, graded=replace(judged.graded, ended_services=ended), log=log)
 
 
-def _judged(
-    sandbox: GradableSandbox, group: Group, stop: Stop, records: Mapping[str, Record], notes: Sequence[str]
-) -> Judgement:
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What there is to judge; `excuse` says why the agent is to blame for scripts that print no score, if it is."""
+
+    group: Group
+    stop: Stop
+    records: Mapping[str, Record]
+    notes: Sequence[str]
+    redactor: Redactor | None = None
+    excuse: str | None = None
+
+
+def _redacted(records: Mapping[str, Record], redactor: Redactor | None) -> Mapping[str, Record]:
+    return records if redactor is None else {name: record.redacted(redactor) for name, record in records.items()}
+
+
+def _judged_again(sandbox: GradableSandbox, seen: _Seen, lost: GraderLost) -> Judgement:
+    """Judge although a script printed no score: 0 for it if the agent is to blame. Raises what was `lost` if it is not.
+
+    A shell that agrees with everything prints no number, and neither does a grader that is broken.
+    """
+
+    def operation(box: GradableSandbox) -> Judgement:
+        records = run_anew(box, seen.group, arrived=box is sandbox)
+        return _judged(replace(seen, records=_redacted(records, seen.redactor)))
+
+    decided = decide(sandbox, operation)
+    if decided is None:
+        lost.log = _log((), seen.records, seen.notes)
+        raise lost
+    return decided.result if isinstance(decided, Worked) else _judged(replace(seen, excuse=decided.words))
+
+
+def _judged(seen: _Seen) -> Judgement:
+    """Judge what was seen. Raises GraderLost for a script that printed no score without an excuse."""
+    group, stop, records, notes = seen.group, seen.stop, seen.records, seen.notes
     grader = group.grader
     answer = _answer(records[ANSWER_JOB])
     try:
         scripted = _scripted(records[SCRIPT_JOB], grader) if grader.run else {}
-    except GraderLost as lost:
-        scripted = dict.fromkeys((check.name for check in grader.checks), _blamed(sandbox, grader, lost))
-    judge = _Judge(sandbox, grader, records, answer, scripted)
+    except GraderLost:
+        if seen.excuse is None:
+            raise
+        scripted = dict.fromkeys((check.name for check in grader.checks), failed(seen.excuse))
+    judge = _Judge(records, answer, scripted, seen.excuse)
     results = tuple(_result(check, judge.score(check), notes) for check in grader.checks)
     return Judgement(combine(results, stop, group.task.passing), answer, _log(results, records, notes))
 
 
 @dataclass(frozen=True, slots=True)
 class _Judge:
-    sandbox: GradableSandbox
-    grader: Grader
     records: Mapping[str, Record]
     answer: str | None
     scripted: Mapping[str, Score]
+    excuse: str | None
 
     def score(self, check: Check) -> Score:
         probe = check.probe
@@ -130,18 +160,9 @@ class _Judge:
         except GraderLost as error:
             if probe.alone or probe.user:
                 return failed(str(error))
-            lost = GraderLost(f'the check "{check}" with `score: stdout` {error}')
-            if probe.service:
-                raise lost from error
-            return _blamed(self.sandbox, self.grader, lost)
-
-
-def _blamed(sandbox: GradableSandbox, grader: Grader, lost: GraderLost) -> Score:
-    """A score of 0 where the agent is to blame that a script said nothing. Raises what was lost elsewhere."""
-    words = blame(sandbox, grader)
-    if words is None:
-        raise lost
-    return failed(words)
+            if self.excuse is None:
+                raise GraderLost(f'the check "{check}" with `score: stdout` {error}') from error
+            return failed(self.excuse)
 
 
 def judge_run(probe: RunProbe, record: Record) -> Score:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 from dataclasses import dataclass, replace
+from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING
 
-from taskcal.blame import fault_inside, is_crowded
+from taskcal.blame import Fault, is_crowded, try_in
 from taskcal.core.script import named_in
 from taskcal.core.task import GraderSandbox, Processes
 from taskcal.errors import GraderLost, SandboxLost
@@ -31,6 +32,7 @@ from taskcal.sandbox.scripts import READY_SECONDS, start_again
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from taskcal.blame import Operation
     from taskcal.core.task import FileCopy, Grader, Group
     from taskcal.sandbox import GradableSandbox
 
@@ -39,67 +41,94 @@ SLACK_SECONDS = 120.0
 ENDED_ALL = "no check could run beside the processes that the agent left, so they were ended"
 
 
-def run_checks(sandbox: GradableSandbox, group: Group) -> tuple[dict[str, Record], tuple[str, ...]]:
-    """What each job of a grader came to, and notes for those that fail. Raises GraderLost, SandboxLost, EngineLost."""
-    grader, task = group.grader, group.task
-    blocked = _deliver(sandbox, grader)
-    if blocked is not None:
-        failed = [_all_failed(batch, blocked) for batch in batches(grader, task.timeouts.grader)]
-        return {name: record for records in failed for name, record in records.items()}, ()
-    return _all_records(sandbox, group)
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """How the grader came into a sandbox.
 
-
-def blame(sandbox: GradableSandbox, grader: Grader) -> str | None:
-    """Why the agent is to blame that a check cannot run, if that is certain."""
-    fault = fault_inside(sandbox)
-    if fault is not None:
-        return fault.words
-    crowded = grader.processes is Processes.KEEP and is_crowded(sandbox)
-    return "the processes that the agent left took all that the sandbox may have" if crowded else None
-
-
-def _deliver(sandbox: GradableSandbox, grader: Grader) -> str | None:
-    """Bring the grader's files where the agent was, after stopping it; if that fails, the checks show why.
-
-    Gives why none of them can be run, if the agent is to blame.
+    `notes` are for checks that fail; `blocked` says why none can be run there, if the agent is to blame for it.
     """
-    if not grader.files or grader.sandbox is GraderSandbox.FRESH:
-        return None
-    with contextlib.suppress(SandboxLost):
-        keeps = grader.processes is Processes.KEEP
-        return sandbox.deliver(grader.files, END_AGENT if keeps else STOP_EVERYTHING)
-    return None
 
-
-def _all_records(sandbox: GradableSandbox, group: Group) -> tuple[dict[str, Record], tuple[str, ...]]:
-    """What each job came to, and a note if processes that the agent left had to be ended for it."""
-    grader, task = group.grader, group.task
-    clean = _cleaning(sandbox, group)
-    keeps, ended = grader.processes is Processes.KEEP, False
-    records: dict[str, Record] = {}
-    for batch in batches(grader, task.timeouts.grader):
-        if keeps and not batch.service:
-            beside = _run_beside(sandbox, batch, grader)
-            keeps, ended = beside is not None, beside is None
-            records.update(beside or _run(sandbox, batch, grader, clean))
-        else:
-            records.update(_run(sandbox, batch, grader, clean if batch.first else NOTHING))
-    return records, (ENDED_ALL,) if ended else ()
+    notes: tuple[str, ...] = ()
+    blocked: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _Cleaning:
-    """What comes before the checks: a script's beginning that stops the agent, and a script that runs `start` again."""
+class _Around:
+    """Shell texts around the jobs of a batch: `before` all of them, and `between` the files and the scripts.
 
-    stop: str = ""
+    `start` is a script that runs before them, in an exec of its own.
+    """
+
+    before: str = ""
+    between: str = ""
     start: Script | None = None
 
 
-NOTHING = _Cleaning()
+class _First(Enum):
+    """What comes before the first batch of a sandbox; None for the other batches."""
+
+    WITHOUT_AGENT = "nothing of the agent runs any more"
+    BESIDE_AGENT = "the agent's own processes are ended, and what it detached goes on"
 
 
-def _cleaning(sandbox: GradableSandbox, group: Group) -> _Cleaning:
-    """What stops the agent and starts again what died with it; nothing to stop in a fresh sandbox.
+def arrive(sandbox: GradableSandbox, grader: Grader) -> Arrival:
+    """Bring artifacts and the grader's files to where the checks run. Raises a LostError if our side fails."""
+    found = try_in(sandbox, partial(_bring, grader=grader))
+    return Arrival(blocked=found.words) if isinstance(found, Fault) else found
+
+
+def run_checks(
+    sandbox: GradableSandbox, group: Group, blocked: str | None
+) -> tuple[dict[str, Record], tuple[str, ...]]:
+    """What each job of a grader came to, and a note if processes that the agent left had to be ended for it.
+
+    `blocked` says why no check can be run but those in services. So does the first batch that the agent prevents: the
+    others are not tried, since each could take its whole timeout. Raises a LostError if our side fails.
+    """
+    grader = group.grader
+    keeps, ended = grader.processes is Processes.KEEP, False
+    records: dict[str, Record] = {}
+    for batch in batches(grader, group.task.timeouts.grader):
+        if blocked is not None and not batch.service:
+            records.update(_all_failed(batch, blocked))
+            continue
+        is_first = batch.first
+        if keeps and not batch.service:
+            beside = _run_beside(sandbox, batch, group)
+            records.update(beside or {})
+            keeps, ended = beside is not None, beside is None
+            if keeps:
+                continue
+            is_first = True
+        first = _First.WITHOUT_AGENT if is_first else None
+        found = try_in(sandbox, _again(sandbox, batch, group, first), batch.service)
+        if isinstance(found, Fault):
+            records.update(_all_failed(batch, _why(sandbox, batch, found)))
+            blocked = blocked if batch.service else found.words
+        else:
+            records.update(found)
+    return records, (ENDED_ALL,) if ended else ()
+
+
+def run_anew(sandbox: GradableSandbox, group: Group, *, arrived: bool) -> dict[str, Record]:
+    """The same as one operation that nothing is decided about; the grader comes first unless it has `arrived`."""
+    if not arrived:
+        _bring(sandbox, group.grader)
+    records: dict[str, Record] = {}
+    first = _First.BESIDE_AGENT if group.grader.processes is Processes.KEEP else _First.WITHOUT_AGENT
+    for batch in batches(group.grader, group.task.timeouts.grader):
+        records.update(_driven(sandbox, batch, group, first if batch.first else None))
+    return records
+
+
+def _around(sandbox: GradableSandbox, group: Group, first: _First | None) -> _Around:
+    if first is None:
+        return _Around()
+    return _Around(END_AGENT, RESUME) if first is _First.BESIDE_AGENT else _without_agent(sandbox, group)
+
+
+def _without_agent(sandbox: GradableSandbox, group: Group) -> _Around:
+    """Nothing of the agent runs any more, and what `start` had started runs again.
 
     `start` has an exec of its own: in that of the checks, what it starts would keep the params and the grader's
     variables in its environment, where code of the agent that a check runs may read them.
@@ -110,54 +139,64 @@ def _cleaning(sandbox: GradableSandbox, group: Group) -> _Cleaning:
     params = named_in(texts, group.variant.params)
     start = start_again(environment.start, environment.ready, params)
     if not start:
-        return _Cleaning(stop)
+        return _Around(stop)
     named = {name: variables[name] for name in (*params, "TASKCAL_ROLLOUT") if name in variables}
     env = {**sandbox.check_variables().kept, **named}
-    seconds_left = READY_SECONDS + SLACK_SECONDS
-    return _Cleaning("", Script(stop + start, seconds_left, user=ROOT_USER, env=env, hidden=True, clean=True))
+    most = READY_SECONDS + SLACK_SECONDS
+    return _Around(start=Script(stop + start, most, user=ROOT_USER, env=env, hidden=True, clean=True))
 
 
-def _run_beside(sandbox: GradableSandbox, batch: Batch, grader: Grader) -> dict[str, Record] | None:
+def _bring(sandbox: GradableSandbox, grader: Grader) -> Arrival:
+    if grader.sandbox is GraderSandbox.FRESH:
+        return Arrival(notes=sandbox.freshen(grader.artifacts, grader.files))
+    if not grader.files:
+        return Arrival()
+    keeps = grader.processes is Processes.KEEP
+    return Arrival(blocked=sandbox.deliver(grader.files, END_AGENT if keeps else STOP_EVERYTHING))
+
+
+def _again(sandbox: GradableSandbox, batch: Batch, group: Group, first: _First | None) -> Operation[dict[str, Record]]:
+    """A batch as an operation: in another sandbox than this one, the grader has to arrive first."""
+
+    def operation(box: GradableSandbox) -> dict[str, Record]:
+        if box is not sandbox and not batch.service:
+            _bring(box, group.grader)
+        return _driven(box, batch, group, first)
+
+    return operation
+
+
+def _run_beside(sandbox: GradableSandbox, batch: Batch, group: Group) -> dict[str, Record] | None:
     """The records of a batch beside the processes that the agent left; None if these certainly prevent it.
 
     Raises what was raised if that is not certain: a slow host must not cost a right solution its server.
     """
-    first = batch.first
     try:
-        return _driven(sandbox, batch, END_AGENT if first else "", grader, between=RESUME if first else "")
+        found = try_in(sandbox, _again(sandbox, batch, group, _First.BESIDE_AGENT if batch.first else None))
     except (GraderLost, SandboxLost):
-        if blame(sandbox, grader) is None:
+        if not is_crowded(sandbox):
             raise
-    return None
+        return None
+    return None if isinstance(found, Fault) else found
 
 
-def _run(sandbox: GradableSandbox, batch: Batch, grader: Grader, clean: _Cleaning) -> dict[str, Record]:
-    """The records of a batch; all failed where the agent is to blame that there are none, else what was raised."""
-    try:
-        if clean.start is not None:
-            sandbox.run(clean.start)
-        return _driven(sandbox, batch, clean.stop, grader)
-    except SandboxLost:
-        words = _end_of_service(sandbox, batch.service) if batch.service else blame(sandbox, grader)
-        if words is None:
-            raise
-        return _all_failed(batch, words)
-    except GraderLost:
-        words = None if batch.service else blame(sandbox, grader)
-        if words is None:
-            raise
-        return _all_failed(batch, words)
+def _why(sandbox: GradableSandbox, batch: Batch, fault: Fault) -> str:
+    """Why a batch failed: the last words of its service, if that has ended."""
+    words = sandbox.service_ended(batch.service) if batch.service else None
+    return fault.words if words is None else f"service {batch.service} had ended: {words}"
 
 
-def _driven(
-    sandbox: GradableSandbox, batch: Batch, before: str, grader: Grader, between: str = ""
-) -> dict[str, Record]:
+def _driven(sandbox: GradableSandbox, batch: Batch, group: Group, first: _First | None) -> dict[str, Record]:
+    """The records of a batch. Raises GraderLost if there are none, or what the sandbox raises."""
     if batch.user:
-        return _run_as(sandbox, batch, grader.files)
-    own = {**sandbox.variables, **grader.env, "TASKCAL_ANSWER_FILE": ANSWER_FILE}
-    given = Given(sandbox.check_variables(batch.service).kept, own)
+        return _run_as(sandbox, batch, group.grader.files)
+    around = _around(sandbox, group, first)
+    if around.start is not None:
+        sandbox.run(around.start)
+    own = {**sandbox.variables, **group.grader.env, "TASKCAL_ANSWER_FILE": ANSWER_FILE}
+    given, nonce = Given(sandbox.check_variables(batch.service).kept, own), secrets.token_hex(8)
     script = Script(
-        drive(batch.jobs, secrets.token_hex(8), before, given, between=between, runs_agents_code=batch.alone),
+        drive(batch.jobs, nonce, around.before, given, between=around.between, runs_agents_code=batch.alone),
         timeout=seconds(batch.jobs) + SLACK_SECONDS,
         user=ROOT_USER,
         hidden=True,
@@ -200,11 +239,6 @@ def _run_as(sandbox: GradableSandbox, batch: Batch, files: Sequence[FileCopy]) -
     status = KILLED if done.exit_code is None else done.exit_code
     record = Record(status, late, len(done.stdout), done.stdout, done.stderr)
     return dict.fromkeys(batch.names, record)
-
-
-def _end_of_service(sandbox: GradableSandbox, service: str) -> str | None:
-    words = sandbox.service_ended(service)
-    return None if words is None else f"service {service} had ended: {words}"
 
 
 def _all_failed(batch: Batch, note: str) -> dict[str, Record]:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from taskcal.agents import Account, Acted, Attempt
 from taskcal.agents.transcript import FILE, Transcript, stored
-from taskcal.blame import fault_inside
+from taskcal.blame import Fault, decide, is_disputed, start_a_shell
 from taskcal.core.foreign_text import sound
 from taskcal.core.plan import rollout_seed
 from taskcal.core.rollout import Graded, Lost, Rollout, Timing
-from taskcal.errors import Boundary, CancelledLost, GraderLost, LostError, SandboxLost, UsageError
+from taskcal.errors import Boundary, CancelledLost, GraderLost, LostError, ReportedLost, UsageError
 from taskcal.grading import Judgement, grade
 from taskcal.sandbox.container import open_sandbox
 from taskcal.sandbox.order import Order
@@ -96,7 +96,8 @@ def _outcome(planned: PlannedRollout, context: Context, draft: _Draft) -> Outcom
         return _attempt(planned, context, draft)
     except LostError as error:
         boundary = Boundary.CANCELLED if context.cancelled.is_set() else error.boundary
-        return Lost(boundary, str(error))
+        own_word = isinstance(error, ReportedLost) and boundary is error.boundary
+        return Lost(boundary, str(error), own_word=own_word)
     except UsageError as error:
         raise type(error)(context.agent.redactor.text(str(error))) from None
     except Exception as error:  # noqa: BLE001 - whatever it is, it is ours, and the other rollouts go on
@@ -154,14 +155,17 @@ def _order(planned: PlannedRollout, context: Context) -> Order:
 
 
 def _act_to_the_end(sandbox: DockerSandbox, planned: PlannedRollout, context: Context, account: Account) -> Acted:
-    """Let the agent act; one that has certainly ended its own sandbox has crashed, and is graded."""
+    """Let the agent act; one that has broken its own sandbox has crashed, and is graded."""
     try:
         return _act(sandbox, planned, context, account)
-    except SandboxLost:
-        fault = None if context.cancelled.is_set() else fault_inside(sandbox)
-        if fault is None:
+    except Exception as error:
+        if context.cancelled.is_set() or not is_disputed(error):
             raise
-        return Acted(fault.stop)
+        user = context.agent.user or planned.group.task.environment.user
+        decided = decide(sandbox, start_a_shell(user))
+        if not isinstance(decided, Fault):  # it works now, and what the agent could not do cannot be done for it
+            raise
+        return Acted(decided.stop)
 
 
 def _act(sandbox: DockerSandbox, planned: PlannedRollout, context: Context, account: Account) -> Acted:

@@ -50,7 +50,7 @@ class FakeEngine:
         self.containers.add(f"{image}-{len(self.calls)}")
         return f"{image}-{len(self.calls)}"
 
-    def state(self, container: str) -> ContainerState | None:  # noqa: ARG002 - the protocol's
+    def state(self, container: str, seconds: float | None = None) -> ContainerState | None:  # noqa: ARG002 - the protocol's
         """Gone, as in `is_running`."""
         return None
 

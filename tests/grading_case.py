@@ -89,9 +89,9 @@ class Told:
         self.fresh = (tuple(artifacts), tuple(files))
         return tuple(f"{one.path} was not there" for one in artifacts if "missing" in one.path)
 
-    def condition(self) -> Condition:
-        """As it is told."""
-        return self.found
+    def condition(self, service: str = "") -> Condition:
+        """As it is told; a service that has last words has ended."""
+        return Condition.ENDED if service in self.last_words else self.found
 
     @contextlib.contextmanager
     def twin(self) -> Iterator[Told]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import itertools
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import pytest
 
-from taskcal.blame import TRIAL, fault_inside
+from taskcal import errors
+from taskcal.blame import DEAD, STARVED, TRIAL, USELESS, Worked, decide, is_disputed, start_a_shell, try_in
 from taskcal.core.rollout import Stop
 from taskcal.core.task import Artifact, Check, FileCopy, Grader, GraderSandbox, Group, RunProbe, ScoreBy, ScriptedProbe
 from taskcal.errors import EngineLost, GraderLost, SandboxLost
@@ -16,8 +19,32 @@ from taskcal.sandbox import Condition, Ending, ScriptResult
 from tests.fake_engine import record
 from tests.grading_case import ANSWER, Told, grader, group
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskcal.sandbox import GradableSandbox
+
 WORKS = record(0, 0, b"fine\n") + record(1, 3) + record(2, ABSENT)
 TIMED_OUT = ScriptResult(Ending.TIMED_OUT, None, b"", b"")
+FAILURES = (EngineLost("500"), SandboxLost("500"), GraderLost("nonsense"), ValueError("unforeseen"))
+UNTOUCHED = (WORKS, WORKS)
+
+
+@dataclass
+class Tried:
+    """An operation: how it goes in the sandbox, and how in a twin, one time after the other; None is well."""
+
+    sandbox: Told
+    here: list[Exception | None]
+    there: list[Exception | None] = field(default_factory=list)
+
+    def __call__(self, box: GradableSandbox) -> str:
+        """Do as it is told, and go well where nothing is."""
+        told = self.here if box is self.sandbox else self.there
+        failure = told.pop(0) if told else None
+        if failure is not None:
+            raise failure
+        return "done"
 
 
 def test_the_trial_has_the_kinds_of_jobs_that_gradings_have() -> None:
@@ -25,57 +52,88 @@ def test_the_trial_has_the_kinds_of_jobs_that_gradings_have() -> None:
     assert [type(job).__name__ for job in TRIAL] == ["ScriptJob", "ScriptJob", "FileJob"]
 
 
-@pytest.mark.parametrize(
-    ("condition", "stop"),
-    [
-        (Condition.OUT_OF_MEMORY, Stop.OUT_OF_MEMORY),
-        (Condition.ENDED, Stop.CRASHED),
-        (Condition.GONE, None),
-    ],
-)
-def test_a_dead_sandbox_is_the_agents_doing_where_the_engine_says_so(condition: Condition, stop: Stop | None) -> None:
-    """One that was removed or killed from outside is not, and no container is opened to find out."""
-    fault = fault_inside(Told([], found=condition))
-    assert (None if fault is None else fault.stop) is stop
+@pytest.mark.parametrize("condition", Condition)
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda one: type(one).__name__)
+def test_the_whole_rule(condition: Condition, failure: Exception) -> None:
+    """Every combination of evidence, for each kind of error: the condition, the second try, the twin, the kernel."""
+    again = (None, failure)
+    for trifles, here, first, second, kills in itertools.product((WORKS, b""), again, again, again, (b"0\n", b"3\n")):
+        sandbox = Told([trifles], found=condition, untouched=list(UNTOUCHED), kills=kills)
+        decided = decide(sandbox, Tried(sandbox, [here], [first, second]))
+        if condition is Condition.STUCK:
+            assert decided is USELESS
+        elif condition is not Condition.ALIVE:
+            assert decided == DEAD.get(condition)
+        elif trifles and here is None:
+            assert decided == Worked("done")
+        elif not trifles or (first is None and second is None):
+            assert decided is USELESS
+        else:
+            assert decided is (STARVED if kills == b"3\n" else None)
+
+
+def test_a_container_that_is_gone_is_never_the_agents_doing() -> None:
+    """It was removed or killed from outside, and no twin is opened to find out."""
+    assert DEAD.keys() == {Condition.ENDED, Condition.OUT_OF_MEMORY}
 
 
 @pytest.mark.parametrize("here", [b"", b"nonsense", TIMED_OUT, SandboxLost("no shell"), record(0, 0, b"fine\n")])
-def test_a_living_sandbox_is_measured_against_its_twin(here: bytes | ScriptResult | BaseException) -> None:
-    """What goes well in an untouched container and not in this one was broken by what ran in it."""
-    fault = fault_inside(Told([here], untouched=[WORKS]))
-    assert fault is not None
-    assert fault.stop is Stop.CRASHED
+@pytest.mark.parametrize("there", [UNTOUCHED, (b"", WORKS), (WORKS, b""), (TIMED_OUT,), (EngineLost("busy"),)])
+def test_a_living_sandbox_is_measured_against_its_twin(
+    here: bytes | ScriptResult | Exception, there: Sequence[bytes | ScriptResult | Exception]
+) -> None:
+    """A small grading fails here: the agent's doing if it goes well in an untouched sandbox, twice."""
+    for condition in (Condition.ALIVE, Condition.STUCK):
+        sandbox = Told([here], found=condition, untouched=list(there))
+        decided = decide(sandbox, Tried(sandbox, [SandboxLost("again")]))
+        assert decided is (USELESS if there == UNTOUCHED else None)
 
 
-@pytest.mark.parametrize(
-    ("here", "there"),
-    [
-        (WORKS, WORKS),
-        (b"", b""),
-        (b"", TIMED_OUT),
-        (b"", EngineLost("busy")),
-        (EngineLost("busy"), WORKS),
-        (WORKS, b""),
-    ],
-)
-def test_a_doubt_is_no_blame(here: bytes | BaseException, there: bytes | ScriptResult | BaseException) -> None:
-    """Where both work, neither does, or the engine fails, it may have been us."""
-    assert fault_inside(Told([here], untouched=[there])) is None
+def test_what_fails_once_counts_when_it_works() -> None:
+    """A second try costs nobody anything, and a loop that kills all others misses once in a while."""
+    sandbox = Told([WORKS])
+    assert try_in(sandbox, Tried(sandbox, [SandboxLost("killed")])) == "done"
 
 
-def test_memory_that_was_gone_for_a_moment_is_no_way_out() -> None:
-    """A sandbox that works again, and in which the kernel has killed for memory: what ran in it had taken all of it."""
-    fault = fault_inside(Told([WORKS], untouched=[WORKS], kills=b"3\n"))
-    assert fault is not None
-    assert fault.stop is Stop.OUT_OF_MEMORY
-    assert fault_inside(Told([WORKS], untouched=[WORKS], kills=b"0\n")) is None
+def test_no_error_of_others_is_asked_about() -> None:
+    """The provider's, the host's and a stopped run's pass through, and those before an agent has begun."""
+    asked = {EngineLost, SandboxLost, GraderLost}
+    kinds: list[type[errors.LostError]] = [errors.LostError, *errors.LostError.__subclasses__()]
+    assert {kind for kind in kinds if is_disputed(kind("x"))} == asked
+    assert not any(is_disputed(error) for error in (OSError("disk full"), errors.UsageError("x"), MemoryError()))
+    for error in (errors.ProviderLost("429"), OSError("disk full"), errors.CancelledLost("stopped")):
+        sandbox = Told([b""], untouched=list(UNTOUCHED))
+        with pytest.raises(type(error)):
+            try_in(sandbox, Tried(sandbox, [error]))
+        assert sandbox.scripts == []
+
+
+def test_a_full_disk_of_this_host_is_no_evidence() -> None:
+    """Neither the second try nor the twin's blames anybody if it fails for a reason of ours."""
+    for here, there in (([OSError("full")], []), ([SandboxLost("x")], [OSError("full")])):
+        sandbox = Told([WORKS])
+        assert decide(sandbox, Tried(sandbox, list(here), list(there))) is None
+
+
+def test_an_agent_that_cannot_act_any_more_is_measured_by_a_shell() -> None:
+    """Of its own user, without its command: that may take hours and hold secrets."""
+
+    class Shell(Told):
+        def run(self, script: object, **_: object) -> ScriptResult:
+            assert getattr(script, "user", "") == "agent"
+            return self.outputs.pop(0)  # type: ignore[return-value]  # only results are told here
+
+    start_a_shell("agent")(Shell([ScriptResult(Ending.EXITED, 0, b"", b"")]))
+    for broken in (TIMED_OUT, ScriptResult(Ending.EXITED, 126, b"no such file", b"")):
+        with pytest.raises(SandboxLost, match="no shell could be started"):
+            start_a_shell("agent")(Shell([broken]))
 
 
 def test_breaking_the_judge_earns_what_can_be_checked() -> None:
     """The checks that cannot run fail and say why; those of a service still count."""
     one = grader(RunProbe("a"), RunProbe("b", service="db"))
     for broken in (b"nonsense", SandboxLost("no shell"), TIMED_OUT):
-        sandbox = Told([broken, b"", record(0)], untouched=[WORKS])
+        sandbox = Told([broken, b"", record(0)], untouched=list(UNTOUCHED))
         checks = grade(sandbox, group(one), Stop.FINISHED).graded.checks
         assert [check.score for check in checks] == [0.0, 1.0]
         assert "no check can run" in checks[0].note
@@ -94,9 +152,9 @@ def test_a_silent_script_is_the_agents_doing_where_no_check_can_run() -> None:
     by_script = group(grader(ScriptedProbe(), run="score all"))
     for one in (by_number, by_script):
         silent = ANSWER + record(1)
-        assert grade(Told([silent, b""], untouched=[WORKS]), one, Stop.FINISHED).graded.reward == 0.0
+        assert grade(Told([silent, b""], untouched=list(UNTOUCHED)), one, Stop.FINISHED).graded.reward == 0.0
         with pytest.raises(GraderLost):
-            grade(Told([silent, WORKS], untouched=[WORKS]), one, Stop.FINISHED)
+            grade(Told([silent, WORKS], untouched=list(UNTOUCHED)), one, Stop.FINISHED)
 
 
 def test_our_own_failures_stay_lost() -> None:

@@ -42,7 +42,7 @@ def test_only_the_agents_own_is_ended() -> None:
 
 def test_processes_that_prevent_the_checks_are_ended() -> None:
     """If a small grading fails beside them and works in an untouched sandbox, all runs as without the key, noted."""
-    sandbox = Told([CANNOT_FORK, CANNOT_FORK, ANSWER + record(1, 1)], untouched=[FINE])
+    sandbox = Told([CANNOT_FORK, CANNOT_FORK, ANSWER + record(1, 1)], untouched=[FINE, FINE])
     (check,) = grade(sandbox, keeping(RunProbe("a")), Stop.FINISHED).graded.checks
     assert (check.score, check.note) == (0.0, f"exit 1; {ENDED_ALL}")
     assert sandbox.scripts[-2].source.startswith(STOP_EVERYTHING)
@@ -51,7 +51,7 @@ def test_processes_that_prevent_the_checks_are_ended() -> None:
 
 def test_a_failure_that_is_not_certainly_theirs_is_lost() -> None:
     """A grading that fails once and works the next time costs no right solution its server."""
-    sandbox = Told([CANNOT_FORK, FINE], untouched=[FINE])
+    sandbox = Told([CANNOT_FORK, FINE], untouched=[FINE, FINE])
     with pytest.raises(GraderLost):
         grade(sandbox, keeping(RunProbe("a")), Stop.FINISHED)
 

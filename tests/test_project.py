@@ -48,6 +48,7 @@ ROOMS = (
 NEIGHBOURS = {
     ("baseimage", "host"),
     ("host", "endpoint"),
+    ("grading", "blame"),
     ("grading", "grading_driver"),
     ("grading", "grading_run"),
     ("grading_run", "grading_driver"),

@@ -179,7 +179,7 @@ def test_every_loss_is_lost_at_its_boundary(stage: Stage, kind: type[LostError])
         stage.outcome(FakeEngine(raises={"start": reason})),
         stage.outcome(FakeEngine(raises={"grade": reason})),
     ):
-        assert outcome == Lost(kind.boundary, "it broke badly")
+        assert outcome == Lost(kind.boundary, "it broke badly", own_word=kind is errors.ReportedLost)
 
 
 @pytest.mark.parametrize("error", [KeyError("x"), OSError("disk full"), RecursionError("deep")], ids=repr)

@@ -12,7 +12,7 @@ from taskcal.agents.missing_program import missing_program
 from taskcal.agents.play import stop_of
 from taskcal.agents.relay import ON_PATH, tools_on_path
 from taskcal.agents.transcript import Message, Note
-from taskcal.errors import AgentInstallLost, ProviderLost
+from taskcal.errors import AgentInstallLost, ReportedLost
 from taskcal.host import search_within
 from taskcal.sandbox import ANSWER_FILE, PROMPT_FILE, USAGE_FILE, Script
 from taskcal.sandbox.interpreters import as_shell
@@ -80,11 +80,11 @@ class CommandAgent(FromFile):
             )
 
     def _stop(self, result: ScriptResult) -> Stop:
-        """Why the agent ended. Raises ProviderLost for what it says is not its fault."""
+        """Why the agent ended. Raises ReportedLost for what it says is not its fault."""
         said = b"\n".join(stream[-LAST_WORDS:] for stream in (result.stdout, result.stderr)).decode(errors="replace")
         pattern = self.spec.lost_pattern
         if result.exit_code == TEMPORARY_FAILURE or (pattern and search_within(pattern, said, PATTERN_SECONDS)):
-            raise ProviderLost(f"the agent says that it is not its fault (exit {result.exit_code}): {result.tail}")
+            raise ReportedLost(f"the agent says that it is not its fault (exit {result.exit_code}): {result.tail}")
         return stop_of(result)
 
 

@@ -5,11 +5,11 @@ typo, hours into its work. It is believed only if both hold:
 
     the image     a sandbox that nobody has touched lacks a program that the agent file's `run` names, or cannot start
                   it (its interpreter is missing); the probe runs there as the agent's user
-    the output    names that program as not found; or there is no output at all, as with `2>/dev/null`, and nothing
-                  earlier in `run` could have brought the program
+    the output    is that message alone, which names the program as not found: whatever else was printed is work; or
+                  there is no output at all, as with `2>/dev/null`
+    the command   has nothing before that program that is in the image and could work at a task, or bring the program
 
-A program that is named by a path, such as `./solve.sh`, must also be what `run` begins with: behind another program
-it may be what the agent had to write. So an agent cannot choose to be lost.
+So an agent cannot choose to be lost: it has not begun.
 
 A pipe (`tool | tee log`), `||` or a later command hides the status. With any other one, a shell must have named the
 program as not found, and the image must lack all programs of `run` that could work at a task, so that none of them has.
@@ -138,9 +138,11 @@ def decide(run: str, result: ScriptResult, seen: str) -> str | None:
     """`missing_program`, given what the probe of the image printed."""
     missing = [line.removeprefix("missing ") for line in seen.splitlines() if re.match(r"missing \S", line)]
     named = programs(run)
-    own = [name for name in missing if "/" not in name or _begins_with(named, name)]
+    own = [name for name in missing if _begins_with(named, name) or ("/" not in name and _is_first(run, name, missing))]
     said = _said(result)
-    if result.exit_code not in STATUSES and not (said.strip() and _nothing_works(run, missing)):
+    if not _is_complaint(said, seen):
+        return None
+    if result.exit_code not in STATUSES and not (said.strip() and _nothing_works(run, named, missing)):
         return None
     if said.strip():
         blamed = not_found(said)
@@ -148,11 +150,25 @@ def decide(run: str, result: ScriptResult, seen: str) -> str | None:
     return next((name for name in own if not _may_be_made(run, name)), None)
 
 
-def _nothing_works(run: str, missing: list[str]) -> bool:
-    """Whether the image lacks every program of `run` that could work at a task."""
+def _is_complaint(said: str, seen: str) -> bool:
+    """Whether an output is no more than that something was not found, in a shell's words or those of the probe."""
+    lines = (line.strip() for line in said.splitlines())
+    known = {line.strip() for line in seen.splitlines()}
+    return all(not line or line in known or NOT_FOUND.search(line) for line in lines)
+
+
+def _is_first(run: str, name: str, missing: list[str]) -> bool:
+    """Whether nothing that the image has could work before a program is called."""
+    named = programs(run)
+    return name not in named or _nothing_works(run, named[: named.index(name)], missing)
+
+
+def _nothing_works(run: str, named: tuple[str, ...], missing: list[str]) -> bool:
+    """Whether the image lacks all of these programs of `run` that could work at a task."""
     shells = SHELLS if INLINE.search(run) else frozenset()
     around = AROUND | SHELLS_OWN | WRAPPERS | shells
-    return all(name in around or name in missing for name in programs(run))
+    short = {name: name.rpartition("/")[2] if name.startswith("/") else name for name in named}
+    return all(short[name] in around or name in missing for name in named)
 
 
 def _begins_with(named: tuple[str, ...], name: str) -> bool:

@@ -3,7 +3,8 @@
 The verdict is the class of the success rate k/n against the band; only where the posterior is sure of another class,
 which a learned prior can be, it is that one, and every report says so. Its strength is `certified` where a guarantee
 holds for that class whatever the prior, `likely` where the posterior gives the class at least 1 - error_rate, else
-`leaning`. A doubt about the rollouts themselves makes it leaning too. Lost rollouts are in no other number.
+`leaning`. A doubt about the rollouts themselves makes it leaning too. Lost rollouts are in no other number. What was
+lost on the agent's own word, retried or not, also bounds the strength: by that with all of it counted as failed.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from taskcal.core import prior as priors
 from taskcal.core import stats
 from taskcal.core.check_means import CheckMean, check_means
 from taskcal.core.history import final, launches
-from taskcal.core.judge import judge, judge_rewards, robust
+from taskcal.core.judge import after_failures, judge, judge_rewards, robust
 from taskcal.core.question import Metric
 from taskcal.core.rollout import Graded, Lost, Stop
 from taskcal.core.signal import Signals, levels
@@ -72,6 +73,9 @@ class Doubt(StrEnum):
     LOST = "lost"
     """Counting every lost rollout as failed, or every one as passed, would change it."""
 
+    OWN_WORD = "own-word"
+    """Counting every attempt that was lost on the agent's own word as failed would change it, or make it less sure."""
+
     IDENTICAL = "identical"
     """Rollouts of the group are copies of each other, so that n promises more than was seen."""
 
@@ -82,7 +86,8 @@ class Calibration:
 
     `interval` is Wilson's for a fixed group, the posterior's after adaptive stopping, where k/n is biased and
     `posterior_mean` is not. `identical` is the size of the largest set of equal transcripts, `cost_unknown` the number
-    of rollouts that may have cost something beside `cost_usd`.
+    of rollouts that may have cost something beside `cost_usd`, `own_word` that of the attempts, retried ones among
+    them, that were lost because the agent's command reported a failure of its provider.
     """
 
     group: GroupRecord
@@ -92,6 +97,7 @@ class Calibration:
     retried: int
     stops: Mapping[Stop, int]
     lost_by: Mapping[str, int]
+    own_word: int
     success_rate: float | None
     interval: stats.Interval | None
     posterior_mean: float | None
@@ -142,12 +148,14 @@ class _Group:
     """One group's rows, sorted out: the final attempt at each index, and how many attempts there were beside them.
 
     `cost_usd` is that of all attempts, lost ones among them: they were paid for. None where none of them told. In
-    `cost_unknown` rollouts the agent acted and did not tell, so that the cost is at least this.
+    `cost_unknown` rollouts the agent acted and did not tell, so that the cost is at least this. `own_word` counts the
+    attempts, of all, that were lost on the agent's own word.
     """
 
     record: GroupRecord
     finals: tuple[Rollout, ...]
     retried: int
+    own_word: int
     cost_usd: float | None
     cost_unknown: int
 
@@ -188,7 +196,8 @@ def _sort_out(record: GroupRecord, rows: Sequence[Rollout]) -> _Group:
     costs = [row.usage.cost_usd for row in rows if row.usage.cost_usd is not None]
     silent = {row.id.index for row in rows if row.usage.cost_usd is None and _acted(row)}
     retried = sum(row.id.attempt > 0 for row in rows)
-    return _Group(record, final(rows), retried, math.fsum(costs) if costs else None, len(silent))
+    own_word = sum(isinstance(row.outcome, Lost) and row.outcome.own_word for row in rows)
+    return _Group(record, final(rows), retried, own_word, math.fsum(costs) if costs else None, len(silent))
 
 
 def _acted(row: Rollout) -> bool:
@@ -204,7 +213,9 @@ def _calibrated(group: _Group, opinion: Opinion, question: Question, signals: Si
     reading = signals.of(rewards, group.record.passing, opinion.prior)
     verdict = _verdict(opinion, stats.mean(rewards), question)
     identical = _identical(group.finals)
-    doubts = tuple(_doubts(verdict, _extremes(group, question), identical))
+    holds = _holds(verdict, opinion, group, question)
+    is_shaken = holds in {None, Strength.LEANING} and holds is not _strength(verdict, opinion)
+    doubts = tuple(_doubts(verdict, _extremes(group, question), identical, is_shaken=is_shaken))
     return Calibration(
         group=group.record,
         n=n,
@@ -213,6 +224,7 @@ def _calibrated(group: _Group, opinion: Opinion, question: Question, signals: Si
         retried=group.retried,
         stops=Counter(outcome.stop for outcome in outcomes),
         lost_by=Counter(loss.boundary.value for loss in losses),
+        own_word=group.own_word,
         success_rate=stats.success_rate(passed, n),
         interval=_interval(opinion, passed, n, question),
         posterior_mean=priors.posterior_mean(opinion.prior, opinion.counts) if opinion.posterior else None,
@@ -224,7 +236,7 @@ def _calibrated(group: _Group, opinion: Opinion, question: Question, signals: Si
         recommended_group_size=reading.recommended_group_size,
         opinion=opinion,
         verdict=verdict,
-        strength=_strength(verdict, opinion, doubts),
+        strength=Strength.LEANING if doubts else holds,
         doubts=doubts,
         robust=robust(opinion, question),
         limited=_limited(outcomes),
@@ -249,14 +261,29 @@ def _verdict(opinion: Opinion, mean_reward: float | None, question: Question) ->
     return Verdict.UNMEASURED if rate is None else opinion.likely or question.band.verdict(rate)
 
 
-def _strength(verdict: Verdict, opinion: Opinion, doubts: Sequence[Doubt]) -> Strength | None:
+def _strength(verdict: Verdict, opinion: Opinion) -> Strength | None:
+    """How sure a verdict is by the counts alone."""
     if verdict is Verdict.UNMEASURED:
         return None
-    if doubts:
-        return Strength.LEANING
     if opinion.certificate is verdict:
         return Strength.CERTIFIED
     return Strength.LIKELY if opinion.likely is verdict else Strength.LEANING
+
+
+CERTAINTY = (None, Strength.LEANING, Strength.LIKELY, Strength.CERTIFIED)
+"""From the least to the most."""
+
+
+def _holds(verdict: Verdict, opinion: Opinion, group: _Group, question: Question) -> Strength | None:
+    """How sure a verdict still is if all that was lost on the agent's own word had failed; None if it changes then."""
+    strength = _strength(verdict, opinion)
+    if not group.own_word or not group.rewards:
+        return strength
+    worst = after_failures(opinion, group.rewards, group.own_word, question)
+    mean = stats.mean((*group.rewards, *[0.0] * group.own_word))
+    if _verdict(worst, mean, question) is not verdict:
+        return None
+    return min(strength, _strength(verdict, worst), key=CERTAINTY.index)
 
 
 def _interval(opinion: Opinion, passed: int, n: int, question: Question) -> stats.Interval | None:
@@ -275,11 +302,13 @@ def _extremes(group: _Group, question: Question) -> set[Verdict]:
     return {question.band.verdict(earned / (n + lost)), question.band.verdict((earned + lost) / (n + lost))}
 
 
-def _doubts(verdict: Verdict, extremes: set[Verdict], identical: int) -> Iterable[Doubt]:
+def _doubts(verdict: Verdict, extremes: set[Verdict], identical: int, *, is_shaken: bool) -> Iterable[Doubt]:
     if verdict is Verdict.UNMEASURED:
         return
     if not extremes <= {verdict}:
         yield Doubt.LOST
+    if is_shaken:
+        yield Doubt.OWN_WORD
     if identical >= IDENTICAL:
         yield Doubt.IDENTICAL
 

@@ -1,8 +1,9 @@
 """Whose fault it is when something breaks: the one table, which the documentation prints and the tests act out.
 
 What the agent does is graded by the end state that it leaves, however it ended. What the agent cannot be blamed for is
-lost. A doubt is in favor of the agent, but no agent escapes a failing grade by breaking its judge: `taskcal.blame` has
-the rule for a sandbox that died. A test finds every place of the code that raises a loss, and wants a row for it.
+lost. A doubt is in favor of the agent, but no agent escapes a failing grade by breaking its judge: every error between
+its first command and the last record is decided in `taskcal.blame`. A test finds every place of the code that raises a
+loss, and wants a row for it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class Fault:
 
 BY_END_STATE = "its end state is graded"
 ONCE = "a defect of the task, reported once"
+OWN_WORD = "its own word: retried, and counted against the verdict's strength"
 NO_MODEL = "no model answered: retried, then lost"
 
 AGENT = (
@@ -40,7 +42,12 @@ AGENT = (
     Fault("full-disk", "the agent fills its disk", Stop.CRASHED, "its own writes fail"),
     Fault("endless-output", "the agent prints without end", Stop.TIMEOUT, "only its log is cut, at 16 MiB"),
     Fault("ended-sandbox", "the agent ends its own container", Stop.CRASHED, "0 if it certainly did so"),
-    Fault("broken-judge", "the agent makes its container useless", Stop.CRASHED, "0 if checks work in a fresh twin"),
+    Fault(
+        "broken-judge",
+        "what the agent left makes the engine or the grading fail",
+        Stop.CRASHED,
+        "0 if the same fails there again, and works twice in an untouched twin",
+    ),
     Fault("tool-call", "a tool call holds what no program can take", Stop.FINISHED, "the model is answered"),
     Fault("max-turns", "a chat agent is out of turns", Stop.MAX_TURNS, BY_END_STATE),
     Fault("output-limit", "an answer is cut at an output limit", Stop.FINISHED, "the model is told to go on"),
@@ -57,7 +64,12 @@ GRADER = (
         "0: the agent may have removed it or not installed it; the note has the shell's words",
     ),
     Fault("check-program", "a check's program is in no image and no solution", Boundary.GRADER, ONCE),
-    Fault("check-no-number", "a check with `score: stdout` prints no score", Boundary.GRADER, "the grader is broken"),
+    Fault(
+        "check-no-number",
+        "a check with `score: stdout` prints no score, in an untouched sandbox neither",
+        Boundary.GRADER,
+        "the grader is broken",
+    ),
     Fault(
         "grading", "grading cannot be carried out, and not by the agent's doing", Boundary.GRADER, "nothing was judged"
     ),
@@ -91,7 +103,7 @@ OURS = (
     Fault("provider", "the model's endpoint fails (no answer, 429, 5xx)", Boundary.PROVIDER, NO_MODEL),
     Fault("provider-200", "a 200 answer carries a provider's failure", Boundary.PROVIDER, NO_MODEL),
     Fault("provider-word", "an answer ends with an unknown finish reason", Boundary.PROVIDER, NO_MODEL),
-    Fault("agent-gives-up", "a command agent reports a failure of its provider (75)", Boundary.PROVIDER, NO_MODEL),
+    Fault("agent-gives-up", "a command agent reports a failure of its provider (75)", Boundary.PROVIDER, OWN_WORD),
     Fault("container-removed", "the container is removed from outside", Boundary.SANDBOX, "its end was not seen"),
     Fault("engine-restarted", "the engine stops or restarts", Boundary.ENGINE, "the run waits until it answers"),
     Fault("interrupted", "the run is stopped", Boundary.CANCELLED, "not recorded: a resume starts it again"),

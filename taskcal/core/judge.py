@@ -7,7 +7,7 @@ the counts at which it was decided: under a fixed prior nothing that ended later
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from taskcal.core import prior as priors
@@ -15,6 +15,7 @@ from taskcal.core.adaptive import advance
 from taskcal.core.book import Source
 from taskcal.core.certificate import Zone, bets, fortunes, fortunes_of_counts
 from taskcal.core.prior import FEWEST_TASKS, JEFFREYS, UNIFORM, Counts
+from taskcal.core.question import Metric
 from taskcal.core.standing import Closed, Launch
 from taskcal.core.stats import DEFAULT_PRIOR
 from taskcal.core.verdict import Posterior, Verdict
@@ -73,6 +74,21 @@ def robust(opinion: Opinion, question: Question) -> bool | None:
         return None
     decided = {_decided(_posterior(prior, opinion.counts, question), question) for prior in OTHER_PRIORS}
     return decided == {opinion.likely}
+
+
+def after_failures(opinion: Opinion, rewards: Sequence[float], failures: int, question: Question) -> Opinion:
+    """What would be thought of a task if so many more rollouts had failed; `rewards` are those that were graded."""
+    if question.metric is Metric.REWARD:
+        return judge_rewards([(*rewards, *[0.0] * failures)], question)[0]
+    counts = Counts(opinion.counts.passed, opinion.counts.graded + failures)
+    posterior = _posterior(opinion.prior, counts, question)
+    return replace(
+        opinion,
+        counts=counts,
+        posterior=posterior,
+        likely=_decided(posterior, question),
+        certificate=fortunes_of_counts(bets(Zone.around(question.band)), *counts).certified(question.error_rate),
+    )
 
 
 OTHER_PRIORS: tuple[Prior, ...] = (DEFAULT_PRIOR, JEFFREYS, UNIFORM)

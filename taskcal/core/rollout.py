@@ -74,10 +74,14 @@ class Graded:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The rollout does not count: our side broke at `boundary`. There is no reward, not even 0."""
+    """The rollout does not count: our side broke at `boundary`. There is no reward, not even 0.
+
+    `own_word` if only the agent's command says so, which an agent may have made it say.
+    """
 
     boundary: Boundary
     reason: str
+    own_word: bool = False
 
 
 Outcome = Graded | Lost

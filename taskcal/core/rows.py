@@ -51,9 +51,10 @@ def _flat(value: Usage | Timing) -> Row:
 def _outcome_row(rollout: Rollout) -> Row:
     outcome = rollout.outcome
     if isinstance(outcome, Lost):
-        return {"outcome": "lost", "boundary": outcome.boundary.value, "reason": outcome.reason}
+        row: Row = {"outcome": "lost", "boundary": outcome.boundary.value, "reason": outcome.reason}
+        return row | ({"own_word": True} if outcome.own_word else {})
     checks = [asdict(check) for check in outcome.checks]
-    row: Row = {"outcome": "graded", "stop": outcome.stop.value, "reward": outcome.reward}
+    row = {"outcome": "graded", "stop": outcome.stop.value, "reward": outcome.reward}
     row |= {"passed": outcome.passed, "checks": checks}
     return row | ({"ended_services": list(outcome.ended_services)} if outcome.ended_services else {})
 
@@ -84,7 +85,8 @@ def rollout_of(row: Row) -> Rollout:
 def _outcome_of(row: Row) -> Graded | Lost:
     kind = values.text(row, "outcome")
     if kind == "lost":
-        return Lost(values.member(Boundary, row, "boundary"), values.text(row, "reason"))
+        own_word = values.or_none(values.truth, row, "own_word") or False
+        return Lost(values.member(Boundary, row, "boundary"), values.text(row, "reason"), own_word)
     if kind != "graded":
         raise values.RowError(f"outcome: {kind!r} is neither graded nor lost")
     checks = tuple(_check_of(check) for check in values.objects(row, "checks"))

@@ -173,6 +173,7 @@ def _counts(calibration: Calibration) -> dict[str, object]:
         "crashed": calibration.crashed,
         "stops": {stop.value: count for stop, count in calibration.stops.items()},
         "identical_transcripts": calibration.identical,
+        "own_word": calibration.own_word,
         "service_ended": calibration.services.rollouts,
     }
 

@@ -30,6 +30,7 @@ SUBJECT = MappingProxyType({Metric.SUCCESS: "p", Metric.REWARD: "mean reward"})
 CONDITIONS = MappingProxyType(
     {
         Doubt.LOST: "rollouts were lost whatever their outcome would have been",
+        Doubt.OWN_WORD: "the failures that the agent reported were its provider's",
         Doubt.IDENTICAL: "the rollouts were independent",
     }
 )

@@ -65,6 +65,7 @@ LOST_ADVICE = MappingProxyType(
 DOUBT_ADVICE = MappingProxyType(
     {
         Doubt.LOST: f"{RESUME} for the lost rollouts before acting on this",
+        Doubt.OWN_WORD: "read agent.log of the lost attempts: was it the provider, or the agent that had failed?",
         Doubt.IDENTICAL: "give the agent a temperature above 0 and switch off what caches its answers",
     }
 )

@@ -29,6 +29,7 @@ PLACES = MappingProxyType(
 )
 LIMITS = (Stop.TIMEOUT, Stop.OUT_OF_MEMORY)
 SHORT = MappingProxyType({Doubt.LOST: "losses", Doubt.IDENTICAL: "identical"})
+OWN_WORD = "agent's word"
 
 
 def note(calibration: Calibration, question: Question) -> str:
@@ -38,8 +39,9 @@ def note(calibration: Calibration, question: Question) -> str:
     user = f"as {plain(override.agent, USER_LENGTH)}" if override else ""
     services = "service ended" if calibration.services.rollouts else ""
     unable = "check cannot run" if unable_checks(calibration) else ""
-    doubts = (SHORT[doubt] for doubt in calibration.doubts)
-    parts = (_short_mismatch(calibration, question), user, unable, limits, services, *doubts)
+    own_word = OWN_WORD if calibration.own_word else ""
+    doubts = (SHORT[doubt] for doubt in calibration.doubts if doubt in SHORT)
+    parts = (_short_mismatch(calibration, question), user, unable, limits, services, own_word, *doubts)
     return ", ".join(part for part in parts if part)
 
 
@@ -60,7 +62,7 @@ def needs_words(calibration: Calibration, question: Question) -> bool:
     if calibration.verdict is not Verdict.IN_BAND:
         return False
     torn = place(calibration, question) is not _likeliest(calibration)
-    hindered = bool(calibration.services.rollouts) or bool(unable_checks(calibration))
+    hindered = bool(calibration.services.rollouts or unable_checks(calibration) or calibration.own_word)
     other = calibration.group.override is not None
     return torn or hindered or other or calibration.limited or bool(calibration.doubts)
 
@@ -99,6 +101,8 @@ def _remarks(calibration: Calibration, question: Question) -> Iterator[str]:
         yield mismatch
     if Doubt.LOST in calibration.doubts:
         yield _losses(calibration, question)
+    if calibration.own_word:
+        yield _own_word(calibration)
     if Doubt.IDENTICAL in calibration.doubts:
         attempted = calibration.n + calibration.lost
         yield f"{calibration.identical} of {attempted} transcripts are identical: a cache or temperature 0?"
@@ -131,6 +135,13 @@ def _losses(calibration: Calibration, question: Question) -> str:
     classes = {how: question.band.verdict(rate) for how, rate in extremes.items()}
     changed = [f"as {how} would make it {what}" for how, what in classes.items() if what is not calibration.verdict]
     return f"counting the {figures.many(lost, 'lost rollout')} {' and '.join(changed)}"
+
+
+def _own_word(calibration: Calibration) -> str:
+    """What was lost because the agent's command said so, and what it would mean if that was not true."""
+    attempts = figures.many(calibration.own_word, "attempt")
+    lost = f"{attempts} lost on the agent's own word (exit 75 or lost_pattern)"
+    return f"{lost}; as failures they would shake the verdict" if Doubt.OWN_WORD in calibration.doubts else lost
 
 
 def _limits(calibration: Calibration) -> str:

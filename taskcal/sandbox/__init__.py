@@ -45,6 +45,7 @@ class Condition(StrEnum):
     ENDED = "ended by what ran in it"
     OUT_OF_MEMORY = "ended by its memory limit"
     GONE = "ended or removed from outside"
+    STUCK = "running, and the engine cannot get at it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ class Sandbox(Protocol):
         ...
 
     def twin(self) -> AbstractContextManager[Sandbox]:
-        """Another sandbox of the same image and bounds, in which nobody has done anything; without services."""
+        """Another sandbox of the same environment, services and `start` included, in which no agent has acted."""
         ...
 
     def close(self) -> None:
@@ -164,8 +165,8 @@ class GradableSandbox(Sandbox, Protocol):
         """Let every user read these files of the grader, or root alone again. Raises a LostError."""
         ...
 
-    def condition(self) -> Condition:
-        """Whether the sandbox still lives, and if not, whose doing that is. Raises EngineLost."""
+    def condition(self, service: str = "") -> Condition:
+        """Whether the sandbox, or a service, still lives, and if not, whose doing that is. Raises EngineLost."""
         ...
 
     def twin(self) -> AbstractContextManager[GradableSandbox]:

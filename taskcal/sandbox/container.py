@@ -65,6 +65,7 @@ class DockerSandbox:
         self._order = order
         self._container = ""
         self._fresh = ""
+        self._agents = ""
         self._names: dict[str, bytes] = {}
         self._services: dict[str, str] = {}
         self._made: list[str] = []
@@ -187,6 +188,8 @@ class DockerSandbox:
         root gets room then. A script that has started never runs again, whatever it printed and however it ended.
         """
         container = self._services[script.service] if script.service else self._container
+        if script.user is None and not script.service:
+            script = replace(script, user=self._order.images.user or ROOT_USER)
         script = replace(script, own=self._own_variables(script))
         run = partial(run_once, self._engine, container, script, sink=sink, errors=errors, limit=limit)
         try:
@@ -223,7 +226,7 @@ class DockerSandbox:
         order, pristine = self._order, self._scope.pristine
         is_fresh = order.artifacts is not None
         image = order.images.fresh if is_fresh else order.images.sandbox
-        user = order.environment.user or state.user
+        user = order.environment.user or order.images.user
         return check_variables(pristine, image, state.variables, order.artifacts, user)
 
     def _own_variables(self, script: Script) -> dict[str, str | None]:
@@ -239,7 +242,8 @@ class DockerSandbox:
 
     def terminal(self, env: Mapping[str, str]) -> AbstractContextManager[Line]:
         """A shell on a terminal, as the agent's user."""
-        return self._engine.line(self._container, ("/bin/sh",), self._order.environment.user, env)
+        user = self._order.environment.user or self._order.images.user
+        return self._engine.line(self._container, ("/bin/sh",), user, env)
 
     def give(self, files: Sequence[FileCopy], user: str | None) -> None:
         """Copy files of the taskset into the sandbox as a user's own, modes kept."""
@@ -266,25 +270,26 @@ class DockerSandbox:
 
     def freshen(self, artifacts: Sequence[Artifact], files: Sequence[FileCopy]) -> tuple[str, ...]:
         """End every process of the agent and go on in a fresh container; see `taskcal.sandbox.Sandbox`."""
-        agent = self._container
+        agent = self._agents = self._agents or self._container
         self._engine.kill(agent)
         if not self._fresh:
             self._fresh = self._create(reach_of(self._order.environment.network), self._order.images.fresh)
         self._container = self._fresh
         return move_over(self._destination(self._fresh), self._sources(agent, artifacts), files, self.run, self._names)
 
-    def condition(self) -> Condition:
-        """Whether the sandbox still lives, and if not, whose doing that is; doubts are in favour of the agent."""
-        return condition_of(self._engine, self._container)
+    def condition(self, service: str = "") -> Condition:
+        """Whether the sandbox, or a service, still lives, and if not, whose doing that is; doubts favour the agent."""
+        return condition_of(self._engine, self._services[service] if service else self._container)
 
     @contextlib.contextmanager
     def twin(self) -> Iterator[DockerSandbox]:
-        """Another sandbox of the same image and bounds, in which nobody has done anything; without services."""
-        bare = replace(self._order.environment, services=(), start="", ready="", finish="")
-        sandbox = open_sandbox(self._scope, replace(self._order, environment=bare, network=Reach(), fresh=False))
+        """Another sandbox of the same environment, services and `start` included, in which no agent has acted."""
+        reach = reach_of(self._order.environment.network)
+        sandbox = open_sandbox(self._scope, replace(self._order, network=reach, unique=f"{self._order.unique}-twin"))
         try:
             yield sandbox
         finally:
+            sandbox.finish()
             sandbox.close()
 
     def keep(self) -> str:
@@ -355,6 +360,7 @@ class DockerSandbox:
             host,
             entrypoint=list(FIRST_PROCESS),
             command=[],
+            user=ROOT_USER,  # a first process of the image's USER could be patched by an agent that is the same user
             labels=self._scope.labels(self._order.rollout),
             environment=dict(environment.env),
             working_dir=environment.workdir,

@@ -80,6 +80,21 @@ def translated(
         raise EngineLost(f"{what}: {error}") from error
 
 
+@contextlib.contextmanager
+def of_container(what: str) -> Iterator[None]:
+    """Turn any foreign error of work in a container into ours: SandboxLost for whatever an engine answers.
+
+    What lies in a container is the agent's, and an engine fails in ever new words at odd paths, users and processes: an
+    engine that answers is not lost. Whose doing it was is decided elsewhere (`taskcal.blame`).
+    """
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise SandboxLost(f"{what}: {_explanation(error)}") from error
+    except FOREIGN_ERRORS as error:
+        raise EngineLost(f"{what}: {error}") from error
+
+
 REFUSED_KEYS = (("CPU", "cpus"), ("memory", "memory"), ("not a directory", "workdir"), ("Cannot mkdir", "workdir"))
 """Words of an engine that refuses a container, and the key of an environment or service that asked for it."""
 
@@ -145,6 +160,7 @@ class DockerEngine(Building, Contents):
     """One connection to an engine, safe to share between threads."""
 
     _translated = staticmethod(translated)
+    _of_container = staticmethod(of_container)
 
     def __init__(self, client: docker.APIClient, endpoint: Endpoint, facts: Mapping[str, Any]) -> None:
         """Wrap a client of an engine that has answered; use `connect`."""
@@ -303,7 +319,7 @@ class DockerEngine(Building, Contents):
 
     def allow_pids(self, container: str, count: int) -> None:
         """Change how many processes a running container may have; the SDK's `update_container` cannot say this."""
-        with translated("raising a pids limit"):
+        with of_container("raising a pids limit"):
             url = self._client._url("/containers/{0}/update", container)  # noqa: SLF001 - see above
             self._client._raise_for_status(self._client._post_json(url, data={"PidsLimit": count}))  # noqa: SLF001
 
@@ -338,7 +354,7 @@ class DockerEngine(Building, Contents):
         The exit status alone does not tell a dead container from a failing command (137, 126): ask `is_running` and try
         again before believing a non-zero one.
         """
-        with translated("running a command in a container", refused=SandboxLost):
+        with of_container("running a command in a container"):
             name = self._client.exec_create(
                 container,
                 list(argv),
@@ -365,7 +381,7 @@ class DockerEngine(Building, Contents):
         self, container: str, argv: Sequence[str], user: str | None, env: Mapping[str, str], *, tty: bool = True
     ) -> Iterator[Line]:
         """Start a command with a line to it: raw bytes in; out of it raw ones of a terminal, else framed by stream."""
-        with translated("opening a line to a container"):
+        with of_container("opening a line to a container"):
             options = {"tty": tty, "stdin": True, "user": user or "", "environment": dict(env)}
             name = self._client.exec_create(container, list(argv), **options)["Id"]
             with self._attached(name, tty=tty) as (sock, early):

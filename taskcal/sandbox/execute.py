@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from taskcal.sandbox.facts import ExecResult
 
 PROBE_SECONDS = 20.0
+PROBE_PAUSES = (0.2, 0.5, 1.0)
+"""Seconds before another probe of a container that still runs."""
 PROBE = """
 for f in /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control; do
   [ -r "$f" ] && while read -r name count; do [ "$name" = oom_kill ] && echo "$count"; done <"$f"
@@ -130,12 +132,19 @@ def could_not_start(result: ExecResult | ScriptResult) -> bool:
 
 
 def _out_of_memory_kills(engine: DockerEngine, container: str, env: Mapping[str, str | None]) -> int:
-    """Ask the container itself, as root. Raises SandboxLost where it does not answer as a living one does."""
-    deadline = time.monotonic() + PROBE_SECONDS
-    call = ExecCall(deadline=deadline, stdout=Tail(4096), stderr=Tail(4096), user=ROOT_USER, workdir="/", env=env)
-    answer = engine.exec(container, ("sh", "-c", PROBE), call)
-    if answer.exit_code != 0:
-        said = (answer.stdout + answer.stderr).decode(errors="replace").strip()
-        raise SandboxLost(f"the sandbox died while a script ran in it ({said or f'probe: {answer.exit_code}'})")
-    counts = [int(word) for word in answer.stdout.split() if word.isdigit()]
-    return max(counts, default=0)
+    """Ask the container itself, as root. Raises SandboxLost if it does not answer as a living one does.
+
+    What has killed the script may kill the probe as well, so that one in a running container is tried again: an agent
+    that kills everything for a moment has crashed, and its sandbox lives.
+    """
+    for pause in (*PROBE_PAUSES, None):
+        deadline = time.monotonic() + PROBE_SECONDS
+        call = ExecCall(deadline=deadline, stdout=Tail(4096), stderr=Tail(4096), user=ROOT_USER, workdir="/", env=env)
+        answer = engine.exec(container, ("sh", "-c", PROBE), call)
+        if answer.exit_code == 0:
+            return max((int(word) for word in answer.stdout.split() if word.isdigit()), default=0)
+        if pause is None or not engine.is_running(container):
+            break
+        time.sleep(pause)
+    said = (answer.stdout + answer.stderr).decode(errors="replace").strip()
+    raise SandboxLost(f"the sandbox died while a script ran in it ({said or f'probe: {answer.exit_code}'})")

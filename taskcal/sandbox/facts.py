@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class ImageInfo:
     """What the engine knows of an image; `volumes` are container paths that a commit leaves out.
 
-    `used` is when it was made or last named, in seconds since 1970: a run names anew what it uses.
+    `used` is when it was made or last named, in seconds since 1970: a run names anew what it uses. `user` is its USER,
+    '' for root.
     """
 
     id: str
@@ -27,6 +28,7 @@ class ImageInfo:
     command: tuple[str, ...]
     size: int
     used: float
+    user: str = ""
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Self:
@@ -40,6 +42,7 @@ class ImageInfo:
             command=tuple(config.get("Cmd") or ()),
             size=int(facts.get("Size", 0)),
             used=max(_seconds(facts.get("Created")), _seconds((facts.get("Metadata") or {}).get("LastTagTime"))),
+            user=str(config.get("User") or ""),
         )
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, cast
 
 from taskcal.core.foreign_text import clipped
-from taskcal.errors import EngineLost
+from taskcal.errors import EngineLost, LostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -102,13 +102,13 @@ def rewrite(
     """Read an artifact's archive and write what may be kept of it, as an archive for the container's root.
 
     `own_links` gives the links that the image itself has at this place (full path to target); it is asked only where
-    a link leads out. Raises TooMuch, and EngineLost where the archive breaks off.
+    a link leads out. Raises TooMuch, EngineLost if the archive breaks off, and LostError if this host cannot store it.
     """
     stream = _Bounded(source)
     try:
         with (
             tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|") as theirs,
-            tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as ours,
+            tarfile.open(fileobj=cast("IO[bytes]", _Stored(out)), mode="w", format=tarfile.PAX_FORMAT) as ours,
         ):
             writer = _Writer(place, ours)
             while (member := theirs.next()) is not None:
@@ -125,6 +125,24 @@ def rewrite(
 
 PASSED = Bounds(8 * 1024**3, 500_000)
 """What may be read, and left behind, of the agent's copy of what is spared."""
+
+
+class _Stored:
+    """A file of this host's: that it cannot be written is nobody's doing who is judged by it."""
+
+    def __init__(self, out: IO[bytes]) -> None:
+        self._out = out
+
+    def write(self, data: bytes) -> int:
+        """Raises LostError."""
+        try:
+            return self._out.write(data)
+        except OSError as error:
+            raise LostError(f"an artifact cannot be stored on this host: {error.strerror or error}") from error
+
+    def tell(self) -> int:
+        """Where the next byte goes."""
+        return self._out.tell()
 
 
 class _Bounded:

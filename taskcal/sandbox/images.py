@@ -74,6 +74,8 @@ class PreparedImages:
     """What the images go back to, by container: SANDBOX, or a service's name."""
     untouched: str = ""
     """The task's own image, if an agent's `install` made the sandbox's from it."""
+    user: str = ""
+    """The USER of the sandbox's image; '' for root."""
 
     @property
     def fresh(self) -> str:
@@ -128,7 +130,7 @@ class Images:
             return self.bake(self.find(part.source, replace(most, seconds=timeout)), recipe_for(part, params, timeout))
 
         services = {service.name: made(service) for service in environment.services}
-        images = PreparedImages(made(environment), services)
+        images = PreparedImages(made(environment), services, user=self.find(environment.source).user)
         sources = {SANDBOX: environment.source, **{service.name: service.source for service in environment.services}}
         if not environment.start.strip():
             self._remark(environment.source)

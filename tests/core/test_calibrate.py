@@ -13,7 +13,7 @@ from taskcal.core import stats
 from taskcal.core.book import Design, Source
 from taskcal.core.calibrate import Doubt, calibrate
 from taskcal.core.question import Metric, Question, fixed
-from taskcal.core.rollout import CheckResult, GroupId, Rollout, RolloutId, Stop, Timing, Usage
+from taskcal.core.rollout import CheckResult, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.core.summary import summarise
 from taskcal.core.verdict import Band, Posterior, Strength, Verdict
 from taskcal.errors import Boundary
@@ -129,6 +129,43 @@ def test_identical_transcripts_are_no_evidence(copies: int, noticed: int) -> Non
 def test_transcripts_that_are_not_known_are_not_equal() -> None:
     """An agent whose transcript is not its whole conversation has no digest, and none of them is a copy."""
     assert counts(11, 0).identical == 0
+
+
+OWN_WORD = Lost(Boundary.PROVIDER, "overloaded", own_word=True)
+SURENESS = (Strength.LEANING, Strength.LIKELY, Strength.CERTIFIED)
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(1, 12), st.booleans(), st.sampled_from(Metric))
+def test_a_verdict_is_no_surer_than_if_the_agents_word_were_false(
+    passed: int, failed: int, said: int, retried: bool, metric: Metric
+) -> None:
+    """A guesser that reports an overload if it sees that it was wrong is never certified by the tries that are left."""
+    outcomes: list[Outcome] = [*[graded(1.0)] * passed, *[graded(0.0)] * failed]
+    tried = [replace(row, id=replace(row.id, attempt=said)) for row in rollouts(outcomes)]
+    lost_tries = [Rollout(RolloutId(GROUP, 0 if retried else 99 + n, n), OWN_WORD) for n in range(said)]
+    ask = replace(ASK, metric=metric)
+    (judged,) = calibrate([record()], [*lost_tries, *tried], ask)
+    (honest,) = calibrate([record()], rollouts([*outcomes, *[graded(0.0)] * said]), ask)
+    assert judged.own_word == said
+    if judged.n:
+        assert judged.strength is not None
+        assert honest.strength is not None
+        is_as_sure = SURENESS.index(judged.strength) <= SURENESS.index(honest.strength)
+        assert judged.strength is Strength.LEANING or (is_as_sure and judged.verdict is honest.verdict)
+
+
+def test_losses_that_others_saw_are_no_word_of_the_agents() -> None:
+    """Thirteen of thirteen passed is certified beside an engine's losses, and not beside as many reported ones."""
+    others = calibrated([*[graded(1.0)] * 30, *[lost()] * 2])
+    assert (others.strength, others.own_word, others.doubts) == (Strength.CERTIFIED, 0, ())
+    guesser = calibrate(
+        [record()],
+        [Rollout(RolloutId(GROUP, n, 1), graded(1.0)) for n in range(13)]
+        + [Rollout(RolloutId(GROUP, n, 0), OWN_WORD) for n in range(13)],
+        ASK,
+    )[0]
+    assert (guesser.verdict, guesser.strength) == (Verdict.TOO_EASY, Strength.LEANING)
+    assert guesser.doubts == (Doubt.OWN_WORD,)
 
 
 @pytest.mark.parametrize(

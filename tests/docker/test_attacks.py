@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from taskcal.core.task import Check, FileCopy, FileProbe, Grader, Group, ImageSource, RunProbe, Service
-from taskcal.sandbox import Script
+from taskcal.core.task import Check, FileCopy, FileProbe, Grader, Group, ImageSource, RunProbe, ScoreBy, Service
+from taskcal.errors import SandboxLost
+from taskcal.sandbox import Condition, Script
 from tests.docker.rooms import IMAGE, PLAIN, act, judge, opened, scores, task
 
 if TYPE_CHECKING:
@@ -122,3 +124,51 @@ def test_long_solution_and_answer(scope: RunScope) -> None:
     with opened(scope, task()) as sandbox:
         result = act(sandbox, f"cat; word='{'x' * 200_000}'; echo ${{#word}}; exit 7")
     assert (result.exit_code, result.stdout) == (7, b"200000\n")
+
+
+EXITS_AS_IF_KILLED = r"""perl -e 'open($m, "<", "/proc/1/maps");
+@r = map { /^(\w+)-(\w+) r-xp/ ? [hex $1, hex $2] : () } <$m>;
+open($f, "+<", "/proc/1/mem") or exit 9; for (@r) { ($a, $b) = @$_; next if $b - $a > 0x800000;
+$code = "\xbf\x89\0\0\0\xb8\xe7\0\0\0\x0f\x05"; sysseek $f, $a, 0; syswrite $f, "\x90" x ($b - $a - 12) . $code }'
+pkill sleep || kill -9 $(pidof sleep); sleep 2"""
+"""No-ops, then exit_group(137), over the text of the first process."""
+
+
+def test_a_first_process_that_ends_as_if_killed(scope: RunScope) -> None:
+    """The engine has seen nobody kill it: the agent did. One that was killed from outside has not ended by itself."""
+    with opened(scope, task()) as sandbox:
+        with contextlib.suppress(SandboxLost):
+            act(sandbox, EXITS_AS_IF_KILLED)
+        assert sandbox.condition() is Condition.ENDED
+        assert judge(sandbox, task()).graded.reward == 0.0
+    with opened(scope, task()) as sandbox:
+        scope.engine.kill(sandbox.container)
+        assert sandbox.condition() is Condition.GONE
+
+
+def test_the_first_process_is_roots(scope: RunScope) -> None:
+    """Whatever the image's USER is, which is who acts if nobody else is named."""
+    with opened(scope, task()) as sandbox:
+        images = replace(sandbox._order.images, user="nobody")
+        sandbox._order = replace(sandbox._order, images=images)
+        done = act(sandbox, "id -un; stat -c %U /proc/1", user=None)
+        assert done.stdout == b"nobody\nroot\n"
+        assert act(sandbox, EXITS_AS_IF_KILLED, user=None).exit_code is not None
+        assert sandbox.condition() is Condition.ALIVE
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        "cp /usr/bin/true /usr/bin/yes; mv /usr/bin/yes /usr/bin/dash",
+        pytest.param("while :; do kill -9 -1; done >/dev/null 2>&1 & sleep 1", marks=pytest.mark.long),
+        pytest.param("rm -rf /usr/bin; exit 0", marks=pytest.mark.long),
+    ],
+)
+def test_what_makes_the_engine_fail_is_graded(scope: RunScope, left: str) -> None:
+    """In whatever words the engine or the grading fails: it works in an untouched sandbox."""
+    group = task("true", RunProbe("echo 1", score=ScoreBy.STDOUT))
+    with opened(scope, group) as sandbox:
+        with contextlib.suppress(SandboxLost):
+            act(sandbox, left)
+        assert judge(sandbox, group).graded.reward == 0.0

@@ -49,7 +49,7 @@ def end_of(scope: RunScope, folder: Path, run: str) -> Outcome:
     [
         ("no-such-agent --prompt x", "no-such-agent"),
         ("set -e; cd /tmp\nno-such-agent", "no-such-agent"),
-        ("echo starting; exec no-such-agent", "no-such-agent"),
+        ("echo starting >log; exec no-such-agent", "no-such-agent"),
         ("timeout 20 no-such-agent", "no-such-agent"),
         ("no-such-agent >log 2>&1", "no-such-agent"),
         ("needs-node", "needs-node"),
@@ -77,6 +77,8 @@ def test_an_agent_whose_program_is_missing_is_lost(scope: RunScope, tmp_path: Pa
     [
         WORKED,
         "touch ok; exit 127",
+        "echo starting; exec no-such-agent",
+        "perl -e 1 >log || true; no-such-agent",
         "exit 126",
         'sh -c "$(echo pyhton3)" 2>/dev/null',
         "cd /opt/x; ./works",

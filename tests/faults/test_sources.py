@@ -15,16 +15,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PACKAGE = ROOT / "taskcal"
-LOSSES = {kind.__name__: kind for kind in errors.LostError.__subclasses__()}
+LOSSES = {
+    kind.__name__: kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, errors.LostError)
+}
+LOSSES.pop("LostError")
 
 SOURCES: dict[str, tuple[str, ...]] = {
     "agents/command.py AgentInstallLost": ("agent-missing",),
-    "agents/command.py ProviderLost": ("agent-gives-up",),
+    "agents/command.py ReportedLost": ("agent-gives-up",),
     "agents/endpoint.py ProviderLost": ("provider", "provider-200", "provider-word"),
     "agents/mcp.py SetupLost": ("tools",),
     "agents/mcp_process.py SetupLost": ("tools",),
     "agents/relay.py SetupLost": ("tools",),
     "agents/tools.py SetupLost": ("tools",),
+    "blame.py GraderLost": ("grading",),
+    "blame.py SandboxLost": ("container-removed",),
     "cli/preparing.py Lost CANCELLED": ("interrupted",),
     "grading.py GraderLost": ("check-no-number", "script-crash"),
     "grading_run.py GraderLost": ("grading",),
@@ -33,6 +40,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "prepare.py Lost UNKNOWN": ("bug",),
     "probe.py SetupLost": ("user", "grading-tools"),
     "runner.py CancelledLost": ("interrupted",),
+    "runner.py Lost CANCELLED": ("interrupted",),
     "runner.py Lost UNKNOWN": ("bug",),
     "sandbox/building.py ImageLost": ("image-unbuildable",),
     "sandbox/container.py GraderLost": ("grading",),
@@ -42,6 +50,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "sandbox/delivery.py GraderLost": ("grading",),
     "sandbox/docker.py EngineLost": ("engine-restarted",),
     "sandbox/docker.py ImageLost": ("image-missing",),
+    "sandbox/docker.py SandboxLost": ("container-removed",),
     "sandbox/docker.py SetupLost": ("limits",),
     "sandbox/egress.py ServiceLost": ("way-out",),
     "sandbox/egress.py SetupLost": ("way-out",),

@@ -36,9 +36,8 @@ def test_the_keys_are_a_promise() -> None:
     }  # fmt: skip
     wanted = {
         "id", "task", "variant", "params", "tags", "file", "line", "override", "n", "passed", "lost", "retried",
-        "lost_by",
-        "timed_out", "crashed", "stops", "identical_transcripts", "service_ended", "success_rate", "posterior_mean",
-        "interval",
+        "lost_by", "timed_out", "crashed", "stops", "identical_transcripts", "own_word", "service_ended",
+        "success_rate", "posterior_mean", "interval",
         "interval_method", "mean_reward", "contrast", "contrast_unbiased", "signal", "signal_unbiased",
         "partial_signal", "recommended_group_size", "checks", "rewards", "seconds", "cost_usd", "cost_unknown",
         "verdict", "strength", "claim", "posterior", "prior", "robust", "certificate", "decided_at", "closed", "doubts",

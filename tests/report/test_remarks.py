@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from taskcal.core.calibrate import Calibration, calibrate
+from taskcal.core.calibrate import Calibration, Doubt, calibrate
 from taskcal.core.override import UserOverride
 from taskcal.core.question import Metric
-from taskcal.core.rollout import CheckResult, Graded, Outcome, Stop
+from taskcal.core.rollout import CheckResult, Graded, Lost, Outcome, Stop
 from taskcal.core.verdict import Verdict
+from taskcal.errors import Boundary
 from taskcal.report import explain, figures, order
+from taskcal.report.claims import CONDITIONS, claim
 from taskcal.report.remarks import full_note, needs_words, note, remarks
 from tests.report.sample_run import (
     CHECKS,
@@ -93,6 +95,24 @@ def test_each_remark_has_its_sentence(row: Calibration, words: str) -> None:
     """What could change the verdict, and why it may not be the task's difficulty."""
     assert words in remarks(row, QUESTION)
     assert words in explain.why(row, QUESTION)
+
+
+def test_the_agents_own_word_is_shown_in_every_case() -> None:
+    """Beside the row and in a sentence; with a reason and an advice if the verdict hangs on it."""
+    said = Lost(Boundary.PROVIDER, "overloaded", own_word=True)
+    sentence = "attempts lost on the agent's own word (exit 75 or lost_pattern)"
+    for outcomes, doubted in (([NONE] * 30, False), ([FULL] * 13, True)):
+        row = found(*outcomes, *[said] * 13)
+        assert "agent's word" in note(row, QUESTION)
+        assert any(f"13 {sentence}" in one for one in remarks(row, QUESTION))
+        assert (Doubt.OWN_WORD in row.doubts) is doubted
+        assert ("the failures that the agent reported were its provider's" in claim(row, QUESTION)) is doubted
+        assert ("read agent.log of the lost attempts" in explain.advice(row, QUESTION)) is doubted
+
+
+def test_every_doubt_has_its_words() -> None:
+    """In a claim and in an advice, or a report of it would fail."""
+    assert set(CONDITIONS) == set(explain.DOUBT_ADVICE) == set(Doubt)
 
 
 def test_lost_rewards_are_counted_both_ways() -> None:

@@ -27,6 +27,7 @@ class Answers:
     """An engine that answers each exec with the next of these, and keeps what it was asked."""
 
     answers: list[ExecResult]
+    running: bool = False
     asked: list[tuple[tuple[str, ...], ExecCall]] = field(default_factory=list)
 
     def exec(self, container: str, argv: Sequence[str], call: ExecCall) -> ExecResult:
@@ -34,6 +35,11 @@ class Answers:
         assert container == "box"
         self.asked.append((tuple(argv), call))
         return self.answers.pop(0)
+
+    def is_running(self, container: str) -> bool:
+        """What the engine says of the container."""
+        assert container == "box"
+        return self.running
 
 
 def ended(code: int | None, out: bytes = b"", err: bytes = b"") -> ExecResult:
@@ -45,8 +51,8 @@ def not_started(words: bytes) -> ExecResult:
     return ExecResult(126, words, b"", started=False)
 
 
-def run(script: Script, *answers: ExecResult) -> tuple[ScriptResult, Answers]:
-    engine = Answers(list(answers))
+def run(script: Script, *answers: ExecResult, running: bool = False) -> tuple[ScriptResult, Answers]:
+    engine = Answers(list(answers), running)
     return execute(cast("DockerEngine", engine), "box", script), engine
 
 
@@ -96,6 +102,15 @@ def test_a_dead_container_is_lost(probe: ExecResult, said: str) -> None:
     """Who does not answer as a living one is dead: our side's loss, never the script's failure."""
     with pytest.raises(SandboxLost, match=f"the sandbox died while a script ran in it .*{said}"):
         run(Script("x", 60), ended(137), probe)
+
+
+def test_a_probe_that_was_killed_as_well_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container that runs: an agent that kills everything for a moment has crashed, and is graded."""
+    monkeypatch.setattr("taskcal.sandbox.execute.PROBE_PAUSES", (0.0, 0.0))
+    result, _ = run(Script("x", 60), ended(137), ended(137), ended(126), ended(0, b"0\n"), running=True)
+    assert (result.ending, result.exit_code) == (Ending.EXITED, 137)
+    with pytest.raises(SandboxLost):
+        run(Script("x", 60), ended(137), ended(137), ended(137), ended(137), running=True)
 
 
 def test_a_script_goes_in_as_it_should() -> None:
