@@ -170,7 +170,7 @@ def test_foreign_libraries_stay_in_their_rooms(path: Path) -> None:
     """The docker SDK in two files, subprocess and HTTP in one; scipy, which is slow to load, only where it is used."""
     name = str(path.relative_to(PACKAGE))
     used = {top(module) for module in imports(tree(path))}
-    assert "docker" not in used or name in {"sandbox/docker.py", "sandbox/connection.py"}
+    assert "docker" not in used or name in {f"sandbox/{one}.py" for one in ("docker", "connection", "translated")}
     assert not used & {"httpcore", "httpx", "urllib3", "requests", "openai"} or name in HTTP
     assert not {"urllib.request", "http.client"} & {".".join(module.split(".")[:2]) for module in imports(tree(path))}
     assert "subprocess" not in used or name == "host.py"

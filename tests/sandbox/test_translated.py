@@ -13,7 +13,7 @@ import urllib3
 import urllib3.exceptions
 
 from taskcal.errors import EngineLost, ImageLost, LostError, SandboxLost
-from taskcal.sandbox.docker import translated
+from taskcal.sandbox.translated import translated
 
 if TYPE_CHECKING:
     from types import ModuleType
