@@ -25,13 +25,16 @@ TARGET = 0.9
 
 def levels(rewards: Sequence[float], tolerance: float) -> tuple[float, ...]:
     """Each reward replaced by the mean of its level, which reaches from its lowest reward `tolerance` upwards."""
-    starts: list[float] = []
-    groups: dict[float, list[float]] = {}
-    for reward in sorted(rewards):
-        if not starts or reward - starts[-1] > tolerance + 1e-9:
-            starts.append(reward)
-        groups.setdefault(starts[-1], []).append(reward)
-    level = {reward: math.fsum(group) / len(group) for group in groups.values() for reward in group}
+    times = Counter(rewards)
+    groups: list[list[float]] = []
+    for reward in sorted(times):
+        if not groups or reward - groups[-1][0] > tolerance + 1e-9:
+            groups.append([])
+        groups[-1].append(reward)
+    level: dict[float, float] = {}
+    for group in groups:
+        mean = math.fsum(r * times[r] for r in group) / sum(times[r] for r in group) if len(group) > 1 else group[0]
+        level |= dict.fromkeys(group, mean)
     return tuple(level[reward] for reward in rewards)
 
 

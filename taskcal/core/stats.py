@@ -133,7 +133,9 @@ def signal_unbiased(rewards: Sequence[float], group_size: int, digits: int = 6) 
     if n < group_size or group_size < 2:
         return None
     counts = Counter(round(reward, digits) for reward in rewards)
-    return 1.0 - math.fsum(math.comb(count, group_size) for count in counts.values()) / math.comb(n, group_size)
+    # C(c, G)/C(n, G) factor by factor: the binomials themselves outgrow a float from a few hundred rollouts on.
+    equal = (math.prod((count - i) / (n - i) for i in range(group_size)) for count in counts.values())
+    return 1.0 - math.fsum(equal)
 
 
 def posterior(passed: int, graded: int, prior: Sequence[BetaPart] = DEFAULT_PRIOR) -> tuple[BetaPart, ...]:

@@ -12,8 +12,8 @@ from collections import Counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from taskcal.core.calibrate import Doubt
 from taskcal.core.certificate import Zone
+from taskcal.core.doubt import Doubt
 from taskcal.core.question import Metric
 from taskcal.core.verdict import Strength, Verdict
 from taskcal.report import figures
@@ -30,6 +30,7 @@ SUBJECT = MappingProxyType({Metric.SUCCESS: "p", Metric.REWARD: "mean reward"})
 CONDITIONS = MappingProxyType(
     {
         Doubt.LOST: "rollouts were lost whatever their outcome would have been",
+        Doubt.MISSING: "the rollouts that have not finished end as often in success as the others",
         Doubt.IDENTICAL: "the rollouts were independent",
     }
 )
@@ -71,7 +72,7 @@ def sure_claims(calibrations: Sequence[Calibration], question: Question) -> list
 
 
 def robust(calibration: Calibration) -> bool | None:
-    """Whether other priors would decide the same; a certificate asks no prior. None where there is no posterior."""
+    """Whether other priors would decide the same; a certificate asks no prior. None if nothing is decided."""
     return True if calibration.strength is Strength.CERTIFIED else calibration.robust
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from taskcal.core.calibrate import Doubt
+from taskcal.core.doubt import Doubt
 from taskcal.core.question import Metric
 from taskcal.core.rollout import Stop
 from taskcal.core.standing import Closed
@@ -65,6 +65,7 @@ LOST_ADVICE = MappingProxyType(
 DOUBT_ADVICE = MappingProxyType(
     {
         Doubt.LOST: f"{RESUME} for the lost rollouts before acting on this",
+        Doubt.MISSING: f"{RESUME} for the rollouts that have not finished before acting on this",
         Doubt.IDENTICAL: "give the agent a temperature above 0 and switch off what caches its answers",
     }
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from taskcal.core.calibrate import Doubt
+from taskcal.core.doubt import Doubt
 from taskcal.core.question import Metric
 from taskcal.core.rollout import Stop
 from taskcal.core.verdict import Strength, Verdict
@@ -27,7 +27,7 @@ PLACES = MappingProxyType(
     {Verdict.TOO_HARD: "below the band", Verdict.IN_BAND: "in the band", Verdict.TOO_EASY: "above the band"}
 )
 LIMITS = (Stop.TIMEOUT, Stop.OUT_OF_MEMORY)
-SHORT = MappingProxyType({Doubt.LOST: "losses", Doubt.IDENTICAL: "identical"})
+SHORT = MappingProxyType({Doubt.LOST: "losses", Doubt.MISSING: "incomplete", Doubt.IDENTICAL: "identical"})
 
 
 def note(calibration: Calibration, question: Question) -> str:
@@ -93,6 +93,9 @@ def _remarks(calibration: Calibration, question: Question) -> Iterator[str]:
         yield mismatch
     if Doubt.LOST in calibration.doubts:
         yield _losses(calibration, question)
+    if Doubt.MISSING in calibration.doubts:
+        planned = calibration.n + calibration.lost + calibration.missing
+        yield f"{calibration.missing} of {planned} rollouts have not finished, and slow ones may end differently"
     if Doubt.IDENTICAL in calibration.doubts:
         attempted = calibration.n + calibration.lost
         yield f"{calibration.identical} of {attempted} transcripts are identical: a cache or temperature 0?"
@@ -124,7 +127,8 @@ def _losses(calibration: Calibration, question: Question) -> str:
     extremes = {"failed": earned / everything, "passed": (earned + lost) / everything}
     classes = {how: question.band.verdict(rate) for how, rate in extremes.items()}
     changed = [f"as {how} would make it {what}" for how, what in classes.items() if what is not calibration.verdict]
-    return f"counting the {figures.many(lost, 'lost rollout')} {' and '.join(changed)}"
+    outcome = " and ".join(changed) or "as failed or as passed would leave it less sure"
+    return f"counting the {figures.many(lost, 'lost rollout')} {outcome}"
 
 
 def _limits(calibration: Calibration) -> str:

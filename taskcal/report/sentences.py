@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.core import stats
 from taskcal.core.book import Source
-from taskcal.core.calibrate import Doubt
+from taskcal.core.doubt import Doubt
 from taskcal.core.prior import FEWEST_TASKS
 from taskcal.core.question import Metric
 from taskcal.core.summary import summarise
@@ -109,7 +109,7 @@ def denominators(told: Whole) -> str:
     if not summary.lost:
         return f"{', '.join([*parts, 'none lost'])}."
     shaken = sum(Doubt.LOST in c.doubts for c in told.calibrations)
-    leaning = f"; {figures.many(shaken, 'verdict')} could change with them" if shaken else ""
+    leaning = f"; {figures.many(shaken, 'verdict')} {'leans' if shaken == 1 else 'lean'} for them" if shaken else ""
     lost = f"{summary.lost:,} lost and counted in no rate or reward ({figures.tally(summary.lost_by)})"
     return f"{', '.join([*parts, lost])}{leaning}."
 

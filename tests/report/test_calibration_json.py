@@ -35,7 +35,7 @@ def test_the_keys_are_a_promise() -> None:
         "selected_rate", "selected_outside", "expected", "doubt",
     }  # fmt: skip
     wanted = {
-        "id", "task", "variant", "params", "tags", "file", "line", "n", "passed", "lost", "retried", "lost_by",
+        "id", "task", "variant", "params", "tags", "file", "line", "n", "passed", "lost", "missing", "retried", "lost_by",
         "timed_out", "crashed", "stops", "identical_transcripts", "service_ended", "success_rate", "posterior_mean",
         "interval",
         "interval_method", "mean_reward", "contrast", "contrast_unbiased", "signal", "signal_unbiased",

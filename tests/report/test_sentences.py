@@ -89,7 +89,7 @@ def test_honest_denominators() -> None:
     ]
     assert sentences.denominators(told(*rows)) == (
         "6 rollouts attempted, 4 graded (3 timed out), 1 attempt retried, "
-        "2 lost and counted in no rate or reward (provider 1, sandbox 1); 1 verdict could change with them."
+        "2 lost and counted in no rate or reward (provider 1, sandbox 1); 1 verdict leans for them."
     )
     assert sentences.denominators(told(counted(4, 4))) == "8 rollouts attempted, 8 graded, none lost."
 
