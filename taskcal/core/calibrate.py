@@ -176,9 +176,10 @@ class _Context:
     The keys hold the identity of a prior, so an entry keeps its opinion, and with it the prior, alive.
     """
 
-    def __init__(self, question: Question, planned: int | None) -> None:
+    def __init__(self, question: Question, planned: int | None, groups: Sequence[_Group]) -> None:
         self.question, self.planned = question, planned
-        self.signals = Signals(question.group_size, question.flat_tolerance)
+        rewards = {reward for group in groups for reward in group.rewards}
+        self.signals = Signals(question.group_size, question.flat_tolerance, rewards)
         self._rates: dict[tuple[int, Counts, Verdict | None], tuple[Opinion, _Rate]] = {}
 
     def rate(self, opinion: Opinion) -> _Rate:
@@ -212,7 +213,7 @@ def calibrate(
     else:
         states = [TaskState(g.record.id, in_order(g.finals), question.earlier.get(g.record.id)) for g in sorted_out]
         opinions = judge(states, question)
-    context = _Context(question, planned)
+    context = _Context(question, planned, sorted_out)
     return tuple(_calibrated(*pair, context) for pair in zip(sorted_out, opinions, strict=True))
 
 
@@ -233,7 +234,8 @@ def _calibrated(group: _Group, opinion: Opinion, context: _Context) -> Calibrati
     outcomes = [outcome for _, outcome in graded]
     n, passed = len(outcomes), sum(outcome.passed for outcome in outcomes)
     level = levels(rewards, question.flat_tolerance)
-    reading = context.signals.of(rewards, group.record.passing, opinion.prior)
+    weights = [weight for _, weight in group.record.checks]
+    reading = context.signals.of(rewards, group.record.passing, opinion.prior, weights)
     rate = context.rate(opinion)
     evidence = group.evidence(context.planned)
     judged = weigh(opinion, evidence, question)

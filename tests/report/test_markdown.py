@@ -47,8 +47,8 @@ def test_the_numbers_of_a_known_run() -> None:
     """The first table has a row for each group, flagged first, with the numbers that its rollouts came to."""
     rows = cells(render_markdown(run_record(), shop()))
     assert rows[1] == [
-        "ship-order/high-level", "8", "0 % [0\N{EN DASH}32]", "0.52", "0.092", "87 %", "10",
-        "too-hard, leaning, partial signal 0.87", "", "86 %", "\N{EN DASH}", "12s",
+        "ship-order/high-level", "8", "0 % [0\N{EN DASH}32]", "0.52", "0.092", "89 %", "9",
+        "too-hard, leaning, partial signal 0.89", "", "86 %", "\N{EN DASH}", "12s",
     ]  # fmt: skip
     dash = "\N{EN DASH}"
     assert rows[7] == ["close-account", "0 +8 lost", dash, dash, dash, dash, dash, "unmeasured", "", dash, dash, dash]

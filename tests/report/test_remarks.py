@@ -95,8 +95,8 @@ def test_lost_rewards_are_counted_both_ways() -> None:
 
 def test_notes_are_few_words() -> None:
     """Beside the row: what it is, in words that fit a narrow column; nothing where there is nothing to say."""
-    assert full_note(found(*[HALF] * 6, *[NONE] * 2), QUESTION) == "partial signal 0.87"
-    assert full_note(found(*[HALF] * 6, LATE, LATE, lost()), QUESTION) == "partial signal 0.87, losses"
+    assert full_note(found(*[HALF] * 6, *[NONE] * 2), QUESTION) == "partial signal 0.89"
+    assert full_note(found(*[HALF] * 6, LATE, LATE, lost()), QUESTION) == "partial signal 0.89, losses"
     assert note(copied([LATE] * 8, 4), QUESTION) == "limits, identical"
     assert note(counted(2, 6), QUESTION) == ""
     assert note(found(lost()), QUESTION) == ""
@@ -123,7 +123,7 @@ def test_advice_begins_with_the_doubt() -> None:
 
 def test_partial_signal_is_said_with_the_verdict() -> None:
     """Too hard, and yet the rewards vary: not to be thrown away. A judge's noise is no such signal."""
-    assert figures.full_verdict(found(*[HALF] * 6, *[NONE] * 2)) == "too-hard, leaning, partial signal 0.87"
+    assert figures.full_verdict(found(*[HALF] * 6, *[NONE] * 2)) == "too-hard, leaning, partial signal 0.89"
     assert figures.full_verdict(counted(0, 32)) == "too-hard, certified"
     noise = found(*[graded(0.43, 0), graded(0.44, 0)] * 4)
     assert figures.full_verdict(noise) == "too-hard, leaning"
