@@ -24,7 +24,7 @@ from taskcal.core.judge import judge, judge_rewards, robust
 from taskcal.core.question import Metric
 from taskcal.core.rollout import Graded, Lost, Stop
 from taskcal.core.signal import Signals, levels
-from taskcal.core.standing import TaskState
+from taskcal.core.standing import TaskState, count, prefix
 from taskcal.core.verdict import Strength, Verdict
 
 if TYPE_CHECKING:
@@ -66,9 +66,10 @@ class Calibration:
     """What is known of one group. Seconds are the mean of the graded rollouts' totals; `n` counts graded rollouts.
 
     `interval` is Wilson's for a fixed group, the posterior's after adaptive stopping, where k/n is biased and
-    `posterior_mean` is not. `missing` counts the rollouts of an incomplete fixed group that have no outcome yet.
-    `identical` is the size of the largest set of equal transcripts, `cost_unknown` the number of rollouts that may have
-    cost something beside `cost_usd`.
+    `posterior_mean` is not. `missing` counts the rollouts of an incomplete fixed group that have no outcome yet,
+    `opening` those that every task of an adaptive run has before anything is decided. `identical` is the size of the
+    largest set of equal transcripts, `cost_unknown` the number of rollouts that may have cost something beside
+    `cost_usd`.
     """
 
     group: GroupRecord
@@ -88,6 +89,7 @@ class Calibration:
     signal: float | None
     signal_unbiased: float | None
     recommended_group_size: int | None
+    opening: Counts
     opinion: Opinion
     verdict: Verdict
     strength: Strength | None
@@ -112,6 +114,12 @@ class Calibration:
     def certificate(self) -> Verdict | None:
         """The verdict, if it is certified: a guarantee that doubts undo, or for another class, is not reported."""
         return self.verdict if self.strength is Strength.CERTIFIED else None
+
+    @property
+    def chance_wrong(self) -> float | None:
+        """The posterior probability that the rate lies in another class than the verdict's."""
+        chance = self.posterior.of(self.verdict) if self.posterior else None
+        return None if chance is None else 1.0 - chance
 
     @property
     def timed_out(self) -> int:
@@ -257,6 +265,7 @@ def _calibrated(group: _Group, opinion: Opinion, context: _Context) -> Calibrati
         signal=reading.signal,
         signal_unbiased=stats.signal_unbiased(level, question.group_size),
         recommended_group_size=reading.recommended_group_size,
+        opening=_opening(group, question),
         opinion=opinion,
         verdict=judged.verdict,
         strength=judged.strength,
@@ -272,6 +281,10 @@ def _calibrated(group: _Group, opinion: Opinion, context: _Context) -> Calibrati
         cost_unknown=group.cost_unknown,
         services=_service_ends(outcomes),
     )
+
+
+def _opening(group: _Group, question: Question) -> Counts:
+    return count(prefix(in_order(group.finals), question.design.first))
 
 
 def _service_ends(outcomes: Sequence[Graded]) -> ServiceEnds:

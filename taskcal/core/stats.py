@@ -44,10 +44,11 @@ def success_rate(passed: int, graded: int) -> float | None:
     return passed / graded if graded else None
 
 
-def wilson(passed: int, graded: int) -> Interval | None:
+def wilson(passed: float, graded: float) -> Interval | None:
     """Wilson's score interval at 95 % (Wilson 1927; Brown, Cai, DasGupta 2001, 3.1.1); None where nothing was graded.
 
-    For a fixed number of rollouts only: stopping when it looks narrow enough breaks its promise.
+    For a fixed number of rollouts only: stopping when it looks narrow enough breaks its promise. An effective number
+    need not be whole.
     """
     if not graded:
         return None

@@ -124,11 +124,13 @@ def _rollouts(summary: Summary) -> dict[str, object]:
 
 
 def _worth(summary: Summary) -> dict[str, object]:
-    rate = summary.success_rate
+    rate, these = summary.success_rate, summary.of_these
     return {
         "mean_success_rate": rate.mean if rate else None,
         "success_rate_error": rate.standard_error if rate else None,
         "success_rate_interval": _interval(rate.interval) if rate else None,
+        "these_tasks_error": these.standard_error if these else None,
+        "these_tasks_interval": _interval(these.interval) if these else None,
         "mean_signal": summary.mean_signal,
         "flat_share": summary.flat_share,
         "prompt_yield": {"before": _yield(summary.all_prompts), "after": _yield(summary.selected)},

@@ -96,7 +96,12 @@ def with_interval(value: float | None, interval: Interval | None) -> str:
     """`38 % [14-69]`, or the share alone where no interval is known; a dash for nothing."""
     if interval is None:
         return percent(value)
-    return f"{percent(value)} [{_hundredths(interval.low)}{DASH}{_hundredths(interval.high)}]"
+    return f"{percent(value)} {bounds(interval)}"
+
+
+def bounds(interval: Interval) -> str:
+    """`[14-69]` in percent, with a longer dash."""
+    return f"[{_hundredths(interval.low)}{DASH}{_hundredths(interval.high)}]"
 
 
 def verdict(calibration: Calibration) -> str:

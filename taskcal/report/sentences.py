@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taskcal.core import stats
 from taskcal.core.book import Source
 from taskcal.core.doubt import Doubt
 from taskcal.core.prior import FEWEST_TASKS
@@ -21,12 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskcal.core.calibrate import Calibration
-    from taskcal.core.pooled import PromptYield
+    from taskcal.core.pooled import PooledMean, PromptYield
     from taskcal.core.question import Question
     from taskcal.core.run import RunRecord
     from taskcal.core.summary import Summary
 
 SENTENCE = 600
+PLACES = (Verdict.TOO_HARD, Verdict.IN_BAND, Verdict.TOO_EASY)
+WORDS = ("below", "within", "above")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +80,14 @@ def counts(told: Whole) -> str:
 def headline(told: Whole) -> str:
     """The taskset in a sentence: its average against the band, and how many groups would teach nothing."""
     summary, question = told.summary, told.question
-    if summary.success_rate is None:
+    these, reward = summary.of_these, summary.reward_of_these
+    if these is None:
         return "Nothing was measured: no rollout was graded."
-    average = figures.with_interval(summary.success_rate.mean, summary.success_rate.interval)
-    told_rate = f"The average success rate is {average}"
-    if question.metric is Metric.REWARD:
-        reward = stats.mean([c.mean_reward for c in told.calibrations if c.mean_reward is not None]) or 0.0
-        told_rate += f", the average reward {reward:.2f}, {_place(question, reward)}"
+    told_rate = f"The average success rate of {_these(told)} is {figures.with_interval(these.mean, these.interval)}"
+    if question.metric is Metric.REWARD and reward:
+        told_rate += f", the average reward {_with_bounds(reward)}, {_place(question, reward)}"
     else:
-        told_rate += f", {_place(question, summary.success_rate.mean)}"
+        told_rate += f", {_place(question, these)}{_like_these(summary.success_rate)}"
     if summary.flat_share is None:
         return f"{told_rate}."
     flat = round(100 * summary.flat_share)
@@ -213,9 +213,31 @@ def _expected(summary: Summary) -> str:
     return f" Expected by the posteriors: {shares}."
 
 
-def _place(question: Question, value: float) -> str:
-    places = {Verdict.TOO_HARD: "below", Verdict.TOO_EASY: "above"}
-    return f"{places.get(question.band.verdict(value), 'within')} the band of {figures.band_of(question)}"
+def _place(question: Question, found: PooledMean) -> str:
+    """`within the band of 5 to 75 %` if all of the interval is, else every place where the average may lie."""
+    low, high = (found.interval.low, found.interval.high) if found.interval else (found.mean, found.mean)
+    first, last = (PLACES.index(question.band.verdict(end)) for end in (low, high))
+    named = WORDS[first : last + 1]
+    where = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} or {named[-1]}"
+    return f"{where} the band of {figures.band_of(question)}"
+
+
+def _these(told: Whole) -> str:
+    measured = sum(1 for c in told.calibrations if c.n)
+    return f"these {measured:,} {told.noun}s" if measured > 1 else f"this {told.noun}"
+
+
+def _like_these(found: PooledMean | None) -> str:
+    """What is known of other tasks of the same kind; '' of a single task."""
+    if found is None or found.interval is None:
+        return ""
+    return f" ({figures.bounds(found.interval)} for tasks like these)"
+
+
+def _with_bounds(reward: PooledMean) -> str:
+    if reward.interval is None:
+        return f"{reward.mean:.2f}"
+    return f"{reward.mean:.2f} [{reward.interval.low:.2f}{figures.DASH}{reward.interval.high:.2f}]"
 
 
 def _in_band(told: Whole) -> list[Calibration]:

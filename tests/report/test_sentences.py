@@ -36,14 +36,20 @@ def test_the_headline_has_the_average_the_band_and_the_flat_share() -> None:
     known = told(*shop())
 
     def headline(rate: float, interval: Interval | None = None) -> str:
-        summary = replace(known.summary, success_rate=PooledMean(rate, None, interval), flat_share=0.37)
+        these, like = PooledMean(rate, None, interval), PooledMean(rate, None, Interval(0.1, 0.9))
+        summary = replace(known.summary, of_these=these, success_rate=like, flat_share=0.37)
         return sentences.headline(replace(known, summary=summary))
 
     assert headline(0.385) == (
-        "The average success rate is 38 %, within the band of 5 to 75 %; "
+        "The average success rate of these 9 variants is 38 %, within the band of 5 to 75 % "
+        f"([10{DASH}90] for tasks like these); "
         "of 100 groups of 8, about 37 would teach nothing."
     )
-    assert f"is 38 % [20{DASH}60], within" in headline(0.385, Interval(0.2, 0.6))
+    assert f"is 38 % [20{DASH}60], within the band" in headline(0.385, Interval(0.2, 0.6))
+    assert f"is 38 % [20{DASH}80], within or above the band" in headline(0.385, Interval(0.2, 0.8))
+    assert f"is 38 % [4{DASH}80], below, within or above the band" in headline(0.385, Interval(0.04, 0.8))
+    assert f"is 4 % [2{DASH}6], below or within the band" in headline(0.04, Interval(0.02, 0.06))
+    assert f"is 80 % [76{DASH}90], above the band" in headline(0.8, Interval(0.76, 0.9))
     assert "0 %, below the band" in headline(0.0)
     assert "100 %, above the band" in headline(1.0)
 
@@ -64,7 +70,8 @@ def test_the_headline_of_mean_rewards() -> None:
     question = replace(QUESTION, metric=Metric.REWARD)
     row = calibration(record("a"), [graded(1, 1)] * 4 + [graded(0, 0)] * 4, question=question)
     assert sentences.headline(told(row, question=question)).startswith(
-        "The average success rate is 50 %, the average reward 0.50, within the band of 0.05 to 0.75; "
+        f"The average success rate of this task is 50 % [22{DASH}78], the average reward 0.50 [0.22{DASH}0.78], "
+        "within or above the band of 0.05 to 0.75; "
     )
 
 
