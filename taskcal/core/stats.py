@@ -139,6 +139,13 @@ def signal_unbiased(rewards: Sequence[float], group_size: int, digits: int = 6) 
     return 1.0 - math.fsum(equal)
 
 
+def at_most(passed: int, graded: int, rate: float) -> float:
+    """The binomial chance that at most so many of n pass; 0 below none."""
+    if passed < 0:
+        return 0.0
+    return 1.0 if passed >= graded else 1.0 - _beta_cdf(passed + 1, graded - passed, rate)
+
+
 def posterior(passed: int, graded: int, prior: Sequence[BetaPart] = DEFAULT_PRIOR) -> tuple[BetaPart, ...]:
     """The mixture after k of n: each component updated, its weight times its marginal likelihood, normalised.
 

@@ -37,7 +37,8 @@ class Summary:
     groups expected to teach nothing. `expected` sums the posteriors: how many tasks of each class there should be.
     `doubt` is the mean chance that a likely verdict is wrong; certified ones have another error, which no prior says.
     `all_prompts` and `selected` are what training wastes before and after keeping the in-band tasks, `selected_rate`
-    the mean of their posterior means: their k/n, by which they were chosen, flatters. `cost_unknown` rollouts did not tell their cost, so that `cost_usd` is the least that was spent.
+    the mean of their posterior means: their k/n, by which they were chosen, flatters.
+    `cost_unknown` rollouts did not tell their cost, so that `cost_usd` is the least that was spent.
     """
 
     tasks: int

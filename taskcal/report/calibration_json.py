@@ -13,9 +13,9 @@ from taskcal.core.question import Metric
 from taskcal.core.summary import summarise
 from taskcal.core.verdict import Strength, Verdict
 from taskcal.report import explain
-from taskcal.report.claims import claim, robust
+from taskcal.report.claims import claim, measured, robust
 from taskcal.report.sentences import expected_outside
-from taskcal.report.stopping import rollouts_saved
+from taskcal.report.stopping import saving
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,11 +35,12 @@ SCHEMA = "taskcal/calibration@1"
 
 def calibration_document(run: RunRecord, calibrations: Sequence[Calibration]) -> dict[str, object]:
     """The document as JSON-ready values: `schema`, `run`, `taskset` and `tasks` in the given order."""
+    tasks = measured(calibrations)
     document = {
         "schema": SCHEMA,
         "run": _run(run),
         "taskset": _taskset(run, calibrations),
-        "tasks": [_task(calibration, run.question) for calibration in calibrations],
+        "tasks": [_task(calibration, run.question, tasks) for calibration in calibrations],
     }
     return {key: _finite(value) for key, value in document.items()}
 
@@ -96,7 +97,7 @@ def _asked(question: Question) -> dict[str, object]:
 
 
 def _taskset(run: RunRecord, calibrations: Sequence[Calibration]) -> dict[str, object]:
-    summary = summarise(calibrations, run.question)
+    summary, saved = summarise(calibrations, run.question), saving(calibrations, run.question)
     return {
         "tasks": summary.tasks,
         **{_key(verdict): summary.verdicts.get(verdict, 0) for verdict in Verdict},
@@ -106,7 +107,8 @@ def _taskset(run: RunRecord, calibrations: Sequence[Calibration]) -> dict[str, o
         "expected": _posterior(summary.expected),
         "doubt": summary.doubt,
         "selected_outside": expected_outside(calibrations),
-        "rollouts_saved": rollouts_saved(calibrations, run.question) if run.question.adaptive else None,
+        "rollouts_saved": saved.saved if saved else None,
+        "equal_group_size": saved.group_size if saved else None,
     }
 
 
@@ -148,7 +150,7 @@ def _yield(found: PromptYield | None) -> dict[str, float | None] | None:
     }
 
 
-def _task(calibration: Calibration, question: Question) -> dict[str, object]:
+def _task(calibration: Calibration, question: Question, tasks: int) -> dict[str, object]:
     group = calibration.group
     name = {
         "id": str(group.id),
@@ -159,7 +161,8 @@ def _task(calibration: Calibration, question: Question) -> dict[str, object]:
         "file": group.file,
         "line": group.line,
     }
-    return {**name, **_counts(calibration), **_measures(calibration, question), **_judgement(calibration, question)}
+    judgement = _judgement(calibration, question, tasks)
+    return {**name, **_counts(calibration), **_measures(calibration, question), **judgement}
 
 
 def _counts(calibration: Calibration) -> dict[str, object]:
@@ -204,12 +207,12 @@ def _check(check: CheckMean) -> dict[str, object]:
     return row | ({"note": check.note} if check.note else {})
 
 
-def _judgement(calibration: Calibration, question: Question) -> dict[str, object]:
+def _judgement(calibration: Calibration, question: Question, tasks: int) -> dict[str, object]:
     opinion = calibration.opinion
     return {
         "verdict": calibration.verdict.value,
         "strength": _value(calibration.strength),
-        "claim": claim(calibration, question),
+        "claim": claim(calibration, question, tasks),
         "posterior": _posterior(calibration.posterior),
         "prior": opinion.source.value,
         "robust": robust(calibration),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 NAME_LENGTH = 60
 NOTE_LENGTH = 160
 NAMED = 3
+ROUNDING = 1e-12
 CLASSES = frozenset({Verdict.TOO_HARD, Verdict.IN_BAND, Verdict.TOO_EASY})
 PLACES = MappingProxyType(
     {Verdict.TOO_HARD: "below the band", Verdict.IN_BAND: "in the band", Verdict.TOO_EASY: "above the band"}
@@ -35,8 +36,9 @@ def note(calibration: Calibration, question: Question) -> str:
     limits = "limits" if calibration.limited else ""
     services = "service ended" if calibration.services.rollouts else ""
     unable = "check cannot run" if unable_checks(calibration) else ""
+    near = "one reward" if is_one_level(calibration) else ""
     doubts = (SHORT[doubt] for doubt in calibration.doubts)
-    parts = (_short_mismatch(calibration, question), unable, limits, services, *doubts)
+    parts = (_short_mismatch(calibration, question), unable, near, limits, services, *doubts)
     return ", ".join(part for part in parts if part)
 
 
@@ -58,7 +60,12 @@ def needs_words(calibration: Calibration, question: Question) -> bool:
         return False
     torn = place(calibration, question) is not _likeliest(calibration)
     hindered = bool(calibration.services.rollouts) or bool(unable_checks(calibration))
-    return torn or hindered or calibration.limited or bool(calibration.doubts)
+    return torn or hindered or is_one_level(calibration) or calibration.limited or bool(calibration.doubts)
+
+
+def is_one_level(calibration: Calibration) -> bool:
+    """Whether some passed and some failed with rewards that count as equal, so that a trainer may see no contrast."""
+    return 0 < calibration.passed < calibration.n and (calibration.contrast or 0.0) < ROUNDING
 
 
 def unable_checks(calibration: Calibration) -> list[CheckMean]:
@@ -91,6 +98,8 @@ def _remarks(calibration: Calibration, question: Question) -> Iterator[str]:
         yield f"check '{plain(check.name, NAME_LENGTH)}' cannot run: {plain(check.note, NOTE_LENGTH)}"
     if mismatch := _mismatch(calibration, question):
         yield mismatch
+    if is_one_level(calibration):
+        yield _one_level(calibration, question)
     if Doubt.LOST in calibration.doubts:
         yield _losses(calibration, question)
     if Doubt.MISSING in calibration.doubts:
@@ -114,10 +123,19 @@ def _mismatch(calibration: Calibration, question: Question) -> str:
     if likeliest is here or calibration.posterior is None:
         return ""
     counted = f"{calibration.opinion.counts.passed} of {calibration.opinion.counts.graded} lies {PLACES[here]}"
-    chance = figures.percent(calibration.posterior.highest)
+    chance = figures.chance(calibration.posterior.highest)
     if likeliest is calibration.verdict:
         return f"{counted}, but the {calibration.opinion.source.value} prior is sure that it is {likeliest} ({chance})"
     return f"{counted}, but {likeliest} is more probable ({chance})"
+
+
+def _one_level(calibration: Calibration, question: Question) -> str:
+    low, high = min(calibration.rewards), max(calibration.rewards)
+    return (
+        f"{calibration.passed} of {calibration.n} passed, but all rewards lie between {low:.3g} and {high:.3g}, which "
+        f"count as equal (within {question.flat_tolerance:g}): a trainer that drops groups without spread sees no "
+        "signal here, one that keeps any spread trains on this small difference"
+    )
 
 
 def _losses(calibration: Calibration, question: Question) -> str:

@@ -13,7 +13,7 @@ from taskcal.core.question import Metric
 from taskcal.core.summary import summarise
 from taskcal.core.verdict import Strength, Verdict
 from taskcal.report import figures, stopping
-from taskcal.report.claims import robust, sure_claims
+from taskcal.report.claims import certified_terms, likely_terms, measured, robust, sure_claims
 from taskcal.report.clean import plain
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def about_all(told: Whole) -> list[str]:
         stopping.told(told.calibrations, told.question),
         prior(told),
         claimed(told),
+        terms(told),
         resting(told),
     )
     return [sentence for sentence in sentences if sentence]
@@ -152,16 +153,37 @@ def prior_name(source: Source, measured: int, told: Whole) -> str:
 
 
 def claimed(told: Whole) -> str:
-    """What the sure verdicts claim of the true success rate p, and how often they expect to be wrong themselves."""
+    """What the sure verdicts claim of the true success rate p."""
     claims = sure_claims(told.calibrations, told.question)
     if not claims:
         return ""
-    doubt = told.summary.doubt
-    own = "" if doubt is None else f" By their own posteriors {figures.percent(doubt)} of these verdicts are wrong."
     subject = "mean reward" if told.question.metric is Metric.REWARD else "true success rate p"
-    certified = told.summary.strengths.get(Strength.CERTIFIED)
-    whatever = ". What is certified holds whatever the prior, for each task by itself" if certified else ""
-    return f"Claims about the {subject} of a {told.noun}: {'; '.join(claims)}{whatever}.{own}"
+    return f"Claims about the {subject} of a {told.noun}: {'; '.join(claims)}."
+
+
+def terms(told: Whole) -> str:
+    """Under which conditions these claims hold, and how many of them to expect wrong."""
+    return " ".join(f"{term}." for term in (_certified(told), _likely(told)) if term)
+
+
+def _certified(told: Whole) -> str:
+    if not told.summary.strengths.get(Strength.CERTIFIED):
+        return ""
+    return f"What is certified holds whatever the prior: {certified_terms(measured(told.calibrations))}"
+
+
+def _likely(told: Whole) -> str:
+    """Certified verdicts are not in the expected number of wrong ones: their error is bounded, not estimated."""
+    likely, doubt = [c for c in told.calibrations if c.strength is Strength.LIKELY], told.summary.doubt
+    if not likely or doubt is None:
+        return ""
+    named = "; ".join(
+        likely_terms(source, told.question, measured(told.calibrations))
+        for source in dict.fromkeys(c.opinion.source for c in likely)
+    )
+    wrong = doubt * len(likely)
+    number = f"{wrong:.1f}" if wrong >= 0.05 else "fewer than 0.1"
+    return f"What is likely is {named}. Of {figures.many(len(likely), 'likely verdict')} expect {number} to be wrong"
 
 
 def resting(told: Whole) -> str:
@@ -223,8 +245,8 @@ def _place(question: Question, found: PooledMean) -> str:
 
 
 def _these(told: Whole) -> str:
-    measured = sum(1 for c in told.calibrations if c.n)
-    return f"these {measured:,} {told.noun}s" if measured > 1 else f"this {told.noun}"
+    tasks = measured(told.calibrations)
+    return f"these {tasks:,} {told.noun}s" if tasks > 1 else f"this {told.noun}"
 
 
 def _like_these(found: PooledMean | None) -> str:

@@ -60,7 +60,7 @@ def test_it_says_what_the_terminal_says() -> None:
     text = render_markdown(run_record("the agent is no model", interrupted=True), shop())
     for words in (
         "# Calibration of shop-orders with agent simulated\n",
-        "The average success rate is 39 % \\[12\N{EN DASH}67\\], within the band of 5 to 75 %",
+        "The average success rate of these 9 variants is 39 % \\[31\N{EN DASH}48\\], within the band of 5 to 75 %",
         "4 in-band, 3 too-hard, 2 too-easy, 1 unmeasured",
         "103 rollouts attempted, 93 graded (8 timed out), 10 lost and counted in no rate or reward (image 8, ",
         "**The run was interrupted: these are the rollouts until then.**",

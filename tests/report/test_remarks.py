@@ -11,6 +11,7 @@ from taskcal.core.question import Metric
 from taskcal.core.rollout import CheckResult, Graded, Outcome, Stop
 from taskcal.core.verdict import Verdict
 from taskcal.report import explain, figures, order
+from taskcal.report.claims import claim
 from taskcal.report.remarks import full_note, needs_words, note, remarks
 from tests.report.sample_run import (
     CHECKS,
@@ -207,3 +208,36 @@ def test_a_check_that_scored_once_can_run() -> None:
     failed = Graded(Stop.FINISHED, 0.0, False, (one,))
     row = calibration(record("a-task", checks=[(name, 1.0)]), [passed, failed, failed, failed])
     assert note(row, QUESTION) == ""
+
+
+def test_rewards_that_count_as_equal_are_said_beside_a_rate_in_the_band() -> None:
+    """0.98 does not pass and 1.0 does: the rate is in band, and contrast 0 for a trainer that filters on spread."""
+    near = [replace(NONE, reward=0.98), FULL] * 4
+    row = calibration(record("near"), near)
+    assert row.verdict is Verdict.IN_BAND
+    assert row.contrast == pytest.approx(0.0, abs=1e-12)
+    assert full_note(row, QUESTION) == "one reward"
+    assert explain.why(row, QUESTION).startswith(
+        "4 of 8 passed, but all rewards lie between 0.98 and 1, which count as equal (within 0.02): "
+        "a trainer that drops groups without spread sees no signal here"
+    )
+    apart = calibration(record("apart"), [replace(NONE, reward=0.9), FULL] * 4)
+    assert (full_note(apart, QUESTION), explain.why(apart, QUESTION)) == ("", "")
+
+
+def test_an_incomplete_group_says_how_many_are_missing() -> None:
+    """Seven fast passes of ten rollouts lean, and the report says what to do about it."""
+    rows = rollouts(record("slow"), [FULL] * 7)
+    row = calibrate([record("slow")], rows, QUESTION, 10)[0]
+    assert full_note(row, QUESTION) == "incomplete"
+    assert "3 of 10 rollouts have not finished, and slow ones may end differently" in explain.why(row, QUESTION)
+    assert "for the rollouts that have not finished" in explain.advice(row, QUESTION)
+    assert claim(row, QUESTION, 1).endswith(
+        "if the rollouts that have not finished end as often in success as the others"
+    )
+
+
+def test_losses_that_only_weaken_say_so() -> None:
+    """11 of 12 would still be too easy, but not certified."""
+    row = calibration(record("lost"), [FULL] * 11 + [lost()])
+    assert "counting the 1 lost rollout as failed or as passed would leave it less sure" in explain.why(row, QUESTION)

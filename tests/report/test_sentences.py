@@ -143,16 +143,29 @@ def test_the_prior_is_named() -> None:
     )
 
 
-def test_the_claims_are_told_with_their_own_doubt() -> None:
-    """Each different claim once, what certified means, and how often the sure verdicts expect to be wrong."""
-    found = sentences.claimed(told(counted(0, 32), counted(2, 6), counted(1, 7)))
-    assert found == (
-        "Claims about the true success rate p of a task: too-hard, certified (1): p < 0.10, at most 5 % wrong; "
-        "in-band, likely (1): 0.05 <= p <= 0.75, at most 5 % wrong on average over the default prior. "
-        "What is certified holds whatever the prior, for each task by itself. "
-        "By their own posteriors 2 % of these verdicts are wrong."
+def test_the_claims_are_told_with_their_terms() -> None:
+    """Each different claim once; then when certified and likely ones hold, and how many likely ones to expect wrong."""
+    rows = told(counted(0, 32), counted(2, 6), counted(1, 7))
+    assert sentences.claimed(rows) == (
+        "Claims about the true success rate p of a task: "
+        "too-hard, certified (1): p < 0.10, wrong at most 5 % of the time; "
+        "in-band, likely (1): 0.05 <= p <= 0.75, posterior probability at least 95 %."
     )
-    assert sentences.claimed(told(counted(1, 7))) == ""
+    assert sentences.terms(rows) == (
+        "What is certified holds whatever the prior: per task, not adjusted for 3 tasks, if rollouts are independent "
+        "and the agent does not change. "
+        "What is likely is right 95 times in 100 only if tasks are distributed as the default prior says. "
+        "Of 1 likely verdict expect fewer than 0.1 to be wrong."
+    )
+    assert (sentences.claimed(told(counted(1, 7))), sentences.terms(told(counted(1, 7)))) == ("", "")
+
+
+def test_a_learned_prior_says_from_how_many_tasks() -> None:
+    """Twenty tasks tell the prior little: a likely verdict says how many there were. Certified ones are not counted."""
+    assert "as the learned prior says, estimated from 20 tasks. Of 20 likely verdicts" in sentences.terms(
+        told(*many(20, 8, 0))
+    )
+    assert "likely" not in sentences.terms(told(counted(0, 40)))
 
 
 def test_what_rests_on_the_prior_is_counted() -> None:
