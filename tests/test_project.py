@@ -167,7 +167,7 @@ def test_imports_point_one_way(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_foreign_libraries_stay_in_their_rooms(path: Path) -> None:
-    """The docker SDK in three files, subprocess and HTTP in one; scipy, which is slow to load, only where it is used."""
+    """The docker SDK in three files, subprocess in one, HTTP in few; scipy, which is slow to load, where it is used."""
     name = str(path.relative_to(PACKAGE))
     used = {top(module) for module in imports(tree(path))}
     assert "docker" not in used or name in {f"sandbox/{one}.py" for one in ("docker", "connection", "translated")}

@@ -46,7 +46,7 @@ def publish(
 
 def calibrations_of(folder: RunFolder, record: RunRecord) -> tuple[Calibration, ...]:
     """What the rollouts on disk say, in the order of the taskset."""
-    return calibrate(folder.groups(), folder.rollouts(), record.question)
+    return calibrate(folder.groups(), folder.rollouts(), record.question, record.planned)
 
 
 def show(record: RunRecord, calibrations: tuple[Calibration, ...], *, methods: bool) -> None:

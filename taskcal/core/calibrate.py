@@ -3,8 +3,8 @@
 The verdict is the class of the success rate k/n against the band; only where the posterior is sure of another class,
 which a learned prior can be, it is that one, and every report says so. Its strength is `certified` where a guarantee
 holds for that class whatever the prior, `likely` where the posterior gives the class at least 1 - error_rate, else
-`leaning`. A doubt about the rollouts themselves makes it leaning too. Lost rollouts are in no other number. What was
-lost on the agent's own word, retried or not, also bounds the strength: by that with all of it counted as failed.
+`leaning`. A doubt about the rollouts themselves (`core.doubt`) makes it leaning too. Lost rollouts are in no other
+number.
 """
 
 from __future__ import annotations
@@ -12,18 +12,19 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass, field
-from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from taskcal.core import prior as priors
 from taskcal.core import stats
 from taskcal.core.check_means import CheckMean, check_means
-from taskcal.core.history import final, launches
-from taskcal.core.judge import after_failures, judge, judge_rewards, robust
+from taskcal.core.doubt import Doubt, Evidence, weigh
+from taskcal.core.history import final, first_gap, in_order, missing
+from taskcal.core.judge import judge, judge_rewards, robust
 from taskcal.core.question import Metric
 from taskcal.core.rollout import Graded, Lost, Stop
 from taskcal.core.signal import Signals, levels
-from taskcal.core.standing import TaskState
+from taskcal.core.standing import TaskState, count, prefix
 from taskcal.core.verdict import Strength, Verdict
 
 if TYPE_CHECKING:
@@ -31,13 +32,11 @@ if TYPE_CHECKING:
 
     from taskcal.core.judge import Opinion
     from taskcal.core.override import UserOverride
+    from taskcal.core.prior import Counts
     from taskcal.core.question import Question
     from taskcal.core.rollout import GroupId, Rollout
     from taskcal.core.task import Scalar
     from taskcal.core.verdict import Posterior
-
-IDENTICAL = 4
-"""So many equal transcripts in one group are no chance: a cache answered, or the sampling has no temperature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,33 +66,23 @@ class ServiceEnds:
     example: str
 
 
-class Doubt(StrEnum):
-    """Why a verdict is at most leaning, whatever the counts say."""
-
-    LOST = "lost"
-    """Counting every lost rollout as failed, or every one as passed, would change it."""
-
-    OWN_WORD = "own-word"
-    """Counting every attempt that was lost on the agent's own word as failed would change it, or make it less sure."""
-
-    IDENTICAL = "identical"
-    """Rollouts of the group are copies of each other, so that n promises more than was seen."""
-
-
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """What is known of one group. Seconds are the mean of the graded rollouts' totals; `n` counts graded rollouts.
 
     `interval` is Wilson's for a fixed group, the posterior's after adaptive stopping, where k/n is biased and
-    `posterior_mean` is not. `identical` is the size of the largest set of equal transcripts, `cost_unknown` the number
-    of rollouts that may have cost something beside `cost_usd`, `own_word` that of the attempts, retried ones among
-    them, that were lost because the agent's command reported a failure of its provider.
+    `posterior_mean` is not. `missing` counts the rollouts of an incomplete fixed group that have no outcome yet,
+    `opening` those that every task of an adaptive run has before anything is decided. `identical` is the size of the
+    largest set of equal transcripts, `cost_unknown` the number of rollouts that may have cost something beside
+    `cost_usd`, `own_word` that of the attempts, retried ones among them, that were lost because the agent's command
+    reported a failure of its provider.
     """
 
     group: GroupRecord
     n: int
     passed: int
     lost: int
+    missing: int
     retried: int
     stops: Mapping[Stop, int]
     lost_by: Mapping[str, int]
@@ -107,6 +96,7 @@ class Calibration:
     signal: float | None
     signal_unbiased: float | None
     recommended_group_size: int | None
+    opening: Counts
     opinion: Opinion
     verdict: Verdict
     strength: Strength | None
@@ -128,6 +118,17 @@ class Calibration:
         return self.opinion.posterior
 
     @property
+    def certificate(self) -> Verdict | None:
+        """The verdict, if it is certified: a guarantee that doubts undo, or for another class, is not reported."""
+        return self.verdict if self.strength is Strength.CERTIFIED else None
+
+    @property
+    def chance_wrong(self) -> float | None:
+        """The posterior probability that the rate lies in another class than the verdict's."""
+        chance = self.posterior.of(self.verdict) if self.posterior else None
+        return None if chance is None else 1.0 - chance
+
+    @property
     def timed_out(self) -> int:
         """Graded rollouts in which the agent ran out of time."""
         return self.stops.get(Stop.TIMEOUT, 0)
@@ -143,7 +144,7 @@ class Calibration:
         return bool(self.n) and self.passed == 0 and bool(self.contrast)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Group:
     """One group's rows, sorted out: the final attempt at each index, and how many attempts there were beside them.
 
@@ -159,25 +160,66 @@ class _Group:
     cost_usd: float | None
     cost_unknown: int
 
-    @property
+    @cached_property
     def graded(self) -> tuple[tuple[Rollout, Graded], ...]:
         return tuple((row, row.outcome) for row in self.finals if isinstance(row.outcome, Graded))
 
-    @property
+    @cached_property
     def losses(self) -> tuple[Lost, ...]:
         return tuple(row.outcome for row in self.finals if isinstance(row.outcome, Lost))
 
-    @property
+    @cached_property
     def rewards(self) -> tuple[float, ...]:
         return tuple(outcome.reward for _, outcome in self.graded)
 
+    def evidence(self, planned: int | None) -> Evidence:
+        """What the strength of a verdict rests on, in a group that is to have this many rollouts."""
+        gap = None if planned is None else first_gap(self.finals, planned)
+        return Evidence(self.finals, _identical(self.finals), gap, self.own_word)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rate:
+    """What the counts of a task say of its rate under its prior, and whether other priors decide the same."""
+
+    mean: float | None
+    interval: stats.Interval | None
+    robust: bool | None
+
+
+class _Context:
+    """What all groups of a run share; each rate and each signal is worked out once for all that have the same counts.
+
+    The keys hold the identity of a prior, so an entry keeps its opinion, and with it the prior, alive.
+    """
+
+    def __init__(self, question: Question, planned: int | None, groups: Sequence[_Group]) -> None:
+        self.question, self.planned = question, planned
+        rewards = {reward for group in groups for reward in group.rewards}
+        self.signals = Signals(question.group_size, question.flat_tolerance, rewards)
+        self._rates: dict[tuple[int, Counts, Verdict | None], tuple[Opinion, _Rate]] = {}
+
+    def rate(self, opinion: Opinion) -> _Rate:
+        key = id(opinion.prior), opinion.counts, opinion.likely
+        if key not in self._rates:
+            self._rates[key] = opinion, self._worked_out(opinion)
+        return self._rates[key][1]
+
+    def _worked_out(self, opinion: Opinion) -> _Rate:
+        return _Rate(
+            mean=priors.posterior_mean(opinion.prior, opinion.counts) if opinion.posterior else None,
+            interval=priors.credible(opinion.prior, opinion.counts) if self.question.adaptive else None,
+            robust=robust(opinion, self.question),
+        )
+
 
 def calibrate(
-    groups: Sequence[GroupRecord], rollouts: Iterable[Rollout], question: Question
+    groups: Sequence[GroupRecord], rollouts: Iterable[Rollout], question: Question, planned: int | None = None
 ) -> tuple[Calibration, ...]:
     """What the rollouts of a run say of each group; of several attempts at one index the last counts.
 
-    The groups are judged together, since from each something is learned about the others.
+    The groups are judged together, since from each something is learned about the others. `planned` is the number of
+    rollouts that each group of a fixed design was to have, to see where some have not finished; None if unknown.
     """
     by_group: dict[GroupId, list[Rollout]] = {group.id: [] for group in groups}
     for rollout in rollouts:
@@ -186,10 +228,10 @@ def calibrate(
     if question.metric is Metric.REWARD:
         opinions = judge_rewards([group.rewards for group in sorted_out], question)
     else:
-        states = [TaskState(g.record.id, launches(g.finals), question.earlier.get(g.record.id)) for g in sorted_out]
+        states = [TaskState(g.record.id, in_order(g.finals), question.earlier.get(g.record.id)) for g in sorted_out]
         opinions = judge(states, question)
-    signals = Signals(question.group_size, question.flat_tolerance)
-    return tuple(_calibrated(*pair, question, signals) for pair in zip(sorted_out, opinions, strict=True))
+    context = _Context(question, planned, sorted_out)
+    return tuple(_calibrated(*pair, context) for pair in zip(sorted_out, opinions, strict=True))
 
 
 def _sort_out(record: GroupRecord, rows: Sequence[Rollout]) -> _Group:
@@ -205,42 +247,43 @@ def _acted(row: Rollout) -> bool:
     return isinstance(row.outcome, Graded) or row.timing.agent > 0
 
 
-def _calibrated(group: _Group, opinion: Opinion, question: Question, signals: Signals) -> Calibration:
-    graded, losses, rewards = group.graded, group.losses, group.rewards
+def _calibrated(group: _Group, opinion: Opinion, context: _Context) -> Calibration:
+    question, graded, losses, rewards = context.question, group.graded, group.losses, group.rewards
     outcomes = [outcome for _, outcome in graded]
     n, passed = len(outcomes), sum(outcome.passed for outcome in outcomes)
     level = levels(rewards, question.flat_tolerance)
-    reading = signals.of(rewards, group.record.passing, opinion.prior)
-    verdict = _verdict(opinion, stats.mean(rewards), question)
-    identical = _identical(group.finals)
-    holds = _holds(verdict, opinion, group, question)
-    is_shaken = holds in {None, Strength.LEANING} and holds is not _strength(verdict, opinion)
-    doubts = tuple(_doubts(verdict, _extremes(group, question), identical, is_shaken=is_shaken))
+    weights = [weight for _, weight in group.record.checks]
+    reading = context.signals.of(rewards, group.record.passing, opinion.prior, weights)
+    rate = context.rate(opinion)
+    evidence = group.evidence(context.planned)
+    judged = weigh(opinion, evidence, question)
     return Calibration(
         group=group.record,
         n=n,
         passed=passed,
         lost=len(losses),
+        missing=0 if context.planned is None else missing(group.finals, context.planned),
         retried=group.retried,
         stops=Counter(outcome.stop for outcome in outcomes),
         lost_by=Counter(loss.boundary.value for loss in losses),
         own_word=group.own_word,
         success_rate=stats.success_rate(passed, n),
-        interval=_interval(opinion, passed, n, question),
-        posterior_mean=priors.posterior_mean(opinion.prior, opinion.counts) if opinion.posterior else None,
+        interval=rate.interval if question.adaptive else stats.wilson(passed, n),
+        posterior_mean=rate.mean,
         mean_reward=stats.mean(rewards),
         contrast=stats.contrast(level),
         contrast_unbiased=stats.contrast_unbiased(level),
         signal=reading.signal,
         signal_unbiased=stats.signal_unbiased(level, question.group_size),
         recommended_group_size=reading.recommended_group_size,
+        opening=_opening(group, question),
         opinion=opinion,
-        verdict=verdict,
-        strength=Strength.LEANING if doubts else holds,
-        doubts=doubts,
-        robust=robust(opinion, question),
+        verdict=judged.verdict,
+        strength=judged.strength,
+        doubts=judged.doubts,
+        robust=rate.robust if judged.strength is not Strength.LEANING else None,
         limited=_limited(outcomes),
-        identical=identical,
+        identical=evidence.identical,
         reason="" if outcomes else _why_unmeasured(losses),
         checks=check_means(group.record.checks, outcomes),
         rewards=rewards,
@@ -251,66 +294,14 @@ def _calibrated(group: _Group, opinion: Opinion, question: Question, signals: Si
     )
 
 
+def _opening(group: _Group, question: Question) -> Counts:
+    launches = in_order(group.finals) if question.adaptive else ()
+    return count(prefix(launches, question.design.first))
+
+
 def _service_ends(outcomes: Sequence[Graded]) -> ServiceEnds:
     ended = [outcome.ended_services for outcome in outcomes if outcome.ended_services]
     return ServiceEnds(len(ended), ended[0][0] if ended else "")
-
-
-def _verdict(opinion: Opinion, mean_reward: float | None, question: Question) -> Verdict:
-    rate = mean_reward if question.metric is Metric.REWARD else stats.success_rate(*opinion.counts)
-    return Verdict.UNMEASURED if rate is None else opinion.likely or question.band.verdict(rate)
-
-
-def _strength(verdict: Verdict, opinion: Opinion) -> Strength | None:
-    """How sure a verdict is by the counts alone."""
-    if verdict is Verdict.UNMEASURED:
-        return None
-    if opinion.certificate is verdict:
-        return Strength.CERTIFIED
-    return Strength.LIKELY if opinion.likely is verdict else Strength.LEANING
-
-
-CERTAINTY = (None, Strength.LEANING, Strength.LIKELY, Strength.CERTIFIED)
-"""From the least to the most."""
-
-
-def _holds(verdict: Verdict, opinion: Opinion, group: _Group, question: Question) -> Strength | None:
-    """How sure a verdict still is if all that was lost on the agent's own word had failed; None if it changes then."""
-    strength = _strength(verdict, opinion)
-    if not group.own_word or not group.rewards:
-        return strength
-    worst = after_failures(opinion, group.rewards, group.own_word, question)
-    mean = stats.mean((*group.rewards, *[0.0] * group.own_word))
-    if _verdict(worst, mean, question) is not verdict:
-        return None
-    return min(strength, _strength(verdict, worst), key=CERTAINTY.index)
-
-
-def _interval(opinion: Opinion, passed: int, n: int, question: Question) -> stats.Interval | None:
-    return priors.credible(opinion.prior, opinion.counts) if question.adaptive else stats.wilson(passed, n)
-
-
-def _extremes(group: _Group, question: Question) -> set[Verdict]:
-    """The classes of the rate with every lost rollout counted as failed, and as passed; empty where none was lost."""
-    lost, n = len(group.losses), len(group.graded)
-    if not lost or not n:
-        return set()
-    if question.metric is Metric.REWARD:
-        earned = sum(group.rewards)
-    else:
-        earned = sum(outcome.passed for _, outcome in group.graded)
-    return {question.band.verdict(earned / (n + lost)), question.band.verdict((earned + lost) / (n + lost))}
-
-
-def _doubts(verdict: Verdict, extremes: set[Verdict], identical: int, *, is_shaken: bool) -> Iterable[Doubt]:
-    if verdict is Verdict.UNMEASURED:
-        return
-    if not extremes <= {verdict}:
-        yield Doubt.LOST
-    if is_shaken:
-        yield Doubt.OWN_WORD
-    if identical >= IDENTICAL:
-        yield Doubt.IDENTICAL
 
 
 def _identical(finals: Sequence[Rollout]) -> int:

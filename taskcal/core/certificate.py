@@ -73,15 +73,19 @@ class LogFortunes:
     below_b1: float
     above_b0: float
 
-    def certified(self, error_rate: float) -> Verdict | None:
-        """The class whose pair of e-values reaches 1/error_rate (Ville 1939), or None."""
+    def certified(self, error_rate: float, rather: Verdict | None = None) -> Verdict | None:
+        """The class whose pair of e-values reaches 1/error_rate (Ville 1939), or None.
+
+        From a few hundred rollouts on a rate within a zone proves two classes: then it is `rather`, if that is one.
+        """
         needed = -math.log(error_rate)
         pairs = {
             Verdict.TOO_HARD: (self.below_a1, self.below_b1),
             Verdict.TOO_EASY: (self.above_b0, self.above_a0),
             Verdict.IN_BAND: (self.above_a0, self.below_b1),
         }
-        return next((verdict for verdict, pair in pairs.items() if min(pair) >= needed), None)
+        found = [verdict for verdict, pair in pairs.items() if min(pair) >= needed]
+        return rather if rather in found else next(iter(found), None)
 
 
 HOPELESS = Bet(0.5, ())

@@ -7,20 +7,24 @@ of a band lie between them: a larger group can be worse. So each size is counted
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from operator import mul
 from typing import TYPE_CHECKING
 
 from taskcal.core.lattice import CLASSES, lattice
+from taskcal.core.prior import Grid, as_grid
 from taskcal.core.simulate import LARGEST, Judge, powers
+from taskcal.core.stats import at_most
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from taskcal.core.certificate import Zone
     from taskcal.core.population import Population
+    from taskcal.core.prior import Prior
     from taskcal.core.simulate import Terms
-    from taskcal.core.verdict import Verdict
+    from taskcal.core.verdict import Band, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,32 @@ def count_sizes(population: Population, terms: Terms, largest: int = LARGEST) ->
 def smallest(sizes: Sequence[Size], good_enough: Callable[[Size], bool]) -> int | None:
     """The smallest group size that is good enough; None where none of them is."""
     return next((size.group_size for size in sizes if good_enough(size)), None)
+
+
+def size_as_good(priors: Sequence[Prior], band: Band, wrong: float, largest: int = LARGEST) -> int | None:
+    """The smallest fixed group whose classes of k/n are wrong at most this often, for tasks that follow these priors.
+
+    One prior for each task; all grids must be of the same band. None if no group up to the largest is good enough.
+    """
+    times = Counter(priors)
+    grids = [prior if isinstance(prior, Grid) else as_grid(prior, (band.low, band.high)) for prior in times]
+    shares = [times[prior] / len(priors) for prior in times]
+    weights = [math.fsum(map(mul, shares, column)) for column in zip(*(grid.weights for grid in grids), strict=True)]
+    nodes = list(zip(grids[0].nodes, weights, strict=True)) if grids else []
+    sizes = range(1, largest + 1) if nodes else range(0)
+    return next((n for n in sizes if _wrong(n, nodes, band) <= wrong), None)
+
+
+def _wrong(n: int, nodes: Sequence[tuple[float, float]], band: Band) -> float:
+    """How often the class of k/n is not that of the rate, over rates with their weights."""
+    classes = [band.verdict(k / n) for k in range(n + 1)]
+    below, above = classes.count(CLASSES[0]), classes.count(CLASSES[2])
+    parts = []
+    for rate, weight in nodes:
+        low, high = at_most(below - 1, n, rate), at_most(n - above, n, rate)
+        right = dict(zip(CLASSES, (low, high - low, 1.0 - high), strict=True))
+        parts.append(weight * (1.0 - right[band.verdict(rate)]))
+    return math.fsum(parts)
 
 
 def smallest_with_guarantee(zone: Zone, error_rate: float, largest: int = LARGEST) -> int | None:

@@ -7,7 +7,8 @@ the counts at which it was decided: under a fixed prior nothing that ended later
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from taskcal.core import prior as priors
@@ -15,9 +16,8 @@ from taskcal.core.adaptive import advance
 from taskcal.core.book import Source
 from taskcal.core.certificate import Zone, bets, fortunes, fortunes_of_counts
 from taskcal.core.prior import FEWEST_TASKS, JEFFREYS, UNIFORM, Counts
-from taskcal.core.question import Metric
 from taskcal.core.standing import Closed, Launch
-from taskcal.core.stats import DEFAULT_PRIOR
+from taskcal.core.stats import DEFAULT_PRIOR, mean
 from taskcal.core.verdict import Posterior, Verdict
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from taskcal.core.prior import Prior
     from taskcal.core.question import Question
     from taskcal.core.standing import Standing, TaskState
+    from taskcal.core.verdict import Band
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +55,29 @@ def judge(tasks: Sequence[TaskState], question: Question) -> tuple[Opinion, ...]
 
 def judge_rewards(rewards: Sequence[Sequence[float]], question: Question) -> tuple[Opinion, ...]:
     """The same about mean rewards: there is no prior over all laws of a reward, so only certificates are sure."""
-    four = bets(Zone.around(question.band))
+    four = _bets_around(question.band)
     return tuple(
         Opinion(
             counts=Counts(0, len(group)),
             posterior=None,
             likely=None,
-            certificate=fortunes(four, group).certified(question.error_rate),
+            certificate=fortunes(four, group).certified(question.error_rate, _class_of(group, question)),
             source=Source.NONE,
             prior=DEFAULT_PRIOR,
         )
         for group in rewards
     )
+
+
+def rejudge(opinion: Opinion, counts: Counts, question: Question) -> Opinion:
+    """What would be thought of the same task, believed of it what is now, had these been its counts."""
+    believed = _Believed(opinion.source, opinion.prior)
+    return _judged(counts, believed, _bets_around(question.band), question)
+
+
+def _class_of(rewards: Sequence[float], question: Question) -> Verdict | None:
+    average = mean(rewards)
+    return None if average is None else question.band.verdict(average)
 
 
 def robust(opinion: Opinion, question: Question) -> bool | None:
@@ -74,21 +86,6 @@ def robust(opinion: Opinion, question: Question) -> bool | None:
         return None
     decided = {_decided(_posterior(prior, opinion.counts, question), question) for prior in OTHER_PRIORS}
     return decided == {opinion.likely}
-
-
-def after_failures(opinion: Opinion, rewards: Sequence[float], failures: int, question: Question) -> Opinion:
-    """What would be thought of a task if so many more rollouts had failed; `rewards` are those that were graded."""
-    if question.metric is Metric.REWARD:
-        return judge_rewards([(*rewards, *[0.0] * failures)], question)[0]
-    counts = Counts(opinion.counts.passed, opinion.counts.graded + failures)
-    posterior = _posterior(opinion.prior, counts, question)
-    return replace(
-        opinion,
-        counts=counts,
-        posterior=posterior,
-        likely=_decided(posterior, question),
-        certificate=fortunes_of_counts(bets(Zone.around(question.band)), *counts).certified(question.error_rate),
-    )
 
 
 OTHER_PRIORS: tuple[Prior, ...] = (DEFAULT_PRIOR, JEFFREYS, UNIFORM)
@@ -114,6 +111,11 @@ def _opinion(standing: Standing, prior: Prior) -> Opinion:
     )
 
 
+@cache
+def _bets_around(band: Band) -> Bets:
+    return bets(Zone.around(band))
+
+
 @dataclass(frozen=True, slots=True)
 class _Believed:
     source: Source
@@ -124,7 +126,7 @@ def _of_fixed_groups(tasks: Sequence[TaskState], question: Question) -> tuple[Op
     counts = [_graded(task) for task in tasks]
     population = _population(counts, question)
     warm = _warm(tasks, population, question)
-    four = bets(Zone.around(question.band))
+    four = _bets_around(question.band)
     known: dict[tuple[Counts, Counts | None], Opinion] = {}
     for task, count in zip(tasks, counts, strict=True):
         if (count, task.earlier) not in known:
@@ -157,11 +159,13 @@ def _warm(tasks: Sequence[TaskState], population: _Believed, question: Question)
 
 def _judged(counts: Counts, believed: _Believed, four: Bets, question: Question) -> Opinion:
     posterior = _posterior(believed.prior, counts, question)
+    likely = _decided(posterior, question)
+    rather = likely or (question.band.verdict(counts.passed / counts.graded) if counts.graded else None)
     return Opinion(
         counts=counts,
         posterior=posterior,
-        likely=_decided(posterior, question),
-        certificate=fortunes_of_counts(four, *counts).certified(question.error_rate),
+        likely=likely,
+        certificate=fortunes_of_counts(four, *counts).certified(question.error_rate, rather),
         source=believed.source,
         prior=believed.prior,
     )

@@ -1,4 +1,8 @@
-"""What many tasks say together: the mean with an error that knows tasks differ, and how much of a taskset trains."""
+"""What many tasks say together: their mean, and how much of a taskset trains.
+
+A mean has two errors. That of the tasks at hand comes only from how few rollouts each had. That of tasks like these
+comes also from which tasks were chosen, and is two to four times as large.
+"""
 
 from __future__ import annotations
 
@@ -42,10 +46,56 @@ class PromptYield:
     rollouts_per_useful_group: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The mean of a task's rollouts and the variance of one of them, unbiased; None where there was a single one."""
+
+    mean: float
+    variance: float | None
+    rollouts: int
+
+
+def mean_of_these(samples: Sequence[Sample]) -> PooledMean | None:
+    """The mean of the tasks at hand, each counted once, for rollouts in [0, 1] whose number was fixed. None of none.
+
+    SE^2 = sum of variance / n over tasks, / T^2. The interval is Wilson's at the number of rollouts that would give
+    this error if all were of one rate m (Korn and Graubard 1998, on effective sample sizes): m (1-m) / SE^2, and at
+    least T^2 / sum(1/n), as rates that differ only make the error smaller. It covers 92 to 96 % where the error alone
+    covers 66 % (5 tasks of which most never pass).
+    """
+    if not samples:
+        return None
+    tasks = len(samples)
+    centre = math.fsum(sample.mean for sample in samples) / tasks
+    least = tasks * tasks / math.fsum(1 / sample.rollouts for sample in samples)
+    off_the_edge = (centre * least + 0.5) / (least + 1)
+    most = off_the_edge * (1 - off_the_edge)
+    known = (most if one.variance is None else one.variance for one in samples)
+    square = math.fsum(v / one.rollouts for v, one in zip(known, samples, strict=True)) / (tasks * tasks)
+    effective = max(least, most / square) if square else least
+    return PooledMean(centre, math.sqrt(square), stats.wilson(centre * effective, effective))
+
+
+def mean_after_stopping(means: Sequence[float], variances: Sequence[float], bias: float) -> PooledMean | None:
+    """The mean of the tasks at hand after adaptive stopping, from their posterior means and variances. None of none.
+
+    `bias` is how far the mean is from an estimate without bias: a prior that does not fit moves all posterior means the
+    same way, which no variance shows.
+    """
+    if not means:
+        return None
+    centre = math.fsum(means) / len(means)
+    error = math.hypot(math.sqrt(math.fsum(variances)) / len(means), bias)
+    return PooledMean(centre, error, _cut(centre, stats.Z95 * error))
+
+
 def pooled_mean(
-    values: Sequence[float], clusters: Sequence[Hashable] | None = None, unseen: Sequence[float] = ()
+    values: Sequence[float],
+    clusters: Sequence[Hashable] | None = None,
+    unseen: Sequence[float] = (),
+    bias: float = 0.0,
 ) -> PooledMean | None:
-    """The mean with a standard error clustered by `clusters` (one for each value; default: each value its own).
+    """The mean for tasks like these. Its error is clustered by `clusters`, one for each value; by default its own.
 
     SE^2 = C/(C-1) sum over clusters of (sum of deviations in it)^2 / n^2 (Miller 2024, arXiv 2411.00640, appendix A,
     with the correction for C clusters; Liang and Zeger 1986). For one mean per task it is sd/sqrt(T): tasks count
@@ -53,7 +103,7 @@ def pooled_mean(
     (Bowyer et al. 2025, arXiv 2503.01747, on why not the normal one), cut to [0, 1]. None of nothing.
 
     Values that are themselves expectations differ less than what they stand for: `unseen` is the variance that each
-    leaves out (a posterior's), and its sum / n^2 is added to SE^2.
+    leaves out (a posterior's), and its sum / n^2 is added to SE^2; so is the square of `bias`.
     """
     if not values:
         return None
@@ -65,11 +115,10 @@ def pooled_mean(
     if count < 2:
         return PooledMean(centre, None, None)
     spread = math.fsum(total * total for total in totals.values())
-    error = math.sqrt(count / (count - 1) * spread + math.fsum(unseen)) / len(values)
+    error = math.hypot(math.sqrt(count / (count - 1) * spread + math.fsum(unseen)) / len(values), bias)
     if error < SAME:
         return PooledMean(centre, error, None)
-    half = error * stats.student_quantile(0.975, count - 1)
-    return PooledMean(centre, error, Interval(max(0.0, centre - half), min(1.0, centre + half)))
+    return PooledMean(centre, error, _cut(centre, error * stats.student_quantile(0.975, count - 1)))
 
 
 def prompt_yield(signals: Sequence[float], group_size: int) -> PromptYield | None:
@@ -81,3 +130,7 @@ def prompt_yield(signals: Sequence[float], group_size: int) -> PromptYield | Non
     if ratio is None:
         return None
     return PromptYield(ratio, 1.0 / ratio if ratio else None, group_size / ratio if ratio else None)
+
+
+def _cut(centre: float, half: float) -> Interval:
+    return Interval(max(0.0, centre - half), min(1.0, centre + half))

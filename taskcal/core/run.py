@@ -78,6 +78,11 @@ class RunRecord:
         return self.question.group_size
 
     @property
+    def planned(self) -> int | None:
+        """The rollouts that each group has when the run is complete; None where their number is not fixed."""
+        return None if self.question.adaptive or self.engine == IMPORTED else self.group_size
+
+    @property
     def band(self) -> Band:
         """The rates worth training on."""
         return self.question.band

@@ -2,6 +2,9 @@
 
 A group-relative update compares rewards, so a task that nobody passes may still teach where its rewards vary, and a
 judge's 0.30 and 0.31 are no contrast, only noise that a normalised advantage would make large.
+
+A reward that was not seen yet can still come. Eight equal ones of a task with four checks say less than eight failures
+of a task with one: on average such groups are mixed more than twice as often as what was seen would predict.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from taskcal.core import stats
@@ -16,39 +20,77 @@ from taskcal.core.advantages import LARGEST_GROUP
 from taskcal.core.prior import Counts, Grid, after
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from taskcal.core.prior import Prior
 
 TARGET = 0.9
 
+MOST_LEVELS = 50
+"""More levels than these in [0, 1] lie closer together than the default tolerance."""
+
 
 def levels(rewards: Sequence[float], tolerance: float) -> tuple[float, ...]:
     """Each reward replaced by the mean of its level, which reaches from its lowest reward `tolerance` upwards."""
-    starts: list[float] = []
-    groups: dict[float, list[float]] = {}
-    for reward in sorted(rewards):
-        if not starts or reward - starts[-1] > tolerance + 1e-9:
-            starts.append(reward)
-        groups.setdefault(starts[-1], []).append(reward)
-    level = {reward: math.fsum(group) / len(group) for group in groups.values() for reward in group}
+    times = Counter(rewards)
+    groups: list[list[float]] = []
+    for reward in sorted(times):
+        if not groups or reward - groups[-1][0] > tolerance + 1e-9:
+            groups.append([])
+        groups[-1].append(reward)
+    level: dict[float, float] = {}
+    for group in groups:
+        mean = math.fsum(r * times[r] for r in group) / sum(times[r] for r in group) if len(group) > 1 else group[0]
+        level |= dict.fromkeys(group, mean)
     return tuple(level[reward] for reward in rewards)
+
+
+@lru_cache(maxsize=1024)
+def possible_rewards(weights: tuple[float, ...]) -> tuple[float, ...]:
+    """The rewards that a task can give whose checks are each met or not, from 0 to 1, in order.
+
+    Of very many checks it is an even grid. Empty without a weight above 0.
+    """
+    total = math.fsum(weight for weight in weights if weight > 0)
+    sums = {0.0} if total else set[float]()
+    for weight in weights:
+        if weight > 0:
+            sums |= {round(before + weight / total, 9) for before in sums}
+        if len(sums) > MOST_LEVELS:
+            return tuple(step / MOST_LEVELS for step in range(MOST_LEVELS + 1))
+    return tuple(sorted(sums))
 
 
 class Signal:
     """The signal of one task, for any group size.
 
-    The rate of passing has the posterior of the prior; which of the rewards seen among the passed, or among the failed,
-    a rollout gets has a Dirichlet posterior whose prior weighs one rollout, spread evenly (Perks 1947). With two
-    rewards only it is the beta-binomial chance of a mixed group. None where nothing was graded, or below a group of 2.
+    The rate of passing has the posterior of the prior; which of the possible rewards among the passed, or among the
+    failed, a rollout gets has a Dirichlet posterior whose prior weighs one rollout, spread evenly (Perks 1947). With
+    two rewards only it is the beta-binomial chance of a mixed group. None where nothing was graded, or below a group
+    of 2.
     """
 
-    def __init__(self, rewards: Sequence[float], passing: float, prior: Prior, tolerance: float) -> None:
-        """`rewards` are those of the graded rollouts; what shares a level with a passed one counts as passed."""
-        level = levels(rewards, tolerance)
-        lowest = min((at for at, reward in zip(level, rewards, strict=True) if reward >= passing), default=math.inf)
-        self._passed = tuple(sorted(Counter(at for at in level if at >= lowest).values()))
-        self._failed = tuple(sorted(Counter(at for at in level if at < lowest).values()))
+    def __init__(
+        self,
+        rewards: Sequence[float],
+        passing: float,
+        prior: Prior,
+        tolerance: float,
+        possible: Iterable[float] = (),
+    ) -> None:
+        """`rewards` are those of the graded rollouts; what shares a level with a passed one counts as passed.
+
+        Any of the `possible` rewards can come as well, also if none of them was seen.
+        """
+        times = Counter(rewards)
+        known = [*times, *possible]
+        level = dict(zip(known, levels(known, tolerance), strict=True))
+        lowest = min((at for reward, at in level.items() if reward >= passing), default=math.inf)
+        seen = dict.fromkeys(level.values(), 0)
+        for reward, number in times.items():
+            seen[level[reward]] += number
+        self._passed = tuple(sorted(number for at, number in seen.items() if at >= lowest))
+        self._failed = tuple(sorted(number for at, number in seen.items() if at < lowest))
         self._counts = Counts(sum(self._passed), len(rewards))
         self._prior = prior
 
@@ -87,14 +129,21 @@ class Reading:
 class Signals:
     """The readings of a whole taskset, where many tasks have the same counts: each is worked out once."""
 
-    def __init__(self, group_size: int, tolerance: float) -> None:
-        """For this group size."""
+    def __init__(self, group_size: int, tolerance: float, rewards: Iterable[float] = ()) -> None:
+        """For this group size; `rewards` are those of all tasks."""
         self._group_size, self._tolerance = group_size, tolerance
+        self._anywhere = tuple({*levels(sorted({*rewards}), max(tolerance, 1 / MOST_LEVELS))})
         self._known: dict[tuple[object, ...], Reading] = {}
 
-    def of(self, rewards: Sequence[float], passing: float, prior: Prior) -> Reading:
-        """The reading of these rewards of graded rollouts."""
-        signal = Signal(rewards, passing, prior, self._tolerance)
+    def of(self, rewards: Sequence[float], passing: float, prior: Prior, weights: Sequence[float] = ()) -> Reading:
+        """The reading of these rewards of graded rollouts, in a task whose checks have these weights.
+
+        Where its rewards are not those of checks that are met or not, any reward that another task got can come.
+        """
+        possible = possible_rewards(tuple(weights))
+        if not {round(reward, 6) for reward in rewards} <= {round(reward, 6) for reward in possible}:
+            possible = self._anywhere
+        signal = Signal(rewards, passing, prior, self._tolerance, possible)
         known = self._known.get(key := signal.key)
         if known is None:
             known = self._known[key] = Reading(signal.at(self._group_size), signal.recommended_group_size())

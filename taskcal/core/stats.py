@@ -44,10 +44,11 @@ def success_rate(passed: int, graded: int) -> float | None:
     return passed / graded if graded else None
 
 
-def wilson(passed: int, graded: int) -> Interval | None:
+def wilson(passed: float, graded: float) -> Interval | None:
     """Wilson's score interval at 95 % (Wilson 1927; Brown, Cai, DasGupta 2001, 3.1.1); None where nothing was graded.
 
-    For a fixed number of rollouts only: stopping when it looks narrow enough breaks its promise.
+    For a fixed number of rollouts only: stopping when it looks narrow enough breaks its promise. An effective number
+    need not be whole.
     """
     if not graded:
         return None
@@ -133,7 +134,16 @@ def signal_unbiased(rewards: Sequence[float], group_size: int, digits: int = 6) 
     if n < group_size or group_size < 2:
         return None
     counts = Counter(round(reward, digits) for reward in rewards)
-    return 1.0 - math.fsum(math.comb(count, group_size) for count in counts.values()) / math.comb(n, group_size)
+    # C(c, G)/C(n, G) factor by factor: the binomials themselves outgrow a float from a few hundred rollouts on.
+    equal = (math.prod((count - i) / (n - i) for i in range(group_size)) for count in counts.values())
+    return 1.0 - math.fsum(equal)
+
+
+def at_most(passed: int, graded: int, rate: float) -> float:
+    """The binomial chance that at most so many of n pass; 0 below none."""
+    if passed < 0:
+        return 0.0
+    return 1.0 if passed >= graded else 1.0 - _beta_cdf(passed + 1, graded - passed, rate)
 
 
 def posterior(passed: int, graded: int, prior: Sequence[BetaPart] = DEFAULT_PRIOR) -> tuple[BetaPart, ...]:

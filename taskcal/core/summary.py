@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taskcal.core import stats
-from taskcal.core.pooled import PooledMean, PromptYield, pooled_mean, prompt_yield
+from taskcal.core.pooled import (
+    PooledMean,
+    PromptYield,
+    Sample,
+    mean_after_stopping,
+    mean_of_these,
+    pooled_mean,
+    prompt_yield,
+)
 from taskcal.core.prior import posterior_variance
 from taskcal.core.verdict import Posterior, Strength, Verdict
 
@@ -23,12 +31,14 @@ if TYPE_CHECKING:
 class Summary:
     """The taskset's numbers; means are over the measured groups, each counted once.
 
-    `attempted` = `graded` + `lost`; retries are not in it. `success_rate` is clustered by task, of k/n in a fixed
-    design and of posterior means after adaptive stopping, where k/n is biased. `flat_share` is the share of groups
-    expected to teach nothing. `expected` sums the posteriors: how many tasks of each class there should be. `doubt` is
-    the mean chance that a sure verdict is wrong. `all_prompts` and `selected` are what training wastes before and after
-    keeping the in-band tasks, `selected_rate` the mean of their posterior means: their k/n, by which they were chosen,
-    flatters. `cost_unknown` rollouts did not tell their cost, so that `cost_usd` is the least that was spent.
+    `attempted` = `graded` + `lost`; retries are not in it. `success_rate` is for tasks like these, clustered by task,
+    of k/n in a fixed design and of posterior means after adaptive stopping, where k/n is biased; `of_these` is the same
+    mean with the error of these tasks alone, `reward_of_these` the mean reward likewise. `flat_share` is the share of
+    groups expected to teach nothing. `expected` sums the posteriors: how many tasks of each class there should be.
+    `doubt` is the mean chance that a likely verdict is wrong; certified ones have another error, which no prior says.
+    `all_prompts` and `selected` are what training wastes before and after keeping the in-band tasks, `selected_rate`
+    the mean of their posterior means: their k/n, by which they were chosen, flatters.
+    `cost_unknown` rollouts did not tell their cost, so that `cost_usd` is the least that was spent.
     """
 
     tasks: int
@@ -41,6 +51,8 @@ class Summary:
     retried: int
     lost_by: Mapping[str, int]
     success_rate: PooledMean | None
+    of_these: PooledMean | None
+    reward_of_these: PooledMean | None
     mean_signal: float | None
     flat_share: float | None
     expected: Posterior | None
@@ -78,10 +90,12 @@ def summarise(calibrations: Sequence[Calibration], question: Question) -> Summar
         retried=sum(c.retried for c in calibrations),
         lost_by=lost_by,
         success_rate=_success_rate(calibrations, question),
+        of_these=_of_these(calibrations, question),
+        reward_of_these=_reward_of_these(calibrations),
         mean_signal=mean_signal,
         flat_share=None if mean_signal is None else 1.0 - mean_signal,
         expected=_expected([c.posterior for c in calibrations if c.posterior]),
-        doubt=stats.mean([1.0 - (c.posterior.of(c.verdict) or 0.0) for c in calibrations if c.posterior and _sure(c)]),
+        doubt=stats.mean([wrong for c in calibrations if _is_likely(c) and (wrong := c.chance_wrong) is not None]),
         all_prompts=prompt_yield(signals, question.group_size),
         selected=prompt_yield([c.signal for c in chosen if c.signal is not None], question.group_size),
         selected_rate=stats.mean([c.posterior_mean for c in chosen if c.posterior_mean is not None]),
@@ -90,8 +104,8 @@ def summarise(calibrations: Sequence[Calibration], question: Question) -> Summar
     )
 
 
-def _sure(calibration: Calibration) -> bool:
-    return calibration.strength in {Strength.LIKELY, Strength.CERTIFIED}
+def _is_likely(calibration: Calibration) -> bool:
+    return calibration.strength is Strength.LIKELY
 
 
 def _success_rate(calibrations: Sequence[Calibration], question: Question) -> PooledMean | None:
@@ -102,8 +116,41 @@ def _success_rate(calibrations: Sequence[Calibration], question: Question) -> Po
     return pooled_mean(
         [c.posterior_mean or 0.0 for c in judged],
         [c.group.id.task for c in judged],
-        [posterior_variance(c.opinion.prior, c.opinion.counts) or 0.0 for c in judged],
+        _posterior_variances(judged),
+        _bias(judged),
     )
+
+
+def _of_these(calibrations: Sequence[Calibration], question: Question) -> PooledMean | None:
+    if question.adaptive:
+        judged = [c for c in calibrations if c.posterior_mean is not None]
+        means = [c.posterior_mean or 0.0 for c in judged]
+        return mean_after_stopping(means, _posterior_variances(judged), _bias(judged))
+    known = [(c.success_rate, c.n) for c in calibrations if c.success_rate is not None]
+    return mean_of_these([Sample(rate, _of_share(rate, n), n) for rate, n in known])
+
+
+def _reward_of_these(calibrations: Sequence[Calibration]) -> PooledMean | None:
+    known = [(c.mean_reward, c.rewards) for c in calibrations if c.mean_reward is not None]
+    return mean_of_these([Sample(mean, stats.contrast_unbiased(rewards), len(rewards)) for mean, rewards in known])
+
+
+def _of_share(rate: float, n: int) -> float | None:
+    """The unbiased variance of one rollout that passes or fails."""
+    return rate * (1 - rate) * n / (n - 1) if n > 1 else None
+
+
+def _posterior_variances(judged: Sequence[Calibration]) -> list[float]:
+    """Each worked out once for all tasks with the same counts and prior."""
+    different = {(id(c.opinion.prior), c.opinion.counts): c.opinion for c in judged}
+    known = {key: posterior_variance(one.prior, one.counts) or 0.0 for key, one in different.items()}
+    return [known[id(c.opinion.prior), c.opinion.counts] for c in judged]
+
+
+def _bias(judged: Sequence[Calibration]) -> float:
+    """How far the posterior means lie on average from k/n of the first rollouts, which no stopping has chosen."""
+    pairs = [(c.posterior_mean or 0.0, c.opening) for c in judged if c.opening.graded]
+    return stats.mean([posterior - first.passed / first.graded for posterior, first in pairs]) or 0.0
 
 
 def _expected(posteriors: Sequence[Posterior]) -> Posterior | None:

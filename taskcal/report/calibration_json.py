@@ -14,9 +14,9 @@ from taskcal.core.question import Metric
 from taskcal.core.summary import summarise
 from taskcal.core.verdict import Strength, Verdict
 from taskcal.report import explain
-from taskcal.report.claims import claim, robust
+from taskcal.report.claims import claim, measured, robust
 from taskcal.report.sentences import expected_outside
-from taskcal.report.stopping import rollouts_saved
+from taskcal.report.stopping import saving
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,11 +36,12 @@ SCHEMA = "taskcal/calibration@1"
 
 def calibration_document(run: RunRecord, calibrations: Sequence[Calibration]) -> dict[str, object]:
     """The document as JSON-ready values: `schema`, `run`, `taskset` and `tasks` in the given order."""
+    tasks = measured(calibrations)
     document = {
         "schema": SCHEMA,
         "run": _run(run),
         "taskset": _taskset(run, calibrations),
-        "tasks": [_task(calibration, run.question) for calibration in calibrations],
+        "tasks": [_task(calibration, run.question, tasks) for calibration in calibrations],
     }
     return {key: _finite(value) for key, value in document.items()}
 
@@ -97,7 +98,7 @@ def _asked(question: Question) -> dict[str, object]:
 
 
 def _taskset(run: RunRecord, calibrations: Sequence[Calibration]) -> dict[str, object]:
-    summary = summarise(calibrations, run.question)
+    summary, saved = summarise(calibrations, run.question), saving(calibrations, run.question)
     return {
         "tasks": summary.tasks,
         **{_key(verdict): summary.verdicts.get(verdict, 0) for verdict in Verdict},
@@ -107,7 +108,8 @@ def _taskset(run: RunRecord, calibrations: Sequence[Calibration]) -> dict[str, o
         "expected": _posterior(summary.expected),
         "doubt": summary.doubt,
         "selected_outside": expected_outside(calibrations),
-        "rollouts_saved": rollouts_saved(calibrations, run.question) if run.question.adaptive else None,
+        "rollouts_saved": saved.saved if saved else None,
+        "equal_group_size": saved.group_size if saved else None,
     }
 
 
@@ -125,11 +127,13 @@ def _rollouts(summary: Summary) -> dict[str, object]:
 
 
 def _worth(summary: Summary) -> dict[str, object]:
-    rate = summary.success_rate
+    rate, these = summary.success_rate, summary.of_these
     return {
         "mean_success_rate": rate.mean if rate else None,
         "success_rate_error": rate.standard_error if rate else None,
         "success_rate_interval": _interval(rate.interval) if rate else None,
+        "these_tasks_error": these.standard_error if these else None,
+        "these_tasks_interval": _interval(these.interval) if these else None,
         "mean_signal": summary.mean_signal,
         "flat_share": summary.flat_share,
         "prompt_yield": {"before": _yield(summary.all_prompts), "after": _yield(summary.selected)},
@@ -147,7 +151,7 @@ def _yield(found: PromptYield | None) -> dict[str, float | None] | None:
     }
 
 
-def _task(calibration: Calibration, question: Question) -> dict[str, object]:
+def _task(calibration: Calibration, question: Question, tasks: int) -> dict[str, object]:
     group = calibration.group
     name = {
         "id": str(group.id),
@@ -159,7 +163,8 @@ def _task(calibration: Calibration, question: Question) -> dict[str, object]:
         "line": group.line,
         "override": None if group.override is None else asdict(group.override),
     }
-    return {**name, **_counts(calibration), **_measures(calibration, question), **_judgement(calibration, question)}
+    judgement = _judgement(calibration, question, tasks)
+    return {**name, **_counts(calibration), **_measures(calibration, question), **judgement}
 
 
 def _counts(calibration: Calibration) -> dict[str, object]:
@@ -167,6 +172,7 @@ def _counts(calibration: Calibration) -> dict[str, object]:
         "n": calibration.n,
         "passed": calibration.passed,
         "lost": calibration.lost,
+        "missing": calibration.missing,
         "retried": calibration.retried,
         "lost_by": dict(calibration.lost_by),
         "timed_out": calibration.timed_out,
@@ -204,16 +210,16 @@ def _check(check: CheckMean) -> dict[str, object]:
     return row | ({"note": check.note} if check.note else {})
 
 
-def _judgement(calibration: Calibration, question: Question) -> dict[str, object]:
+def _judgement(calibration: Calibration, question: Question, tasks: int) -> dict[str, object]:
     opinion = calibration.opinion
     return {
         "verdict": calibration.verdict.value,
         "strength": _value(calibration.strength),
-        "claim": claim(calibration, question),
+        "claim": claim(calibration, question, tasks),
         "posterior": _posterior(calibration.posterior),
         "prior": opinion.source.value,
         "robust": robust(calibration),
-        "certificate": _value(opinion.certificate),
+        "certificate": _value(calibration.certificate),
         "decided_at": _decided_at(calibration, question),
         "closed": _value(opinion.closed),
         "doubts": [doubt.value for doubt in calibration.doubts],

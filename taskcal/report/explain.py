@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from taskcal.core.calibrate import Doubt
+from taskcal.core.doubt import Doubt
 from taskcal.core.question import Metric
 from taskcal.core.rollout import Stop
 from taskcal.core.standing import Closed
@@ -66,6 +66,7 @@ DOUBT_ADVICE = MappingProxyType(
     {
         Doubt.LOST: f"{RESUME} for the lost rollouts before acting on this",
         Doubt.OWN_WORD: "read agent.log of the lost attempts: was it the provider, or the agent that had failed?",
+        Doubt.MISSING: f"{RESUME} for the rollouts that have not finished before acting on this",
         Doubt.IDENTICAL: "give the agent a temperature above 0 and switch off what caches its answers",
     }
 )

@@ -19,11 +19,19 @@ if TYPE_CHECKING:
     from taskcal.core.verdict import Band
 
 DASH = "\N{EN DASH}"
+SMALLEST = 1e-9
 
 
 def percent(value: float | None) -> str:
     """`38 %`; what is nearly none or nearly all never rounds to it."""
     return DASH if value is None else f"{_hundredths(value)} %"
+
+
+def chance(probability: float | None) -> str:
+    """The same of a posterior probability, which is never 0 or 1, although a float may be."""
+    if probability is None:
+        return DASH
+    return percent(min(max(probability, SMALLEST), 1 - SMALLEST))
 
 
 def _hundredths(value: float) -> str:
@@ -96,7 +104,12 @@ def with_interval(value: float | None, interval: Interval | None) -> str:
     """`38 % [14-69]`, or the share alone where no interval is known; a dash for nothing."""
     if interval is None:
         return percent(value)
-    return f"{percent(value)} [{_hundredths(interval.low)}{DASH}{_hundredths(interval.high)}]"
+    return f"{percent(value)} {bounds(interval)}"
+
+
+def bounds(interval: Interval) -> str:
+    """`[14-69]` in percent, with a longer dash."""
+    return f"[{_hundredths(interval.low)}{DASH}{_hundredths(interval.high)}]"
 
 
 def verdict(calibration: Calibration) -> str:
@@ -133,7 +146,7 @@ def recommended(calibration: Calibration) -> str:
 def sure(calibration: Calibration) -> str:
     """The posterior probability of the verdict."""
     posterior = calibration.posterior
-    return DASH if posterior is None else percent(posterior.of(calibration.verdict))
+    return DASH if posterior is None else chance(posterior.of(calibration.verdict))
 
 
 def agent(run: RunRecord) -> str:

@@ -12,7 +12,7 @@ from taskcal.core.run import IMPORTED
 from taskcal.core.verdict import Verdict
 from taskcal.report import explain, figures, order
 from taskcal.report.again import command
-from taskcal.report.claims import claim, robust
+from taskcal.report.claims import claim, measured, robust
 from taskcal.report.clean import markdown_safe
 from taskcal.report.methods import LONGEST, methods
 from taskcal.report.remarks import note
@@ -99,8 +99,9 @@ def _robust(row: Calibration) -> str:
 
 def _looked_into(run: RunRecord, calibrations: Sequence[Calibration]) -> list[str]:
     sections: dict[str, list[str]] = {"Flagged": [], "Unmeasured": [], "In the band, with doubts": []}
+    tasks = measured(calibrations)
     for row in order.needing_a_look(calibrations, run.question):
-        sections[_section_of(row.verdict)].append(_reasons(row, run.question))
+        sections[_section_of(row.verdict)].append(_reasons(row, run.question, tasks))
     return [part for title, items in sections.items() for part in _section(title, items)]
 
 
@@ -110,13 +111,13 @@ def _section_of(verdict: Verdict) -> str:
     return "In the band, with doubts" if verdict is Verdict.IN_BAND else "Flagged"
 
 
-def _reasons(row: Calibration, question: Question) -> str:
+def _reasons(row: Calibration, question: Question, tasks: int) -> str:
     place = f" ({markdown_safe(row.group.file)}, line {row.group.line})" if row.group.file else ""
     lines = [f"- **{markdown_safe(str(row.group.id))}**: {figures.full_verdict(row)}{place}"]
     parts = (
         ("why", explain.why(row, question)),
         ("try", explain.advice(row, question)),
-        ("claim", claim(row, question)),
+        ("claim", claim(row, question, tasks)),
     )
     return "\n".join([*lines, *(f"  - {label}: {_safe(text)}" for label, text in parts if text)])
 

@@ -11,7 +11,7 @@ from taskcal.core.run import IMPORTED
 from taskcal.core.stats import DEFAULT_PRIOR
 from taskcal.core.verdict import Verdict
 from taskcal.report import figures
-from taskcal.report.claims import certified_claim
+from taskcal.report.claims import certified_claim, certified_terms, measured
 from taskcal.report.clean import plain
 
 if TYPE_CHECKING:
@@ -77,8 +77,11 @@ def _verdicts(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
     band = (
         f"A task is too hard, in band or too easy as its {rate} lies below, within or above {figures.band_of(question)}"
     )
+    tasks = measured(calibrations)
+    certified = f"{_certified(question)} ({certified_terms(tasks)})"
     likely = f"likely where its posterior probability under {_prior(run, calibrations)} is {_level(question)}, "
-    return f"{band}; this verdict is {_certified(question)}, {'' if rate == 'mean reward' else likely}and else leaning."
+    likely += "which is right on average over tasks that are distributed as this prior says, "
+    return f"{band}; this verdict is {certified}, {'' if rate == 'mean reward' else likely}and else leaning."
 
 
 def _certified(question: Question) -> str:
@@ -93,7 +96,8 @@ def _prior(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
     sources = Counter(c.opinion.source for c in calibrations if c.n)
     match sources.most_common(1)[0][0] if sources else Source.DEFAULT:
         case Source.LEARNED:
-            return "a prior learned from all tasks (penalised nonparametric maximum likelihood)"
+            tasks = figures.many(measured(calibrations), "task")
+            return f"a prior learned from these {tasks} (penalised nonparametric maximum likelihood)"
         case Source.WARM:
             earlier = f"run {plain(run.prior_run)}" if run.prior_run else "an earlier run"
             return f"a prior from {earlier}, allowing a drift of {run.question.design.drift:g} logits"
@@ -119,8 +123,12 @@ def _rates(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
         )
     else:
         losses = f"none of the {rollouts} was lost to infrastructure, with up to {run.retries} further attempts at each"
+    these = "Wilson's interval at the effective number of rollouts"
+    if run.question.adaptive:
+        these = "an interval from the posterior variances and the distance of these means from the first rollouts"
     return (
-        f"{intervals}, their mean over tasks a Student interval with errors clustered by task; {losses}. "
+        f"{intervals}, their mean over tasks {these} for these tasks and a Student interval with errors clustered by "
+        f"task for tasks like these; {losses}. "
         "Statements about selected tasks are posterior expectations."
     )
 

@@ -96,10 +96,10 @@ class OutlookBoard:
         return f"{self._standing()}; {', '.join([figures.many(done, 'rollout'), *spent(self._cost)])}{left}"
 
     def saved(self) -> str:
-        """`2,250 rollouts saved against 64 each`, or nothing."""
+        """`2,250 rollouts fewer than 64 each`, or nothing."""
         decided = [one for one in self._standings if one.closed in DECIDED]
         saved = len(decided) * self._design.limit - sum(one.tally.launched for one in decided)
-        return f"{figures.many(saved, 'rollout')} saved against {self._design.limit} each" if saved > 0 else ""
+        return f"{figures.many(saved, 'rollout')} fewer than {self._design.limit} each" if saved > 0 else ""
 
     @property
     def _standings(self) -> tuple[Standing, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from taskcal.core.calibrate import Doubt
+from taskcal.core.doubt import Doubt
 from taskcal.core.question import Metric
 from taskcal.core.rollout import Stop
 from taskcal.core.verdict import Strength, Verdict
@@ -23,12 +23,13 @@ NAME_LENGTH = 60
 NOTE_LENGTH = 160
 USER_LENGTH = 20
 NAMED = 3
+ROUNDING = 1e-12
 CLASSES = frozenset({Verdict.TOO_HARD, Verdict.IN_BAND, Verdict.TOO_EASY})
 PLACES = MappingProxyType(
     {Verdict.TOO_HARD: "below the band", Verdict.IN_BAND: "in the band", Verdict.TOO_EASY: "above the band"}
 )
 LIMITS = (Stop.TIMEOUT, Stop.OUT_OF_MEMORY)
-SHORT = MappingProxyType({Doubt.LOST: "losses", Doubt.IDENTICAL: "identical"})
+SHORT = MappingProxyType({Doubt.LOST: "losses", Doubt.MISSING: "incomplete", Doubt.IDENTICAL: "identical"})
 OWN_WORD = "agent's word"
 
 
@@ -40,8 +41,9 @@ def note(calibration: Calibration, question: Question) -> str:
     services = "service ended" if calibration.services.rollouts else ""
     unable = "check cannot run" if unable_checks(calibration) else ""
     own_word = OWN_WORD if calibration.own_word else ""
+    near = "one reward" if is_one_level(calibration) else ""
     doubts = (SHORT[doubt] for doubt in calibration.doubts if doubt in SHORT)
-    parts = (_short_mismatch(calibration, question), user, unable, limits, services, own_word, *doubts)
+    parts = (_short_mismatch(calibration, question), user, unable, near, limits, services, own_word, *doubts)
     return ", ".join(part for part in parts if part)
 
 
@@ -63,8 +65,13 @@ def needs_words(calibration: Calibration, question: Question) -> bool:
         return False
     torn = place(calibration, question) is not _likeliest(calibration)
     hindered = bool(calibration.services.rollouts or unable_checks(calibration) or calibration.own_word)
-    other = calibration.group.override is not None
+    other = calibration.group.override is not None or is_one_level(calibration)
     return torn or hindered or other or calibration.limited or bool(calibration.doubts)
+
+
+def is_one_level(calibration: Calibration) -> bool:
+    """Whether some passed and some failed with rewards that count as equal, so that a trainer may see no contrast."""
+    return 0 < calibration.passed < calibration.n and (calibration.contrast or 0.0) < ROUNDING
 
 
 def unable_checks(calibration: Calibration) -> list[CheckMean]:
@@ -99,13 +106,9 @@ def _remarks(calibration: Calibration, question: Question) -> Iterator[str]:
         yield f"check '{plain(check.name, NAME_LENGTH)}' cannot run: {plain(check.note, NOTE_LENGTH)}"
     if mismatch := _mismatch(calibration, question):
         yield mismatch
-    if Doubt.LOST in calibration.doubts:
-        yield _losses(calibration, question)
-    if calibration.own_word:
-        yield _own_word(calibration)
-    if Doubt.IDENTICAL in calibration.doubts:
-        attempted = calibration.n + calibration.lost
-        yield f"{calibration.identical} of {attempted} transcripts are identical: a cache or temperature 0?"
+    if is_one_level(calibration):
+        yield _one_level(calibration, question)
+    yield from _doubts(calibration, question)
     if calibration.limited:
         yield _limits(calibration)
     if calibration.services.rollouts:
@@ -116,15 +119,37 @@ def _remarks(calibration: Calibration, question: Question) -> Iterator[str]:
         yield f"it rests on the prior ({source}): the default, Jeffreys' and the uniform one are not all as sure"
 
 
+def _doubts(calibration: Calibration, question: Question) -> Iterator[str]:
+    if Doubt.LOST in calibration.doubts:
+        yield _losses(calibration, question)
+    if calibration.own_word:
+        yield _own_word(calibration)
+    if Doubt.MISSING in calibration.doubts:
+        planned = calibration.n + calibration.lost + calibration.missing
+        yield f"{calibration.missing} of {planned} rollouts have not finished, and slow ones may end differently"
+    if Doubt.IDENTICAL in calibration.doubts:
+        attempted = calibration.n + calibration.lost
+        yield f"{calibration.identical} of {attempted} transcripts are identical: a cache or temperature 0?"
+
+
 def _mismatch(calibration: Calibration, question: Question) -> str:
     likeliest, here = _likeliest(calibration), place(calibration, question)
     if likeliest is here or calibration.posterior is None:
         return ""
     counted = f"{calibration.opinion.counts.passed} of {calibration.opinion.counts.graded} lies {PLACES[here]}"
-    chance = figures.percent(calibration.posterior.highest)
+    chance = figures.chance(calibration.posterior.highest)
     if likeliest is calibration.verdict:
         return f"{counted}, but the {calibration.opinion.source.value} prior is sure that it is {likeliest} ({chance})"
     return f"{counted}, but {likeliest} is more probable ({chance})"
+
+
+def _one_level(calibration: Calibration, question: Question) -> str:
+    low, high = min(calibration.rewards), max(calibration.rewards)
+    return (
+        f"{calibration.passed} of {calibration.n} passed, but all rewards lie between {low:.3g} and {high:.3g}, which "
+        f"count as equal (within {question.flat_tolerance:g}): a trainer that drops groups without spread sees no "
+        "signal here, one that keeps any spread trains on this small difference"
+    )
 
 
 def _losses(calibration: Calibration, question: Question) -> str:
@@ -134,7 +159,8 @@ def _losses(calibration: Calibration, question: Question) -> str:
     extremes = {"failed": earned / everything, "passed": (earned + lost) / everything}
     classes = {how: question.band.verdict(rate) for how, rate in extremes.items()}
     changed = [f"as {how} would make it {what}" for how, what in classes.items() if what is not calibration.verdict]
-    return f"counting the {figures.many(lost, 'lost rollout')} {' and '.join(changed)}"
+    outcome = " and ".join(changed) or "as failed or as passed would leave it less sure"
+    return f"counting the {figures.many(lost, 'lost rollout')} {outcome}"
 
 
 def _own_word(calibration: Calibration) -> str:

@@ -6,27 +6,28 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taskcal.core import stats
 from taskcal.core.book import Source
-from taskcal.core.calibrate import Doubt
+from taskcal.core.doubt import Doubt
 from taskcal.core.prior import FEWEST_TASKS
 from taskcal.core.question import Metric
 from taskcal.core.summary import summarise
 from taskcal.core.verdict import Strength, Verdict
 from taskcal.report import figures, stopping
-from taskcal.report.claims import robust, sure_claims
+from taskcal.report.claims import certified_terms, likely_terms, measured, robust, sure_claims
 from taskcal.report.clean import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskcal.core.calibrate import Calibration
-    from taskcal.core.pooled import PromptYield
+    from taskcal.core.pooled import PooledMean, PromptYield
     from taskcal.core.question import Question
     from taskcal.core.run import RunRecord
     from taskcal.core.summary import Summary
 
 SENTENCE = 600
+PLACES = (Verdict.TOO_HARD, Verdict.IN_BAND, Verdict.TOO_EASY)
+WORDS = ("below", "within", "above")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ def about_all(told: Whole) -> list[str]:
         stopping.told(told.calibrations, told.question),
         prior(told),
         claimed(told),
+        terms(told),
         resting(told),
     )
     return [sentence for sentence in sentences if sentence]
@@ -79,15 +81,14 @@ def counts(told: Whole) -> str:
 def headline(told: Whole) -> str:
     """The taskset in a sentence: its average against the band, and how many groups would teach nothing."""
     summary, question = told.summary, told.question
-    if summary.success_rate is None:
+    these, reward = summary.of_these, summary.reward_of_these
+    if these is None:
         return "Nothing was measured: no rollout was graded."
-    average = figures.with_interval(summary.success_rate.mean, summary.success_rate.interval)
-    told_rate = f"The average success rate is {average}"
-    if question.metric is Metric.REWARD:
-        reward = stats.mean([c.mean_reward for c in told.calibrations if c.mean_reward is not None]) or 0.0
-        told_rate += f", the average reward {reward:.2f}, {_place(question, reward)}"
+    told_rate = f"The average success rate of {_these(told)} is {figures.with_interval(these.mean, these.interval)}"
+    if question.metric is Metric.REWARD and reward:
+        told_rate += f", the average reward {_with_bounds(reward)}, {_place(question, reward)}"
     else:
-        told_rate += f", {_place(question, summary.success_rate.mean)}"
+        told_rate += f", {_place(question, these)}{_like_these(summary.success_rate)}"
     if summary.flat_share is None:
         return f"{told_rate}."
     flat = round(100 * summary.flat_share)
@@ -109,7 +110,7 @@ def denominators(told: Whole) -> str:
     if not summary.lost:
         return f"{', '.join([*parts, 'none lost'])}."
     shaken = sum(Doubt.LOST in c.doubts for c in told.calibrations)
-    leaning = f"; {figures.many(shaken, 'verdict')} could change with them" if shaken else ""
+    leaning = f"; {figures.many(shaken, 'verdict')} {'leans' if shaken == 1 else 'lean'} for them" if shaken else ""
     lost = f"{summary.lost:,} lost and counted in no rate or reward ({figures.tally(summary.lost_by)})"
     return f"{', '.join([*parts, lost])}{leaning}."
 
@@ -152,16 +153,37 @@ def prior_name(source: Source, measured: int, told: Whole) -> str:
 
 
 def claimed(told: Whole) -> str:
-    """What the sure verdicts claim of the true success rate p, and how often they expect to be wrong themselves."""
+    """What the sure verdicts claim of the true success rate p."""
     claims = sure_claims(told.calibrations, told.question)
     if not claims:
         return ""
-    doubt = told.summary.doubt
-    own = "" if doubt is None else f" By their own posteriors {figures.percent(doubt)} of these verdicts are wrong."
     subject = "mean reward" if told.question.metric is Metric.REWARD else "true success rate p"
-    certified = told.summary.strengths.get(Strength.CERTIFIED)
-    whatever = ". What is certified holds whatever the prior, for each task by itself" if certified else ""
-    return f"Claims about the {subject} of a {told.noun}: {'; '.join(claims)}{whatever}.{own}"
+    return f"Claims about the {subject} of a {told.noun}: {'; '.join(claims)}."
+
+
+def terms(told: Whole) -> str:
+    """Under which conditions these claims hold, and how many of them to expect wrong."""
+    return " ".join(f"{term}." for term in (_certified(told), _likely(told)) if term)
+
+
+def _certified(told: Whole) -> str:
+    if not told.summary.strengths.get(Strength.CERTIFIED):
+        return ""
+    return f"What is certified holds whatever the prior: {certified_terms(measured(told.calibrations))}"
+
+
+def _likely(told: Whole) -> str:
+    """Certified verdicts are not in the expected number of wrong ones: their error is bounded, not estimated."""
+    likely, doubt = [c for c in told.calibrations if c.strength is Strength.LIKELY], told.summary.doubt
+    if not likely or doubt is None:
+        return ""
+    named = "; ".join(
+        likely_terms(source, told.question, measured(told.calibrations))
+        for source in dict.fromkeys(c.opinion.source for c in likely)
+    )
+    wrong = doubt * len(likely)
+    number = f"{wrong:.1f}" if wrong >= 0.05 else "fewer than 0.1"
+    return f"What is likely is {named}. Of {figures.many(len(likely), 'likely verdict')} expect {number} to be wrong"
 
 
 def resting(told: Whole) -> str:
@@ -213,9 +235,31 @@ def _expected(summary: Summary) -> str:
     return f" Expected by the posteriors: {shares}."
 
 
-def _place(question: Question, value: float) -> str:
-    places = {Verdict.TOO_HARD: "below", Verdict.TOO_EASY: "above"}
-    return f"{places.get(question.band.verdict(value), 'within')} the band of {figures.band_of(question)}"
+def _place(question: Question, found: PooledMean) -> str:
+    """`within the band of 5 to 75 %` if all of the interval is, else every place where the average may lie."""
+    low, high = (found.interval.low, found.interval.high) if found.interval else (found.mean, found.mean)
+    first, last = (PLACES.index(question.band.verdict(end)) for end in (low, high))
+    named = WORDS[first : last + 1]
+    where = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} or {named[-1]}"
+    return f"{where} the band of {figures.band_of(question)}"
+
+
+def _these(told: Whole) -> str:
+    tasks = measured(told.calibrations)
+    return f"these {tasks:,} {told.noun}s" if tasks > 1 else f"this {told.noun}"
+
+
+def _like_these(found: PooledMean | None) -> str:
+    """What is known of other tasks of the same kind; '' of a single task."""
+    if found is None or found.interval is None:
+        return ""
+    return f" ({figures.bounds(found.interval)} for tasks like these)"
+
+
+def _with_bounds(reward: PooledMean) -> str:
+    if reward.interval is None:
+        return f"{reward.mean:.2f}"
+    return f"{reward.mean:.2f} [{reward.interval.low:.2f}{figures.DASH}{reward.interval.high:.2f}]"
 
 
 def _in_band(told: Whole) -> list[Calibration]:

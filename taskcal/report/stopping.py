@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from taskcal.core.book import Rule
+from taskcal.core.fixed_sizes import size_as_good
 from taskcal.core.standing import Closed
 from taskcal.report import figures
 
@@ -14,9 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskcal.core.calibrate import Calibration
+    from taskcal.core.prior import Prior
     from taskcal.core.question import Question
+    from taskcal.core.verdict import Band
 
 DECIDED = frozenset({Closed.CONFIDENT, Closed.CERTIFIED, Closed.NOT_WORTH_MORE})
+
+LARGEST = 256
+"""The largest fixed group that an adaptive run is compared with."""
 
 REASONS = MappingProxyType(
     {
@@ -48,13 +57,32 @@ def is_decided(calibration: Calibration, question: Question) -> bool:
     return calibration.opinion.closed in DECIDED
 
 
-def rollouts_saved(calibrations: Sequence[Calibration], question: Question) -> int:
-    """How many fewer the decided tasks took than a fixed design of the largest n; one that is left open saves nothing.
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """What a fixed design would have taken that is wrong as seldom, by the posteriors of an adaptive run.
 
-    Nor does a budget, which is spent to its end.
+    `group_size` is that of each of its groups, None if not even the largest one looked at is as good: then `saved` is
+    against that, and the true number is higher.
     """
-    limit = question.design.limit
-    return sum(max(0, limit - c.n - c.lost) for c in calibrations if c.opinion.closed in DECIDED)
+
+    group_size: int | None
+    saved: int
+
+
+def saving(calibrations: Sequence[Calibration], question: Question) -> Saving | None:
+    """How many fewer rollouts an adaptive run took; None for a fixed design, and where nothing was measured."""
+    wrong = [(c, chance) for c in calibrations if (chance := c.chance_wrong) is not None]
+    if not question.adaptive or not wrong:
+        return None
+    priors = tuple(c.opinion.prior for c, _ in wrong)
+    size = _size_as_good(priors, question.band, math.fsum(chance for _, chance in wrong) / len(wrong))
+    return Saving(size, max(0, (size or LARGEST) * len(wrong) - sum(c.n + c.lost for c in calibrations)))
+
+
+@lru_cache(maxsize=4)
+def _size_as_good(priors: tuple[Prior, ...], band: Band, wrong: float) -> int | None:
+    """Looked up by the several formats of one report."""
+    return size_as_good(priors, band, wrong, LARGEST)
 
 
 def told(calibrations: Sequence[Calibration], question: Question) -> str:
@@ -81,8 +109,15 @@ def _reasons(some: Sequence[Calibration], question: Question) -> str:
 
 
 def _spent(calibrations: Sequence[Calibration], question: Question) -> str:
-    design, saved = question.design, rollouts_saved(calibrations, question)
+    design, found = question.design, saving(calibrations, question)
     taken = figures.many(sum(c.n + c.lost for c in calibrations), "rollout")
     budget = "" if design.budget is None else f" of a budget of {design.budget:,}"
-    worth = f", {saved:,} saved against {design.limit} for each decided task" if saved else ""
-    return f"{taken}{budget}{worth}"
+    return f"{taken}{budget}{_worth(found)}"
+
+
+def _worth(found: Saving | None) -> str:
+    if found is None or not found.saved:
+        return ""
+    if found.group_size is None:
+        return f", over {found.saved:,} saved: fixed groups of {LARGEST} would be wrong more often"
+    return f", {found.saved:,} saved against fixed groups of {found.group_size}, which would be wrong as seldom"

@@ -17,7 +17,7 @@ from rich.text import Text
 from taskcal.core.run import IMPORTED
 from taskcal.core.verdict import Strength, Verdict
 from taskcal.report import explain, figures, order
-from taskcal.report.claims import claim
+from taskcal.report.claims import claim, measured
 from taskcal.report.clean import plain
 from taskcal.report.columns import LEAST_NAME, UNBOUNDED, fitting
 from taskcal.report.methods import methods
@@ -169,6 +169,7 @@ class Detail:
 
     row: Calibration
     question: Question
+    tasks: int
 
     @property
     def name(self) -> str:
@@ -185,7 +186,7 @@ class Detail:
         """Labels with what belongs to them."""
         yield "why", plain(explain.why(self.row, self.question), SENTENCE)
         yield "try", plain(explain.advice(self.row, self.question), SENTENCE)
-        yield "claim", claim(self.row, self.question)
+        yield "claim", claim(self.row, self.question, self.tasks)
         if self.row.verdict.flagged and self.row.n:
             checks = (f"{plain(c.name, NAME_LENGTH)} {figures.decimal(c.mean_score)}" for c in self.row.checks)
             yield "checks", ", ".join(checks)
@@ -194,7 +195,8 @@ class Detail:
 
 
 def _details(run: RunRecord, calibrations: Sequence[Calibration]) -> list[Detail]:
-    return [Detail(row, run.question) for row in order.needing_a_look(calibrations, run.question)[:DETAILS]]
+    tasks = measured(calibrations)
+    return [Detail(row, run.question, tasks) for row in order.needing_a_look(calibrations, run.question)[:DETAILS]]
 
 
 def _detail_lines(detail: Detail) -> list[str]:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from taskcal.core import stats
 from taskcal.core.book import Design, Source
-from taskcal.core.calibrate import Doubt, calibrate
+from taskcal.core.calibrate import calibrate
+from taskcal.core.doubt import Doubt
 from taskcal.core.question import Metric, Question, fixed
 from taskcal.core.rollout import CheckResult, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.core.summary import summarise
@@ -74,16 +75,20 @@ def test_likely_is_a_posterior_of_95_percent(passed: int, graded: int, strength:
 @pytest.mark.parametrize(
     ("passed", "failed", "losses", "strength"),
     [
-        (0, 24, 1, Strength.LIKELY),  # 1 of 25 is still under 5 %
-        (0, 24, 2, Strength.LEANING),  # 2 of 26 would be in the band
-        (8, 0, 2, Strength.LIKELY),  # 8 of 10 are still over 75 %
-        (8, 0, 3, Strength.LEANING),  # 8 of 11 would be in the band
-        (3, 5, 8, Strength.LIKELY),  # 3 and 11 of 16 both are in the band
-        (3, 5, 16, Strength.LEANING),  # 19 of 24 would be too easy
+        (0, 64, 1, Strength.CERTIFIED),  # as 1 of 65 still is
+        (0, 64, 2, Strength.LEANING),  # 2 of 66: too hard with 88 %
+        (0, 32, 1, Strength.LEANING),  # 1 of 33: too hard with 86 %
+        (0, 24, 1, Strength.LEANING),  # 1 of 25 is under 5 %, but not surely
+        (11, 0, 1, Strength.LEANING),  # 11 of 12 is no certificate, and too easy with 91 %
+        (16, 0, 1, Strength.LIKELY),  # 16 of 17 is no certificate, but likely
+        (8, 0, 2, Strength.LEANING),  # 8 of 10 are over 75 %, but not surely
+        (3, 5, 2, Strength.LIKELY),  # 3 and 5 of 10 both are likely
+        (3, 5, 8, Strength.LEANING),  # 11 of 16 is in the band, but not surely
+        (16, 16, 4, Strength.CERTIFIED),  # 16 and 20 of 36
     ],
 )
 def test_what_was_lost_may_not_decide(passed: int, failed: int, losses: int, strength: Strength) -> None:
-    """Where the lost rollouts, all failed or all passed, would change the verdict, it is at most leaning."""
+    """A verdict is as strong as the weaker of two: with the lost rollouts all failed, and with all of them passed."""
     assert counts(passed, failed, *[lost()] * losses).strength is strength
 
 
@@ -91,7 +96,9 @@ def test_what_was_lost_may_not_decide(passed: int, failed: int, losses: int, str
     ("passed", "failed", "losses", "doubts"),
     [
         (0, 8, 1, (Doubt.LOST,)),  # 1 of 9 would be in the band
-        (0, 24, 1, ()),  # 1 of 25 would still be too hard
+        (0, 24, 1, (Doubt.LOST,)),  # 1 of 25 would still be too hard, but not surely
+        (0, 18, 1, (Doubt.LOST,)),  # leaning as it is, and 1 of 19 would be in the band
+        (0, 64, 1, ()),  # 1 of 65 would be as sure
         (1, 15, 5, (Doubt.LOST,)),  # 1 of 21 would be too hard
         (1, 15, 4, ()),  # 1 of 20 is just in the band, 5 of 20 are
         (7, 1, 2, (Doubt.LOST,)),  # 7 of 10 would be in the band, 9 of 10 still too easy
@@ -155,9 +162,9 @@ def test_a_verdict_is_no_surer_than_if_the_agents_word_were_false(
 
 
 def test_losses_that_others_saw_are_no_word_of_the_agents() -> None:
-    """Thirteen of thirteen passed is certified beside an engine's losses, and not beside as many reported ones."""
+    """Two lost by the engine leave thirty passes likely; thirteen that the agent reported leave thirteen leaning."""
     others = calibrated([*[graded(1.0)] * 30, *[lost()] * 2])
-    assert (others.strength, others.own_word, others.doubts) == (Strength.CERTIFIED, 0, ())
+    assert (others.strength, others.own_word, others.doubts) == (Strength.LIKELY, 0, ())
     guesser = calibrate(
         [record()],
         [Rollout(RolloutId(GROUP, n, 1), graded(1.0)) for n in range(13)]
@@ -254,6 +261,15 @@ def test_the_last_attempt_counts() -> None:
 def test_the_order_of_rows_does_not_matter(order: list[Rollout]) -> None:
     """Rollouts finish in any order: a calibration is a function of what came of them, by index."""
     assert calibrate([record()], order, ASK)[0] == calibrated(MIXED)
+
+
+def test_the_largest_index_costs_nothing() -> None:
+    """Memory and time follow the rows: one of index 999,999,999 is judged like one of index 1."""
+    near, far = rollouts([graded(1.0), graded(0.0)]), [*rollouts([graded(1.0)])]
+    far.append(Rollout(RolloutId(GROUP, 999_999_999, 0), graded(0.0)))
+    for question in (ASK, Question(8, Design(cap=2, first=1))):
+        assert calibrate([record()], far, question)[0].n == 2
+    assert calibrate([record()], far, ASK) == calibrate([record()], near, ASK)
 
 
 def test_nothing_graded_is_unmeasured_with_its_reason() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.core.history import final, launch_of, launches
+from taskcal.core.history import final, first_gap, in_order, launch_of, launches, missing
 from taskcal.core.rollout import Graded, Lost, Outcome, Rollout, RolloutId, Stop
 from taskcal.core.standing import Launch
 from taskcal.errors import Boundary
@@ -60,3 +60,30 @@ def test_the_order_of_rows_does_not_matter(places: dict[tuple[int, int], Outcome
     known = {index for index, _ in places}
     assert len(launches(rows)) == max((index + 1 for index in known), default=0)
     assert all(launches(rows)[index] is GAP for index in range(len(launches(rows))) if index not in known)
+
+
+@given(places=PLACES)
+def test_for_judging_a_gap_is_one_missing_launch(places: dict[tuple[int, int], Outcome]) -> None:
+    """The same launches in the same order, with every run of missing rows as one, whatever the largest index."""
+    rows = [row(1000 * index, attempt, outcome) for (index, attempt), outcome in places.items()]
+    near = [row(2 * index, attempt, outcome) for (index, attempt), outcome in places.items()]
+    found = in_order(final(rows))
+    assert len(found) <= 2 * len(rows)
+    assert [one for one in found if one is not GAP] == [one for one in launches(near) if one is not GAP]
+
+
+def test_memory_follows_the_rows_and_not_the_largest_index() -> None:
+    """A row of index 999,999,999 is one launch behind one gap."""
+    assert in_order(final([row(0, 0, graded(1.0)), row(999_999_999, 0, graded(0.0))])) == (P, GAP, F)
+
+
+@pytest.mark.parametrize(
+    ("indices", "gap", "left"),
+    [((), 0, 4), ((0, 1), 2, 2), ((1, 2, 3), 0, 1), ((0, 1, 3), 2, 1), ((0, 1, 2, 3), None, 0), ((0, 9), 1, 3)],
+)
+def test_gaps_of_a_planned_group(indices: tuple[int, ...], gap: int | None, left: int) -> None:
+    """Of four planned: the first index without an outcome, and how many have none; cancelled is no outcome."""
+    rows = final([row(index, 0, graded(1.0)) for index in indices])
+    assert (first_gap(rows, 4), missing(rows, 4)) == (gap, left)
+    cancelled = final([row(0, 0, lost(Boundary.CANCELLED)), row(1, 0, lost())])
+    assert (first_gap(cancelled, 2), missing(cancelled, 2)) == (0, 1)

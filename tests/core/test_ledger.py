@@ -70,3 +70,13 @@ def test_groups_are_told_apart() -> None:
     ledger = Ledger(TWO)
     for group in (GroupId("a/b", ""), GroupId("a", "b")):
         ledger.enter(Rollout(RolloutId(group, 0, 0), graded(1)))
+
+
+def test_an_adaptive_run_has_no_index_far_beyond_its_limit() -> None:
+    """Each lost rollout and each that runs allows one more, nothing allows 999,999,999: that would cost memory."""
+    far = Question(2, Design(cap=2)).design.limit + Design().most_in_flight
+    entered(ADAPTIVE, (far - 1, 0, graded(1)))
+    entered(ADAPTIVE, (0, 0, lost()), (far, 0, graded(1)))
+    for index in (far, 999_999_999):
+        with pytest.raises(RowError, match="cannot be in a run of at most 2 rollouts of each"):
+            entered(ADAPTIVE, (index, 0, graded(1)))

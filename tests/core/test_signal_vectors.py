@@ -126,3 +126,9 @@ def test_prompt_yield_by_hand() -> None:
     assert (found.ratio, found.oversampling, found.rollouts_per_useful_group) == (0.5, 2.0, 16.0)
     assert (never.ratio, never.oversampling, never.rollouts_per_useful_group) == (0.0, None, None)
     assert prompt_yield([], 8) is None
+
+
+def test_thousands_of_rollouts_have_an_unbiased_signal() -> None:
+    """C(6000, 2000) is no float: half of 6,000 drawn 2,000 times are never equal, and one of another level seldom."""
+    assert stats.signal_unbiased([0.0, 1.0] * 3000, 2000) == 1.0
+    assert stats.signal_unbiased([0.0] * 5999 + [1.0], 2000) == pytest.approx(1 / 3)

@@ -70,11 +70,11 @@ def test_expected_classes_are_the_sum_of_posteriors() -> None:
     assert found.too_easy == pytest.approx(0.974458 + 0.000085, abs=1e-5)
 
 
-def test_doubt_is_of_the_sure_verdicts() -> None:
-    """The mean chance that a sure verdict is wrong by its own posterior; a leaning one is not in it, none has none."""
-    found = summarise([counts(0, 24), counts(8, 0), counts(1, 7)], ASK).doubt
+def test_doubt_is_of_the_likely_verdicts() -> None:
+    """The mean chance that a likely verdict is wrong by its posterior; leaning and certified ones are not in it."""
+    found = summarise([counts(0, 24), counts(8, 0), counts(1, 7), counts(0, 40)], ASK).doubt
     assert found == pytest.approx((1 - 0.968947 + 1 - 0.974458) / 2, abs=1e-5)
-    assert summarise([counts(1, 7)], ASK).doubt is None
+    assert summarise([counts(1, 7), counts(0, 40)], ASK).doubt is None
 
 
 def test_selecting_is_told_before_and_after() -> None:
@@ -170,8 +170,9 @@ def test_of_nothing_everything_is_undefined() -> None:
     """No calibration: counts of 0, and None for each number that has no value."""
     found = summarise([], ASK)
     undefined = (
+        found.of_these, found.reward_of_these,
         found.success_rate, found.mean_signal, found.flat_share, found.expected, found.doubt, found.all_prompts,
         found.selected, found.selected_rate, found.cost_usd,
     )  # fmt: skip
-    assert undefined == (None,) * 9
+    assert undefined == (None,) * 11
     assert (found.tasks, found.attempted, found.leaning) == (0, 0, 0)

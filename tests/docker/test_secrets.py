@@ -42,7 +42,7 @@ tasks:
         - {name: file, file: /tmp/leak, equals: something else}
         - {name: in no command line, run: '! grep -F "$(cat /tmp/leak)" /tmp/processes'}
   - id: lost
-    grader: {checks: [{name: score, run: "base64 /tmp/leak; cat /tmp/leak", score: stdout}]}
+    grader: {checks: [{name: score, run: "base64 /tmp/leak; cat /tmp/leak; true", score: stdout}]}
 """
 AGENT = r"""
 agent: leaky

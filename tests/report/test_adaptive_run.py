@@ -10,10 +10,13 @@ import pytest
 
 from taskcal.core.book import Rule
 from taskcal.core.calibrate import calibrate
+from taskcal.core.fixed_sizes import size_as_good
 from taskcal.core.question import Metric
+from taskcal.core.stats import DEFAULT_PRIOR
 from taskcal.report import stopping
 from taskcal.report.calibration_json import calibration_document, render_json
 from taskcal.report.markdown import render_markdown
+from taskcal.report.stopping import Saving
 from taskcal.report.table import final_lines, legend, title
 from tests.report.sample_run import (
     QUESTION,
@@ -54,33 +57,54 @@ def document(question: Question, calibrations: list[Calibration]) -> Any:
 
 
 def test_decided_open_and_saved() -> None:
-    """Each task is decided or open, with the reason; saved is what the decided took less than the largest n."""
+    """Each task is decided or open, with the reason; saved is against fixed groups that are wrong as seldom."""
     question = adaptive()
     found = rows(question)
-    assert stopping.rollouts_saved(found, question) == (64 - 9) + (64 - 19)
+    saved = stopping.saving(found, question)
+    assert saved is not None
+    assert saved.saved == 3 * (saved.group_size or 0) - 39
     assert stopping.told(found, question) == (
         "Adaptive, each task until it is sure: 2 of 4 decided (confident 2); 2 open (cut short 1, too many losses 1); "
-        "39 rollouts, 100 saved against 64 for each decided task. "
+        "39 rollouts, 27 saved against fixed groups of 22, which would be wrong as seldom. "
         "Success rates are posterior means with 95 % intervals: k/n is biased where n depends on what was seen."
     )
 
 
-def test_a_budget_saves_nothing() -> None:
+def test_saved_is_against_groups_that_are_wrong_as_seldom() -> None:
+    """By the default prior: two tasks at 7/7 and 0/19 are wrong with 4 %, which takes groups of 81 and not of 64."""
+    question = adaptive()
+    found = [counted(7, 0, question), counted(0, 19, question)]
+    saved = stopping.saving(found, question)
+    wrong = sum(one.chance_wrong or 0.0 for one in found) / 2
+    assert saved == Saving(size_as_good((DEFAULT_PRIOR,) * 2, question.band, wrong), 2 * 81 - 26)
+    assert ", 136 saved against fixed groups of 81, which would be wrong as seldom. " in stopping.told(found, question)
+
+
+def test_no_group_looked_at_may_be_as_good() -> None:
+    """0 of 64 is wrong so seldom that groups of 256 are worse: at least as many are saved as against these."""
+    question = adaptive(Rule.CERTIFY)
+    found = [counted(0, 64, replace(question, design=replace(question.design, error_rate=0.001)))]
+    assert stopping.saving(found, question) == Saving(None, 256 - 64)
+    assert "over 192 saved: fixed groups of 256 would be wrong more often" in stopping.told(found, question)
+
+
+def test_a_budget_is_compared_too() -> None:
     """Spent to its end on every task; what it decided is what it is sure of."""
     question = adaptive(Rule.NEVER, budget=36)
     found = rows(question, losses=0)
-    assert stopping.rollouts_saved(found, question) == 0
     assert stopping.told(found, question).startswith(
         "Adaptive, a budget, spent where it is worth most: 2 of 4 decided (likely 2); 2 open (out of budget 2); "
-        "36 rollouts of a budget of 36. "
+        "36 rollouts of a budget of 36, "
     )
+    saved = stopping.saving(found, question)
+    assert saved is not None
+    assert saved.saved == 3 * (saved.group_size or 0) - 36
 
 
 def test_certified_runs_go_to_their_own_cap() -> None:
     """What takes a certificate takes up to 128; 0 of 32 is decided there, 0 of 19 is not."""
     question = adaptive(Rule.CERTIFY)
     found = [counted(0, 32, question), counted(0, 19, question)]
-    assert stopping.rollouts_saved(found, question) == 128 - 32
     assert "1 of 2 decided (certified 1); 1 open (cut short 1)" in stopping.told(found, question)
 
 
@@ -120,7 +144,8 @@ def test_json_has_the_decision() -> None:
     found = document(question, rows(question))
     asked = {name: found["run"][name] for name in ("adaptive", "rule", "max_group_size", "budget", "error_rate")}
     assert asked == {"adaptive": True, "rule": "posterior", "max_group_size": 64, "budget": None, "error_rate": 0.05}
-    assert found["taskset"]["rollouts_saved"] == 100
+    saved, size = found["taskset"]["rollouts_saved"], found["taskset"]["equal_group_size"]
+    assert saved == max(0, 3 * size - 39)
     easy, hard, still, gone = found["tasks"]
     assert (easy["n"], easy["decided_at"], easy["closed"], easy["interval_method"]) == (
         9,
@@ -141,7 +166,7 @@ def test_json_of_a_fixed_run() -> None:
     assert (found["run"]["adaptive"], found["run"]["max_group_size"], found["run"]["rule"]) == (False, None, "fixed")
     assert found["taskset"]["rollouts_saved"] is None
     hard = next(task for task in found["tasks"] if task["id"] == "ship-order/high-level")
-    assert (hard["interval_method"], hard["prior"], hard["robust"], hard["closed"]) == ("wilson", "default", True, None)
+    assert (hard["interval_method"], hard["prior"], hard["robust"], hard["closed"]) == ("wilson", "default", None, None)
     assert (hard["partial_signal"], hard["doubts"], hard["limits"], hard["decided_at"]) == (True, [], False, [0, 8])
     assert hard["claim"] == "p < 0.05 with probability 86 %"
     slow = next(task for task in found["tasks"] if task["task"] == "merge-customers")

@@ -30,13 +30,14 @@ def test_the_keys_are_a_promise() -> None:
     assert set(document["taskset"]) == {
         "tasks", "in_band", "too_hard", "too_easy", "unmeasured", "broken", "certified", "likely", "leaning",
         "attempted", "graded", "timed_out", "lost", "lost_by", "retried", "cost_usd", "cost_unknown",
-        "rollouts_saved",
-        "mean_success_rate", "success_rate_error", "success_rate_interval", "mean_signal", "flat_share", "prompt_yield",
+        "rollouts_saved", "equal_group_size",
+        "mean_success_rate", "success_rate_error", "success_rate_interval", "these_tasks_error", "these_tasks_interval",
+        "mean_signal", "flat_share", "prompt_yield",
         "selected_rate", "selected_outside", "expected", "doubt",
     }  # fmt: skip
     wanted = {
-        "id", "task", "variant", "params", "tags", "file", "line", "override", "n", "passed", "lost", "retried",
-        "lost_by", "timed_out", "crashed", "stops", "identical_transcripts", "own_word", "service_ended",
+        "id", "task", "variant", "params", "tags", "file", "line", "override", "n", "passed", "lost", "missing",
+        "retried", "lost_by", "timed_out", "crashed", "stops", "identical_transcripts", "own_word", "service_ended",
         "success_rate", "posterior_mean", "interval",
         "interval_method", "mean_reward", "contrast", "contrast_unbiased", "signal", "signal_unbiased",
         "partial_signal", "recommended_group_size", "checks", "rewards", "seconds", "cost_usd", "cost_unknown",

@@ -48,6 +48,8 @@ def test_what_a_reader_of_a_paper_needs() -> None:
         "lies below, within or above 5 to 75 %",
         "certified where a test by betting, valid under any prior and at any stopping time, shows p < 0.10",
         "0.02 < p < 0.80 or p > 0.70 at an error of 5 %",
+        "(per task, not adjusted for 9 tasks, if rollouts are independent and the agent does not change)",
+        "which is right on average over tasks that are distributed as this prior says",
         "the prior 0.25 Beta(1, 100) + 0.60 Beta(1, 1) + 0.15 Beta(50, 1) is at least 95 %",
         "Wilson's 95 % score intervals",
         "clustered by task",
@@ -95,7 +97,7 @@ def test_the_prior_is_said() -> None:
     """Learned from the taskset, or from an earlier run: a reader must know."""
     groups = [record(f"t{number}") for number in range(20)]
     learned = calibrate(groups, [row for group in groups for row in rollouts(group, [graded(1, 1)] * 8)], QUESTION)
-    assert "a prior learned from all tasks (penalised nonparametric maximum likelihood)" in methods(
+    assert "a prior learned from these 20 tasks (penalised nonparametric maximum likelihood)" in methods(
         run_record(), learned
     )
     warmed = replace(QUESTION, earlier={record("a-task").id: Counts(4, 8)})

@@ -121,9 +121,9 @@ def _minutes(seconds: float) -> str:
     return f"{round(seconds) // 60}m {round(seconds) % 60:02d}s"
 
 
-def test_what_was_saved_is_of_the_decided() -> None:
+def test_what_was_not_needed_is_of_the_decided() -> None:
     """Against giving each of them all that it may take; who ended at a cap or for losses has saved nothing."""
-    assert board(SHOWN).saved() == f"{3 * 64 - 7 - 19 - 8} rollouts saved against 64 each"
+    assert board(SHOWN).saved() == f"{3 * 64 - 7 - 19 - 8} rollouts fewer than 64 each"
     assert board({"edge": SHOWN["edge"], "losses": SHOWN["losses"], "new": []}).saved() == ""
 
 
@@ -169,7 +169,7 @@ def test_certifying_shows_certificates_only() -> None:
     assert made.summary().startswith("1 of 2 certified or closed, 1 open; ")
     assert row_of(drawn(made), "likely")[2:] == ["7/7"]
     assert row_of(drawn(made), "certified")[2:] == ["11/11", "too-easy"]
-    assert made.saved() == "117 rollouts saved against 128 each"
+    assert made.saved() == "117 rollouts fewer than 128 each"
 
 
 @pytest.mark.parametrize("height", [6, 10, 24])

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from taskcal.core.calibrate import Calibration, Doubt, calibrate
+from taskcal.core.calibrate import Calibration, calibrate
+from taskcal.core.doubt import Doubt
 from taskcal.core.override import UserOverride
 from taskcal.core.question import Metric
 from taskcal.core.rollout import CheckResult, Graded, Lost, Outcome, Stop
@@ -106,7 +107,7 @@ def test_the_agents_own_word_is_shown_in_every_case() -> None:
         assert "agent's word" in note(row, QUESTION)
         assert any(f"13 {sentence}" in one for one in remarks(row, QUESTION))
         assert (Doubt.OWN_WORD in row.doubts) is doubted
-        assert ("the failures that the agent reported were its provider's" in claim(row, QUESTION)) is doubted
+        assert ("the failures that the agent reported were its provider's" in claim(row, QUESTION, 1)) is doubted
         assert ("read agent.log of the lost attempts" in explain.advice(row, QUESTION)) is doubted
 
 
@@ -124,8 +125,8 @@ def test_lost_rewards_are_counted_both_ways() -> None:
 
 def test_notes_are_few_words() -> None:
     """Beside the row: what it is, in words that fit a narrow column; nothing where there is nothing to say."""
-    assert full_note(found(*[HALF] * 6, *[NONE] * 2), QUESTION) == "partial signal 0.87"
-    assert full_note(found(*[HALF] * 6, LATE, LATE, lost()), QUESTION) == "partial signal 0.87, losses"
+    assert full_note(found(*[HALF] * 6, *[NONE] * 2), QUESTION) == "partial signal 0.89"
+    assert full_note(found(*[HALF] * 6, LATE, LATE, lost()), QUESTION) == "partial signal 0.89, losses"
     assert note(copied([LATE] * 8, 4), QUESTION) == "limits, identical"
     assert note(counted(2, 6), QUESTION) == ""
     assert note(found(lost()), QUESTION) == ""
@@ -152,7 +153,7 @@ def test_advice_begins_with_the_doubt() -> None:
 
 def test_partial_signal_is_said_with_the_verdict() -> None:
     """Too hard, and yet the rewards vary: not to be thrown away. A judge's noise is no such signal."""
-    assert figures.full_verdict(found(*[HALF] * 6, *[NONE] * 2)) == "too-hard, leaning, partial signal 0.87"
+    assert figures.full_verdict(found(*[HALF] * 6, *[NONE] * 2)) == "too-hard, leaning, partial signal 0.89"
     assert figures.full_verdict(counted(0, 32)) == "too-hard, certified"
     noise = found(*[graded(0.43, 0), graded(0.44, 0)] * 4)
     assert figures.full_verdict(noise) == "too-hard, leaning"
@@ -236,3 +237,36 @@ def test_a_check_that_scored_once_can_run() -> None:
     failed = Graded(Stop.FINISHED, 0.0, False, (one,))
     row = calibration(record("a-task", checks=[(name, 1.0)]), [passed, failed, failed, failed])
     assert note(row, QUESTION) == ""
+
+
+def test_rewards_that_count_as_equal_are_said_beside_a_rate_in_the_band() -> None:
+    """0.98 does not pass and 1.0 does: the rate is in band, and contrast 0 for a trainer that filters on spread."""
+    near = [replace(NONE, reward=0.98), FULL] * 4
+    row = calibration(record("near"), near)
+    assert row.verdict is Verdict.IN_BAND
+    assert row.contrast == pytest.approx(0.0, abs=1e-12)
+    assert full_note(row, QUESTION) == "one reward"
+    assert explain.why(row, QUESTION).startswith(
+        "4 of 8 passed, but all rewards lie between 0.98 and 1, which count as equal (within 0.02): "
+        "a trainer that drops groups without spread sees no signal here"
+    )
+    apart = calibration(record("apart"), [replace(NONE, reward=0.9), FULL] * 4)
+    assert (full_note(apart, QUESTION), explain.why(apart, QUESTION)) == ("", "")
+
+
+def test_an_incomplete_group_says_how_many_are_missing() -> None:
+    """Seven fast passes of ten rollouts lean, and the report says what to do about it."""
+    rows = rollouts(record("slow"), [FULL] * 7)
+    row = calibrate([record("slow")], rows, QUESTION, 10)[0]
+    assert full_note(row, QUESTION) == "incomplete"
+    assert "3 of 10 rollouts have not finished, and slow ones may end differently" in explain.why(row, QUESTION)
+    assert "for the rollouts that have not finished" in explain.advice(row, QUESTION)
+    assert claim(row, QUESTION, 1).endswith(
+        "if the rollouts that have not finished end as often in success as the others"
+    )
+
+
+def test_losses_that_only_weaken_say_so() -> None:
+    """11 of 12 would still be too easy, but not certified."""
+    row = calibration(record("lost"), [FULL] * 11 + [lost()])
+    assert "counting the 1 lost rollout as failed or as passed would leave it less sure" in explain.why(row, QUESTION)

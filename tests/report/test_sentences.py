@@ -36,14 +36,20 @@ def test_the_headline_has_the_average_the_band_and_the_flat_share() -> None:
     known = told(*shop())
 
     def headline(rate: float, interval: Interval | None = None) -> str:
-        summary = replace(known.summary, success_rate=PooledMean(rate, None, interval), flat_share=0.37)
+        these, like = PooledMean(rate, None, interval), PooledMean(rate, None, Interval(0.1, 0.9))
+        summary = replace(known.summary, of_these=these, success_rate=like, flat_share=0.37)
         return sentences.headline(replace(known, summary=summary))
 
     assert headline(0.385) == (
-        "The average success rate is 38 %, within the band of 5 to 75 %; "
+        "The average success rate of these 9 variants is 38 %, within the band of 5 to 75 % "
+        f"([10{DASH}90] for tasks like these); "
         "of 100 groups of 8, about 37 would teach nothing."
     )
-    assert f"is 38 % [20{DASH}60], within" in headline(0.385, Interval(0.2, 0.6))
+    assert f"is 38 % [20{DASH}60], within the band" in headline(0.385, Interval(0.2, 0.6))
+    assert f"is 38 % [20{DASH}80], within or above the band" in headline(0.385, Interval(0.2, 0.8))
+    assert f"is 38 % [4{DASH}80], below, within or above the band" in headline(0.385, Interval(0.04, 0.8))
+    assert f"is 4 % [2{DASH}6], below or within the band" in headline(0.04, Interval(0.02, 0.06))
+    assert f"is 80 % [76{DASH}90], above the band" in headline(0.8, Interval(0.76, 0.9))
     assert "0 %, below the band" in headline(0.0)
     assert "100 %, above the band" in headline(1.0)
 
@@ -64,7 +70,8 @@ def test_the_headline_of_mean_rewards() -> None:
     question = replace(QUESTION, metric=Metric.REWARD)
     row = calibration(record("a"), [graded(1, 1)] * 4 + [graded(0, 0)] * 4, question=question)
     assert sentences.headline(told(row, question=question)).startswith(
-        "The average success rate is 50 %, the average reward 0.50, within the band of 0.05 to 0.75; "
+        f"The average success rate of this task is 50 % [22{DASH}78], the average reward 0.50 [0.22{DASH}0.78], "
+        "within or above the band of 0.05 to 0.75; "
     )
 
 
@@ -89,7 +96,7 @@ def test_honest_denominators() -> None:
     ]
     assert sentences.denominators(told(*rows)) == (
         "6 rollouts attempted, 4 graded (3 timed out), 1 attempt retried, "
-        "2 lost and counted in no rate or reward (provider 1, sandbox 1); 1 verdict could change with them."
+        "2 lost and counted in no rate or reward (provider 1, sandbox 1); 1 verdict leans for them."
     )
     assert sentences.denominators(told(counted(4, 4))) == "8 rollouts attempted, 8 graded, none lost."
 
@@ -104,10 +111,10 @@ def test_a_cost_that_is_known_in_part_is_the_least() -> None:
 
 
 def test_what_a_selection_brings() -> None:
-    """By hand, from signals of .159, .959 and .240 at G = 8 and the posterior of 4 of 8: .951 in band, mean .500."""
+    """From signals of .466, .969 and .240 at G = 8 and the posterior of 4 of 8: .951 in band, mean .500."""
     assert sentences.selection(told(counted(0, 8), counted(4, 4), counted(8, 0))) == (
-        "Keeping the one in-band task: of 100 groups of 8, about 4 would teach nothing instead of 55; "
-        "8.3 rollouts per useful group instead of 17.7. "
+        "Keeping the one in-band task: of 100 groups of 8, about 3 would teach nothing instead of 44; "
+        "8.3 rollouts per useful group instead of 14.3. "
         "By the posteriors none of them lies outside the band, and their mean success rate is 50 %."
     )
     several = sentences.selection(told(counted(0, 8), counted(1, 7), counted(6, 2)))
@@ -136,16 +143,29 @@ def test_the_prior_is_named() -> None:
     )
 
 
-def test_the_claims_are_told_with_their_own_doubt() -> None:
-    """Each different claim once, what certified means, and how often the sure verdicts expect to be wrong."""
-    found = sentences.claimed(told(counted(0, 32), counted(2, 6), counted(1, 7)))
-    assert found == (
-        "Claims about the true success rate p of a task: too-hard, certified (1): p < 0.10, at most 5 % wrong; "
-        "in-band, likely (1): 0.05 <= p <= 0.75, at most 5 % wrong on average over the default prior. "
-        "What is certified holds whatever the prior, for each task by itself. "
-        "By their own posteriors 2 % of these verdicts are wrong."
+def test_the_claims_are_told_with_their_terms() -> None:
+    """Each different claim once; then when certified and likely ones hold, and how many likely ones to expect wrong."""
+    rows = told(counted(0, 32), counted(2, 6), counted(1, 7))
+    assert sentences.claimed(rows) == (
+        "Claims about the true success rate p of a task: "
+        "too-hard, certified (1): p < 0.10, wrong at most 5 % of the time; "
+        "in-band, likely (1): 0.05 <= p <= 0.75, posterior probability at least 95 %."
     )
-    assert sentences.claimed(told(counted(1, 7))) == ""
+    assert sentences.terms(rows) == (
+        "What is certified holds whatever the prior: per task, not adjusted for 3 tasks, if rollouts are independent "
+        "and the agent does not change. "
+        "What is likely is right 95 times in 100 only if tasks are distributed as the default prior says. "
+        "Of 1 likely verdict expect fewer than 0.1 to be wrong."
+    )
+    assert (sentences.claimed(told(counted(1, 7))), sentences.terms(told(counted(1, 7)))) == ("", "")
+
+
+def test_a_learned_prior_says_from_how_many_tasks() -> None:
+    """Twenty tasks tell the prior little: a likely verdict says how many there were. Certified ones are not counted."""
+    assert "as the learned prior says, estimated from 20 tasks. Of 20 likely verdicts" in sentences.terms(
+        told(*many(20, 8, 0))
+    )
+    assert "likely" not in sentences.terms(told(counted(0, 40)))
 
 
 def test_what_rests_on_the_prior_is_counted() -> None:

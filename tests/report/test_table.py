@@ -47,8 +47,8 @@ shop-orders with agent simulated, groups of 8, seed 7, run 20250102-030405-ab12
  task                    n  success rate  reward  contrast  signal  verdict            sure  time
  ────────────────────────────────────────────────────────────────────────────────────────────────
  ship
-   high-level            8    0 % [0~32]    0.70     0.000    16 %  too-hard, leaning  86 %   12s
-   step-by-step          8  50 % [22~78]    0.85     0.023    96 %  in-band, likely    95 %   12s
+   high-level            8    0 % [0~32]    0.70     0.000    47 %  too-hard, leaning  86 %   12s
+   step-by-step          8  50 % [22~78]    0.85     0.023    97 %  in-band, likely    95 %   12s
  gone            0 +8 lost             ~       ~         ~       ~  unmeasured            ~     ~
 
 success rate: passed / n [Wilson's 95 % interval]
@@ -68,15 +68,17 @@ gone  unmeasured
 
 3 variants of 2 tasks: 1 in-band, 1 too-hard, 1 unmeasured. 1 likely; 1 verdict only leans. Expected
 by the posteriors: 1.1 in-band, 0.9 too-hard, 0.0 too-easy.
-The average success rate is 25 %, within the band of 5 to 75 %; of 100 groups of 8, about 44 would
-teach nothing.
+The average success rate of these 2 variants is 25 % [12~46], within the band of 5 to 75 %; of 100
+groups of 8, about 28 would teach nothing.
 24 rollouts attempted, 16 graded, 8 lost and counted in no rate or reward (sandbox 8).
-Keeping the one in-band variant: of 100 groups of 8, about 4 would teach nothing instead of 44; 8.3
-rollouts per useful group instead of 14.3. By the posteriors none of them lies outside the band, and
+Keeping the one in-band variant: of 100 groups of 8, about 3 would teach nothing instead of 28; 8.3
+rollouts per useful group instead of 11.1. By the posteriors none of them lies outside the band, and
 their mean success rate is 50 %.
 Prior: the default one, as fewer than 20 were measured.
-Claims about the true success rate p of a variant: in-band, likely (1): 0.05 <= p <= 0.75, at most 5
-% wrong on average over the default prior. By their own posteriors 5 % of these verdicts are wrong.
+Claims about the true success rate p of a variant: in-band, likely (1): 0.05 <= p <= 0.75, posterior
+probability at least 95 %.
+What is likely is right 95 times in 100 only if tasks are distributed as the default prior says. Of
+1 likely verdict expect fewer than 0.1 to be wrong.
 The only sure verdict rests on the prior: the default, Jeffreys' and the uniform one are not all as
 sure.
 Note: the agent is no model"""
@@ -202,7 +204,7 @@ def test_a_row_says_what_there_is_to_it(width: int) -> None:
     for words in ("rather", "partial signal", "limits", "losses", "identical"):
         assert f"  {words}" in text.partition("success rate: passed")[0]
     assert "torn  in-band, leaning (44 %)\n  why   1 of 16 lies in the band, but too-hard" in text
-    assert "partial  too-hard, leaning, partial signal 0.87 (86 %)" in text
+    assert "partial  too-hard, leaning, partial signal 0.89 (86 %)" in text
 
 
 def test_a_table_without_notes_has_no_column_for_them() -> None:
