@@ -82,11 +82,15 @@ def _verdicts(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
 
 
 def _certified(question: Question) -> str:
-    hard, inside, easy = (
-        certified_claim(one, question) for one in (Verdict.TOO_HARD, Verdict.IN_BAND, Verdict.TOO_EASY)
-    )
+    """The claims of the classes that exist: no task is too hard for a band that begins at 0."""
+    band = question.band
+    classes = [Verdict.IN_BAND, *([Verdict.TOO_EASY] if band.high < 1 else [])]
+    if band.low > 0:
+        classes.insert(0, Verdict.TOO_HARD)
+    *some, last = (certified_claim(verdict, question) for verdict in classes)
+    claims = f"{', '.join(some)} or {last}" if some else last
     test = "a test by betting, valid under any prior and at any stopping time"
-    return f"certified where {test}, shows {hard}, {inside} or {easy} at an error of {100 * question.error_rate:g} %"
+    return f"certified where {test}, shows {claims} at an error of {100 * question.error_rate:g} %"
 
 
 def _prior(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
