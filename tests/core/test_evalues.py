@@ -275,13 +275,17 @@ BANDS = {  # band: failures and passes in a row that are certified first, worst 
     Band(0.0, 0.05): (39, 1, 0.0362),
     Band(0.1, 0.9): (22, 22, 0.0463),
     Band(0.9, 0.95): (2, 33, 0.0432),
+    Band(0.2, 0.3): (13, 3, 0.0391),
+    Band(0.05, 0.15): (29, 2, 0.0451),
+    Band(0.7, 0.9): (3, 22, 0.0477),
 }
-"""A zone that left [0, 1] certified .99-1 after 46 passes, wrong 15.4 % of the time at .96, and divided by 0 at .95-1."""
+"""A zone that left [0, 1] certified .99-1 after 46 passes, wrong 15.4 % of the time at .96, and divided by 0 at .95-1.
+With 0.05 on each side of a band of width 0.1, "too hard" and "too easy" together were wrong up to 8.5 %."""
 
 
 @pytest.mark.parametrize("band", BANDS)
 def test_certificates_of_any_band_are_wrong_as_seldom_as_they_say(band: Band) -> None:
-    """Exact recursion up to 256 rollouts, at the ends of the zone, where the error is largest: at most 4.7 %."""
+    """Exact recursion up to 256 rollouts, at the ends of the zone, where the error is largest: under 5 %."""
     failures, passes, error = BANDS[band]
     zone = Zone.around(band)
     table = certificates(bets(zone), 256, 0.05)
@@ -295,13 +299,13 @@ def worst_at_ends(table: StoppingTable, zone: Zone) -> float:
 
 
 @settings(max_examples=15, deadline=None)
-@given(ends=st.lists(st.integers(0, 1000), min_size=2, max_size=2, unique=True))
-def test_a_zone_stays_where_rates_are(ends: list[int]) -> None:
+@given(low=st.integers(0, 999), width=st.integers(1, 250) | st.integers(1, 1000))
+def test_a_zone_stays_where_rates_are(low: int, width: int) -> None:
     """Whatever the band, each edge lies inside its zone, no zone reaches 0 or 1, and 5 % holds up to 64 rollouts."""
-    low, high = (end / 1000 for end in sorted(ends))
-    zone = Zone.around(Band(low, high))
-    assert (0 < zone.a0 < low < zone.a1 < 1) if low else zone.a0 == zone.a1 == 0
-    assert (0 < zone.b0 < high < zone.b1 < 1) if high < 1 else zone.b0 == zone.b1 == 1
+    band = Band(low / 1000, min(1000, low + width) / 1000)
+    zone = Zone.around(band)
+    assert (0 < zone.a0 < band.low < zone.a1 < 1) if low else zone.a0 == zone.a1 == 0
+    assert (0 < zone.b0 < band.high < zone.b1 < 1) if band.high < 1 else zone.b0 == zone.b1 == 1
     assert worst_at_ends(certificates(bets(zone), 64, 0.05), zone) <= 0.05
 
 
