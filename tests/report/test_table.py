@@ -74,7 +74,7 @@ teach nothing.
 Keeping the one in-band variant: of 100 groups of 8, about 4 would teach nothing instead of 44; 8.3
 rollouts per useful group instead of 14.3. By the posteriors none of them lies outside the band, and
 their mean success rate is 50 %.
-Prior: the default one, as fewer than 20 were measured.
+Prior: the default one, as fewer than 5 were measured.
 Claims about the true success rate p of a variant: in-band, likely (1): 0.05 <= p <= 0.75, at most 5
 % wrong on average over the default prior. By their own posteriors 5 % of these verdicts are wrong.
 The only sure verdict rests on the prior: the default, Jeffreys' and the uniform one are not all as
