@@ -133,7 +133,12 @@ def _enough(counts: Iterable[Counts]) -> bool:
 
 
 def _overdue(beliefs: Beliefs, standings: Sequence[Standing], slots: int) -> bool:
-    """Whether each task, or each slot, has had a new result since: seldom enough to be cheap."""
+    """Whether each task, or each slot, has had a new result since: seldom enough to be cheap.
+
+    An earlier calibration is no longer taken at its word from the first result on.
+    """
+    if beliefs.warm and not beliefs.learned_from:
+        return True
     everywhere = slots + sum(one.tally.in_flight for one in standings)
     return _results(standings) - beliefs.learned_from >= max(len(standings), everywhere)
 
@@ -158,6 +163,9 @@ def _relearned(beliefs: Beliefs, tasks: Sequence[TaskState], seen: Sequence[Coun
     if _enough(seen) and any(task.earlier is None for task in tasks):
         population = make_book(priors.learned(seen, design.edges), Source.LEARNED, design, beliefs.certified)
     pairs = [(task.earlier, now) for task, now in zip(tasks, seen, strict=True) if task.earlier]
+    if not any(now.graded for _, now in pairs):
+        # A run is planned, and its rollouts forecast, as if the agent had not moved. Its first result ends that.
+        pairs = [(before, before) for before, _ in pairs]
     return replace(
         beliefs,
         population=population,

@@ -295,7 +295,8 @@ def test_certificates_of_any_band_are_wrong_as_seldom_as_they_say(band: Band) ->
 
 def worst_at_ends(table: StoppingTable, zone: Zone) -> float:
     """The error at the ends of the zone that lie between 0 and 1; a class beyond another end does not exist."""
-    return max(wrong(table, zone, rate) for rate in (zone.a0, zone.a1, zone.b0, zone.b1) if 0 < rate < 1)
+    ends = (rate for rate in (zone.a0, zone.a1, zone.b0, zone.b1) if 0 < rate < 1)
+    return max((wrong(table, zone, rate) for rate in ends), default=0.0)
 
 
 @settings(max_examples=15, deadline=None)
