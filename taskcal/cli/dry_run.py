@@ -45,7 +45,7 @@ def describe(request: Request) -> str:
 
 
 def expected_rollouts(request: Request, groups: int) -> float:
-    """How many the run is expected to take: under the default prior, or from where an earlier run left off."""
+    """How many the run is expected to take: under the default prior, or if an earlier run's agent has not changed."""
     question = request.question
     if not question.adaptive:
         return groups * question.group_size
@@ -58,7 +58,7 @@ def _told(request: Request, rollouts: float, measured: Sequence[GroupId]) -> str
     question = request.question
     if not question.adaptive:
         return f"{rollouts:.0f} ({extent(measured)}, {question.group_size} each)"
-    most, begun = question.design.limit, f"from run {request.earlier.run}" if request.earlier.run else "default prior"
+    most, begun = question.design.limit, f"as in run {request.earlier.run}" if request.earlier.run else "default prior"
     budget = "" if question.design.budget is None else f", {question.design.budget} in all"
     told = f"about {rollouts:.0f} expected ({rollouts / max(1, len(measured)):.1f} each, {begun}; at most {most} each"
     return f"{told}{budget})"

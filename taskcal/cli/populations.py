@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from taskcal.core.certificate import Zone
 from taskcal.core.history import final
 from taskcal.core.population import PRESETS, Part, Population, from_grid, from_parts, from_rates, parse
-from taskcal.core.prior import FEWEST_TASKS, Counts, as_grid, learn
+from taskcal.core.prior import STRENGTH, Counts, as_grid, learn
 from taskcal.core.rollout import Graded
 from taskcal.core.stats import DEFAULT_PRIOR, mean
 from taskcal.errors import UsageError
@@ -171,6 +171,6 @@ def _passed(row: Rollout) -> bool:
 def _learned(name: str, where: str, counts: Sequence[Counts], measured: Measured) -> Assumption:
     total = sum(one.graded for one in counts)
     about = f"learned from {many(total, 'rollout')} of {where}"
-    if len(counts) < FEWEST_TASKS:
+    if len(counts) < 2 * STRENGTH:
         about += "; so few say little, and most of it is taskcal's default prior"
     return Assumption(name, about, tuple(counts), measured)

@@ -10,19 +10,32 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from taskcal.core import drift
 from taskcal.core import prior as priors
 from taskcal.core.book import Source, certified_table, make_book
 from taskcal.core.prior import FEWEST_TASKS
-from taskcal.core.standing import Circumstances, Closed, Launch, Standing, Tables, TaskState, stand, tally
+from taskcal.core.standing import (
+    Circumstances,
+    Closed,
+    Launch,
+    Standing,
+    Tables,
+    TaskState,
+    count,
+    prefix,
+    stand,
+    tally,
+)
 from taskcal.core.stats import DEFAULT_PRIOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from taskcal.core.book import Book, Design
+    from taskcal.core.drift import Memory
     from taskcal.core.lattice import StoppingTable
     from taskcal.core.prior import Counts
     from taskcal.core.rollout import GroupId
@@ -46,6 +59,7 @@ class Beliefs:
 
     certified: StoppingTable
     population: Book
+    memory: Memory
     warm: Mapping[Counts, Book]
     learned_from: int
 
@@ -87,11 +101,12 @@ def advance(tasks: Sequence[TaskState], slots: int, design: Design, before: Outl
     known = tuple(tasks)
     beliefs = before.beliefs if before else _first_beliefs(known, design)
     standings = _stand(known, beliefs, design, before)
-    if _learns(beliefs, standings, design) and (not before or _overdue(beliefs, standings, slots)):
-        beliefs = _relearned(beliefs, standings, design)
+    if _learns(beliefs, standings, design) and _overdue(beliefs, standings, slots):
+        beliefs = _relearned(beliefs, known, [one.seen for one in standings], design)
         standings = _stand(known, beliefs, design, before)
     if _at_rest(standings):
-        beliefs = _relearned(beliefs, standings, design) if _learns(beliefs, standings, design) else beliefs
+        if _learns(beliefs, standings, design):
+            beliefs = _relearned(beliefs, known, [one.seen for one in standings], design)
         standings = _stand(known, beliefs, design, None)
     return Outlook(
         tasks=known,
@@ -107,15 +122,23 @@ def _at_rest(standings: Sequence[Standing]) -> bool:
 
 
 def _learns(beliefs: Beliefs, standings: Sequence[Standing], design: Design) -> bool:
-    """Whether there is anything new to learn the prior from, and a task to judge by it."""
-    measured = sum(one.seen.graded > 0 for one in standings)
-    if not design.learn or measured < FEWEST_TASKS or all(one.prior is Source.WARM for one in standings):
+    """Whether there is anything new to learn from, and a task to judge by it."""
+    if not design.learn or _results(standings) == beliefs.learned_from:
         return False
-    return _results(standings) != beliefs.learned_from
+    return bool(beliefs.warm) or _enough(one.seen for one in standings)
+
+
+def _enough(counts: Iterable[Counts]) -> bool:
+    return sum(count.graded > 0 for count in counts) >= FEWEST_TASKS
 
 
 def _overdue(beliefs: Beliefs, standings: Sequence[Standing], slots: int) -> bool:
-    """Whether each task, or each slot, has had a new result since: seldom enough to be cheap."""
+    """Whether each task, or each slot, has had a new result since: seldom enough to be cheap.
+
+    An earlier calibration is no longer taken at its word from the first result on.
+    """
+    if beliefs.warm and not beliefs.learned_from:
+        return True
     everywhere = slots + sum(one.tally.in_flight for one in standings)
     return _results(standings) - beliefs.learned_from >= max(len(standings), everywhere)
 
@@ -125,25 +148,41 @@ def _results(standings: Sequence[Standing]) -> int:
 
 
 def _first_beliefs(tasks: Sequence[TaskState], design: Design) -> Beliefs:
+    """From the rows alone, as in a report or a resumed run."""
     certified = certified_table(design)
-    earlier = [task.earlier for task in tasks if task.earlier]
-    base = priors.as_grid(DEFAULT_PRIOR, design.edges)
-    population = priors.learn(earlier, base) if len(earlier) >= FEWEST_TASKS else base
-    return Beliefs(
-        certified=certified,
-        population=make_book(DEFAULT_PRIOR, Source.DEFAULT, design, certified),
-        warm={
-            counts: make_book(priors.warm(population, counts, design.drift), Source.WARM, design, certified)
-            for counts in {*earlier}
-        },
-        learned_from=0,
+    memory = drift.remember([task.earlier for task in tasks if task.earlier], design.edges)
+    default = make_book(DEFAULT_PRIOR, Source.DEFAULT, design, certified)
+    seen = [count(prefix(task.launches, design.limit)) for task in tasks]
+    if design.learn:
+        return _relearned(Beliefs(certified, default, memory, {}, 0), tasks, seen, design)
+    return Beliefs(certified, default, memory, _warm_books(memory, (), design, certified), 0)
+
+
+def _relearned(beliefs: Beliefs, tasks: Sequence[TaskState], seen: Sequence[Counts], design: Design) -> Beliefs:
+    population = beliefs.population
+    if _enough(seen) and any(task.earlier is None for task in tasks):
+        population = make_book(priors.learned(seen, design.edges), Source.LEARNED, design, beliefs.certified)
+    pairs = [(task.earlier, now) for task, now in zip(tasks, seen, strict=True) if task.earlier]
+    if not any(now.graded for _, now in pairs):
+        # A run is planned, and its rollouts forecast, as if the agent had not moved. Its first result ends that.
+        pairs = [(before, before) for before, _ in pairs]
+    return replace(
+        beliefs,
+        population=population,
+        warm=_warm_books(beliefs.memory, pairs, design, beliefs.certified),
+        learned_from=sum(one.graded for one in seen),
     )
 
 
-def _relearned(beliefs: Beliefs, standings: Sequence[Standing], design: Design) -> Beliefs:
-    learned = priors.learn((one.seen for one in standings), priors.as_grid(DEFAULT_PRIOR, design.edges))
-    book = make_book(learned, Source.LEARNED, design, beliefs.certified)
-    return Beliefs(beliefs.certified, book, beliefs.warm, _results(standings))
+def _warm_books(
+    memory: Memory, pairs: Sequence[tuple[Counts, Counts]], design: Design, certified: StoppingTable
+) -> Mapping[Counts, Book]:
+    """A book for each earlier count, by how far the agent has moved as these pairs of earlier and new counts tell."""
+    moves = drift.weigh(memory, pairs) if memory.known else ()
+    return {
+        earlier: make_book(drift.warm(memory, moves, earlier), Source.WARM, design, certified)
+        for earlier in memory.known
+    }
 
 
 def _stand(

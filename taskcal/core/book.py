@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from taskcal.core.certificate import Zone, bets, certificates
 from taskcal.core.fair_charge import PRICES, fair_charges
 from taskcal.core.lattice import StoppingTable, expected_left, lattice
-from taskcal.core.prior import DRIFT
 from taskcal.core.verdict import Band
 
 if TYPE_CHECKING:
@@ -19,6 +18,10 @@ if TYPE_CHECKING:
     from taskcal.core.verdict import Verdict
 
 CAP, CERTIFIED_CAP = 64, 128
+
+FIRST = 4
+"""The least graded rollouts of a likely verdict. With one each of 300 tasks, 80 % always solved and 20 % at 0.70, a
+learned prior called 89 % likely too easy, and 14.8 % of these were not."""
 
 
 class Rule(StrEnum):
@@ -55,20 +58,19 @@ class Design:
 
     A decision needs `first` graded rollouts and comes at multiples of `step`; none takes more than `cap` (None: 64, to
     certify 128) or has more than `most_in_flight` at once. `price` is in wrong verdicts per rollout, `budget` in
-    rollouts of the whole run, `drift` in logits.
+    rollouts of the whole run. `first` holds for fixed groups too: none smaller is ever sure.
     """
 
     band: Band = field(default_factory=Band)
     error_rate: float = 0.05
     rule: Rule = Rule.POSTERIOR
     cap: int | None = None
-    first: int = 4
+    first: int = FIRST
     step: int = 1
     price: float = 0.001
     budget: int | None = None
     most_in_flight: int = 8
     learn: bool = True
-    drift: float = DRIFT
 
     @property
     def limit(self) -> int:

@@ -1,6 +1,6 @@
 """What the counts of a whole taskset say of each task: the chance of each class, and whether that decides it.
 
-From 20 measured tasks on the prior is learned from the taskset itself, since one that was chosen before can be wrong
+From five measured tasks on the prior is learned from the taskset itself, since one that was chosen before can be wrong
 about all of it at once; this holds for fixed groups as for adaptive ones. After adaptive stopping a task is judged by
 the counts at which it was decided: under a fixed prior nothing that ended later can then change it.
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from taskcal.core import drift
 from taskcal.core import prior as priors
 from taskcal.core.adaptive import advance
 from taskcal.core.book import Source
@@ -84,8 +85,8 @@ def robust(opinion: Opinion, question: Question) -> bool | None:
     """Whether the default, Jeffreys' and the uniform prior all decide the same, if anything; None without counts."""
     if opinion.posterior is None:
         return None
-    decided = {_decided(_posterior(prior, opinion.counts, question), question) for prior in OTHER_PRIORS}
-    return decided == {opinion.likely}
+    posteriors = (_posterior(prior, opinion.counts, question) for prior in OTHER_PRIORS)
+    return {_decided(opinion.counts, one, question) for one in posteriors} == {opinion.likely}
 
 
 OTHER_PRIORS: tuple[Prior, ...] = (DEFAULT_PRIOR, JEFFREYS, UNIFORM)
@@ -125,7 +126,7 @@ class _Believed:
 def _of_fixed_groups(tasks: Sequence[TaskState], question: Question) -> tuple[Opinion, ...]:
     counts = [_graded(task) for task in tasks]
     population = _population(counts, question)
-    warm = _warm(tasks, population, question)
+    warm = _warm(tasks, counts, question)
     four = _bets_around(question.band)
     known: dict[tuple[Counts, Counts | None], Opinion] = {}
     for task, count in zip(tasks, counts, strict=True):
@@ -141,25 +142,24 @@ def _graded(task: TaskState) -> Counts:
 
 
 def _population(counts: Sequence[Counts], question: Question) -> _Believed:
-    measured = [count for count in counts if count.graded]
-    if not question.design.learn or len(measured) < FEWEST_TASKS:
+    if not question.design.learn or sum(count.graded > 0 for count in counts) < FEWEST_TASKS:
         return _Believed(Source.DEFAULT, DEFAULT_PRIOR)
-    return _Believed(Source.LEARNED, priors.learn(measured, priors.as_grid(DEFAULT_PRIOR, question.design.edges)))
+    return _Believed(Source.LEARNED, priors.learned(counts, question.design.edges))
 
 
-def _warm(tasks: Sequence[TaskState], population: _Believed, question: Question) -> Mapping[Counts | None, _Believed]:
-    prior, edges = population.prior, question.design.edges
-    grid = prior if isinstance(prior, priors.Grid) else priors.as_grid(prior, edges)
-    drift = question.design.drift
-    return {
-        earlier: _Believed(Source.WARM, priors.warm(grid, earlier, drift))
-        for earlier in {task.earlier for task in tasks if task.earlier}
-    }
+def _warm(tasks: Sequence[TaskState], counts: Sequence[Counts], question: Question) -> Mapping[Counts, _Believed]:
+    """The prior of each earlier count, by how far the agent has moved since."""
+    pairs = [(task.earlier, now) for task, now in zip(tasks, counts, strict=True) if task.earlier]
+    if not pairs:
+        return {}
+    memory = drift.remember([before for before, _ in pairs], question.design.edges)
+    moves = drift.weigh(memory, pairs if question.design.learn else ())
+    return {before: _Believed(Source.WARM, drift.warm(memory, moves, before)) for before in memory.known}
 
 
 def _judged(counts: Counts, believed: _Believed, four: Bets, question: Question) -> Opinion:
     posterior = _posterior(believed.prior, counts, question)
-    likely = _decided(posterior, question)
+    likely = _decided(counts, posterior, question)
     rather = likely or (question.band.verdict(counts.passed / counts.graded) if counts.graded else None)
     return Opinion(
         counts=counts,
@@ -175,7 +175,7 @@ def _posterior(prior: Prior, counts: Counts, question: Question) -> Posterior | 
     return Posterior(*priors.class_probabilities(prior, counts, question.design.edges)) if counts.graded else None
 
 
-def _decided(posterior: Posterior | None, question: Question) -> Verdict | None:
-    if posterior is None:
+def _decided(counts: Counts, posterior: Posterior | None, question: Question) -> Verdict | None:
+    if posterior is None or counts.graded < question.design.first:
         return None
     return posterior.likeliest if posterior.highest >= 1 - question.error_rate else None

@@ -14,8 +14,7 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from taskcal.core.prior import STRENGTH, as_grid
-from taskcal.core.stats import DEFAULT_PRIOR
+from taskcal.core.prior import cautious, strength
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -135,15 +134,15 @@ def parse(formula: str) -> tuple[Part, ...]:
 def learned_prior(population: Population, tasks: int, band: Band) -> Grid:
     """The prior that a run of so many tasks ends with if it finds this population out: the best case of learning.
 
-    What `prior.learn` converges to where each task's rate is known: the population's share of every cell, held towards
-    the default mixture as if by STRENGTH more tasks.
+    What `prior.learned` converges to where each task's rate is known: the population's share of every cell, held
+    towards the base as strongly as there.
     """
-    base = as_grid(DEFAULT_PRIOR, (band.low, band.high))
+    base, held = cautious((band.low, band.high), tasks), strength(tasks)
     shares = [0.0] * len(base.nodes)
     for rate, weight in zip(population.rates, population.weights, strict=True):
         find = bisect_left if rate >= band.high else bisect_right  # both edges belong to the band
         shares[max(find(base.edges, rate), 1) - 1] += weight
-    weights = ((tasks * s + STRENGTH * w) / (tasks + STRENGTH) for s, w in zip(shares, base.weights, strict=True))
+    weights = ((tasks * s + held * w) / (tasks + held) for s, w in zip(shares, base.weights, strict=True))
     return replace(base, weights=tuple(weights))
 
 

@@ -200,7 +200,6 @@ def _design_of(row: Mapping[str, Any], band: Band) -> Design:
         "learn": values.or_none(values.truth, row, "learn"),
         "error_rate": values.or_none(values.open_share, row, "error_rate"),
         "price": values.or_none(values.open_share, row, "price"),
-        "drift": values.or_none(values.number, row, "drift"),
         **{key: values.or_none(values.positive, row, key) for key in DESIGN_COUNTS},
     }
     return Design(band=band, **{key: value for key, value in said.items() if value is not None})

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from operator import mul
 from typing import TYPE_CHECKING, NamedTuple
 
-from taskcal.core.book import Design, Rule, Source, certified_table, make_book
+from taskcal.core.book import FIRST, Design, Rule, Source, certified_table, make_book
 from taskcal.core.certificate import Zone
 from taskcal.core.lattice import CLASSES, Triple, lattice
 from taskcal.core.stats import DEFAULT_PRIOR
@@ -127,7 +127,7 @@ class Judge:
     def verdict(self, passed: int, graded: int) -> tuple[Verdict, bool]:
         """The verdict, and whether it is sure."""
         best, chance = self.beliefs.best(passed, graded)
-        likely = chance >= 1 - self.terms.error_rate
+        likely = graded >= FIRST and chance >= 1 - self.terms.error_rate
         verdict = best if likely else self.terms.band.verdict(passed / graded)
         if self.certified is None:
             return verdict, likely

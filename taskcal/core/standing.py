@@ -4,8 +4,9 @@ Decisions look only at the outcomes before a task's first launch that has not fi
 no fair sample: where failures are slow the successes are in first, and a task of middling difficulty looks easy.
 
 Under a fixed prior the first look at which the rule fires decides, so that neither the order in which rollouts finished
-nor how many were in flight can change a verdict. A learned prior changes while the run goes on, and looks of the past
-would be judged by what was learned later: there the whole prefix counts, and a decided task may open again.
+nor how many were in flight can change a verdict. A learned prior, or an earlier calibration's as the agent's drift gets
+known, changes while the run goes on, and looks of the past would be judged by what was learned later: there the whole
+prefix counts, and a decided task may open again.
 """
 
 from __future__ import annotations
@@ -174,7 +175,7 @@ def stand(task: TaskState, tables: Tables, design: Design, around: Circumstances
 
 def _deciding(outcomes: Sequence[bool], book: Book, design: Design, *, held: bool) -> Counts | None:
     """The counts at which the rule fires, or None."""
-    if book.source is not Source.LEARNED or design.rule is Rule.CERTIFY:
+    if book.source is Source.DEFAULT or not design.learn or design.rule is Rule.CERTIFY:
         return _first_stop(outcomes, book.table)
     look = design.last_look(len(outcomes))
     counts = Counts(sum(outcomes[:look]), look)

@@ -142,7 +142,7 @@ def test_a_fixed_run_takes_what_is_about_judging() -> None:
 
 def test_a_resumed_run_asks_what_it_asked() -> None:
     """Where nothing is typed every part of the design stays, and what is typed replaces its part alone."""
-    design = Design(Band(0.1, 0.9), 0.1, Rule.CERTIFY, cap=99, budget=500, drift=0.1)
+    design = Design(Band(0.1, 0.9), 0.1, Rule.CERTIFY, cap=99, budget=500, learn=False)
     base = Question(8, design, 0.1, earlier={GroupId("a", ""): Counts(1, 2)})
     assert question_of(DesignOptions(), base) == base
     assert question_of(ADAPTIVE, base) == base

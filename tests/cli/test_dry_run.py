@@ -17,7 +17,7 @@ from tests.schedule_case import FAILED, PASSED
 from tests.store_case import edit
 
 RUNS = Path("runs")
-DECIDED = {"ship/1": [PASSED] * 16, "ship/2": [FAILED] * 16, "refund": [PASSED] * 16}
+DECIDED = {"ship/1": [PASSED] * 64, "ship/2": [FAILED] * 64, "refund": [PASSED] * 64}
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +64,7 @@ def test_a_warm_start_takes_fewer() -> None:
     warm = expected_rollouts(request(design=adaptive(prior="first")), 3)
     assert 3 * 4 <= warm < 0.7 * cold
     (line,) = told("rollouts", design=adaptive(prior="first"))
-    assert line.startswith(f"about {warm:.0f} expected ({warm / 3:.1f} each, from run first; ")
+    assert line.startswith(f"about {warm:.0f} expected ({warm / 3:.1f} each, as in run first; ")
 
 
 @pytest.mark.parametrize("is_adaptive", [False, True])

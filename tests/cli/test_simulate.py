@@ -200,7 +200,7 @@ def test_mistakes_in_a_file_name_its_line(text: str, told: str) -> None:
         (["-G", "513"], "--group-size 513: whole numbers from 1 to 512"),
         (["--rule", "luck"], "--rule luck: some of posterior, value, certify"),
         (["--prior", "mine"], "--prior mine: must be default or learned"),
-        (["--prior", "learned", "--tasks", "19"], "a run learns its prior from 20 tasks on, these are 19"),
+        (["--prior", "learned", "--tasks", "4"], "a run learns its prior from 5 tasks on, these are 4"),
         (["--seconds", "soon"], "--seconds soon: must be a duration"),
         (["--band", "75,5"], "--band 75,5: both ends lie in [0, 1]"),
         (["-G", "8", "--rule", "none", "-o", "nowhere/page.html"], "--output nowhere/page.html: No such file"),

@@ -159,9 +159,9 @@ def test_a_decided_task_opens_again_when_the_taskset_says_so() -> None:
 
 
 def test_few_tasks_teach_nothing() -> None:
-    """Under 20 tasks the default prior stays."""
-    tasks = [task(str(n), *[F] * 9, P) for n in range(20)]
-    assert {one.prior for one in advance(tasks[:19], 0, Design()).standings} == {Source.DEFAULT}
+    """Under five tasks the default prior stays."""
+    tasks = [task(str(n), *[F] * 9, P) for n in range(5)]
+    assert {one.prior for one in advance(tasks[:4], 0, Design()).standings} == {Source.DEFAULT}
     assert {one.prior for one in advance(tasks, 0, Design()).standings} == {Source.LEARNED}
     assert {one.prior for one in advance(tasks, 0, FIXED).standings} == {Source.DEFAULT}
 

@@ -201,15 +201,15 @@ def test_partial_signal_is_of_what_never_passes(rewards: list[float], partial: b
 
 
 def test_where_the_prior_is_sure_of_another_class_that_is_the_verdict() -> None:
-    """1 of 16 among 300 tasks that never pass: too hard, likely, though the rate itself lies in the band."""
+    """6 of 8 among 300 tasks that pass 14 of 16: too easy, likely, though the rate itself lies in the band."""
     groups = [replace(record(), id=GroupId(f"t{number}", "")) for number in range(301)]
     rows = [
-        Rollout(RolloutId(group.id, index, 0), graded(1.0 if number == index == 0 else 0.0))
+        Rollout(RolloutId(group.id, index, 0), graded(0.0 if index < 2 else 1.0))
         for number, group in enumerate(groups)
-        for index in range(16 if number == 0 else 64)
+        for index in range(8 if number == 0 else 16)
     ]
     found = calibrate(groups, rows, ASK)[0]
-    assert (found.success_rate, found.verdict, found.strength) == (1 / 16, Verdict.TOO_HARD, Strength.LIKELY)
+    assert (found.success_rate, found.verdict, found.strength) == (6 / 8, Verdict.TOO_EASY, Strength.LIKELY)
     assert (found.robust, found.opinion.source) == (False, Source.LEARNED)
 
 

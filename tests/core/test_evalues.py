@@ -7,7 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskcal.core.certificate import (
@@ -265,6 +265,49 @@ def test_a_zone_stands_around_any_band() -> None:
     assert table.cells[64][0] is Verdict.IN_BAND
     open_above = certificates(bets(Zone.around(Band(0.1, 1.0))), 64, 0.05)
     assert open_above.cells[64][64] is Verdict.IN_BAND
+
+
+BANDS = {  # band: failures and passes in a row that are certified first, worst error to four digits
+    Band(0.05, 0.75): (32, 11, 0.0460),
+    Band(0.99, 1.0): (1, 92, 0.0332),
+    Band(0.0, 0.01): (59, 1, 0.0349),
+    Band(0.95, 1.0): (1, 51, 0.0360),
+    Band(0.0, 0.05): (39, 1, 0.0362),
+    Band(0.1, 0.9): (22, 22, 0.0463),
+    Band(0.9, 0.95): (2, 33, 0.0432),
+    Band(0.2, 0.3): (13, 3, 0.0391),
+    Band(0.05, 0.15): (29, 2, 0.0451),
+    Band(0.7, 0.9): (3, 22, 0.0477),
+}
+"""A zone that left [0, 1] certified .99-1 after 46 passes, wrong 15.4 % of the time at .96, and divided by 0 at .95-1.
+With 0.05 on each side of a band of width 0.1, "too hard" and "too easy" together were wrong up to 8.5 %."""
+
+
+@pytest.mark.parametrize("band", BANDS)
+def test_certificates_of_any_band_are_wrong_as_seldom_as_they_say(band: Band) -> None:
+    """Exact recursion up to 256 rollouts, at the ends of the zone, where the error is largest: under 5 %."""
+    failures, passes, error = BANDS[band]
+    zone = Zone.around(band)
+    table = certificates(bets(zone), 256, 0.05)
+    assert runs(table) == (failures, passes)
+    assert worst_at_ends(table, zone) == pytest.approx(error, abs=6e-5)
+
+
+def worst_at_ends(table: StoppingTable, zone: Zone) -> float:
+    """The error at the ends of the zone that lie between 0 and 1; a class beyond another end does not exist."""
+    ends = (rate for rate in (zone.a0, zone.a1, zone.b0, zone.b1) if 0 < rate < 1)
+    return max((wrong(table, zone, rate) for rate in ends), default=0.0)
+
+
+@settings(max_examples=15, deadline=None)
+@given(low=st.integers(0, 999), width=st.integers(1, 250) | st.integers(1, 1000))
+def test_a_zone_stays_where_rates_are(low: int, width: int) -> None:
+    """Whatever the band, each edge lies inside its zone, no zone reaches 0 or 1, and 5 % holds up to 64 rollouts."""
+    band = Band(low / 1000, min(1000, low + width) / 1000)
+    zone = Zone.around(band)
+    assert (0 < zone.a0 < band.low < zone.a1 < 1) if low else zone.a0 == zone.a1 == 0
+    assert (0 < zone.b0 < band.high < zone.b1 < 1) if band.high < 1 else zone.b0 == zone.b1 == 1
+    assert worst_at_ends(certificates(bets(zone), 64, 0.05), zone) <= 0.05
 
 
 def test_an_e_value_of_nothing_is_one() -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskcal.core.population import PRESETS, Population, from_parts, from_rates, learned_prior, parse
-from taskcal.core.prior import EDGES, STRENGTH, as_grid
-from taskcal.core.stats import DEFAULT_PRIOR, BetaPart, chance_below
+from taskcal.core.prior import EDGES, cautious
+from taskcal.core.stats import BetaPart, chance_below
 from taskcal.core.verdict import Band
 from tests.core.population_case import average, population
 
@@ -111,12 +111,12 @@ def test_given_rates_keep_their_frequencies() -> None:
         from_rates("f", "", [])
 
 
-def test_a_learned_prior_is_the_population_held_towards_the_default() -> None:
-    """With T tasks the share T/(T+10) is the population's, class by class; rates on an edge of the band are inside."""
+def test_a_learned_prior_is_the_population_held_towards_the_base() -> None:
+    """Of 50 tasks the share 50/60 is the population's, class by class; rates on an edge of the band are inside."""
     band = Band()
     points = from_rates("f", "", [0.0, 0.05, 0.75, 0.75, 1.0])
-    found, base = learned_prior(points, 90, band), as_grid(DEFAULT_PRIOR, (band.low, band.high))
+    found, base = learned_prior(points, 50, band), cautious((band.low, band.high), 50)
     assert set(EDGES) <= set(found.edges)
     assert math.fsum(found.weights) == pytest.approx(1)
-    inside = 0.9 * 3 / 5 + STRENGTH / 100 * base.chance(0.05, 0.75)
+    inside = 50 / 60 * 3 / 5 + 10 / 60 * base.chance(0.05, 0.75)
     assert found.chance(0.05, 0.75) == pytest.approx(inside)

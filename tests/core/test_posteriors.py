@@ -151,15 +151,26 @@ def test_a_grid_says_nearly_what_the_mixture_does() -> None:
     assert prior.signal(GRID, Counts(1, 2), 1) is None
 
 
-def test_a_warm_prior_keeps_what_drift_leaves() -> None:
-    """It stands between what was known and what is believed of any task, wider as rates may have moved further."""
-    earlier, population_grid = Counts(8, 16), GRID
-    spreads = []
-    for drift in (0.0, 0.5, 2.0):
-        one = prior.warm(population_grid, earlier, drift)
-        assert math.fsum(one.weights) == pytest.approx(1)
-        spreads.append(prior.class_probabilities(one, NOTHING, BAND)[1])
-    assert spreads[0] > spreads[1] > spreads[2] > prior.class_probabilities(GRID, NOTHING, BAND)[1]
+@pytest.mark.parametrize("band", [BAND, (0.99, 1.0), (0.0, 0.01), (0.5, 0.505), (0.0, 1.0)])
+def test_a_learned_prior_begins_with_tasks_on_the_edges(band: tuple[float, float]) -> None:
+    """0.8 tasks on each edge of the band, half on either side and within 2 % of it; none on an edge at 0 or 1."""
+    for tasks in (5, 50, 200, 5000):
+        grid, plain = prior.cautious(band, tasks), prior.as_grid(DEFAULT_PRIOR, band)
+        assert math.fsum(grid.weights) == pytest.approx(1)
+        share = prior.ON_EDGE / prior.strength(tasks)
+        inner = [edge for edge in band if 0 < edge < 1]
+        for edge in inner:
+            at = grid.edges.index(edge)
+            assert max(edge - grid.edges[at - 1], grid.edges[at + 1] - edge) <= 0.02 * min(edge, 1 - edge) + 1e-12
+        inside = prior.class_probabilities(plain, NOTHING, band)
+        expected = [(1 - share * len(inner)) * chance for chance in inside]
+        expected = [expected[0] + share / 2 * (band[0] > 0), expected[1] + share / 2 * len(inner), expected[2]]
+        assert list(prior.class_probabilities(grid, NOTHING, band))[:2] == pytest.approx(expected[:2])
+
+
+def test_the_base_weighs_less_per_task_as_tasks_become_more() -> None:
+    """Ten tasks up to fifty, then sqrt(2 T): 20 for 200, so that its share still vanishes."""
+    assert [prior.strength(tasks) for tasks in (5, 50, 200, 5000)] == pytest.approx([10, 10, 20, 100])
 
 
 def test_a_fitted_population_explains_itself() -> None:

@@ -65,6 +65,20 @@ def test_the_version_of_the_agent_is_named() -> None:
     assert "for the agent simulated, version step-1200, using taskcal" in text
 
 
+@pytest.mark.parametrize(
+    ("band", "claims"),
+    [
+        (Band(0.99, 1.0), "shows p < 0.996 or p > 0.96 at"),
+        (Band(0.0, 0.05), "shows p < 0.10 or p > 0.02 at"),
+        (Band(0.0, 1.0), "shows any p at"),
+        (Band(0.1, 0.9), "shows p < 0.15, 0.07 < p < 0.95 or p > 0.85 at"),
+    ],
+)
+def test_only_claims_that_can_be_made_are_named(band: Band, claims: str) -> None:
+    """No rate above 1 or below 0 is claimed, and no class that the band does not have."""
+    assert claims in methods(run_record(question=QUESTION.against(band)), [])
+
+
 @pytest.mark.parametrize("question", [QUESTION, adaptive(), replace(QUESTION, metric=Metric.REWARD)])
 def test_it_is_a_paragraph_of_five_sentences(question: Question) -> None:
     """One line that can be pasted, whatever was measured; also where nothing was."""
@@ -97,12 +111,14 @@ def test_the_prior_is_said() -> None:
     """Learned from the taskset, or from an earlier run: a reader must know."""
     groups = [record(f"t{number}") for number in range(20)]
     learned = calibrate(groups, [row for group in groups for row in rollouts(group, [graded(1, 1)] * 8)], QUESTION)
-    assert "a prior learned from these 20 tasks (penalised nonparametric maximum likelihood)" in methods(
+    words = "a prior learned from these 20 tasks (nonparametric maximum likelihood, penalised towards a default; "
+    assert words in methods(run_record(), learned)
+    assert "no more likely verdicts were wrong, unless most tasks were close to an edge" in methods(
         run_record(), learned
     )
     warmed = replace(QUESTION, earlier={record("a-task").id: Counts(4, 8)})
     run = replace(run_record(question=warmed), prior_run="run-1")
-    assert "a prior from run run-1, allowing a drift of 0.5 logits" in methods(run, [counted(4, 4, warmed)])
+    assert "a prior from run run-1, moved by as much as" in methods(run, [counted(4, 4, warmed)])
 
 
 def test_mean_rewards_are_never_likely() -> None:

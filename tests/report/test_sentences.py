@@ -132,14 +132,14 @@ def test_no_selection_where_there_is_no_choice() -> None:
 
 
 def test_the_prior_is_named() -> None:
-    """Default below 20 tasks, learned from there on, warm with the run that it comes from."""
-    assert sentences.prior(told(counted(4, 4))) == "Prior: the default one, as fewer than 20 were measured."
+    """Default below five tasks, learned from there on, warm with the run that it comes from."""
+    assert sentences.prior(told(counted(4, 4))) == "Prior: the default one, as fewer than 5 were measured."
     assert sentences.prior(told(*many(20, 4, 4))) == "Prior: learned from these 20 tasks."
     warmed = replace(QUESTION, earlier={record("a-task").id: Counts(4, 8)})
     rows = (counted(4, 4, warmed), counted(4, 4, task="b"), counted(4, 4, task="c"))
     run = replace(run_record(question=warmed), prior_run="20250101-000000-1111")
     assert sentences.prior(whole(run, rows)) == (
-        "Prior: the default one, as fewer than 20 were measured for 2; warm, from run 20250101-000000-1111 for 1."
+        "Prior: the default one, as fewer than 5 were measured for 2; warm, from run 20250101-000000-1111 for 1."
     )
 
 

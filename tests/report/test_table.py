@@ -74,7 +74,7 @@ groups of 8, about 28 would teach nothing.
 Keeping the one in-band variant: of 100 groups of 8, about 3 would teach nothing instead of 28; 8.3
 rollouts per useful group instead of 11.1. By the posteriors none of them lies outside the band, and
 their mean success rate is 50 %.
-Prior: the default one, as fewer than 20 were measured.
+Prior: the default one, as fewer than 5 were measured.
 Claims about the true success rate p of a variant: in-band, likely (1): 0.05 <= p <= 0.75, posterior
 probability at least 95 %.
 What is likely is right 95 times in 100 only if tasks are distributed as the default prior says. Of
