@@ -1,7 +1,7 @@
 # From a fresh machine to a result with one command. `make` alone lists the targets.
 
 PYTHON ?= python3
-JOBS ?= 2
+JOBS ?= 3
 BIN := .venv/bin
 STAMP := .venv/.installed
 

@@ -47,7 +47,9 @@ def test_a_run_has_the_operators_bounds(engine: DockerEngine, write: Callable[[s
     assert "50000" in words
 
 
-@pytest.mark.parametrize("script", ["sleep 300", "while :; do echo busy; done"], ids=["silent", "busy"])
+@pytest.mark.parametrize(
+    "script", [pytest.param("sleep 300", marks=pytest.mark.long), "while :; do echo busy; done"], ids=["silent", "busy"]
+)
 def test_a_build_is_given_up_at_its_deadline(
     engine: DockerEngine, write: Callable[[str, str], Path], script: str
 ) -> None:

@@ -184,6 +184,7 @@ def mortal(server: OpenAIServer, calls: int) -> Callable[[Any], Answer]:
     return answer
 
 
+@pytest.mark.long  # its tries wait for seconds
 def test_an_endpoint_that_dies_halfway_costs_what_was_in_flight(taskcal: CommandLine, write: Write) -> None:
     """No zero comes of it; a resume says in one line that it is away, and finishes the run where it is back."""
     with OpenAIServer() as first:

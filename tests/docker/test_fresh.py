@@ -180,7 +180,7 @@ BROKEN = {
 }
 
 
-SOME = ("no shell", "a first process without memory", "no workdir")
+SOME = ("a first process without memory", "no workdir")
 
 
 @pytest.mark.parametrize("way", [way if way in SOME else pytest.param(way, marks=pytest.mark.long) for way in BROKEN])
@@ -196,6 +196,7 @@ def test_breaking_the_judge_is_graded(scope: RunScope, tmp_path: Path, way: str)
     assert there.reward == (0 if way == "no workdir" else 1)
 
 
+@pytest.mark.long  # what breaks a judge fails there four times, and some of it only at its limit of time
 def test_a_script_that_scores_is_no_way_out(scope: RunScope, tmp_path: Path) -> None:
     """Where it cannot run, every check that it would have scored fails."""
     checks = (Check("half", ScriptedProbe()),)

@@ -44,25 +44,27 @@ def end_of(scope: RunScope, folder: Path, run: str) -> Outcome:
     return rolled_out(scope, folder, task("true", environment=environment), CommandAgent(CommandSpec("a", run)))
 
 
+MISSING = [
+    ("no-such-agent --prompt x", "no-such-agent"),
+    ("set -e; cd /tmp\nno-such-agent", "no-such-agent"),
+    ("echo starting >log; exec no-such-agent", "no-such-agent"),
+    ("timeout 20 no-such-agent", "no-such-agent"),
+    ("no-such-agent >log 2>&1", "no-such-agent"),
+    ("needs-node", "needs-node"),
+    ("no-shell", "no-shell"),
+    ("closed", "closed"),
+    ("/opt/agent/run", "/opt/agent/run"),
+    ("bash -c 'no-such-agent'", "no-such-agent"),
+    ("no-such-agent --prompt x | tee log", "no-such-agent"),
+    ("no-such-agent || exit 1", "no-such-agent"),
+    ("AGENT=no-such-agent\n$AGENT --prompt x", "no-such-agent"),
+    ("#!/usr/bin/env no-such-python\nimport os\nos.remove('x')", "no-such-python"),
+    ("#!/bin/bash\nset -e\nno-such-agent", "no-such-agent"),
+]
+
+
 @pytest.mark.parametrize(
-    ("run", "name"),
-    [
-        ("no-such-agent --prompt x", "no-such-agent"),
-        ("set -e; cd /tmp\nno-such-agent", "no-such-agent"),
-        ("echo starting >log; exec no-such-agent", "no-such-agent"),
-        ("timeout 20 no-such-agent", "no-such-agent"),
-        ("no-such-agent >log 2>&1", "no-such-agent"),
-        ("needs-node", "needs-node"),
-        ("no-shell", "no-shell"),
-        ("closed", "closed"),
-        ("/opt/agent/run", "/opt/agent/run"),
-        ("bash -c 'no-such-agent'", "no-such-agent"),
-        ("no-such-agent --prompt x | tee log", "no-such-agent"),
-        ("no-such-agent || exit 1", "no-such-agent"),
-        ("AGENT=no-such-agent\n$AGENT --prompt x", "no-such-agent"),
-        ("#!/usr/bin/env no-such-python\nimport os\nos.remove('x')", "no-such-python"),
-        ("#!/bin/bash\nset -e\nno-such-agent", "no-such-agent"),
-    ],
+    ("run", "name"), [*MISSING[:3], *(pytest.param(*case, marks=pytest.mark.long) for case in MISSING[3:])]
 )
 def test_an_agent_whose_program_is_missing_is_lost(scope: RunScope, tmp_path: Path, run: str, name: str) -> None:
     """At agent-install, with one sentence that names it; no reward is made up."""
@@ -72,23 +74,23 @@ def test_an_agent_whose_program_is_missing_is_lost(scope: RunScope, tmp_path: Pa
     assert f"the agent's program {name} was not found or cannot run (exit " in outcome.reason
 
 
-@pytest.mark.parametrize(
-    "run",
-    [
-        WORKED,
-        "touch ok; exit 127",
-        "echo starting; exec no-such-agent",
-        "perl -e 1 >log || true; no-such-agent",
-        "exit 126",
-        'sh -c "$(echo pyhton3)" 2>/dev/null',
-        "cd /opt/x; ./works",
-        "export PATH=/opt/x:$PATH; works",
-        "cp /bin/ls tool; rm tool; ./tool",
-        "ls /; ./what-the-model-should-have-written",
-        "echo 'sh: 1: no-such-agent: not found'; exit 127",
-        "touch ok; no-such-agent || exit 1",
-    ],
-)
+CRASHED = [
+    WORKED,
+    "touch ok; exit 127",
+    "echo starting; exec no-such-agent",
+    "perl -e 1 >log || true; no-such-agent",
+    "exit 126",
+    'sh -c "$(echo pyhton3)" 2>/dev/null',
+    "cd /opt/x; ./works",
+    "export PATH=/opt/x:$PATH; works",
+    "cp /bin/ls tool; rm tool; ./tool",
+    "ls /; ./what-the-model-should-have-written",
+    "echo 'sh: 1: no-such-agent: not found'; exit 127",
+    "touch ok; no-such-agent || exit 1",
+]
+
+
+@pytest.mark.parametrize("run", [*CRASHED[:3], *(pytest.param(case, marks=pytest.mark.long) for case in CRASHED[3:])])
 def test_an_agent_that_worked_and_ends_so_has_crashed(scope: RunScope, tmp_path: Path, run: str) -> None:
     """It is graded by what it left behind, and cannot choose to be lost."""
     outcome = end_of(scope, tmp_path, run)

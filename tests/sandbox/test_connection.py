@@ -202,6 +202,7 @@ def test_a_repair_starts_no_engine_for_settings_that_cannot_be_used(short: Path)
     assert (done.returncode, line.startswith(f"{short / 'config.json'}: ")) == (3, True), done.stderr
 
 
+@pytest.mark.long  # it waits for the whole patience
 def test_a_repair_asks_an_engine_that_hangs_once(short: Path) -> None:
     """The diagnosis after `doctor --fix` knows that it hangs, so the command ends as soon as any other."""
     with engine_server(short / "s") as server:
