@@ -118,7 +118,19 @@ class Wires(httpcore.NetworkBackend):
         raise httpcore.ConnectError(str(problem)) from problem
 
 
-class _Wire(httpcore.NetworkStream):
+class _Stream(httpcore.NetworkStream):
+    """A stream on which TLS can begin."""
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ARG002 - httpcore's
+    ) -> httpcore.NetworkStream:
+        return _Tls(self, ssl_context, server_hostname)
+
+
+class _Wire(_Stream):
     """A socket whose every read and write is charged to an allowance."""
 
     def __init__(self, sock: socket.socket, allowance: Allowance) -> None:
@@ -147,14 +159,6 @@ class _Wire(httpcore.NetworkStream):
     def close(self) -> None:
         self._sock.close()
 
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ARG002 - httpcore's
-    ) -> httpcore.NetworkStream:
-        return _Tls(self, ssl_context, server_hostname)
-
     def get_extra_info(self, info: str) -> Any:
         if info != "is_readable":
             return None
@@ -163,7 +167,7 @@ class _Wire(httpcore.NetworkStream):
         return bool(poll.poll(0))
 
 
-class _Tls(httpcore.NetworkStream):
+class _Tls(_Stream):
     """TLS over another stream, so that the bytes below it are the ones that are counted; also TLS within TLS."""
 
     def __init__(self, below: httpcore.NetworkStream, context: ssl.SSLContext, host: str | None) -> None:
@@ -191,14 +195,6 @@ class _Tls(httpcore.NetworkStream):
 
     def close(self) -> None:
         self._below.close()
-
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ARG002 - httpcore's
-    ) -> httpcore.NetworkStream:
-        return _Tls(self, ssl_context, server_hostname)
 
     def get_extra_info(self, info: str) -> Any:
         return self._tls if info == "ssl_object" else self._below.get_extra_info(info)
