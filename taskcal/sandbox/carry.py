@@ -14,6 +14,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING
 
+from taskcal.core.sandbox_paths import above_all, plain_path
 from taskcal.sandbox.hostile import Bounds, Place, TooMuch, rewrite
 
 if TYPE_CHECKING:
@@ -119,14 +120,3 @@ class Carrier:
 
 def _spared(source: Source) -> tuple[str, ...]:
     return tuple(plain_path(f"{source.path}/{name}") for name in source.exclude)
-
-
-def plain_path(path: str) -> str:
-    """An absolute path without empty and `.` parts, and without a slash at its end."""
-    return "/" + "/".join(part for part in path.split("/") if part not in ("", "."))
-
-
-def above_all(path: str) -> list[str]:
-    """The folders above a path, from the top, without the root."""
-    parts = path.strip("/").split("/")
-    return ["/" + "/".join(parts[:count]) for count in range(1, len(parts))]

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from taskcal.core.sandbox_paths import is_below, plain_path
 from taskcal.core.search_paths import Variables, sift
 from taskcal.sandbox import ROOM
-from taskcal.sandbox.carry import plain_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -45,7 +45,7 @@ def check_variables(
         if path == HARMLESS:
             return ""
         way = pristine.way(image, path)
-        if any(_within(place, folder) for place in way for folder in MADE_ANEW):
+        if any(is_below(place, MADE_ANEW) for place in way):
             return "no image has it"
         return rule(way)
 
@@ -63,9 +63,7 @@ def _artifact_rule(pristine: Pristine, image: str, artifacts: Sequence[Artifact]
 
     def rule(way: Sequence[str]) -> str:
         for path, places, spared in known:
-            inside = [
-                step for step in zip(way, (*way[1:], ""), strict=True) if any(_within(step[0], one) for one in places)
-            ]
+            inside = [step for step in zip(way, (*way[1:], ""), strict=True) if is_below(step[0], places)]
             if any(place.startswith(f"{way[-1]}/.") for place in places):  # such as ~/.config, which programs read
                 return f"the artifact {path} lies in it"
             if not all(_is_spared(step, following, spared) for step, following in inside):
@@ -78,8 +76,8 @@ def _artifact_rule(pristine: Pristine, image: str, artifacts: Sequence[Artifact]
 def _is_spared(step: str, following: str, spared: Sequence[str]) -> bool:
     """Whether a step on a way is an excluded folder's, or a folder that leads to one as the next step does."""
     return any(
-        _within(step, one)
-        or (following != "" and _within(one, step) and (_within(following, one) or _within(one, following)))
+        is_below(step, (one,))
+        or (following != "" and is_below(one, (step,)) and (is_below(following, (one,)) or is_below(one, (following,))))
         for one in spared
     )
 
@@ -102,7 +100,3 @@ def _is_writable(pristine: Pristine, image: str, place: str) -> bool:
         return True
     header = pristine.header(image, place)
     return header is not None and (header.uid != 0 or (header.gid != 0 and found.mode & 0o020 != 0))
-
-
-def _within(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(f"{folder}/")

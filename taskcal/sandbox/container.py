@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from taskcal.core.excerpt import excerpt
 from taskcal.core.reach import Reach, reach_of
+from taskcal.core.sandbox_paths import above_all, plain_path
 from taskcal.core.search_paths import ROOTS_HOME, Variables, sift
 from taskcal.errors import LostError, SandboxLost, SetupLost
 from taskcal.sandbox import ANSWER_FILE, ROOM, ROOT_USER, Condition, Ending, Script, ScriptResult
 from taskcal.sandbox.archive import folder
-from taskcal.sandbox.carry import Source, above_all, plain_path
+from taskcal.sandbox.carry import Source
 from taskcal.sandbox.check_variables import check_variables
 from taskcal.sandbox.condition import condition_of
 from taskcal.sandbox.contents import read_small

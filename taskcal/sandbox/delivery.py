@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from taskcal.core.sandbox_paths import above_all, is_below, plain_path
 from taskcal.errors import GraderLost
 from taskcal.sandbox import ROOT_USER, Ending, Script
 from taskcal.sandbox.archive import ROOT, Owner, packed
-from taskcal.sandbox.carry import above_all, plain_path
 from taskcal.sandbox.scripts import make_way
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Destination:
         path = plain_path(copy.destination)
         for _ in range(MOST_LINKS):
             ends = (path,) if Path(copy.source).is_dir() else ()  # a file replaces a link, a folder fills it
-            steps = [step for step in (*above_all(path), *ends) if not is_in(step, artifacts)]
+            steps = [step for step in (*above_all(path), *ends) if not is_below(step, artifacts)]
             links = ((step, _link(self.pristine.stat(self.image, step))) for step in steps)
             found = next(((step, leads_to) for step, leads_to in links if leads_to), None)
             if found is None:
@@ -137,7 +137,7 @@ class Destination:
         return [
             path
             for path in above
-            if not (self.is_open(path) or is_in(path, artifacts) or self.pristine.stat(self.image, path))
+            if not (self.is_open(path) or is_below(path, artifacts) or self.pristine.stat(self.image, path))
         ]
 
     def _pieces(self, files: Sequence[FileCopy]) -> Iterator[tuple[str, bool]]:
@@ -192,11 +192,6 @@ def _left_too_many(place: Destination, files: Sequence[FileCopy], run: Run, stop
 def outside(folders: Sequence[str], artifacts: Sequence[str]) -> tuple[str, ...]:
     """The folders in which no artifact lies: what is declared as the agent's work stays the agent's."""
     return tuple(path for path in folders if not any(f"{one}/".startswith(f"{path}/") for one in artifacts))
-
-
-def is_in(path: str, folders: Sequence[str]) -> bool:
-    """Whether a path is one of these folders, or lies in one."""
-    return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
 
 
 def give(engine: DockerEngine, container: str, files: Sequence[FileCopy], owner: Owner) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from taskcal.core.sandbox_paths import plain_path
 from taskcal.errors import GraderLost
 from taskcal.sandbox import ROOT_USER, Script
-from taskcal.sandbox.carry import Carrier, plain_path
+from taskcal.sandbox.carry import Carrier
 from taskcal.sandbox.delivery import outside
 from taskcal.sandbox.scripts import READY_SECONDS, clear_way
 

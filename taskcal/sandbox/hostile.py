@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, cast
 
 from taskcal.core.foreign_text import clipped
+from taskcal.core.sandbox_paths import is_below
 from taskcal.errors import EngineLost, LostError
 
 if TYPE_CHECKING:
@@ -60,20 +61,16 @@ class Place:
 
     def is_reserved(self, path: str) -> bool:
         """Whether a path is somebody else's."""
-        return _is_below(path, self.reserved) or self.is_spared(path)
+        return is_below(path, self.reserved) or self.is_spared(path)
 
     def is_spared(self, path: str) -> bool:
         """Whether the image's own stays at a path."""
-        return _is_below(path, self.spared)
+        return is_below(path, self.spared)
 
     def must_be_folder(self, path: str) -> bool:
         """Whether something other than a folder at this path would stand in somebody's way."""
         others = (*self.reserved, *self.folders, *self.spared)
         return path in self.folders or any(other.startswith(f"{path}/") for other in others)
-
-
-def _is_below(path: str, others: tuple[str, ...]) -> bool:
-    return any(path == other or path.startswith(f"{other}/") for other in others)
 
 
 @dataclass
@@ -232,7 +229,7 @@ class _Writer:
         own = own_links() if None in inside.values() else {}
         for path, member in self._links:
             target = inside[path]
-            if own.get(path) == member.linkname or (target is not None and not _through(target, own)):
+            if own.get(path) == member.linkname or (target is not None and not is_below(target, own)):
                 self._archive.addfile(_plain(member, path, 0o777))
             else:
                 self.done.leave(path, "a link that leads out of it")
@@ -266,11 +263,7 @@ class _Writer:
             return None
         folder = "/" if target.startswith("/") else posixpath.dirname(path)
         place = posixpath.normpath(posixpath.join(folder, *parts))
-        return place if place == self._place.path or place.startswith(f"{self._place.path}/") else None
-
-
-def _through(target: str, links: Mapping[str, str]) -> bool:
-    return any(target == link or target.startswith(f"{link}/") for link in links)
+        return place if is_below(place, (self._place.path,)) else None
 
 
 def _plain(member: tarfile.TarInfo, path: str, modes: int, target: str | None = None) -> tarfile.TarInfo:

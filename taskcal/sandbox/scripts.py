@@ -11,9 +11,9 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
+from taskcal.core.sandbox_paths import above_all
 from taskcal.core.script import named_in, text_of
 from taskcal.sandbox import ROOT_USER, Script
-from taskcal.sandbox.carry import above_all
 from taskcal.sandbox.interpreters import as_shell, stopping
 from taskcal.sandbox.setup_failure import UNBAKED
 

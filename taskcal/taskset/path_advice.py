@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskcal.core.dockerfile import variables
+from taskcal.core.sandbox_paths import is_below
 from taskcal.core.search_paths import sift
 from taskcal.core.task import GraderSandbox
 
@@ -28,22 +29,18 @@ def about_search_paths(task: Task) -> Iterator[str]:
             yield from (str(gone) for gone in sift(given, lambda path: _why(path, grader.artifacts)).gone)
     elif environment.user and environment.user.partition(":")[0] not in ROOT_NAMES:
         reason = "any user may write there"
-        yield from map(str, sift(given, lambda path: reason if _is_below(path, OPEN_TO_ALL) else "").gone)
+        yield from map(str, sift(given, lambda path: reason if is_below(path, OPEN_TO_ALL) else "").gone)
 
 
 def _why(path: str, artifacts: tuple[Artifact, ...]) -> str:
     """Why a path goes, and what would keep it."""
     for artifact in artifacts:
         top = artifact.path.rstrip("/")
-        if _is_below(path, [top]) and not _is_below(path, [f"{top}/{name}" for name in artifact.exclude]):
+        if is_below(path, [top]) and not is_below(path, [f"{top}/{name}" for name in artifact.exclude]):
             name = path.removeprefix(top).strip("/").partition("/")[0]
             keeping = f"; exclude: [{name}] there keeps the image's own" if name else ""
             return f"it leads into the artifact {artifact.path}{keeping}"
     return ""
-
-
-def _is_below(path: str, folders: list[str] | tuple[str, ...]) -> bool:
-    return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
 
 
 def _of_dockerfile(environment: Environment) -> Mapping[str, str]:

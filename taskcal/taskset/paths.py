@@ -7,6 +7,7 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from taskcal.core.sandbox_paths import is_below, plain_path
 from taskcal.file_tree import LONGEST_DOCKERFILE, Entry, context_entries, dockerfile_of, entries
 from taskcal.taskset.allowance import Allowance
 
@@ -133,8 +134,8 @@ def check_below(path: str) -> str:
 def check_delivery(path: str) -> str:
     """Give `path` back where a file can be put; raises ValueError also where it would vanish or meet taskcal's own."""
     check_destination(path)
-    plain = "/" + "/".join(part for part in path.split("/") if part not in ("", "."))
+    plain = plain_path(path)
     for folder, reason in RESERVED.items():
-        if plain == folder or plain.startswith(f"{folder}/"):
+        if is_below(plain, (folder,)):
             raise ValueError(f'nothing can be put below {folder}, {reason}: "{path[:60]}"; choose another place')
     return path

@@ -10,9 +10,10 @@ from typing import IO, TYPE_CHECKING, cast
 
 import pytest
 
+from taskcal.core.sandbox_paths import above_all, plain_path
 from taskcal.errors import SandboxLost
 from taskcal.sandbox import carry
-from taskcal.sandbox.carry import Carrier, Parcel, Source, above_all, plain_path
+from taskcal.sandbox.carry import Carrier, Parcel, Source
 from taskcal.sandbox.facts import ContainerState, PathStat
 
 if TYPE_CHECKING:
