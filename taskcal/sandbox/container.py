@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from taskcal.core.task import Artifact, FileCopy
     from taskcal.sandbox import Sink
-    from taskcal.sandbox.facts import ContainerState, ExecResult
+    from taskcal.sandbox.facts import ExecResult
     from taskcal.sandbox.order import Order
     from taskcal.sandbox.stream import Line
 
@@ -70,7 +70,7 @@ class DockerSandbox:
         self._names: dict[str, bytes] = {}
         self._services: dict[str, str] = {}
         self._made: list[str] = []
-        self._states: dict[str, ContainerState] = {}
+        self._variables: dict[str, Variables] = {}
         self._kept = False
         self.ways_out = WaysOut(scope.engine, order.images.gateway, scope.labels(order.rollout))
 
@@ -218,17 +218,21 @@ class DockerSandbox:
     def check_variables(self, service: str = "") -> Variables:
         """The image's and the environment's variables as checks get them, see `taskcal.sandbox.check_variables`."""
         container = self._services[service] if service else self._container
-        state = self._states.get(container) or self._engine.state(container)
-        if state is None:
-            return sift({}, None)
-        self._states[container] = state
+        if container not in self._variables:
+            state = self._engine.state(container)
+            if state is None:
+                return sift({}, None)
+            self._variables[container] = self._sifted(state.variables, service)
+        return self._variables[container]
+
+    def _sifted(self, variables: Mapping[str, str], service: str) -> Variables:
         if service:
-            return sift(state.variables, None)
+            return sift(variables, None)
         order, pristine = self._order, self._scope.pristine
         is_fresh = order.artifacts is not None
         image = order.images.fresh if is_fresh else order.images.sandbox
         user = order.environment.user or order.images.user
-        return check_variables(pristine, image, state.variables, order.artifacts, user)
+        return check_variables(pristine, image, variables, order.artifacts, user)
 
     def _own_variables(self, script: Script) -> dict[str, str | None]:
         """The environment of a clean script: a PATH that leads to nothing of the agent's, and no other variable."""
