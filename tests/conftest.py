@@ -18,7 +18,7 @@ from tests.fork_server import ForkServer
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from taskcal.sandbox.docker import DockerEngine
+    from taskcal.sandbox.engine.docker import DockerEngine
 
 ROOT = Path(__file__).parent.parent
 
@@ -83,7 +83,7 @@ def taskcal(tmp_path: Path) -> CommandLine:
 @pytest.fixture(scope="session")
 def engine() -> Iterator[DockerEngine]:
     """The machine's engine. No engine is an error, never a skip: `taskcal doctor --fix` brings one."""
-    from taskcal.sandbox.docker import DockerEngine
+    from taskcal.sandbox.engine.docker import DockerEngine
 
     found = DockerEngine.connect()
     yield found

@@ -20,19 +20,20 @@ import yaml
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from taskcal import __version__, host
-from taskcal.agents.file import load_agent
+from taskcal import __version__
+from taskcal.agents.agent_file import load_agent
 from taskcal.cli.main import app
-from taskcal.core.calibrate import GroupRecord, calibrate
+from taskcal.core.calibration.calibrate import GroupRecord, calibrate
 from taskcal.core.faults import rows as fault_rows
 from taskcal.core.gate import Exit
-from taskcal.core.question import fixed
 from taskcal.core.rollout import GroupId, Stop
 from taskcal.core.run import RunRecord
+from taskcal.core.settings import fixed
 from taskcal.core.verdict import Verdict
 from taskcal.errors import Boundary, TaskcalError
+from taskcal.machine import host
 from taskcal.report.calibration_json import calibration_document
-from taskcal.taskset.advice import warnings
+from taskcal.taskset.advice.advice import warnings
 from taskcal.taskset.load import load
 
 if TYPE_CHECKING:

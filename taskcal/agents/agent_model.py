@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from taskcal.agents.spec import Price
-from taskcal.taskset.fields import Id, Model, Seconds
+from taskcal.yamlfile.fields import Id, Model, Seconds
 
 Dollars = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 

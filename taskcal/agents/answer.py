@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from taskcal.core.foreign_text import sound
+from taskcal.core.text.foreign_text import sound
 from taskcal.sandbox import ANSWER_FILE, Script
 
 if TYPE_CHECKING:

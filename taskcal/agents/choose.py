@@ -6,16 +6,16 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taskcal.agents.chat import open_chat
-from taskcal.agents.chat_spec import ChatSpec
+from taskcal.agents.agent_file import load_agent
+from taskcal.agents.builtin import Noop, Oracle, Simulated
+from taskcal.agents.chat.agent import open_chat
+from taskcal.agents.chat.spec import ChatSpec
 from taskcal.agents.command import CommandAgent
-from taskcal.agents.file import load_agent
-from taskcal.agents.from_file import read_secrets
-from taskcal.agents.play import Noop, Oracle, Simulated
+from taskcal.agents.file_agent import read_secrets
 from taskcal.agents.python import load_python, plugin, plugin_names
 from taskcal.agents.spec import PythonSpec, SimulatedSpec
 from taskcal.errors import UsageError
-from taskcal.taskset.problems import suggest
+from taskcal.yamlfile.problems import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

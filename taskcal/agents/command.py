@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from taskcal.agents import Account, Acted
-from taskcal.agents.from_file import FromFile, read_secrets, report_usage
+from taskcal.agents.builtin import stop_of
+from taskcal.agents.file_agent import FromFile, read_secrets, report_usage
 from taskcal.agents.missing_program import missing_program
-from taskcal.agents.play import stop_of
-from taskcal.agents.relay import ON_PATH, tools_on_path
+from taskcal.agents.tools.path_programs import ON_PATH, tools_on_path
 from taskcal.agents.transcript import Message, Note
 from taskcal.errors import AgentInstallLost, ReportedLost
-from taskcal.host import search_within
+from taskcal.machine.host import search_within
 from taskcal.sandbox import ANSWER_FILE, PROMPT_FILE, USAGE_FILE, Script
 from taskcal.sandbox.interpreters import as_shell
 

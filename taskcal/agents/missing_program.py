@@ -23,7 +23,7 @@ import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from taskcal.core.script import shebang_of
+from taskcal.core.shell.script import shebang_of
 from taskcal.sandbox import Ending
 
 if TYPE_CHECKING:

@@ -27,13 +27,13 @@ from typing import TYPE_CHECKING
 
 from taskcal.agents import Acted
 from taskcal.agents.answer import hand_in
-from taskcal.agents.from_file import FromFile, read_secrets, report_usage
-from taskcal.agents.handle import SandboxHandle, TimeUp
-from taskcal.agents.relay import tools_on_path
+from taskcal.agents.file_agent import FromFile, read_secrets, report_usage
+from taskcal.agents.sandbox_handle import SandboxHandle, TimeUp
 from taskcal.agents.spec import PythonSpec
+from taskcal.agents.tools.path_programs import tools_on_path
 from taskcal.agents.transcript import Message, Note
-from taskcal.core.foreign_text import sound
 from taskcal.core.rollout import Stop
+from taskcal.core.text.foreign_text import sound
 from taskcal.errors import ProviderLost, UsageError
 
 if TYPE_CHECKING:

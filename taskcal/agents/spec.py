@@ -1,11 +1,11 @@
-"""What an agent file says, as frozen values; `taskcal.agents.file` reads them from YAML."""
+"""What an agent file says, as frozen values; `taskcal.agents.agent_file` reads them from YAML."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from taskcal.agents.chat_spec import ChatSpec
+from taskcal.agents.chat.spec import ChatSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -23,10 +23,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from taskcal import regular
-from taskcal.core import values
-from taskcal.core.foreign_text import cut, sound
+from taskcal.core.text import values
+from taskcal.core.text.foreign_text import cut, sound
 from taskcal.errors import LostError
+from taskcal.store import safe_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -189,7 +189,7 @@ def read_transcript(path: Path) -> Iterator[Entry]:
     What a line holds is not trusted: one that is no entry becomes a note that names its number. Kinds and keys that a
     later version may add are passed over.
     """
-    with regular.opened(path) as file:
+    with safe_files.opened(path) as file:
         for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), start=1):
             if not line.endswith(b"\n") and len(line) < LONGEST_LINE:
                 return

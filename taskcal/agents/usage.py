@@ -14,10 +14,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from taskcal.core import values
-from taskcal.core.excerpt import excerpt
-from taskcal.core.foreign_text import clipped, parse_json
 from taskcal.core.rollout import Usage
+from taskcal.core.text import values
+from taskcal.core.text.excerpt import excerpt
+from taskcal.core.text.foreign_text import clipped, parse_json
 from taskcal.sandbox import ROOT_USER, USAGE_FILE, Script
 
 if TYPE_CHECKING:

@@ -6,17 +6,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taskcal.agents.play import Noop, Player
+from taskcal.agents.builtin import Noop, Player
 from taskcal.core import identity
 from taskcal.core.identity import Contents
-from taskcal.core.rows import group_record
-from taskcal.file_tree import context_digest, tree_digest
+from taskcal.machine.file_tree import context_digest, tree_digest
+from taskcal.store.rows import group_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from taskcal.agents import Agent
-    from taskcal.core.calibrate import GroupRecord
+    from taskcal.core.calibration.calibrate import GroupRecord
     from taskcal.core.task import FileCopy, Group, Task, Taskset
 
 

@@ -7,21 +7,21 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from taskcal.cli.digests import contents_of, records_of
-from taskcal.core.calibrate import calibrate
-from taskcal.core.question import Metric
+from taskcal.core.calibration.calibrate import calibrate
 from taskcal.core.run import IMPORTED
-from taskcal.core.stats import mean
+from taskcal.core.settings import Metric
+from taskcal.core.stats.rates import mean
 from taskcal.errors import RunFolderError, UsageError
-from taskcal.store import find
+from taskcal.store.run_folder import find
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from taskcal.core.calibrate import Calibration, GroupRecord
-    from taskcal.core.prior import Counts
+    from taskcal.core.calibration.calibrate import Calibration, GroupRecord
     from taskcal.core.rollout import GroupId
     from taskcal.core.run import GroupImages
+    from taskcal.core.stats.prior import Counts
     from taskcal.core.task import Group
 
 OLDER_PRIOR = (

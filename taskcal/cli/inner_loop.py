@@ -10,31 +10,31 @@ from typing import TYPE_CHECKING
 import typer
 
 from taskcal.agents import Attempt
+from taskcal.agents.builtin import Noop, run_move
 from taskcal.agents.command import START, give_prompt
-from taskcal.agents.play import Noop, run_move
-from taskcal.agents.relay import tools_on_path
-from taskcal.cli.display import Display
-from taskcal.cli.measure import connect, terminate_as_interrupt
-from taskcal.cli.options import choose_tasks
-from taskcal.cli.parse import network
+from taskcal.agents.tools.path_programs import tools_on_path
+from taskcal.cli.options.parse import network
+from taskcal.cli.options.request import choose_tasks
+from taskcal.cli.session import connect, terminate_as_interrupt
+from taskcal.cli.terminal.display import Display
 from taskcal.core.plan import Bounds, Selection
 from taskcal.core.rollout import Lost, Stop
 from taskcal.errors import MissingError, UsageError
-from taskcal.grading import grade
-from taskcal.probe import Probes, ready_group
-from taskcal.report.clean import plain, visible
-from taskcal.report.figures import duration
+from taskcal.execution.grading import grade
+from taskcal.report.wording.formatting import duration
+from taskcal.report.wording.sanitize import plain, visible
+from taskcal.runs.images.probe import Probes, ready_group
 from taskcal.sandbox import Ending, Script
 from taskcal.sandbox.container import DockerSandbox, open_sandbox
-from taskcal.sandbox.images import Images
+from taskcal.sandbox.engine.run_resources import RunScope
+from taskcal.sandbox.images.baking import Images
 from taskcal.sandbox.interpreters import as_shell
-from taskcal.sandbox.order import Order
-from taskcal.sandbox.scope import RunScope
+from taskcal.sandbox.sandbox_spec import Order
 from taskcal.sandbox.terminal import join
 from taskcal.taskset.load import load
 
 if TYPE_CHECKING:
-    from taskcal.agents.play import Play
+    from taskcal.agents.builtin import Play
     from taskcal.core.rollout import CheckResult
     from taskcal.core.task import Group
     from taskcal.sandbox import ScriptResult

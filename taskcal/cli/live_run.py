@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from taskcal.cli.interrupts import Interrupts
-    from taskcal.cli.options import Request
-    from taskcal.cli.progress import Progress
+    from taskcal.cli.options.request import Request
+    from taskcal.cli.terminal.interrupts import Interrupts
+    from taskcal.cli.terminal.progress import Progress
     from taskcal.core.run import RunRecord
-    from taskcal.sandbox.images import ImageMemory
-    from taskcal.sandbox.scope import RunScope
-    from taskcal.store import RunFolder
+    from taskcal.sandbox.engine.run_resources import RunScope
+    from taskcal.sandbox.images.baking import ImageMemory
+    from taskcal.store.run_folder import RunFolder
 
 
 @dataclass

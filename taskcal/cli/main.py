@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from taskcal import __version__
-from taskcal.cli.clean import clean
-from taskcal.cli.doctor import doctor
-from taskcal.cli.import_ import import_
-from taskcal.cli.init import init
-from taskcal.cli.output import guarded_streams
-from taskcal.cli.report import report
-from taskcal.cli.run import run
-from taskcal.cli.schema import schema
-from taskcal.cli.shell import shell
-from taskcal.cli.show import show
-from taskcal.cli.simulate import simulate
-from taskcal.cli.validate import validate
+from taskcal.cli.commands.clean import clean
+from taskcal.cli.commands.doctor import doctor
+from taskcal.cli.commands.import_ import import_
+from taskcal.cli.commands.init import init
+from taskcal.cli.commands.report import report
+from taskcal.cli.commands.run import run
+from taskcal.cli.commands.schema import schema
+from taskcal.cli.commands.shell import shell
+from taskcal.cli.commands.show import show
+from taskcal.cli.commands.simulate import simulate
+from taskcal.cli.commands.validate import validate
+from taskcal.cli.terminal.output import guarded_streams
 
 if TYPE_CHECKING:
     from taskcal.errors import TaskcalError
@@ -61,7 +61,7 @@ def options(
 
 def _shown(error: Exception) -> str:
     """An error's lines for a terminal, on which the texts of strangers in them do nothing."""
-    from taskcal.report.clean import LONGEST_LINE, plain
+    from taskcal.report.wording.sanitize import LONGEST_LINE, plain
 
     return "\n".join(plain(line, LONGEST_LINE) for line in str(error).split("\n"))
 

@@ -10,7 +10,7 @@ from taskcal.cli.resume import SHOWN, some_names
 from taskcal.core.identity import SANDBOX, Origin, group_identity, moves
 from taskcal.core.run import GroupImages
 from taskcal.errors import UsageError
-from taskcal.sandbox.build_failure import here
+from taskcal.sandbox.images.build_failure import here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from taskcal.core.rollout import GroupId
     from taskcal.core.run import RunRecord
     from taskcal.core.task import Group, ImageSource
-    from taskcal.sandbox.images import PreparedImages
+    from taskcal.sandbox.images.baking import PreparedImages
 
     FindId = Callable[[str], str | None]
     """Looks up the id of an image by its name, or by its id; None if the engine does not have it."""

@@ -28,8 +28,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taskcal.agents.play import Player
-from taskcal.baseimage import BASE_IMAGE
+from taskcal.agents.builtin import Player
 from taskcal.core.plan import PlannedRollout
 from taskcal.core.rollout import Graded, Lost, Rollout, RolloutId, Stop
 from taskcal.core.task import (
@@ -44,23 +43,24 @@ from taskcal.core.task import (
     Timeouts,
     Variant,
 )
-from taskcal.drafts import draft_folder
 from taskcal.errors import Boundary, MissingError, RunFolderError
-from taskcal.probe import Probes, ready_group
-from taskcal.report.clean import plain
+from taskcal.execution.rollout import Context, run_rollout
+from taskcal.machine.base_image import BASE_IMAGE
+from taskcal.machine.draft_folders import draft_folder
 from taskcal.report.show import numbers
-from taskcal.runner import Context, run_rollout
-from taskcal.sandbox.images import Images
-from taskcal.sandbox.scope import RunScope
-from taskcal.store import RunFolder
+from taskcal.report.wording.sanitize import plain
+from taskcal.runs.images.probe import Probes, ready_group
+from taskcal.sandbox.engine.run_resources import RunScope
+from taskcal.sandbox.images.baking import Images
+from taskcal.store.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from taskcal.agents import Agent
     from taskcal.core.plan import Bounds
-    from taskcal.sandbox.docker import DockerEngine
-    from taskcal.sandbox.images import ImageMemory
+    from taskcal.sandbox.engine.docker import DockerEngine
+    from taskcal.sandbox.images.baking import ImageMemory
 
 TASK = "taskcal-preflight"
 PROMPT = """Make a file /tmp/taskcal-ready that contains the one word ready. Nothing else is to be done: when the file

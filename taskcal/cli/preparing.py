@@ -7,18 +7,18 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from taskcal.baseimage import BASE_IMAGE
 from taskcal.cli.moved import refuse_moved, refuse_moved_images, with_images, without_moved_prior
 from taskcal.cli.resume import next_id, remaining
 from taskcal.core.plan import plan
 from taskcal.core.rollout import Lost, Rollout
-from taskcal.engines.local import LocalThreads
 from taskcal.errors import Boundary, UsageError
-from taskcal.missing_programs import find_missing_program
-from taskcal.probe import Probes, ReadyGroup, ready_group
-from taskcal.report.clean import reason
-from taskcal.sandbox.images import Images
-from taskcal.schedule import POLL_SECONDS, RESTART_SECONDS
+from taskcal.execution.local_threads import LocalThreads
+from taskcal.execution.schedule import POLL_SECONDS, RESTART_SECONDS
+from taskcal.machine.base_image import BASE_IMAGE
+from taskcal.report.wording.sanitize import reason
+from taskcal.runs.images.missing_programs import find_missing_program
+from taskcal.runs.images.probe import Probes, ReadyGroup, ready_group
+from taskcal.sandbox.images.baking import Images
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from taskcal.core.plan import PlannedRollout
     from taskcal.core.rollout import GroupId, Outcome
     from taskcal.core.task import Group
-    from taskcal.sandbox.images import ImageMemory, PreparedImages
+    from taskcal.sandbox.images.baking import ImageMemory, PreparedImages
 
 PREPARERS = 4
 LOCAL_BASE = f"the base image {BASE_IMAGE} was built on this machine with debootstrap, not pulled"

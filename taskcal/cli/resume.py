@@ -15,21 +15,21 @@ from taskcal.core.rollout import Graded, RolloutId
 from taskcal.core.run import IMPORTED
 from taskcal.core.verdict import Band
 from taskcal.errors import UsageError
-from taskcal.report.clean import plain
-from taskcal.report.sentences import SENTENCE
-from taskcal.store import find
+from taskcal.report.wording.sanitize import plain
+from taskcal.report.wording.sentences import SENTENCE
+from taskcal.store.run_folder import find
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from taskcal.cli.configuration import Configuration
-    from taskcal.cli.options import RunOptions
-    from taskcal.core.book import Design
-    from taskcal.core.calibrate import Calibration, GroupRecord
+    from taskcal.cli.options.configuration import Configuration
+    from taskcal.cli.options.request import RunOptions
+    from taskcal.core.adaptive.tables import Design
+    from taskcal.core.calibration.calibrate import Calibration, GroupRecord
     from taskcal.core.plan import Plan
-    from taskcal.core.question import Question
     from taskcal.core.rollout import GroupId, Rollout
     from taskcal.core.run import RunRecord
+    from taskcal.core.settings import Question
 
 UNLIMITED = math.inf
 PRIOR = "the earlier calibration (--prior)"

@@ -7,18 +7,26 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from taskcal.adaptive_schedule import AdaptiveSchedule, Limits
-from taskcal.agents.play import Noop
-from taskcal.brakes import AllZero, EngineAway, LowDisk, MostCost, MostRollouts, NearlyAllLost, TimeLimit
+from taskcal.agents.builtin import Noop
 from taskcal.cli.preflight import is_exempt
 from taskcal.cli.preparing import Renewal
 from taskcal.cli.resume import remaining
 from taskcal.core.plan import plan
 from taskcal.core.rollout import Graded
-from taskcal.engines.local import LocalThreads
-from taskcal.host import free_bytes
-from taskcal.runner import Context, run_rollout
-from taskcal.schedule import FixedSchedule, run_schedule
+from taskcal.execution.adaptive_schedule import AdaptiveSchedule, Limits
+from taskcal.execution.local_threads import LocalThreads
+from taskcal.execution.rollout import Context, run_rollout
+from taskcal.execution.schedule import FixedSchedule, run_schedule
+from taskcal.execution.stop_conditions import (
+    AllZero,
+    EngineAway,
+    LowDisk,
+    MostCost,
+    MostRollouts,
+    NearlyAllLost,
+    TimeLimit,
+)
+from taskcal.machine.host import free_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,8 +35,8 @@ if TYPE_CHECKING:
     from taskcal.core.plan import PlannedRollout
     from taskcal.core.rollout import GroupId, Rollout, RolloutId
     from taskcal.core.task import Group
-    from taskcal.sandbox.images import PreparedImages
-    from taskcal.schedule import Brake, Schedule
+    from taskcal.execution.schedule import Brake, Schedule
+    from taskcal.sandbox.images.baking import PreparedImages
 
 
 def roll_out(run: Run, images: dict[GroupId, PreparedImages], pools: list[LocalThreads[Any, Any]]) -> str | None:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskcal.agents.command import CommandAgent
-from taskcal.baseimage import BASE_IMAGE
 from taskcal.core.task import NetworkMode
 from taskcal.errors import UsageError
+from taskcal.machine.base_image import BASE_IMAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -2,8 +2,8 @@
 
 What the agent does is graded by the end state that it leaves, however it ended. What the agent cannot be blamed for is
 lost. A doubt is in favor of the agent, but no agent escapes a failing grade by breaking its judge: every error between
-its first command and the last record is decided in `taskcal.blame`. A test finds every place of the code that raises a
-loss, and wants a row for it.
+its first command and the last record is decided in `execution.fault_attribution`. A test finds every place of the code
+that raises a loss, and wants a row for it.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from taskcal.errors import Boundary
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskcal.core.calibrate import Calibration
+    from taskcal.core.calibration.calibrate import Calibration
 
 OF_THE_TASK = frozenset({Boundary.IMAGE, Boundary.SETUP, Boundary.SERVICE, Boundary.GRADER})
 """Boundaries that a task's own definition breaks; a task lost at no other one is unmeasured for a reason of its own."""

@@ -11,7 +11,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from taskcal.core.reach import HERE, reach_of
+from taskcal.core.network import HERE, reach_of
 from taskcal.core.rollout import RolloutId
 from taskcal.core.task import NetworkMode, as_text
 

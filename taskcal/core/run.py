@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from taskcal.core.identity import Origin
-    from taskcal.core.question import Question
+    from taskcal.core.settings import Question
     from taskcal.core.verdict import Band
 
 IMPORTED = "imported"

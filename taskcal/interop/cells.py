@@ -6,8 +6,8 @@ import json
 import math
 import re
 
-from taskcal.core.grade import TOLERANCE
-from taskcal.core.values import LARGEST, MOST
+from taskcal.core.grading.grade import TOLERANCE
+from taskcal.core.text.values import LARGEST, MOST
 
 MISSING = frozenset({"", "nan", "null", "none", "na", "n/a", "#n/a", "<na>"})
 """How tables write that a number is not there, in any case."""

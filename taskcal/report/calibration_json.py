@@ -10,25 +10,25 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from taskcal.core.question import Metric
-from taskcal.core.summary import summarise
+from taskcal.core.calibration.summary import summarise
+from taskcal.core.settings import Metric
 from taskcal.core.verdict import Strength, Verdict
-from taskcal.report import explain
-from taskcal.report.claims import claim, measured, robust
-from taskcal.report.sentences import expected_outside
-from taskcal.report.stopping import saving
+from taskcal.report.wording import explain
+from taskcal.report.wording.claims import claim, measured, robust
+from taskcal.report.wording.sentences import expected_outside
+from taskcal.report.wording.stopping import saving
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from enum import StrEnum
 
-    from taskcal.core.calibrate import Calibration
-    from taskcal.core.check_means import CheckMean
-    from taskcal.core.pooled import PromptYield
-    from taskcal.core.question import Question
+    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.calibration.check_means import CheckMean
+    from taskcal.core.calibration.summary import Summary
     from taskcal.core.run import GroupImages, RunRecord
-    from taskcal.core.stats import Interval
-    from taskcal.core.summary import Summary
+    from taskcal.core.settings import Question
+    from taskcal.core.stats.clustered_mean import PromptYield
+    from taskcal.core.stats.rates import Interval
     from taskcal.core.verdict import Posterior
 
 SCHEMA = "taskcal/calibration@1"

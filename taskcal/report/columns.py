@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
-from taskcal.core.question import Metric
-from taskcal.report import figures
-from taskcal.report.clean import plain
-from taskcal.report.remarks import NAME_LENGTH, full_note
+from taskcal.core.settings import Metric
+from taskcal.report.wording import formatting
+from taskcal.report.wording.caveats import NAME_LENGTH, full_note
+from taskcal.report.wording.sanitize import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from taskcal.core.calibrate import Calibration
-    from taskcal.core.question import Question
+    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.settings import Question
 
 LEAST_NAME = 12
 FIRST_RANKS = 2
@@ -48,17 +48,17 @@ def columns_for(question: Question) -> tuple[Column, ...]:
     adaptive = question.adaptive
     of_reward = question.metric is Metric.REWARD
     return (
-        Column("passed", figures.fraction, 2, widest=COUNTS) if adaptive else Column("n", figures.sample, 2),
-        Column("success rate", figures.posterior_rate if adaptive else figures.rate, 5 if of_reward else 1),
-        Column("reward", lambda c: figures.decimal(c.mean_reward), 1 if of_reward else 5),
-        Column("contrast", lambda c: figures.decimal(c.contrast, 3), 6),
-        Column("signal", lambda c: figures.percent(c.signal), 4),
-        Column("G 90%", figures.recommended, 11),
-        Column("verdict", figures.verdict, 0, right=False),
-        Column("sure", figures.sure, 7),
+        Column("passed", formatting.fraction, 2, widest=COUNTS) if adaptive else Column("n", formatting.sample, 2),
+        Column("success rate", formatting.posterior_rate if adaptive else formatting.rate, 5 if of_reward else 1),
+        Column("reward", lambda c: formatting.decimal(c.mean_reward), 1 if of_reward else 5),
+        Column("contrast", lambda c: formatting.decimal(c.contrast, 3), 6),
+        Column("signal", lambda c: formatting.percent(c.signal), 4),
+        Column("G 90%", formatting.recommended, 11),
+        Column("verdict", formatting.verdict, 0, right=False),
+        Column("sure", formatting.sure, 7),
         Column("note", lambda c: full_note(c, question), 3, right=False, widest=NOTE, least=WORD, rare=True),
-        Column("time", lambda c: figures.duration(c.seconds), 8),
-        Column("cost", lambda c: figures.money(c.cost_usd), 10, rare=True),
+        Column("time", lambda c: formatting.duration(c.seconds), 8),
+        Column("cost", lambda c: formatting.money(c.cost_usd), 10, rare=True),
         Column("lowest check", lowest, 12, right=False),
     )
 
@@ -82,13 +82,13 @@ def fitting(rows: Sequence[Calibration], names: Sequence[str], width: int, quest
 
 
 def _says_something(column: Column, rows: Sequence[Calibration]) -> bool:
-    return any(column.cell(row) not in {"", figures.DASH} for row in rows)
+    return any(column.cell(row) not in {"", formatting.DASH} for row in rows)
 
 
 def lowest(calibration: Calibration) -> str:
     """The check that scores least, with its mean score."""
     scored = [(check.mean_score, check.name) for check in calibration.checks if check.mean_score is not None]
     if not scored:
-        return figures.DASH
+        return formatting.DASH
     score, name = min(scored)
     return f"{score:.2f} {plain(name, NAME_LENGTH)}"

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING
 
 from taskcal.core.run import IMPORTED
 from taskcal.core.verdict import Verdict
-from taskcal.report import explain, figures, order
-from taskcal.report.again import command
-from taskcal.report.claims import claim, measured, robust
-from taskcal.report.clean import markdown_safe
 from taskcal.report.methods import LONGEST, methods
-from taskcal.report.remarks import note
-from taskcal.report.sentences import SENTENCE, about_all, ending, whole
-from taskcal.report.stopping import RULES
+from taskcal.report.wording import explain, formatting, ordering
+from taskcal.report.wording.caveats import note
+from taskcal.report.wording.claims import claim, measured, robust
+from taskcal.report.wording.rerun_command import command
+from taskcal.report.wording.sanitize import markdown_safe
+from taskcal.report.wording.sentences import SENTENCE, about_all, ending, whole
+from taskcal.report.wording.stopping import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from taskcal.core.calibrate import Calibration
-    from taskcal.core.question import Question
+    from taskcal.core.calibration.calibrate import Calibration
     from taskcal.core.run import RunRecord
+    from taskcal.core.settings import Question
 
 FIXED = """\
 `n` counts graded rollouts; lost ones stand beside it and count in no rate or reward. The success rate is the share that
@@ -51,27 +51,27 @@ def _columns(question: Question) -> tuple[tuple[str, str, Callable[[Calibration]
     adaptive = question.adaptive
     return (
         ("task", "---", lambda c: markdown_safe(str(c.group.id))),
-        ("passed", "---:", figures.fraction) if adaptive else ("n", "---:", figures.sample),
-        ("success rate", "---:", figures.posterior_rate if adaptive else figures.rate),
-        ("mean reward", "---:", lambda c: figures.decimal(c.mean_reward)),
-        ("contrast", "---:", lambda c: figures.decimal(c.contrast, 3)),
-        ("signal", "---:", lambda c: figures.percent(c.signal)),
-        ("G for 90 %", "---:", figures.recommended),
-        ("verdict", "---", figures.full_verdict),
+        ("passed", "---:", formatting.fraction) if adaptive else ("n", "---:", formatting.sample),
+        ("success rate", "---:", formatting.posterior_rate if adaptive else formatting.rate),
+        ("mean reward", "---:", lambda c: formatting.decimal(c.mean_reward)),
+        ("contrast", "---:", lambda c: formatting.decimal(c.contrast, 3)),
+        ("signal", "---:", lambda c: formatting.percent(c.signal)),
+        ("G for 90 %", "---:", formatting.recommended),
+        ("verdict", "---", formatting.full_verdict),
         ("note", "---", lambda c: note(c, question)),
-        ("sure", "---:", figures.sure),
+        ("sure", "---:", formatting.sure),
         ("robust", "---", _robust),
-        ("mean time", "---:", lambda c: figures.duration(c.seconds)),
+        ("mean time", "---:", lambda c: formatting.duration(c.seconds)),
     )
 
 
 def render_markdown(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
     """The whole page; it ends in a newline and holds every group, however many there are."""
-    rows = [row for rows in order.by_task(calibrations) for row in rows]
+    rows = [row for rows in ordering.by_task(calibrations) for row in rows]
     columns = _columns(run.question)
     counts, headline, *others = about_all(whole(run, calibrations))
     parts = [
-        f"# Calibration of {markdown_safe(run.taskset)} with agent {markdown_safe(figures.agent(run))}",
+        f"# Calibration of {markdown_safe(run.taskset)} with agent {markdown_safe(formatting.agent(run))}",
         _safe(headline),
         _safe(counts),
         f"**{_safe(ending(run))}**" if ending(run) else "",
@@ -94,13 +94,13 @@ def _legend(question: Question) -> str:
 
 def _robust(row: Calibration) -> str:
     found = robust(row)
-    return figures.DASH if found is None else ("yes" if found else "no")
+    return formatting.DASH if found is None else ("yes" if found else "no")
 
 
 def _looked_into(run: RunRecord, calibrations: Sequence[Calibration]) -> list[str]:
     sections: dict[str, list[str]] = {"Flagged": [], "Unmeasured": [], "In the band, with doubts": []}
     tasks = measured(calibrations)
-    for row in order.needing_a_look(calibrations, run.question):
+    for row in ordering.needing_a_look(calibrations, run.question):
         sections[_section_of(row.verdict)].append(_reasons(row, run.question, tasks))
     return [part for title, items in sections.items() for part in _section(title, items)]
 
@@ -113,7 +113,7 @@ def _section_of(verdict: Verdict) -> str:
 
 def _reasons(row: Calibration, question: Question, tasks: int) -> str:
     place = f" ({markdown_safe(row.group.file)}, line {row.group.line})" if row.group.file else ""
-    lines = [f"- **{markdown_safe(str(row.group.id))}**: {figures.full_verdict(row)}{place}"]
+    lines = [f"- **{markdown_safe(str(row.group.id))}**: {formatting.full_verdict(row)}{place}"]
     parts = (
         ("why", explain.why(row, question)),
         ("try", explain.advice(row, question)),
@@ -129,7 +129,7 @@ def _checks(rows: Sequence[Calibration]) -> list[str]:
             markdown_safe(str(row.group.id)),
             markdown_safe(check.name),
             f"{check.weight:g}",
-            figures.decimal(check.mean_score),
+            formatting.decimal(check.mean_score),
             markdown_safe(check.note),
         ]
         for row in rows
@@ -142,7 +142,7 @@ def _checks(rows: Sequence[Calibration]) -> list[str]:
 
 def _losses(rows: Sequence[Calibration]) -> list[str]:
     cells = [
-        [markdown_safe(str(row.group.id)), str(row.lost), figures.tally(row.lost_by), str(row.retried)]
+        [markdown_safe(str(row.group.id)), str(row.lost), formatting.tally(row.lost_by), str(row.retried)]
         for row in rows
         if row.lost or row.retried
     ]
@@ -157,11 +157,11 @@ def _notes(run: RunRecord) -> list[str]:
 def _method(run: RunRecord, calibrations: Sequence[Calibration]) -> list[str]:
     facts = (
         ("design", _design(run)),
-        ("band", figures.band_of(run.question)),
-        ("agent", figures.agent(run)),
+        ("band", formatting.band_of(run.question)),
+        ("agent", formatting.agent(run)),
         ("seed", str(run.seed)),
         ("taskset", f"{', '.join(run.taskset_files)} (SHA-256 {run.taskset_digest[:12]})"),
-        ("started", f"{run.started_at}, took {figures.duration(run.seconds)}"),
+        ("started", f"{run.started_at}, took {formatting.duration(run.seconds)}"),
         ("concurrency, retries", f"{run.concurrency}, {run.retries}"),
         ("engine", f"{run.engine} on {run.host}"),
         ("taskcal", run.version),

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from taskcal.core.book import Rule, Source
-from taskcal.core.question import Metric
+from taskcal.core.adaptive.tables import Rule, Source
 from taskcal.core.run import IMPORTED
-from taskcal.core.stats import DEFAULT_PRIOR
+from taskcal.core.settings import Metric
+from taskcal.core.stats.rates import DEFAULT_PRIOR
 from taskcal.core.verdict import Verdict
-from taskcal.report import figures
-from taskcal.report.claims import certified_claim, certified_terms, measured
-from taskcal.report.clean import plain
+from taskcal.report.wording import formatting
+from taskcal.report.wording.claims import certified_claim, certified_terms, measured
+from taskcal.report.wording.sanitize import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskcal.core.calibrate import Calibration
-    from taskcal.core.question import Question
+    from taskcal.core.calibration.calibrate import Calibration
     from taskcal.core.run import RunRecord
+    from taskcal.core.settings import Question
 
 NAME = 100
 SIMULATED = (
@@ -43,7 +43,7 @@ def methods(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
 
 
 def _what(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
-    tasks = figures.extent(c.group.id for c in calibrations)
+    tasks = formatting.extent(c.group.id for c in calibrations)
     digest = f" (SHA-256 {run.taskset_digest[:12]})" if run.taskset_digest else ""
     taskset, agent = plain(run.taskset, NAME), plain(run.agent, NAME)
     version = f", version {plain(run.agent_version, NAME)}" if run.agent_version else ""
@@ -80,7 +80,8 @@ def _verdicts(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
     question = run.question
     rate = "mean reward" if question.metric is Metric.REWARD else "success rate"
     band = (
-        f"A task is too hard, in band or too easy as its {rate} lies below, within or above {figures.band_of(question)}"
+        f"A task is too hard, in band or too easy as its {rate} lies below, within or above "
+        f"{formatting.band_of(question)}"
     )
     tasks = measured(calibrations)
     certified = f"{_certified(question)} ({certified_terms(tasks)})"
@@ -105,7 +106,7 @@ def _prior(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
     sources = Counter(c.opinion.source for c in calibrations if c.n)
     match sources.most_common(1)[0][0] if sources else Source.DEFAULT:
         case Source.LEARNED:
-            tasks = figures.many(measured(calibrations), "task")
+            tasks = formatting.many(measured(calibrations), "task")
             method = "nonparametric maximum likelihood, penalised towards a default"
             return f"a prior learned from these {tasks} ({method}; {SIMULATED})"
         case Source.WARM:
@@ -124,7 +125,7 @@ def _rates(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
     else:
         intervals = "Success rates have Wilson's 95 % score intervals"
     attempted, lost = sum(c.n + c.lost for c in calibrations), sum(c.lost for c in calibrations)
-    rollouts = figures.many(attempted, "rollout")
+    rollouts = formatting.many(attempted, "rollout")
     if run.engine == IMPORTED:
         losses = f"{lost:,} of {rollouts} had no verdict, are in no rate and can only weaken a verdict"
     elif lost:

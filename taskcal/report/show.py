@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from taskcal.agents.transcript import Message, Note, TokenUsage, ToolCall, ToolResult
 from taskcal.core.rollout import Graded, Rollout, Usage
-from taskcal.report import figures
-from taskcal.report.clean import plain, reason, verbatim
+from taskcal.report.wording import formatting
+from taskcal.report.wording.sanitize import plain, reason, verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from taskcal.agents.transcript import Entry, Event
-    from taskcal.core.calibrate import GroupRecord
+    from taskcal.core.calibration.calibrate import GroupRecord
     from taskcal.core.rollout import CheckResult
 
 FIRST_LINES, LAST_LINES = 30, 10
@@ -103,8 +103,8 @@ def ending(rollout: Rollout) -> str:
 def numbers(rollout: Rollout) -> str:
     """`7 turns, 5,210 tokens in (4,096 cached), 310 out, $0.021, 41s`; only what is known."""
     turns = None if rollout.turns is None else f"{rollout.turns} turn{'s' * (rollout.turns != 1)}"
-    cost = None if rollout.usage.cost_usd is None else figures.money(rollout.usage.cost_usd)
-    seconds = figures.duration(rollout.timing.agent) if rollout.timing.agent else None
+    cost = None if rollout.usage.cost_usd is None else formatting.money(rollout.usage.cost_usd)
+    seconds = formatting.duration(rollout.timing.agent) if rollout.timing.agent else None
     return ", ".join(part for part in (turns, *_tokens(rollout.usage), cost, seconds) if part)
 
 
@@ -148,9 +148,9 @@ def _turns(entries: Iterable[Entry], *, full: bool) -> Iterator[Line]:
         event = entry.event
         if isinstance(event, Message) and event.role == "assistant":
             turn += 1
-            yield _title(f"turn {turn}", figures.duration(entry.t))
+            yield _title(f"turn {turn}", formatting.duration(entry.t))
         elif isinstance(event, Message):
-            yield _title(plain(event.role), figures.duration(entry.t))
+            yield _title(plain(event.role), formatting.duration(entry.t))
         yield from _event(event, full=full)
 
 
@@ -163,7 +163,7 @@ def _event(event: Event, *, full: bool) -> Iterator[Line]:
         yield from _text(called(event), Look.TITLE, full=full, mark=CALLS)
     elif isinstance(event, ToolResult):
         status = "" if event.exit_code in {0, None} else f"exit {event.exit_code}, "
-        yield Line(f"{ANSWERS} {status}{figures.duration(event.seconds)}", Look.QUIET)
+        yield Line(f"{ANSWERS} {status}{formatting.duration(event.seconds)}", Look.QUIET)
         yield from _text(event.content, full=full, mark=" ")
     elif isinstance(event, Note):
         yield Line(f"[{plain(event.text, 2000)}]", Look.QUIET)

@@ -16,22 +16,22 @@ from rich.text import Text
 
 from taskcal.core.run import IMPORTED
 from taskcal.core.verdict import Strength, Verdict
-from taskcal.report import explain, figures, order
-from taskcal.report.claims import claim, measured
-from taskcal.report.clean import plain
 from taskcal.report.columns import LEAST_NAME, UNBOUNDED, fitting
 from taskcal.report.methods import methods
-from taskcal.report.remarks import NAME_LENGTH
-from taskcal.report.sentences import SENTENCE, about_all, ending, headline, whole
+from taskcal.report.wording import explain, formatting, ordering
+from taskcal.report.wording.caveats import NAME_LENGTH
+from taskcal.report.wording.claims import claim, measured
+from taskcal.report.wording.sanitize import plain
+from taskcal.report.wording.sentences import SENTENCE, about_all, ending, headline, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
-    from taskcal.core.calibrate import Calibration
-    from taskcal.core.question import Question
+    from taskcal.core.calibration.calibrate import Calibration
     from taskcal.core.run import RunRecord
+    from taskcal.core.settings import Question
     from taskcal.report.columns import Column
 
 ROWS = 50
@@ -55,7 +55,7 @@ def final_table(run: RunRecord, calibrations: Sequence[Calibration], *, with_met
 
 def final_lines(run: RunRecord, calibrations: Sequence[Calibration], *, with_methods: bool = False) -> list[str]:
     """The same as lines without colour or wrapping, for logs and pipes."""
-    tasks, left = _first(order.by_task(calibrations), ROWS)
+    tasks, left = _first(ordering.by_task(calibrations), ROWS)
     shown = [row for rows in tasks for row in rows]
     columns = fitting(shown, [], UNBOUNDED, run.question)
     head = ["task", *(column.title for column in columns)]
@@ -70,7 +70,7 @@ def final_lines(run: RunRecord, calibrations: Sequence[Calibration], *, with_met
 def title(run: RunRecord) -> str:
     """What was measured with which agent, in a line."""
     parts = (
-        f"{run.taskset} with agent {figures.agent(run)}",
+        f"{run.taskset} with agent {formatting.agent(run)}",
         _size(run),
         *([] if run.engine == IMPORTED else [f"seed {run.seed}"]),
         f"run {run.id}",
@@ -101,7 +101,7 @@ class FinalTable:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Choose the columns by the width at hand."""
         yield Text(title(self.run), style="bold")
-        tasks, left = _first(order.by_task(self.calibrations), ROWS)
+        tasks, left = _first(ordering.by_task(self.calibrations), ROWS)
         yield _table(tasks, options.max_width, self.run.question)
         yield from (Text(line, style="dim") for line in [*_more(left), legend(self.run), ""])
         yield from _looked_into(self.run, self.calibrations)
@@ -160,7 +160,7 @@ def _first(tasks: Sequence[tuple[Calibration, ...]], limit: int) -> tuple[list[t
 
 
 def _more(left: int, what: str = "") -> list[str]:
-    return [f"… and {figures.many(left, 'more row')}{what} in report.md"] if left else []
+    return [f"… and {formatting.many(left, 'more row')}{what} in report.md"] if left else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +179,8 @@ class Detail:
     @property
     def judged(self) -> str:
         """The verdict, its strength and its probability."""
-        told = figures.full_verdict(self.row)
-        return f"{told} ({figures.sure(self.row)})" if self.row.posterior else told
+        told = formatting.full_verdict(self.row)
+        return f"{told} ({formatting.sure(self.row)})" if self.row.posterior else told
 
     def parts(self) -> Iterator[tuple[str, str]]:
         """Labels with what belongs to them."""
@@ -188,15 +188,15 @@ class Detail:
         yield "try", plain(explain.advice(self.row, self.question), SENTENCE)
         yield "claim", claim(self.row, self.question, self.tasks)
         if self.row.verdict.flagged and self.row.n:
-            checks = (f"{plain(c.name, NAME_LENGTH)} {figures.decimal(c.mean_score)}" for c in self.row.checks)
+            checks = (f"{plain(c.name, NAME_LENGTH)} {formatting.decimal(c.mean_score)}" for c in self.row.checks)
             yield "checks", ", ".join(checks)
         if self.row.lost:
-            yield "lost", f"{self.row.lost} ({figures.tally(self.row.lost_by)})"
+            yield "lost", f"{self.row.lost} ({formatting.tally(self.row.lost_by)})"
 
 
 def _details(run: RunRecord, calibrations: Sequence[Calibration]) -> list[Detail]:
     tasks = measured(calibrations)
-    return [Detail(row, run.question, tasks) for row in order.needing_a_look(calibrations, run.question)[:DETAILS]]
+    return [Detail(row, run.question, tasks) for row in ordering.needing_a_look(calibrations, run.question)[:DETAILS]]
 
 
 def _detail_lines(detail: Detail) -> list[str]:
@@ -216,7 +216,7 @@ def _looked_into(run: RunRecord, calibrations: Sequence[Calibration]) -> Iterato
 
 
 def _unsaid(run: RunRecord, calibrations: Sequence[Calibration]) -> list[str]:
-    left = len(order.needing_a_look(calibrations, run.question)) - DETAILS
+    left = len(ordering.needing_a_look(calibrations, run.question)) - DETAILS
     return _more(max(0, left), " to look at")
 
 

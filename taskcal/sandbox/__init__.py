@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from taskcal.core.excerpt import excerpts
+from taskcal.core.text.excerpt import excerpts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from taskcal.core.search_paths import Variables
+    from taskcal.core.shell.search_paths import Variables
     from taskcal.core.task import Artifact, FileCopy
 
     Sink = Callable[[bytes], None]

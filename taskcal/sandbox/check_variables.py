@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskcal.core.sandbox_paths import is_below, plain_path
-from taskcal.core.search_paths import Variables, sift
+from taskcal.core.shell.sandbox_paths import is_below, plain_path
+from taskcal.core.shell.search_paths import Variables, sift
 from taskcal.sandbox import ROOM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from taskcal.core.task import Artifact
-    from taskcal.sandbox.pristine import Pristine
+    from taskcal.sandbox.engine.pristine import Pristine
 
 MADE_ANEW = ("/proc", "/sys", "/dev", ROOM)
 """Folders of which an image says nothing; a path through /proc may lead anywhere."""

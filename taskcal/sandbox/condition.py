@@ -9,7 +9,7 @@ from taskcal.errors import EngineLost
 from taskcal.sandbox import Condition
 
 if TYPE_CHECKING:
-    from taskcal.sandbox.docker import DockerEngine
+    from taskcal.sandbox.engine.docker import DockerEngine
 
 SETTLING_SECONDS = 0.4
 """For how long an engine may still call a dead container running."""

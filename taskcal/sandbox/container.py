@@ -9,24 +9,25 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from taskcal.core.excerpt import excerpt
-from taskcal.core.reach import Reach, reach_of
-from taskcal.core.sandbox_paths import above_all, plain_path
-from taskcal.core.search_paths import ROOTS_HOME, Variables, sift
+from taskcal.core.network import Reach, reach_of
+from taskcal.core.shell.sandbox_paths import above_all, plain_path
+from taskcal.core.shell.search_paths import ROOTS_HOME, Variables, sift
+from taskcal.core.text.excerpt import excerpt
 from taskcal.errors import LostError, SandboxLost, SetupLost
 from taskcal.sandbox import ANSWER_FILE, ROOM, ROOT_USER, Condition, Ending, Script, ScriptResult
 from taskcal.sandbox.archive import folder
-from taskcal.sandbox.carry import Source
+from taskcal.sandbox.artifacts.collect import Source
+from taskcal.sandbox.artifacts.freshen import move_over
 from taskcal.sandbox.check_variables import check_variables
 from taskcal.sandbox.condition import condition_of
-from taskcal.sandbox.contents import read_small
 from taskcal.sandbox.delivery import Destination, deliver, give, ids_of
-from taskcal.sandbox.dial import addresses
+from taskcal.sandbox.egress.allowed_hosts import WaysOut
+from taskcal.sandbox.egress.dial import addresses
+from taskcal.sandbox.engine.container_files import read_small
+from taskcal.sandbox.engine.labels import KEPT_PREFIX
+from taskcal.sandbox.engine.run_resources import DROPPED, FIRST_PROCESS, RunScope, host_config
 from taskcal.sandbox.execute import conclude, could_not_start, execute, run_once
-from taskcal.sandbox.freshen import move_over
-from taskcal.sandbox.images import as_variables, named_params, start_idle
-from taskcal.sandbox.labels import KEPT_PREFIX
-from taskcal.sandbox.scope import DROPPED, FIRST_PROCESS, RunScope, host_config
+from taskcal.sandbox.images.baking import as_variables, named_params, start_idle
 from taskcal.sandbox.scripts import READY_SECONDS, finishing, make_folder, started, until
 from taskcal.sandbox.services import (
     Surroundings,
@@ -38,7 +39,6 @@ from taskcal.sandbox.services import (
     require_running,
     start_service,
 )
-from taskcal.sandbox.way_out import WaysOut
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -46,9 +46,9 @@ if TYPE_CHECKING:
 
     from taskcal.core.task import Artifact, FileCopy
     from taskcal.sandbox import Sink
-    from taskcal.sandbox.facts import ExecResult
-    from taskcal.sandbox.order import Order
-    from taskcal.sandbox.stream import Line
+    from taskcal.sandbox.engine.docker_types import ExecResult
+    from taskcal.sandbox.engine.stream import Line
+    from taskcal.sandbox.sandbox_spec import Order
 
 ROOM_OPTIONS = "rw,exec,nosuid,nodev,mode=1777,size=16m"
 SPARE_PIDS = 128

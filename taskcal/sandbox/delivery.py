@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taskcal.core.sandbox_paths import above_all, is_below, plain_path
+from taskcal.core.shell.sandbox_paths import above_all, is_below, plain_path
 from taskcal.errors import GraderLost
 from taskcal.sandbox import ROOT_USER, Ending, Script
 from taskcal.sandbox.archive import ROOT, Owner, packed
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from taskcal.core.task import FileCopy
     from taskcal.sandbox import ScriptResult
-    from taskcal.sandbox.docker import DockerEngine
-    from taskcal.sandbox.facts import PathStat
-    from taskcal.sandbox.pristine import Pristine
+    from taskcal.sandbox.engine.docker import DockerEngine
+    from taskcal.sandbox.engine.docker_types import PathStat
+    from taskcal.sandbox.engine.pristine import Pristine
 
     Run = Callable[[Script], ScriptResult]
 

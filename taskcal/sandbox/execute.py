@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 
 from taskcal.errors import SandboxLost
 from taskcal.sandbox import ROOT_USER, Ending, Script, ScriptResult
-from taskcal.sandbox.stream import ExecCall, Tail
+from taskcal.sandbox.engine.stream import ExecCall, Tail
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from taskcal.sandbox import Sink
-    from taskcal.sandbox.docker import DockerEngine
-    from taskcal.sandbox.facts import ExecResult
+    from taskcal.sandbox.engine.docker import DockerEngine
+    from taskcal.sandbox.engine.docker_types import ExecResult
 
 PROBE_SECONDS = 20.0
 PROBE_PAUSES = (0.2, 0.5, 1.0)

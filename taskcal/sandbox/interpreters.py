@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from taskcal.core.script import shebang_of, text_of
+from taskcal.core.shell.script import shebang_of, text_of
 from taskcal.sandbox import ROOM
 
 if TYPE_CHECKING:

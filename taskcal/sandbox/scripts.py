@@ -11,11 +11,11 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from taskcal.core.sandbox_paths import above_all
-from taskcal.core.script import named_in, text_of
+from taskcal.core.shell.sandbox_paths import above_all
+from taskcal.core.shell.script import named_in, text_of
 from taskcal.sandbox import ROOT_USER, Script
+from taskcal.sandbox.images.setup_failure import UNBAKED
 from taskcal.sandbox.interpreters import as_shell, stopping
-from taskcal.sandbox.setup_failure import UNBAKED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -172,7 +172,7 @@ def setup_script(setup: str, places: tuple[str, ...]) -> str:
     """The setup, and then a look for files newer than its beginning in the places that a commit leaves out.
 
     A setup that is a shell script stops at its first failing line. What `sh -v` repeats of it on standard error says
-    which line that was (`taskcal.sandbox.setup_failure`).
+    which line that was (`taskcal.sandbox.images.setup_failure`).
 
     The kernel's clock of files ticks every few milliseconds: without the short sleep a quick setup's files would be as
     old as the mark.

@@ -6,20 +6,20 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taskcal.core.excerpt import excerpt
-from taskcal.core.script import named_in
+from taskcal.core.shell.script import named_in
+from taskcal.core.text.excerpt import excerpt
 from taskcal.errors import SandboxLost, ServiceLost, SetupLost
 from taskcal.sandbox import ROOT_USER, Script
+from taskcal.sandbox.engine.run_resources import DROPPED, host_config
 from taskcal.sandbox.execute import execute
 from taskcal.sandbox.interpreters import as_shell
-from taskcal.sandbox.scope import DROPPED, host_config
 from taskcal.sandbox.scripts import READY_SECONDS, until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from taskcal.core.task import Service
-    from taskcal.sandbox.docker import DockerEngine
+    from taskcal.sandbox.engine.docker import DockerEngine
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from taskcal.sandbox.stream import Line
+    from taskcal.sandbox.engine.stream import Line
 
 CHUNK = 65536
 

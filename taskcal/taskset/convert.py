@@ -26,15 +26,15 @@ from taskcal.core.task import (
     WrongAnswer,
 )
 from taskcal.core.tool import McpServer, Tool
-from taskcal.taskset.nodes import plain
+from taskcal.yamlfile.nodes import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from taskcal.taskset.environment_models import ContainerModel, EnvironmentModel, ServiceModel
-    from taskcal.taskset.grader_models import CheckModel, GraderModel
-    from taskcal.taskset.models import SolutionModel, TimeoutsModel, WrongModel
-    from taskcal.taskset.tool_models import McpModel, ToolModel
+    from taskcal.taskset.models.environment import ContainerModel, EnvironmentModel, ServiceModel
+    from taskcal.taskset.models.grader import CheckModel, GraderModel
+    from taskcal.taskset.models.taskset import SolutionModel, TimeoutsModel, WrongModel
+    from taskcal.taskset.models.tool import McpModel, ToolModel
 
 
 def environment(model: EnvironmentModel, name: str) -> Environment:

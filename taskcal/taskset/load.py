@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 
 from taskcal.core.task import Task, Taskset
 from taskcal.errors import InputError, UsageError
-from taskcal.taskset.allowance import Allowance
-from taskcal.taskset.check_templates import build_grader
-from taskcal.taskset.explain import validate
-from taskcal.taskset.models import TasksetModel
-from taskcal.taskset.nodes import Map, Seq
-from taskcal.taskset.paths import Folder
-from taskcal.taskset.problems import Problems
+from taskcal.taskset.models.taskset import TasksetModel
+from taskcal.taskset.prompts.check_templates import build_grader
+from taskcal.taskset.prompts.template import Prompts
 from taskcal.taskset.scope import Budget, Scope
 from taskcal.taskset.shared import Shared, build_environment
-from taskcal.taskset.source import MAX_BYTES, parse, read_text
 from taskcal.taskset.tasks import Reader
-from taskcal.taskset.template import Prompts
+from taskcal.yamlfile.allowance import Allowance
+from taskcal.yamlfile.explain import validate
+from taskcal.yamlfile.nodes import Map, Seq
+from taskcal.yamlfile.paths import Folder
+from taskcal.yamlfile.problems import Problems
+from taskcal.yamlfile.source import MAX_BYTES, parse, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskcal.taskset.nodes import Map
+from taskcal.yamlfile.nodes import Map
 
 if TYPE_CHECKING:
     from taskcal.taskset.scope import Scope

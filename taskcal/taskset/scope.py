@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from taskcal.taskset.problems import suggest
-from taskcal.taskset.value_template import ValueTemplates
+from taskcal.taskset.prompts.value_template import ValueTemplates
+from taskcal.yamlfile.problems import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from taskcal.taskset.nodes import Place
-    from taskcal.taskset.paths import Folder
-    from taskcal.taskset.problems import Problems
-    from taskcal.taskset.template import Prompts
+    from taskcal.taskset.prompts.template import Prompts
+    from taskcal.yamlfile.nodes import Place
+    from taskcal.yamlfile.paths import Folder
+    from taskcal.yamlfile.problems import Problems
 
 MAX_VALUES = 2_000_000
 MAX_CHARACTERS = 128 * 1024**2

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from taskcal.taskset import convert
-from taskcal.taskset.environment_models import EnvironmentModel
-from taskcal.taskset.explain import describe, validate
 from taskcal.taskset.merge import extend, unknown_name
-from taskcal.taskset.nodes import Map, Place
+from taskcal.taskset.models.environment import EnvironmentModel
+from taskcal.yamlfile.explain import describe, validate
+from taskcal.yamlfile.nodes import Map, Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from taskcal.core.rollout import GroupId
 from taskcal.core.task import External, RunProbe, Task
 from taskcal.taskset import convert
-from taskcal.taskset.check_templates import GraderDraft, with_checks
-from taskcal.taskset.explain import validate
 from taskcal.taskset.merge import merge
-from taskcal.taskset.models import TaskModel
-from taskcal.taskset.nodes import Map, Place, locate
-from taskcal.taskset.prompts import read_prompts
-from taskcal.taskset.variant_params import VariantParams, read_variant_params, scripts_of
+from taskcal.taskset.models.taskset import TaskModel
+from taskcal.taskset.prompts.check_templates import GraderDraft, with_checks
+from taskcal.taskset.prompts.prompts import read_prompts
+from taskcal.taskset.variants.params import VariantParams, read_variant_params, scripts_of
+from taskcal.yamlfile.explain import validate
+from taskcal.yamlfile.nodes import Map, Place, locate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

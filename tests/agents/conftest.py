@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.agents.chat_case import ChatCase, chat_case
+from tests.agents.chat.chat_case import ChatCase, chat_case
 from tests.agents.fake_sandbox import as_sandbox
 
 if TYPE_CHECKING:

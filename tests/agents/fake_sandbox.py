@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from taskcal.agents import Attempt
-from taskcal.agents.chat_tools import use
+from taskcal.agents.tools.chat_tools import use
 from taskcal.agents.usage import READ
 from taskcal.core.task import Check, Environment, FileProbe, Grader, Group, ImageSource, Solution, Task, Variant
 from taskcal.sandbox import Ending, Script, ScriptResult
@@ -16,7 +16,7 @@ from taskcal.sandbox import Ending, Script, ScriptResult
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from taskcal.agents.chat_tools import Tool, Used
+    from taskcal.agents.tools.chat_tools import Tool, Used
     from taskcal.core.task import FileCopy, WrongAnswer
     from taskcal.sandbox import Sandbox, Sink
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskcal.agents.chat import ChatAgent
-from taskcal.agents.chat_spec import ChatSpec, Sampling
+from taskcal.agents.agent_file import agent_schema, load_agent
+from taskcal.agents.chat.agent import ChatAgent
+from taskcal.agents.chat.finish import Finish
+from taskcal.agents.chat.spec import ChatSpec, Sampling
 from taskcal.agents.choose import choose_agent
-from taskcal.agents.file import agent_schema, load_agent
-from taskcal.agents.finish import Finish
 from taskcal.agents.spec import Price
 from taskcal.errors import InputError, MissingError, UsageError
-from tests.agents.openai_server import OpenAIServer
+from tests.agents.chat.openai_server import OpenAIServer
 
 if TYPE_CHECKING:
     from pathlib import Path

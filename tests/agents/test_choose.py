@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from taskcal.agents.builtin import Noop, Oracle, Simulated
 from taskcal.agents.choose import choose_agent
 from taskcal.agents.command import CommandAgent
-from taskcal.agents.play import Noop, Oracle, Simulated
 from taskcal.agents.spec import SimulatedSpec
 from taskcal.errors import InputError, UsageError
 

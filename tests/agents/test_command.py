@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal import host
 from taskcal.agents import Account
 from taskcal.agents.command import LONGEST_VARIABLE, CommandAgent, give_prompt, pieces
-from taskcal.agents.from_file import FromFile, read_secrets
+from taskcal.agents.file_agent import FromFile, read_secrets
 from taskcal.agents.spec import CommandSpec, Price, PythonSpec
 from taskcal.agents.transcript import Transcript
 from taskcal.core.identity import agent_digest
 from taskcal.core.rollout import Stop, Usage
 from taskcal.errors import AgentInstallLost, ProviderLost, UsageError
+from taskcal.machine import host
 from taskcal.sandbox import ANSWER_FILE, PROMPT_FILE, USAGE_FILE, Ending, Script, ScriptResult
 from tests.agents.fake_sandbox import FakeSandbox, attempt, ending, task
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal import host
 from taskcal.agents.missing_program import commands, decide, look, not_found, programs, resolved
+from taskcal.machine import host
 from taskcal.sandbox import Ending, ScriptResult
 
 WRITES_A_SCRIPT = """touch ok

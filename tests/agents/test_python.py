@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from taskcal.agents.choose import choose_agent
-from taskcal.agents.handle import SandboxHandle, TimeUp
 from taskcal.agents.python import PythonAgent, load_python
+from taskcal.agents.sandbox_handle import SandboxHandle, TimeUp
 from taskcal.agents.spec import Price, PythonSpec
 from taskcal.agents.transcript import Transcript
 from taskcal.core.rollout import Stop, Usage

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from taskcal import host
-from taskcal.agents.file import load_agent
+from taskcal.agents.agent_file import load_agent
 from taskcal.agents.spec import CommandSpec
 from taskcal.core.task import NetworkMode
+from taskcal.machine import host
 
 FOLDER = Path(__file__).parents[2] / "tasksets" / "agents"
 FILES = sorted(FOLDER.glob("*.yaml"))

@@ -24,7 +24,7 @@ from taskcal.agents.transcript import (
     line_of,
     read_transcript,
 )
-from tests.agents.fake_clock import FakeClock
+from tests.agents.chat.fake_clock import FakeClock
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal import host
 from taskcal.agents.spec import Price
 from taskcal.agents.usage import MOST_BYTES, READ, Reported, cost, parse_usage, priced, read_usage
 from taskcal.core.rollout import Usage
+from taskcal.machine import host
 from taskcal.sandbox import Ending, ScriptResult
 from tests.agents.fake_sandbox import FakeSandbox
 

@@ -11,10 +11,10 @@ import time
 import tracemalloc
 from typing import TYPE_CHECKING
 
-from taskcal.core.book import Design
-from taskcal.core.calibrate import GroupRecord, calibrate
-from taskcal.core.question import Question, fixed
+from taskcal.core.adaptive.tables import Design
+from taskcal.core.calibration.calibrate import GroupRecord, calibrate
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Rollout, RolloutId, Stop
+from taskcal.core.settings import Question, fixed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

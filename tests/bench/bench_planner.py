@@ -14,17 +14,17 @@ import time
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-from taskcal.core import prior
-from taskcal.core.adaptive import advance
-from taskcal.core.book import Book, Design, Rule, Source, certified_table, make_book
-from taskcal.core.lattice import foresee, lattice
-from taskcal.core.prior import Counts
-from taskcal.core.standing import Circumstances, Launch, Tables, TaskState, stand
-from taskcal.core.stats import DEFAULT_PRIOR
+from taskcal.core.adaptive.planner import advance
+from taskcal.core.adaptive.tables import Book, Design, Rule, Source, certified_table, make_book
+from taskcal.core.adaptive.task_state import Circumstances, Launch, Tables, TaskState, stand
+from taskcal.core.stats import prior
+from taskcal.core.stats.posterior_table import foresee, lattice
+from taskcal.core.stats.prior import Counts
+from taskcal.core.stats.rates import DEFAULT_PRIOR
 from taskcal.core.verdict import Band
-from tests.core.population_case import POPULATIONS, draw, fixed_error, population, seeded
-from tests.core.runner_case import World, errors, rounds, run, wrong_labels
-from tests.core.test_fair_charge import cheapest, rows
+from tests.core.adaptive.test_rollout_value import cheapest, rows
+from tests.core.forecast.population_case import POPULATIONS, draw, fixed_error, population, seeded
+from tests.execution.rollout_case import World, errors, rounds, run, wrong_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

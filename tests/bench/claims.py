@@ -1,8 +1,8 @@
 """How often likely verdicts are wrong, beside what they claim: simulated tasksets, judged exactly as the project does.
 
 `python -m tests.bench.claims --write` writes the tables of docs/verdicts.md, in about half an hour on two cores.
-The formulas are those of `taskcal.core`, over many tasksets at once; tests/core/test_honest_claims.py holds them to the
-same verdicts. All tasks of a run get one rollout a round until they are decided.
+The formulas are those of `taskcal.core`, over many tasksets at once; test_honest_claims.py holds them to the same
+verdicts. All tasks of a run get one rollout a round until they are decided.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from taskcal.core import drift
-from taskcal.core import prior as priors
-from taskcal.core.book import CAP, FIRST
-from taskcal.core.lattice import lattice
-from taskcal.core.prior import FEWEST_TASKS, ITERATIONS
-from taskcal.core.standing import SLACK
-from taskcal.core.stats import DEFAULT_PRIOR
-from tests.core.population_case import BAND, POPULATIONS
+from taskcal.core.adaptive import drift
+from taskcal.core.adaptive.tables import CAP, FIRST
+from taskcal.core.adaptive.task_state import SLACK
+from taskcal.core.stats import prior as priors
+from taskcal.core.stats.posterior_table import lattice
+from taskcal.core.stats.prior import FEWEST_TASKS, ITERATIONS
+from taskcal.core.stats.rates import DEFAULT_PRIOR
+from tests.core.forecast.population_case import BAND, POPULATIONS
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskcal.cli.design import DesignOptions
 from taskcal.cli.earlier import earlier_run
-from taskcal.core.book import Design
+from taskcal.cli.options.design import DesignOptions
+from taskcal.core.adaptive.tables import Design
 from taskcal.core.identity import Origin
 from taskcal.core.plan import Selection
-from taskcal.core.prior import Counts
-from taskcal.core.question import Metric, Question
 from taskcal.core.rollout import Graded, GroupId, RolloutId, Stop
 from taskcal.core.run import IMPORTED, GroupImages
+from taskcal.core.settings import Metric, Question
+from taskcal.core.stats.prior import Counts
 from taskcal.errors import RunFolderError, UsageError
-from taskcal.store import RunFolder
-from tests.cli.options_case import TASKSET, make_run, request
-from tests.schedule_case import BUSY, FAILED, PASSED
-from tests.store_case import edit
+from taskcal.store.run_folder import RunFolder
+from tests.cli.options.options_case import TASKSET, make_run, request
+from tests.execution.schedule_case import BUSY, FAILED, PASSED
+from tests.store.store_case import edit
 
 if TYPE_CHECKING:
-    from taskcal.cli.options import Request
+    from taskcal.cli.options.request import Request
     from taskcal.core.rollout import Outcome
 
 RUNS = Path("runs")

@@ -15,17 +15,17 @@ from taskcal.cli.moved import REMADE, refuse_moved, refuse_moved_images, with_im
 from taskcal.cli.preparing import Renewal
 from taskcal.core.identity import Origin
 from taskcal.core.plan import PlannedRollout
-from taskcal.core.prior import Counts
 from taskcal.core.rollout import GroupId, Lost, RolloutId
 from taskcal.core.run import GroupImages
+from taskcal.core.stats.prior import Counts
 from taskcal.errors import Boundary, UsageError
-from taskcal.probe import ProbeResult, ReadyGroup
-from taskcal.sandbox.images import ImageMemory, PreparedImages
-from taskcal.store import RunFolder
-from tests.cli.options_case import TASKSET, make_run, request
+from taskcal.runs.images.probe import ProbeResult, ReadyGroup
+from taskcal.sandbox.images.baking import ImageMemory, PreparedImages
+from taskcal.store.run_folder import RunFolder
+from tests.cli.options.options_case import TASKSET, make_run, request
 
 if TYPE_CHECKING:
-    from taskcal.cli.options import Request
+    from taskcal.cli.options.request import Request
 
 ONE, TWO = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 BUILT = """\

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from taskcal.agents.builtin import Noop, Oracle, Simulated
 from taskcal.agents.command import CommandAgent
-from taskcal.agents.play import Noop, Oracle, Simulated
 from taskcal.agents.spec import CommandSpec, SimulatedSpec
-from taskcal.cli.doctor import sign_of
+from taskcal.cli.commands.doctor import sign_of
 from taskcal.cli.preflight import SECONDS, WALL, Fitness, Trial, is_exempt, judged, trivial, try_agent, was_seen
 from taskcal.core.plan import Bounds
 from taskcal.core.rollout import Graded, Lost, Stop, Timing
 from taskcal.core.task import Environment, Group, ImageSource, Network, NetworkMode, Service, Timeouts
 from taskcal.errors import Boundary
-from taskcal.store import RunFolder
+from taskcal.store.run_folder import RunFolder
 from tests.agents.fake_sandbox import task
-from tests.fake_engine import FakeEngine, as_engine
-from tests.store_case import FIRST, GROUP, RECORD, SECOND
+from tests.sandbox.fake_engine import FakeEngine, as_engine
+from tests.store.store_case import FIRST, GROUP, RECORD, SECOND
 
 if TYPE_CHECKING:
     from pathlib import Path

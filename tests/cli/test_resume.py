@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskcal.cli.configuration import Configuration
-from taskcal.cli.design import DesignOptions
+from taskcal.cli.options.configuration import Configuration
+from taskcal.cli.options.design import DesignOptions
 from taskcal.cli.resume import changed_groups, command_to_resume, next_id, refuse_differences, remaining, way_on
-from taskcal.core.book import Design, Rule
-from taskcal.core.calibrate import GroupRecord
+from taskcal.core.adaptive.tables import Design, Rule
+from taskcal.core.calibration.calibrate import GroupRecord
 from taskcal.core.plan import Selection, plan
-from taskcal.core.prior import Counts
-from taskcal.core.question import Metric, Question, fixed
 from taskcal.core.rollout import GroupId, Rollout, RolloutId
 from taskcal.core.run import IMPORTED
+from taskcal.core.settings import Metric, Question, fixed
+from taskcal.core.stats.prior import Counts
 from taskcal.core.verdict import Band
 from taskcal.errors import RunFolderError, UsageError
-from taskcal.store import RunFolder
-from tests.cli.options_case import TASKSET, make_run, request
+from taskcal.store.run_folder import RunFolder
+from tests.cli.options.options_case import TASKSET, make_run, request
+from tests.execution.schedule_case import BUSY, FAILED, PASSED, groups, task
 from tests.report.sample_run import counted
-from tests.schedule_case import BUSY, FAILED, PASSED, groups, task
-from tests.store_case import RECORD
+from tests.store.store_case import RECORD
 
 if TYPE_CHECKING:
     from taskcal.core.rollout import Outcome

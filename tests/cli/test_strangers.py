@@ -9,14 +9,14 @@ import pytest
 
 from taskcal.agents.command import CommandAgent
 from taskcal.agents.spec import CommandSpec
-from taskcal.cli.configuration import Configuration
-from taskcal.cli.options import resolve
+from taskcal.cli.options.configuration import Configuration
+from taskcal.cli.options.request import resolve
 from taskcal.cli.strangers import MOST_CPUS, MOST_MEMORY, MOST_PIDS, StrangerOptions, bounds_of, check_strangers
 from taskcal.core.plan import Bounds, refusal
 from taskcal.core.task import Limits, Network, NetworkMode, Service
 from taskcal.errors import UsageError
 from taskcal.taskset.load import load
-from tests.cli.options_case import NOTHING, TASKSET
+from tests.cli.options.options_case import NOTHING, TASKSET
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskcal.core.calibrate import Calibration, GroupRecord, calibrate
+from taskcal.core.calibration.calibrate import Calibration, GroupRecord, calibrate
 from taskcal.core.identity import Origin
-from taskcal.core.question import fixed
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop
 from taskcal.core.run import GroupImages
+from taskcal.core.settings import fixed
 from taskcal.core.task import Check, Environment, FileProbe, Grader, ImageSource, Task, Variant
 from taskcal.errors import Boundary
 

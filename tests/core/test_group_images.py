@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from taskcal.core.rows import group_of, group_row, run_of, run_row
-from taskcal.core.values import RowError
+from taskcal.core.text.values import RowError
+from taskcal.store.rows import group_of, group_row, run_of, run_row
 from tests.core.core_case import IMAGES, record
-from tests.store_case import RECORD
+from tests.store.store_case import RECORD
 
 RUN = replace(RECORD, images={"a/b": "sha256:1"}, groups={"a/b": IMAGES})
 

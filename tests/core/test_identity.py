@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskcal.agents.play import Noop, Oracle, Simulated
+from taskcal.agents.builtin import Noop, Oracle, Simulated
 from taskcal.agents.spec import PythonSpec, SimulatedSpec
 from taskcal.core.identity import (
     Contents,

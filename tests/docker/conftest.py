@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskcal.sandbox.labels import RUN
-from taskcal.sandbox.scope import RunScope
+from taskcal.sandbox.engine.labels import RUN
+from taskcal.sandbox.engine.run_resources import RunScope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from taskcal.sandbox.docker import DockerEngine
+    from taskcal.sandbox.engine.docker import DockerEngine
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from taskcal.agents import Acted
-from taskcal.agents.play import Noop, stop_of
+from taskcal.agents.builtin import Noop, stop_of
 from taskcal.core.plan import Bounds, PlannedRollout
 from taskcal.core.rollout import Lost, RolloutId, Stop
 from taskcal.core.task import (
@@ -24,13 +24,13 @@ from taskcal.core.task import (
     Timeouts,
     Variant,
 )
-from taskcal.grading import Judgement, grade
-from taskcal.prepare import prepare_group
-from taskcal.runner import Context, run_rollout
+from taskcal.execution.grading import Judgement, grade
+from taskcal.execution.rollout import Context, run_rollout
+from taskcal.runs.images.prepare_group import prepare_group
 from taskcal.sandbox import Script, ScriptResult
 from taskcal.sandbox.container import DockerSandbox, open_sandbox
-from taskcal.sandbox.images import Images
-from taskcal.sandbox.order import Order
+from taskcal.sandbox.images.baking import Images
+from taskcal.sandbox.sandbox_spec import Order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from taskcal.core.rollout import Outcome
     from taskcal.core.task import FileCopy, Probe, Scalar
     from taskcal.sandbox import Sandbox
-    from taskcal.sandbox.scope import RunScope
+    from taskcal.sandbox.engine.run_resources import RunScope
 
 IMAGE = "debian:bookworm-slim"
 PLAIN = Environment("plain", ImageSource(image=IMAGE))

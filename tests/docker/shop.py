@@ -16,7 +16,7 @@ from tests.docker.rooms import PLAIN, opened, task
 
 if TYPE_CHECKING:
     from taskcal.core.tool import Tool
-    from taskcal.sandbox.scope import RunScope
+    from taskcal.sandbox.engine.run_resources import RunScope
 
 
 def shop(*tools: Tool, server: str = "", user: str | None = None) -> Group:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from scipy.stats import binom
 
-from taskcal.core.book import Design
-from taskcal.core.history import launches
-from taskcal.core.judge import judge
-from taskcal.core.question import Question
+from taskcal.core.adaptive.launches import launches
+from taskcal.core.adaptive.tables import Design
+from taskcal.core.adaptive.task_state import TaskState
+from taskcal.core.calibration.posterior_verdict import judge
 from taskcal.core.rollout import Graded, GroupId, Rollout
-from taskcal.core.standing import TaskState
+from taskcal.core.settings import Question
 from taskcal.core.verdict import Band
-from taskcal.store import RunFolder
+from taskcal.store.run_folder import RunFolder
 from tests.conftest import environment
 from tests.docker.conftest import left_on
 from tests.docker.samples import run_id, task_of
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from taskcal.core.judge import Opinion
-    from taskcal.sandbox.docker import DockerEngine
+    from taskcal.core.calibration.posterior_verdict import Opinion
+    from taskcal.sandbox.engine.docker import DockerEngine
     from tests.conftest import CommandLine
     from tests.docker.samples import Write
 

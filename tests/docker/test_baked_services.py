@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskcal.agents.play import Noop
+from taskcal.agents.builtin import Noop
 from taskcal.core.plan import Bounds
 from taskcal.core.rollout import Lost
 from taskcal.core.task import FileCopy, ImageSource, Service
-from taskcal.prepare import prepare_group
-from taskcal.sandbox.images import Images
+from taskcal.runs.images.prepare_group import prepare_group
+from taskcal.sandbox.images.baking import Images
 from tests.docker.rooms import IMAGE, PLAIN, act, opened, task
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from taskcal.sandbox.docker import DockerEngine
-    from taskcal.sandbox.scope import RunScope
+    from taskcal.sandbox.engine.docker import DockerEngine
+    from taskcal.sandbox.engine.run_resources import RunScope
 
 pytestmark = pytest.mark.docker
 

@@ -10,16 +10,16 @@ import docker
 import pytest
 
 from taskcal.errors import ImageLost
-from taskcal.sandbox.building import BuildBounds
-from taskcal.sandbox.labels import BAKE, BOOT, BUILDING, BUILT, STARTED, Owner
-from taskcal.sandbox.sweep import sweep_layers
+from taskcal.sandbox.engine.building import BuildBounds
+from taskcal.sandbox.engine.labels import BAKE, BOOT, BUILDING, BUILT, STARTED, Owner
+from taskcal.sandbox.engine.sweep import sweep_layers
 from tests.docker.rooms import IMAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from taskcal.sandbox.docker import DockerEngine
+    from taskcal.sandbox.engine.docker import DockerEngine
 
 pytestmark = pytest.mark.docker
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskcal.agents.chat_tools import Bash, Used
+from taskcal.agents.tools.chat_tools import Bash, Used
 from taskcal.agents.transcript import Message, ToolCall, ToolResult, digest, read_transcript
 from taskcal.core.task import Limits
+from tests.agents.chat.openai_server import OpenAIServer, calls, completion, dead_url, fails, runs, says
+from tests.agents.chat.openai_server import Step as Answer
 from tests.agents.fake_sandbox import carried_out
-from tests.agents.openai_server import OpenAIServer, calls, completion, dead_url, fails, runs, says
-from tests.agents.openai_server import Step as Answer
 from tests.docker.rooms import PLAIN, judge, opened, task
 from tests.docker.samples import TASKSET, rows
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from taskcal.sandbox.container import DockerSandbox
-    from taskcal.sandbox.scope import RunScope
+    from taskcal.sandbox.engine.run_resources import RunScope
     from tests.conftest import CommandLine, Ended
     from tests.docker.samples import Write
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from taskcal.agents.transcript import ToolResult, read_transcript
-from tests.agents.openai_server import OpenAIServer, Step, calls, completion, runs, says
+from tests.agents.chat.openai_server import OpenAIServer, Step, calls, completion, runs, says
 from tests.docker.samples import rows
 
 if TYPE_CHECKING:

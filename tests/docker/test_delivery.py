@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskcal.agents import Attempt
-from taskcal.agents.play import play
+from taskcal.agents.builtin import play
 from taskcal.core.task import Check, FileCopy, FileProbe, Grader, Group, RunProbe, Solution
 from taskcal.sandbox import delivery
 from taskcal.sandbox.scripts import make_way
@@ -18,7 +18,7 @@ from tests.docker.rooms import PLAIN, act, fresh, judge, opened, scores, task
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from taskcal.sandbox.scope import RunScope
+    from taskcal.sandbox.engine.run_resources import RunScope
 
 pytestmark = pytest.mark.docker
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskcal.core.reach import Reach, Way
+from taskcal.core.network import Reach, Way
 from taskcal.core.rollout import Graded, Lost
 from taskcal.core.task import Network, NetworkMode, RunProbe
 from taskcal.errors import Boundary, SetupLost
-from taskcal.sandbox.dial import dial as real
-from taskcal.sandbox.labels import RUN
-from taskcal.sandbox.way_out import WaysOut
-from tests.agents.openai_server import OpenAIServer
+from taskcal.sandbox.egress.allowed_hosts import WaysOut
+from taskcal.sandbox.egress.dial import dial as real
+from taskcal.sandbox.engine.labels import RUN
+from tests.agents.chat.openai_server import OpenAIServer
 from tests.docker.conftest import left_on
 from tests.docker.rooms import IMAGE, PLAIN, Typist, act, fresh, opened, rolled_out, task
 from tests.docker.samples import TASKSET
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from taskcal.sandbox.scope import RunScope
+    from taskcal.sandbox.engine.run_resources import RunScope
     from tests.conftest import CommandLine
     from tests.docker.samples import Write
 

@@ -19,7 +19,7 @@ from tests.docker.samples import TASKSET, run_id
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from taskcal.sandbox.docker import DockerEngine
+    from taskcal.sandbox.engine.docker import DockerEngine
     from tests.conftest import CommandLine
     from tests.docker.samples import Write
 

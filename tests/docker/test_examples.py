@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskcal.agents import Acted
-from taskcal.agents.play import Noop, play
+from taskcal.agents.builtin import Noop, play
 from taskcal.core.plan import Bounds, PlannedRollout
 from taskcal.core.rollout import Graded, Lost, Rollout, RolloutId, Stop
-from taskcal.engines.local import LocalThreads
-from taskcal.prepare import prepare_group
-from taskcal.runner import Context, run_rollout
-from taskcal.sandbox.images import Images
-from taskcal.schedule import FixedSchedule, run_schedule
+from taskcal.execution.local_threads import LocalThreads
+from taskcal.execution.rollout import Context, run_rollout
+from taskcal.execution.schedule import FixedSchedule, run_schedule
+from taskcal.runs.images.prepare_group import prepare_group
+from taskcal.sandbox.images.baking import Images
 from taskcal.taskset.load import load
 
 if TYPE_CHECKING:
     from taskcal.agents import Attempt
-    from taskcal.agents.play import Play
+    from taskcal.agents.builtin import Play
     from taskcal.core.task import Group, Task
     from taskcal.sandbox import Sandbox
-    from taskcal.sandbox.scope import RunScope
+    from taskcal.sandbox.engine.run_resources import RunScope
 
 pytestmark = pytest.mark.docker
 
@@ -52,7 +52,7 @@ class EachMove(Noop):
 @pytest.mark.parametrize("name", ["shop", "repo", "machine", "webshop", "server"])
 def test_example(scope: RunScope, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch, *, every: bool) -> None:
     """Every solution passes, every wrong answer stays at or under its bound, and noop gets exactly 0."""
-    monkeypatch.setattr("taskcal.runner.rollout_seed", lambda _, rollout: rollout.index)
+    monkeypatch.setattr("taskcal.execution.rollout.rollout_seed", lambda _, rollout: rollout.index)
     groups = first_variants(load([EXAMPLES / f"{name}.yaml"]).groups())
     images = Images(scope, network=True, log=lambda _: None)
     prepared = {group.id: prepare_group(group, images, Noop(), Bounds()) for group in groups}

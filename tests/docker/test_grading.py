@@ -27,7 +27,7 @@ from tests.docker.rooms import IMAGE, PLAIN, act, judge, opened, scores, task
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from taskcal.sandbox.scope import RunScope
+    from taskcal.sandbox.engine.run_resources import RunScope
 
 pytestmark = pytest.mark.docker
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskcal.sandbox.building import BuildBounds
+from taskcal.sandbox.engine.building import BuildBounds
 from tests.docker.rooms import IMAGE
 from tests.docker.samples import rows
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from taskcal.sandbox.docker import DockerEngine
+    from taskcal.sandbox.engine.docker import DockerEngine
     from tests.conftest import CommandLine
     from tests.docker.samples import Write
 

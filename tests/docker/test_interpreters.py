@@ -11,7 +11,7 @@ import pytest
 from taskcal.core.task import Check, Grader, Group, ImageSource, RunProbe, ScriptedProbe, Service
 from taskcal.errors import SetupLost
 from taskcal.sandbox import Script
-from taskcal.sandbox.images import Images, Recipe
+from taskcal.sandbox.images.baking import Images, Recipe
 from taskcal.sandbox.interpreters import missing_programs
 from tests.conftest import mostly_long
 from tests.docker.rooms import IMAGE, PLAIN, act, judge, opened, scores, task
@@ -19,7 +19,7 @@ from tests.docker.rooms import IMAGE, PLAIN, act, judge, opened, scores, task
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from taskcal.sandbox.scope import RunScope
+    from taskcal.sandbox.engine.run_resources import RunScope
     from tests.conftest import CommandLine
     from tests.docker.samples import Write
 

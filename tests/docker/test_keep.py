@@ -10,7 +10,7 @@ import pytest
 
 from taskcal.core.rollout import Graded
 from taskcal.core.task import AnswerProbe, Check, FileCopy, FileProbe, Grader, Group, Limits, Processes, RunProbe
-from tests.agents.openai_server import OpenAIServer, runs, says
+from tests.agents.chat.openai_server import OpenAIServer, runs, says
 from tests.conftest import mostly_long
 from tests.docker.rooms import PLAIN, act, judge, opened, outcome, scores, task
 from tests.docker.samples import rows
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from taskcal.core.task import Probe
-    from taskcal.sandbox.scope import RunScope
+    from taskcal.sandbox.engine.run_resources import RunScope
     from tests.conftest import CommandLine
     from tests.docker.samples import Write
 

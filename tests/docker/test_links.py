@@ -13,7 +13,7 @@ from taskcal.core.task import FileProbe
 from tests.docker.rooms import act, judge, opened, task
 
 if TYPE_CHECKING:
-    from taskcal.sandbox.scope import RunScope
+    from taskcal.sandbox.engine.run_resources import RunScope
 
 pytestmark = pytest.mark.docker
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskcal.agents.tools import offered_tools
+from taskcal.agents.tools.task_tools import offered_tools
 from taskcal.core.tool import Tool
 from taskcal.errors import EngineLost, SetupLost
 from tests.agents.fake_sandbox import carried_out
@@ -16,7 +16,7 @@ from tests.docker.shop import said, shop
 if TYPE_CHECKING:
     from taskcal.sandbox import Script, ScriptResult
     from taskcal.sandbox.container import DockerSandbox
-    from taskcal.sandbox.scope import RunScope
+    from taskcal.sandbox.engine.run_resources import RunScope
 
 pytestmark = pytest.mark.docker
 

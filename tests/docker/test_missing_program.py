@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from taskcal.core.rollout import Outcome
-    from taskcal.sandbox.scope import RunScope
+    from taskcal.sandbox.engine.run_resources import RunScope
     from tests.conftest import CommandLine
     from tests.docker.samples import Write
 

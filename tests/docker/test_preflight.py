@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.agents.openai_server import OpenAIServer, Step, completion, fails, runs, says
+from tests.agents.chat.openai_server import OpenAIServer, Step, completion, fails, runs, says
 from tests.conftest import mostly_long
 from tests.docker.samples import TASKSET
 

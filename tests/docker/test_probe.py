@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskcal.agents.play import Noop
+from taskcal.agents.builtin import Noop
 from taskcal.core.plan import Bounds
 from taskcal.core.rollout import Lost
 from taskcal.core.task import Environment, FileCopy, Group, ImageSource, Limits, RunProbe, Service
 from taskcal.errors import Boundary
-from taskcal.probe import Probes, ReadyGroup, ready_group
+from taskcal.runs.images.probe import Probes, ReadyGroup, ready_group
 from taskcal.sandbox import container, services
-from taskcal.sandbox.images import Images
+from taskcal.sandbox.images.baking import Images
 from tests.docker.rooms import IMAGE, PLAIN, task
 from tests.docker.samples import rows
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from taskcal.sandbox.scope import RunScope
+    from taskcal.sandbox.engine.run_resources import RunScope
     from tests.conftest import CommandLine
     from tests.docker.samples import Write
 

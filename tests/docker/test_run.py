@@ -12,7 +12,7 @@ from tests.docker.conftest import left_on
 from tests.docker.samples import SOLVES_EASY, TASKSET, run_id, task_of
 
 if TYPE_CHECKING:
-    from taskcal.sandbox.docker import DockerEngine
+    from taskcal.sandbox.engine.docker import DockerEngine
     from tests.conftest import CommandLine
     from tests.docker.samples import Write
 

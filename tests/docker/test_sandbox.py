@@ -13,14 +13,14 @@ import pytest
 from taskcal.core.task import FileCopy, ImageSource, Limits, Network, NetworkMode, Service
 from taskcal.errors import ImageLost, LostError, SandboxLost, ServiceLost, SetupLost
 from taskcal.sandbox import Ending, Script
-from taskcal.sandbox.images import Images
+from taskcal.sandbox.images.baking import Images
 from tests.docker.rooms import IMAGE, PLAIN, act, judge, opened, task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from taskcal.sandbox.scope import RunScope
+    from taskcal.sandbox.engine.run_resources import RunScope
 
 pytestmark = pytest.mark.docker
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskcal.core.rollout import Graded
-from taskcal.core.search_paths import OWN_PATH
+from taskcal.core.shell.search_paths import OWN_PATH
 from taskcal.core.task import Artifact, FileCopy, FileProbe, ImageSource, RunProbe, ScoreBy, Service
 from tests.docker.rooms import IMAGE, PLAIN, Typist, act, fresh, judge, opened, rolled_out, scores, task
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from taskcal.sandbox.scope import RunScope
+    from taskcal.sandbox.engine.run_resources import RunScope
 
 pytestmark = pytest.mark.docker
 

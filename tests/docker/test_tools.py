@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from taskcal.agents.builtin import play
 from taskcal.agents.command import CommandAgent
-from taskcal.agents.play import play
 from taskcal.agents.python import PythonAgent
-from taskcal.agents.relay import tools_on_path
 from taskcal.agents.spec import CommandSpec, PythonSpec
-from taskcal.agents.tools import offered_tools
+from taskcal.agents.tools.path_programs import tools_on_path
+from taskcal.agents.tools.task_tools import offered_tools
 from taskcal.core.rollout import Stop
 from taskcal.core.task import Solution
 from taskcal.core.tool import Tool
@@ -23,8 +23,8 @@ from tests.docker.rooms import act, judge, opened
 from tests.docker.shop import attempt, said, shop
 
 if TYPE_CHECKING:
-    from taskcal.agents.handle import SandboxHandle
-    from taskcal.sandbox.scope import RunScope
+    from taskcal.agents.sandbox_handle import SandboxHandle
+    from taskcal.sandbox.engine.run_resources import RunScope
     from tests.conftest import CommandLine
     from tests.docker.samples import Write
 

@@ -14,7 +14,7 @@ from tests.docker.rooms import opened
 from tests.docker.shop import attempt, shop
 
 if TYPE_CHECKING:
-    from taskcal.sandbox.scope import RunScope
+    from taskcal.sandbox.engine.run_resources import RunScope
 
 pytestmark = pytest.mark.docker
 

@@ -8,17 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from taskcal.cli.configuration import Configuration
 from taskcal.cli.digests import identify
-from taskcal.cli.options import Request, resolve
+from taskcal.cli.options.configuration import Configuration
+from taskcal.cli.options.request import Request, resolve
 from taskcal.cli.resume import continued, remaining
 from taskcal.core.plan import plan
 from taskcal.core.rollout import CheckResult, Graded, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.errors import Boundary
-from taskcal.store import RunFolder
-from tests.cli.options_case import NOTHING
+from taskcal.store.run_folder import RunFolder
+from tests.cli.options.options_case import NOTHING
 from tests.faults.wrong import Wrong
-from tests.store_case import RECORD
+from tests.store.store_case import RECORD
 
 GROUP_SIZE = 4
 TASKS = Path("shop.yaml")

@@ -18,8 +18,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taskcal.baseimage import BASE_IMAGE
-from taskcal.sandbox.docker import DockerEngine
+from taskcal.machine.base_image import BASE_IMAGE
+from taskcal.sandbox.engine.docker import DockerEngine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskcal.core.rollout import Graded, Stop
-from taskcal.sandbox.scope import RunScope
+from taskcal.sandbox.engine.run_resources import RunScope
 from tests.conftest import environment
 from tests.docker.conftest import left_on
 from tests.docker.rooms import outcome, task
@@ -20,7 +20,7 @@ from tests.faults.runs import stored, taskset
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from taskcal.sandbox.docker import DockerEngine
+    from taskcal.sandbox.engine.docker import DockerEngine
     from tests.conftest import CommandLine
     from tests.docker.samples import Write
 

@@ -14,7 +14,7 @@ from tests.faults.runs import start, stored, taskset, wait_for
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from taskcal.sandbox.docker import DockerEngine
+    from taskcal.sandbox.engine.docker import DockerEngine
     from tests.conftest import CommandLine
     from tests.docker.samples import Write
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskcal.sandbox.labels import BAKE
-from taskcal.sandbox.sweep import sweep_images
+from taskcal.sandbox.engine.labels import BAKE
+from taskcal.sandbox.engine.sweep import sweep_images
 from tests.docker.conftest import left_on
 from tests.docker.samples import run_id
 from tests.faults.own_engine import own_engine, use
@@ -20,7 +20,7 @@ from tests.faults.runs import an_agent_spoke, start, stored, taskset, wait_for
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from taskcal.sandbox.docker import DockerEngine
+    from taskcal.sandbox.engine.docker import DockerEngine
     from tests.conftest import CommandLine
     from tests.docker.samples import Write
 

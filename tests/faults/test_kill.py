@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskcal.sandbox.labels import BUILDING, Owner
+from taskcal.sandbox.engine.labels import BUILDING, Owner
 from tests.docker.conftest import left_on
 from tests.faults.runs import stable, start, stored, taskset, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from taskcal.sandbox.docker import DockerEngine
+    from taskcal.sandbox.engine.docker import DockerEngine
     from tests.conftest import CommandLine
     from tests.docker.samples import Write
 

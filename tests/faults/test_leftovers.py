@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskcal.core.task import Limits
-from taskcal.sandbox.labels import BOOT, STARTED, Owner
-from taskcal.sandbox.scope import host_config
-from taskcal.sandbox.sweep import leftovers
+from taskcal.sandbox.engine.labels import BOOT, STARTED, Owner
+from taskcal.sandbox.engine.run_resources import host_config
+from taskcal.sandbox.engine.sweep import leftovers
 from tests.docker.rooms import IMAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from taskcal.sandbox.docker import DockerEngine
+    from taskcal.sandbox.engine.docker import DockerEngine
     from tests.conftest import CommandLine
 
 pytestmark = [pytest.mark.docker, pytest.mark.long]  # `make test-faults`; the table, tampering and one kill are quick

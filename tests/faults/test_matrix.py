@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from taskcal.errors import Boundary
-from tests.agents.openai_server import OpenAIServer, Step, completion, fails, runs, says
+from tests.agents.chat.openai_server import OpenAIServer, Step, completion, fails, runs, says
 from tests.conftest import mostly_long
 from tests.docker.samples import rows
 

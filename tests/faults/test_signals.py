@@ -20,7 +20,7 @@ from tests.faults.runs import an_agent_spoke, start, stored, taskset, wait_for
 from tests.faults.terminal import on_a_terminal
 
 if TYPE_CHECKING:
-    from taskcal.sandbox.docker import DockerEngine
+    from taskcal.sandbox.engine.docker import DockerEngine
     from tests.conftest import CommandLine
     from tests.docker.samples import Write
 

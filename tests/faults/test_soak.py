@@ -14,7 +14,7 @@ from tests.docker.samples import run_id
 from tests.faults.runs import start, stored
 
 if TYPE_CHECKING:
-    from taskcal.sandbox.docker import DockerEngine
+    from taskcal.sandbox.engine.docker import DockerEngine
     from tests.conftest import CommandLine
     from tests.docker.samples import Write
 

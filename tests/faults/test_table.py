@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from taskcal.sandbox.docker import DockerEngine
+    from taskcal.sandbox.engine.docker import DockerEngine
     from tests.conftest import CommandLine
     from tests.docker.samples import Write
 
@@ -30,9 +30,9 @@ ELSEWHERE = {
     "max-turns": "tests/docker/test_chat.py::test_what_ends_a_conversation_is_graded",
     "context-full": "tests/docker/test_chat.py::test_what_ends_a_conversation_is_graded",
     "refused": "tests/docker/test_chat.py::test_what_ends_a_conversation_is_graded",
-    "tool-call": "tests/agents/test_tool_arguments.py::test_every_call_is_answered",
-    "output-limit": "tests/agents/test_chat_limits.py::test_an_answer_cut_by_the_server_may_go_on",
-    "grading": "tests/test_grading.py::test_a_driver_that_fails_is_lost",
+    "tool-call": "tests/agents/tools/test_tool_arguments.py::test_every_call_is_answered",
+    "output-limit": "tests/agents/chat/test_limits.py::test_an_answer_cut_by_the_server_may_go_on",
+    "grading": "tests/execution/test_grading.py::test_a_driver_that_fails_is_lost",
     "user": "tests/docker/test_probe.py::test_a_defect_is_lost_with_its_cause",
     "limits": "tests/docker/test_probe.py::test_a_defect_is_lost_with_its_cause",
     "grading-tools": "tests/docker/test_probe.py::test_a_defect_is_lost_with_its_cause",
@@ -41,13 +41,13 @@ ELSEWHERE = {
     "agent-missing": "tests/docker/test_agents.py::test_agent_that_is_not_there_is_lost_and_retried",
     "provider": "tests/docker/test_chat.py::test_an_endpoint_in_trouble_is_lost_and_never_a_zero",
     "provider-200": "tests/faults/test_matrix.py::test_no_defect_is_graded",
-    "provider-word": "tests/agents/test_finish.py::test_any_unknown_word_is_the_providers",
+    "provider-word": "tests/agents/chat/test_finish.py::test_any_unknown_word_is_the_providers",
     "way-out": "tests/docker/test_egress.py::test_a_way_out_that_ends_is_no_failure_of_the_agent",
     "image-removed": "tests/faults/test_images.py::test_an_image_that_goes_under_a_run_is_made_again",
     "agent-install": "tests/docker/test_agents.py::test_agents_install_is_baked",
     "engine-restarted": "tests/faults/test_engine.py::test_a_restarted_engine_costs_what_was_in_flight",
     "interrupted": "tests/faults/test_signals.py::test_a_signal_leaves_nothing_and_a_way_on",
-    "bug": "tests/test_runner.py::test_anything_else_is_lost_at_unknown",
+    "bug": "tests/execution/test_rollout.py::test_anything_else_is_lost_at_unknown",
 }
 ONCE = {"setup", "start", "service", "check-program", "image-missing", "image-unbuildable"}
 UNEARNED = {"ended-sandbox", "broken-judge", "check-crash", "check-hang", "check-interpreter", "service-ended"}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskcal.core.rollout import Graded
-from taskcal.core.search_paths import OWN_PATH
+from taskcal.core.shell.search_paths import OWN_PATH
 from taskcal.core.task import (
     AnswerProbe,
     Artifact,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from taskcal.core.task import Probe
-    from taskcal.sandbox.scope import RunScope
+    from taskcal.sandbox.engine.run_resources import RunScope
 
 pytestmark = pytest.mark.docker
 

@@ -14,7 +14,7 @@ from taskcal.cli.main import app
 from taskcal.core.rollout import CheckResult, Graded
 from taskcal.interop.cells import missing
 from taskcal.interop.seen import SeenColumns
-from taskcal.store import find
+from taskcal.store.run_folder import find
 from tests.interop.table_case import imported, jsonl, refused, write
 
 if TYPE_CHECKING:

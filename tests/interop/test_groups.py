@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from taskcal.core.rollout import GroupId, Lost
-from taskcal.core.rows import group_of, group_row, rollout_of, rollout_row
 from taskcal.errors import TaskcalError, UsageError
 from taskcal.interop import rows
 from taskcal.interop.columns import KEYS, guessed, mapped
 from taskcal.interop.rows import Imported, Reading, read
+from taskcal.store.rows import group_of, group_row, rollout_of, rollout_row
 from tests.interop.table_case import imported, jsonl, refused, write
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from taskcal.core.book import Design, Rule
-from taskcal.core.calibrate import Calibration, GroupRecord, calibrate
-from taskcal.core.question import Question, fixed
+from taskcal.core.adaptive.tables import Design, Rule
+from taskcal.core.calibration.calibrate import Calibration, GroupRecord, calibrate
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.core.run import RunRecord
+from taskcal.core.settings import Question, fixed
 from taskcal.errors import Boundary
 
 if TYPE_CHECKING:

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskcal.core.book import Rule
-from taskcal.core.calibrate import calibrate
-from taskcal.core.fixed_sizes import size_as_good
-from taskcal.core.question import Metric
-from taskcal.core.stats import DEFAULT_PRIOR
-from taskcal.report import stopping
+from taskcal.core.adaptive.tables import Rule
+from taskcal.core.calibration.calibrate import calibrate
+from taskcal.core.forecast.fixed_sizes import size_as_good
+from taskcal.core.settings import Metric
+from taskcal.core.stats.rates import DEFAULT_PRIOR
 from taskcal.report.calibration_json import calibration_document, render_json
 from taskcal.report.markdown import render_markdown
-from taskcal.report.stopping import Saving
 from taskcal.report.table import final_lines, legend, title
+from taskcal.report.wording import stopping
+from taskcal.report.wording.stopping import Saving
 from tests.report.sample_run import (
     QUESTION,
     adaptive,
@@ -32,9 +32,9 @@ from tests.report.sample_run import (
 )
 
 if TYPE_CHECKING:
-    from taskcal.core.calibrate import Calibration
-    from taskcal.core.question import Question
+    from taskcal.core.calibration.calibrate import Calibration
     from taskcal.core.rollout import Outcome
+    from taskcal.core.settings import Question
 
 FULL, NONE = graded(1, 1), graded(0, 0)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from markdown_it import MarkdownIt
 
-from taskcal.core.question import fixed
+from taskcal.core.settings import fixed
 from taskcal.core.verdict import Band
 from taskcal.report.markdown import render_markdown
 from tests.report.sample_run import calibration, graded, lost, record, run_record, shop

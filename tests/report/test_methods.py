@@ -13,15 +13,15 @@ from rich.console import Console
 from typer.main import get_command
 
 from taskcal.cli.main import app
-from taskcal.core.book import Design, Rule
-from taskcal.core.calibrate import calibrate
-from taskcal.core.prior import Counts
-from taskcal.core.question import Metric, Question, fixed
+from taskcal.core.adaptive.tables import Design, Rule
+from taskcal.core.calibration.calibrate import calibrate
+from taskcal.core.settings import Metric, Question, fixed
+from taskcal.core.stats.prior import Counts
 from taskcal.core.verdict import Band
-from taskcal.report.again import command
 from taskcal.report.markdown import render_markdown
 from taskcal.report.methods import methods
 from taskcal.report.table import final_lines, final_table
+from taskcal.report.wording.rerun_command import command
 from tests.report.sample_run import (
     QUESTION,
     adaptive,

@@ -10,7 +10,7 @@ from taskcal.agents.transcript import Entry, Message, Note, TokenUsage, ToolCall
 from taskcal.core.rollout import CheckResult, Graded, Lost, Stop, Timing, Usage
 from taskcal.errors import Boundary
 from taskcal.report.show import Line, Look, Record, called, check_line, ending, numbers, overview, story
-from tests.store_case import FIRST, GROUP
+from tests.store.store_case import FIRST, GROUP
 
 ROLLOUT = replace(
     FIRST,

@@ -10,8 +10,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from taskcal.core.question import Metric
 from taskcal.core.rollout import Stop
+from taskcal.core.settings import Metric
 from taskcal.report.table import DETAILS, ROWS, final_lines, final_table
 from tests.report.sample_run import (
     CHECKS,
@@ -27,7 +27,7 @@ from tests.report.sample_run import (
 )
 
 if TYPE_CHECKING:
-    from taskcal.core.calibrate import Calibration
+    from taskcal.core.calibration.calibrate import Calibration
     from taskcal.core.run import RunRecord
 
 DASH = "\N{EN DASH}"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from taskcal.core.search_paths import OWN_PATH
+from taskcal.core.shell.search_paths import OWN_PATH
 from taskcal.core.task import Artifact
 from taskcal.sandbox.check_variables import check_variables
-from tests.sandbox.tree_case import Node, pristine
+from tests.sandbox.artifacts.tree_case import Node, pristine
 
 FOLDER = Node()
 IMAGE = pristine(

@@ -10,14 +10,14 @@ import pytest
 
 from taskcal.errors import SandboxLost
 from taskcal.sandbox import Ending, Script, ScriptResult
+from taskcal.sandbox.engine.docker_types import ExecResult
 from taskcal.sandbox.execute import classify, execute
-from taskcal.sandbox.facts import ExecResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskcal.sandbox.docker import DockerEngine
-    from taskcal.sandbox.stream import ExecCall
+    from taskcal.sandbox.engine.docker import DockerEngine
+    from taskcal.sandbox.engine.stream import ExecCall
 
 DEAD = b"OCI runtime exec failed: exec failed: container is not running"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskcal import host
+from taskcal.machine import host
 from taskcal.sandbox.processes import end_others
 from taskcal.sandbox.scripts import clear_way, exported, make_way, start_again, started, until
 

@@ -10,18 +10,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from taskcal import host
-from taskcal.core.grade import combine
+from taskcal.core.grading.grade import combine
 from taskcal.core.rollout import CheckResult, Stop
 from taskcal.errors import InputError, Problem
+from taskcal.machine import host
 from taskcal.taskset.load import load
 from taskcal.taskset.merge import merge
-from taskcal.taskset.nodes import Map
-from taskcal.taskset.paths import Folder
-from taskcal.taskset.problems import Problems
+from taskcal.taskset.prompts.template import Prompts
 from taskcal.taskset.scope import Budget, Scope
-from taskcal.taskset.source import parse
-from taskcal.taskset.template import Prompts
+from taskcal.yamlfile.nodes import Map
+from taskcal.yamlfile.paths import Folder
+from taskcal.yamlfile.problems import Problems
+from taskcal.yamlfile.source import parse
 from tests.taskset.taskset_case import Yaml
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskcal.core.task import Taskset
-from taskcal.taskset.advice import warnings
+from taskcal.taskset.advice.advice import warnings
 from tests.taskset.taskset_case import Yaml
 
 if TYPE_CHECKING:

@@ -1,0 +1,153 @@
+"""The file of a chat agent: what may stand in it, and what it means."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, ClassVar, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from taskcal.agents.agent_model import AgentModel, PriceModel, price_of
+from taskcal.agents.chat.finish import Finish, key_of
+from taskcal.agents.chat.spec import CALL_SECONDS, ChatSpec, Sampling
+from taskcal.yamlfile.fields import EnvName, Line, Model, Seconds
+from taskcal.yamlfile.quantities import BYTES, LONGEST_TEXT, MEMORY
+
+NO_SEED = -1
+LEAST_OUTPUT, MOST_OUTPUT = 256, 1024**2
+OWN_KEYS = frozenset({"model", "messages", "tools", "stream", "n"})
+"""What the loop itself decides; a second answer (`n`) or a stream would be paid for and dropped."""
+SAMPLED = {
+    **dict.fromkeys(("max_tokens", "max_completion_tokens"), "max_tokens"),
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "seed": "seed",
+}
+"""What belongs into `sampling`: there it is reported, and an answer that is cut is known to be cut by it."""
+
+
+def _base_urls(value: object) -> list[str]:
+    given = value if isinstance(value, list) else [value]
+    urls = [_base_url(url) for url in given if isinstance(url, str)]
+    if not urls or len(urls) < len(given):
+        raise ValueError("must be a URL such as http://localhost:8000/v1, or a list of them")
+    return urls
+
+
+def _base_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or any(c.isspace() for c in url):
+        raise ValueError(f'must be a URL such as http://localhost:8000/v1, not "{url[:60]}"')
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("must be scheme, host and path only; a key belongs into the variable that api_key_env names")
+    return url.rstrip("/").removesuffix("/chat/completions")
+
+
+def _extra_body(value: object) -> object:
+    """Plain JSON, free of the file that it was read from."""
+    given = set(value) if isinstance(value, dict) else set()
+    for taken in sorted(OWN_KEYS & given):
+        raise ValueError(f"{taken} is taskcal's own; set it where the agent file has it, or not at all")
+    for name in sorted(set(SAMPLED) & given):
+        raise ValueError(f"{name} belongs into sampling: {{{SAMPLED[name]}: …}}, where reports tell it")
+    return json.loads(json.dumps(value, allow_nan=False))
+
+
+def _output(value: object) -> int:
+    match = MEMORY.fullmatch(value) if isinstance(value, str) and len(value) <= LONGEST_TEXT else None
+    size = float(match[1]) * BYTES[match[2].lower()] if match else value
+    if isinstance(size, bool) or not isinstance(size, int | float) or not LEAST_OUTPUT <= size <= MOST_OUTPUT:
+        raise ValueError('must be a size such as "16k", from 256 bytes to "1m"')
+    return int(size)
+
+
+def _seed(value: object) -> int:
+    """A seed, or `NO_SEED` for the word none."""
+    if value == "none":
+        return NO_SEED
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+        raise ValueError("must be a whole number from 0, or none to send no seed")
+    return value
+
+
+def _finish_reasons(value: object) -> object:
+    """Words of a server, each with what it means here; the words in the form in which they are compared."""
+    if not isinstance(value, dict):
+        return value
+    meanings = [finish.value for finish in Finish]
+    for word, means in value.items():
+        if means not in meanings:
+            raise ValueError(f"{word}: must be one of {', '.join(meanings)}")
+    return {key_of(str(word)): Finish(means) for word, means in value.items()}
+
+
+URLS_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+SIZE_SCHEMA = {
+    "anyOf": [{"type": "string", "pattern": r"^[0-9.]+ ?[bkmBKM]?"}, {"type": "integer", "minimum": LEAST_OUTPUT}],
+    "description": "16k, or bytes",
+}
+BaseUrls = Annotated[list[str], BeforeValidator(_base_urls), WithJsonSchema(URLS_SCHEMA)]
+Seed = Annotated[int, BeforeValidator(_seed), WithJsonSchema({"anyOf": [{"type": "integer"}, {"const": "none"}]})]
+Output = Annotated[int, BeforeValidator(_output), WithJsonSchema(SIZE_SCHEMA)]
+FINISH_SCHEMA = {"type": "object", "additionalProperties": {"enum": [finish.value for finish in Finish]}}
+FinishReasons = Annotated[
+    dict[str, Finish], BeforeValidator(_finish_reasons), WithJsonSchema(FINISH_SCHEMA, mode="validation")
+]
+ExtraBody = Annotated[dict[str, object], BeforeValidator(_extra_body), WithJsonSchema({"type": "object"})]
+
+
+class SamplingModel(Model):
+    """How the model is asked to sample; what is missing is left to the server."""
+
+    temperature: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=10**9)] | None = None
+    seed: Seed | None = None
+
+
+class ChatModel(AgentModel):
+    """A model behind an OpenAI-compatible endpoint, in a loop with tools."""
+
+    inner_maps: ClassVar[frozenset[str]] = frozenset({"sampling", "price", "extra_body", "finish_reasons"})
+
+    kind: Literal["chat"]
+    base_url: BaseUrls
+    model: Line
+    api_key_env: EnvName | None = None
+    system: str = ""
+    max_turns: Annotated[int, Field(ge=1, le=100_000)] = 50
+    tool_output: Output = 16 * 1024
+    call_timeout: Seconds = CALL_SECONDS
+    sampling: SamplingModel = Field(default_factory=SamplingModel)
+    send_reasoning: bool = False
+    extra_body: ExtraBody = Field(default_factory=dict)
+    finish_reasons: FinishReasons = Field(default_factory=dict)
+    price: PriceModel | None = None
+
+
+def chat_spec(model: ChatModel) -> ChatSpec:
+    """What a file of this kind means."""
+    asked = model.sampling
+    sends_seed = asked.seed != NO_SEED
+    seed = asked.seed if sends_seed else None
+    return ChatSpec(
+        name=model.agent,
+        base_urls=tuple(dict.fromkeys(model.base_url)),
+        model=model.model,
+        api_key_env=model.api_key_env,
+        system=model.system,
+        max_turns=model.max_turns,
+        tool_output=model.tool_output,
+        call_timeout=model.call_timeout,
+        sampling=Sampling(asked.temperature, asked.top_p, asked.max_tokens, seed, sends_seed=sends_seed),
+        send_reasoning=model.send_reasoning,
+        extra_body=model.extra_body,
+        finish_reasons=model.finish_reasons,
+        price=price_of(model.price),
+        timeout=model.timeout,
+    )

@@ -1,0 +1,1 @@
+"""The tools of a task: functions for chat agents, programs on PATH for the others."""

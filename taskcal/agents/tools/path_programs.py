@@ -1,0 +1,264 @@
+"""Tools as programs on PATH in the sandbox: each call comes out to the host, is checked there, and is carried out.
+
+The programs are a few lines of shell, so they need nothing in the image, and what they call may be anything: a script
+of the task in the same sandbox, or an MCP server. A call is a folder with the words of the call and a pipe for its
+exit status; its name goes through one more pipe, the bell, to a listener whose output this module reads:
+
+    agent       mktemp /run/taskcal/calls/XXXXXXXX, writes `call`, rings the bell, waits on `status`
+    listener    prints `call NAME-OF-THE-FOLDER BASE64`
+    host        checks, carries out, writes `out` and `err`, then the status
+
+The programs are root's: a folder on PATH that the agent could write to would let it replace what its own harness calls
+afterwards. The rest belongs to the agent's user, who could do as much without it: whatever is forged there forges the
+agent's own calls. When the agent has ended, the listener is stopped, and no call begins.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import re
+import shlex
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from taskcal.agents.tools.command_line import arguments_of, manual
+from taskcal.agents.tools.task_tools import MOST_OUTPUT, offered_tools
+from taskcal.agents.tools.tool_arguments import CallError, fit, understanding
+from taskcal.agents.transcript import ToolCall, ToolResult
+from taskcal.errors import LostError, SetupLost
+from taskcal.sandbox import ROOM, ROOT_USER, Ending, Script, ScriptResult
+from taskcal.sandbox.processes import END_AGENT, RESUME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from taskcal.agents import Attempt
+    from taskcal.agents.tools.chat_tools import Tool
+    from taskcal.sandbox import Sandbox
+
+AT_ONCE = 8
+"""Calls that are carried out at a time; one tool's script may call another tool."""
+MOST_WAITING = 64
+"""Calls that are carried out or wait for it; an agent that rings the bell for ever fills this process no further."""
+GRACE_SECONDS = 1.0
+MOST_CALL = 1024 * 1024
+READY_SECONDS = 60.0
+REPLY_SECONDS = 20.0
+WRONG_USAGE, NOT_ANSWERED = 2, 125
+BELL = f"{ROOM}/calls/bell"
+READY = re.compile(rb"ready ([0-9]{1,10})")
+HEARD = re.compile(rb"call ([A-Za-z0-9]{8}) ((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)")
+ON_PATH = f'[ -z "${{TASKCAL_TOOLS+x}}" ] || {{ PATH={ROOM}/bin:$PATH; export PATH; }}\n'
+
+PROGRAM = f"""#!/bin/sh
+# A tool of this task; try --help.
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+[ -p {BELL} ] || {{ echo "@: no one answers" >&2; exit {NOT_ANSWERED}; }}
+[ $# = 1 ] && [ "$1" = - ] && set -- "$(cat)"
+d=$(mktemp -d {ROOM}/calls/XXXXXXXX) && mkfifo "$d/status" || exit {NOT_ANSWERED}
+exec 3<>"$d/status"
+printf '%s\\0' @ "$@" >"$d/call"
+echo "${{d##*/}}" >{BELL}
+read -r status <&3
+[ -f "$d/out" ] && cat "$d/out"
+[ -f "$d/err" ] && cat "$d/err" >&2
+rm -rf "$d"
+exit "${{status:-{NOT_ANSWERED}}}"
+"""
+PROGRAMS = f"""umask 022; rm -rf {ROOM}/bin && mkdir {ROOM}/bin || exit 1
+@programs
+"""
+LISTENER = f"""mkdir -p {ROOM}/calls && rm -f {BELL} && mkfifo {BELL} || exit 1
+exec 3<>{BELL}
+echo "ready $$"
+while read -r name <&3; do
+  case $name in *[!A-Za-z0-9]*|'') continue ;; esac
+  words=$(head -c {MOST_CALL} {ROOM}/calls/$name/call | base64 | tr -d '\\n') && echo "call $name $words"
+done
+"""
+REPLY = f"""cd {ROOM}/calls/@name || exit 0
+base64 -d >out <<'TASKCAL_OUT'
+@out
+TASKCAL_OUT
+base64 -d >err <<'TASKCAL_ERR'
+@err
+TASKCAL_ERR
+exec 3<>status; echo @status >&3
+"""
+
+
+@contextlib.contextmanager
+def tools_on_path(sandbox: Sandbox, attempt: Attempt, user: str | None) -> Iterator[dict[str, str]]:
+    """Offer a task's tools as programs to `user` (None the image's own) while the context lasts.
+
+    Gives the variables that tell the agent of them. Raises SetupLost where they cannot be offered, and at the end
+    whatever our side failed with during a call.
+    """
+    with offered_tools(sandbox, attempt.group.task, user, MOST_OUTPUT) as tools:
+        if not tools:
+            yield {}
+            return
+        relay = Relay(sandbox, attempt, tools, user)
+        relay.open()
+        try:
+            yield {"TASKCAL_TOOLS": " ".join(tool.name for tool in tools)}
+        finally:
+            relay.close()
+        if relay.failure is not None:
+            raise relay.failure
+
+
+@dataclass
+class Relay:
+    """Carries calls out of one sandbox and answers back into it."""
+
+    sandbox: Sandbox
+    attempt: Attempt
+    tools: Sequence[Tool]
+    user: str | None
+    _ends: float = field(init=False)
+    _heard: bytes = b""
+    _listener: int | None = None
+    _ready: threading.Event = field(default_factory=threading.Event)
+    _closed: threading.Event = field(default_factory=threading.Event)
+    _calls: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(AT_ONCE, "tool"))
+    _under_way: set[Future[None]] = field(default_factory=set)
+    _thread: threading.Thread = field(init=False)
+    failure: Exception | None = None
+    """What our side failed with while the agent was at work."""
+    _last_words: str = ""
+
+    def __post_init__(self) -> None:
+        self._ends = time.monotonic() + (self.attempt.wall or self.attempt.timeout)
+        self._thread = threading.Thread(target=self._listen, name="tools", daemon=True)
+
+    @property
+    def seconds_left(self) -> float:
+        """What is left of the attempt's time."""
+        return max(0.0, self._ends - time.monotonic())
+
+    def open(self) -> None:
+        """Put the programs in place and listen. Raises SetupLost where the image lacks what they need."""
+        self.sandbox.run(Script(programs(self.tools), REPLY_SECONDS, user=ROOT_USER, hidden=True, clean=True))
+        self._thread.start()
+        self._ready.wait(READY_SECONDS)
+        if self._listener is None:
+            self.close()
+            words = self._last_words or "no answer"
+            raise self.failure or SetupLost(f"the task's tools could not be put on PATH: {words}")
+
+    def close(self) -> None:
+        """Begin no further call, stop the listener, and wait for the calls under way; a slow one is killed.
+
+        The grader kills everything as well, but a call that begins while it does would meet the checks.
+        """
+        self._closed.set()
+        self._calls.shutdown(wait=False, cancel_futures=True)
+        if self._listener is not None:
+            self._run_as_root(f"kill {self._listener} 2>/dev/null; exit 0")
+        if wait(set(self._under_way), GRACE_SECONDS).not_done:
+            self._run_as_root(f"{END_AGENT}{RESUME}exit 0")
+        self._thread.join(REPLY_SECONDS)
+        self._calls.shutdown(wait=True)
+
+    def _run_as_root(self, source: str) -> None:
+        with contextlib.suppress(LostError):
+            self.sandbox.run(Script(source, REPLY_SECONDS, user=ROOT_USER, clean=True))
+
+    def _listen(self) -> None:
+        """Run the listener until it is stopped."""
+        try:
+            script = Script(LISTENER, self.seconds_left, user=self.user)
+            self._last_words = self.sandbox.run(script, sink=self._hear).tail
+        except Exception as error:  # noqa: BLE001 - this thread's failure is the rollout's
+            self._fail(error)
+        self._ready.set()
+
+    def _fail(self, error: Exception) -> None:
+        """Keep what our side failed with, and end the agent, which would wait for an answer until its time is over."""
+        if self._closed.is_set():
+            return
+        self.failure = self.failure or error
+        if self._ready.is_set():
+            self._run_as_root("kill -9 -1 2>/dev/null; exit 0")
+
+    def _hear(self, chunk: bytes) -> None:
+        *lines, self._heard = (self._heard + chunk)[-2 * MOST_CALL :].split(b"\n")
+        for line in lines:
+            if self._listener is None and (ready := READY.fullmatch(line)):
+                self._listener = int(ready[1])
+                self._ready.set()
+            elif (call := HEARD.fullmatch(line)) and not self._closed.is_set() and len(self._under_way) < MOST_WAITING:
+                with contextlib.suppress(RuntimeError):  # closed in the meantime
+                    under_way = self._calls.submit(self._answer, call[1].decode(), call[2])
+                    self._under_way.add(under_way)
+                    under_way.add_done_callback(self._under_way.discard)
+
+    def _answer(self, call: str, words: bytes) -> None:
+        """Answer one call. It runs in a thread of its own, whose failure nobody would see."""
+        try:
+            result = self._carried_out(call, base64.b64decode(words))
+            if not self._closed.is_set():
+                self.sandbox.run(reply_script(call, result, self.user))
+        except Exception as error:  # noqa: BLE001 - whatever the call holds, what is raised here is ours
+            self._fail(error)
+
+    def _carried_out(self, call: str, words: bytes) -> ScriptResult:
+        name, *given = words.decode(errors="replace").split("\0")[:-1] or [""]
+        tool = next((tool for tool in self.tools if tool.name == name), None)
+        if tool is None:
+            return refused(f"there is no tool {name!r}")
+        if given == ["--help"]:
+            return ScriptResult(Ending.EXITED, 0, manual(tool.name, tool.description, tool.parameters).encode(), b"")
+        try:
+            with understanding():
+                arguments = arguments_of(tool.parameters, given)
+        except CallError as error:
+            return refused(f"{name}: {error}; try {name} --help")
+        return self._called(call, tool, arguments)
+
+    def _called(self, call: str, tool: Tool, arguments: dict[str, object]) -> ScriptResult:
+        self.attempt.transcript.add(ToolCall(call, tool.name, json.dumps(arguments)))
+        begun = time.monotonic()
+        try:
+            with understanding():
+                prepared = tool.prepare(fit(tool.parameters, arguments), self.seconds_left)
+        except CallError as error:
+            result = refused(f"{tool.name}: {error}; try {tool.name} --help")
+        else:
+            result = prepared.run(self.sandbox)
+        said = (result.stdout + result.stderr).decode(errors="replace")
+        self.attempt.transcript.add(ToolResult(call, said, round(time.monotonic() - begun, 3), result.exit_code))
+        return result
+
+
+def refused(reason: str) -> ScriptResult:
+    """A call that is not carried out, as the program that was called wrongly would end."""
+    return ScriptResult(Ending.EXITED, WRONG_USAGE, b"", reason.encode(errors="replace") + b"\n")
+
+
+def programs(tools: Sequence[Tool]) -> str:
+    """The script of root's that puts the programs in place."""
+    lines = (
+        f"printf %s {shlex.quote(PROGRAM.replace('@', tool.name, 2))} >{ROOM}/bin/{tool.name} && "
+        f"chmod 755 {ROOM}/bin/{tool.name}"
+        for tool in tools
+    )
+    return PROGRAMS.replace("@programs", "\n".join(lines))
+
+
+def reply_script(name: str, result: ScriptResult, user: str | None) -> Script:
+    """What answers a call."""
+    status = NOT_ANSWERED if result.exit_code is None else result.exit_code
+    source = REPLY.replace("@name", name).replace("@status", str(status))
+    source = source.replace("@out", _encoded(result.stdout)).replace("@err", _encoded(result.stderr))
+    return Script(source, REPLY_SECONDS, user=user, hidden=True)
+
+
+def _encoded(data: bytes) -> str:
+    return base64.encodebytes(data).decode().rstrip("\n")

@@ -1,0 +1,1 @@
+"""From typed options and the project's configuration to values."""

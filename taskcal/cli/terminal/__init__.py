@@ -1,0 +1,1 @@
+"""Standard streams, progress, interrupts, and the printing of results."""

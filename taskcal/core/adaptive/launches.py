@@ -1,0 +1,66 @@
+"""From the rows of a run to what the planner knows of each task: its launches in their order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taskcal.core.adaptive.task_state import Launch
+from taskcal.core.rollout import Graded
+from taskcal.errors import Boundary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from taskcal.core.rollout import Outcome, Rollout
+
+
+def final(rollouts: Iterable[Rollout]) -> tuple[Rollout, ...]:
+    """The last attempt at each index of one group, in the order of indices."""
+    last = {rollout.id.index: rollout for rollout in sorted(rollouts, key=lambda row: row.id.attempt)}
+    return tuple(last[index] for index in sorted(last))
+
+
+def launches(rollouts: Iterable[Rollout]) -> tuple[Launch, ...]:
+    """What came of each launch of one group by index; one that was never run to its end is missing.
+
+    As long as the largest index is high: only for rows that a Ledger has let in.
+    """
+    ended = {rollout.id.index: launch_of(rollout.outcome) for rollout in final(rollouts)}
+    return tuple(ended.get(index, Launch.MISSING) for index in range(max(ended, default=-1) + 1))
+
+
+def in_order(finals: Iterable[Rollout]) -> tuple[Launch, ...]:
+    """The same of `final` rollouts with a single missing launch for every gap, however long.
+
+    For judging, to which a gap's length means nothing: memory follows the number of rows, not the largest index.
+    """
+    found: list[Launch] = []
+    expected = 0
+    for rollout in finals:
+        if rollout.id.index > expected:
+            found.append(Launch.MISSING)
+        found.append(launch_of(rollout.outcome))
+        expected = rollout.id.index + 1
+    return tuple(found)
+
+
+def first_gap(finals: Iterable[Rollout], planned: int) -> int | None:
+    """The lowest index below `planned` that no final rollout has; None if there is one at each."""
+    expected = 0
+    for rollout in finals:
+        if rollout.id.index > expected or launch_of(rollout.outcome) is Launch.MISSING:
+            break
+        expected = rollout.id.index + 1
+    return expected if expected < planned else None
+
+
+def missing(finals: Iterable[Rollout], planned: int) -> int:
+    """How many indices below `planned` have no outcome yet."""
+    return planned - sum(row.id.index < planned and launch_of(row.outcome) is not Launch.MISSING for row in finals)
+
+
+def launch_of(outcome: Outcome) -> Launch:
+    """What a final outcome means to the planner: a cancelled rollout says no more than one that was never started."""
+    if isinstance(outcome, Graded):
+        return Launch.PASSED if outcome.passed else Launch.FAILED
+    return Launch.MISSING if outcome.boundary is Boundary.CANCELLED else Launch.LOST

@@ -1,0 +1,1 @@
+"""What the rollouts of a task say about it, up to its verdict."""

@@ -1,0 +1,163 @@
+"""A taskset's calibrations in numbers: the verdicts, what they are worth together, and what selecting brings."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from taskcal.core.stats import rates
+from taskcal.core.stats.clustered_mean import (
+    PooledMean,
+    PromptYield,
+    Sample,
+    mean_after_stopping,
+    mean_of_these,
+    pooled_mean,
+    prompt_yield,
+)
+from taskcal.core.stats.prior import posterior_variance
+from taskcal.core.verdict import Posterior, Strength, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.settings import Question
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The taskset's numbers; means are over the measured groups, each counted once.
+
+    `attempted` = `graded` + `lost`; retries are not in it. `success_rate` is for tasks like these, clustered by task,
+    of k/n in a fixed design and of posterior means after adaptive stopping, where k/n is biased; `of_these` is the same
+    mean with the error of these tasks alone, `reward_of_these` the mean reward likewise. `flat_share` is the share of
+    groups expected to teach nothing. `expected` sums the posteriors: how many tasks of each class there should be.
+    `doubt` is the mean chance that a likely verdict is wrong; certified ones have another error, which no prior says.
+    `all_prompts` and `selected` are what training wastes before and after keeping the in-band tasks, `selected_rate`
+    the mean of their posterior means: their k/n, by which they were chosen, flatters.
+    `cost_unknown` rollouts did not tell their cost, so that `cost_usd` is the least that was spent.
+    """
+
+    tasks: int
+    verdicts: Mapping[Verdict, int]
+    strengths: Mapping[Strength, int]
+    attempted: int
+    graded: int
+    lost: int
+    timed_out: int
+    retried: int
+    lost_by: Mapping[str, int]
+    success_rate: PooledMean | None
+    of_these: PooledMean | None
+    reward_of_these: PooledMean | None
+    mean_signal: float | None
+    flat_share: float | None
+    expected: Posterior | None
+    doubt: float | None
+    all_prompts: PromptYield | None
+    selected: PromptYield | None
+    selected_rate: float | None
+    cost_usd: float | None
+    cost_unknown: int
+
+    @property
+    def leaning(self) -> int:
+        """Verdicts that are not sure."""
+        return self.strengths.get(Strength.LEANING, 0)
+
+
+def summarise(calibrations: Sequence[Calibration], question: Question) -> Summary:
+    """The numbers of a taskset."""
+    signals = [c.signal for c in calibrations if c.signal is not None]
+    mean_signal = rates.mean(signals)
+    chosen = [c for c in calibrations if c.verdict is Verdict.IN_BAND]
+    lost_by: Counter[str] = Counter()
+    for calibration in calibrations:
+        lost_by.update(calibration.lost_by)
+    graded, lost = sum(c.n for c in calibrations), sum(c.lost for c in calibrations)
+    costs = [c.cost_usd for c in calibrations if c.cost_usd is not None]
+    return Summary(
+        tasks=len(calibrations),
+        verdicts=Counter(c.verdict for c in calibrations),
+        strengths=Counter(c.strength for c in calibrations if c.strength),
+        attempted=graded + lost,
+        graded=graded,
+        lost=lost,
+        timed_out=sum(c.timed_out for c in calibrations),
+        retried=sum(c.retried for c in calibrations),
+        lost_by=lost_by,
+        success_rate=_success_rate(calibrations, question),
+        of_these=_of_these(calibrations, question),
+        reward_of_these=_reward_of_these(calibrations),
+        mean_signal=mean_signal,
+        flat_share=None if mean_signal is None else 1.0 - mean_signal,
+        expected=_expected([c.posterior for c in calibrations if c.posterior]),
+        doubt=rates.mean([wrong for c in calibrations if _is_likely(c) and (wrong := c.chance_wrong) is not None]),
+        all_prompts=prompt_yield(signals, question.group_size),
+        selected=prompt_yield([c.signal for c in chosen if c.signal is not None], question.group_size),
+        selected_rate=rates.mean([c.posterior_mean for c in chosen if c.posterior_mean is not None]),
+        cost_usd=math.fsum(costs) if costs else None,
+        cost_unknown=sum(c.cost_unknown for c in calibrations),
+    )
+
+
+def _is_likely(calibration: Calibration) -> bool:
+    return calibration.strength is Strength.LIKELY
+
+
+def _success_rate(calibrations: Sequence[Calibration], question: Question) -> PooledMean | None:
+    if not question.adaptive:
+        known = [(c.success_rate, c.group.id.task) for c in calibrations if c.success_rate is not None]
+        return pooled_mean([rate for rate, _ in known], [task for _, task in known])
+    judged = [c for c in calibrations if c.posterior_mean is not None]
+    return pooled_mean(
+        [c.posterior_mean or 0.0 for c in judged],
+        [c.group.id.task for c in judged],
+        _posterior_variances(judged),
+        _bias(judged),
+    )
+
+
+def _of_these(calibrations: Sequence[Calibration], question: Question) -> PooledMean | None:
+    if question.adaptive:
+        judged = [c for c in calibrations if c.posterior_mean is not None]
+        means = [c.posterior_mean or 0.0 for c in judged]
+        return mean_after_stopping(means, _posterior_variances(judged), _bias(judged))
+    known = [(c.success_rate, c.n) for c in calibrations if c.success_rate is not None]
+    return mean_of_these([Sample(rate, _of_share(rate, n), n) for rate, n in known])
+
+
+def _reward_of_these(calibrations: Sequence[Calibration]) -> PooledMean | None:
+    known = [(c.mean_reward, c.rewards) for c in calibrations if c.mean_reward is not None]
+    return mean_of_these([Sample(mean, rates.contrast_unbiased(rewards), len(rewards)) for mean, rewards in known])
+
+
+def _of_share(rate: float, n: int) -> float | None:
+    """The unbiased variance of one rollout that passes or fails."""
+    return rate * (1 - rate) * n / (n - 1) if n > 1 else None
+
+
+def _posterior_variances(judged: Sequence[Calibration]) -> list[float]:
+    """Each worked out once for all tasks with the same counts and prior."""
+    different = {(id(c.opinion.prior), c.opinion.counts): c.opinion for c in judged}
+    known = {key: posterior_variance(one.prior, one.counts) or 0.0 for key, one in different.items()}
+    return [known[id(c.opinion.prior), c.opinion.counts] for c in judged]
+
+
+def _bias(judged: Sequence[Calibration]) -> float:
+    """How far the posterior means lie on average from k/n of the first rollouts, which no stopping has chosen."""
+    pairs = [(c.posterior_mean or 0.0, c.opening) for c in judged if c.opening.graded]
+    return rates.mean([posterior - first.passed / first.graded for posterior, first in pairs]) or 0.0
+
+
+def _expected(posteriors: Sequence[Posterior]) -> Posterior | None:
+    if not posteriors:
+        return None
+    return Posterior(
+        math.fsum(one.too_hard for one in posteriors),
+        math.fsum(one.in_band for one in posteriors),
+        math.fsum(one.too_easy for one in posteriors),
+    )

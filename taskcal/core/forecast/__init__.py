@@ -1,0 +1,1 @@
+"""What a design would cost and get wrong, before any rollout is paid for."""

@@ -1,0 +1,1 @@
+"""From what the checks saw to a reward."""

@@ -1,0 +1,1 @@
+"""Shell scripts, programs and paths of a sandbox, read as text."""

@@ -1,0 +1,1 @@
+"""What counts say about rates: numbers in, numbers out."""

@@ -1,0 +1,204 @@
+"""All that k of n can say, for every n up to a cap at once: looking up beats computing, and rules can be counted out.
+
+A rule that looks only at k and n is a table, and what it does to a task of a known rate is an exact sum over its paths,
+no simulation: how often it is wrong, how many rollouts it takes, and an estimate of the rate without bias.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from taskcal.core.stats import rates
+from taskcal.core.stats.prior import Grid
+from taskcal.core.verdict import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from taskcal.core.stats.prior import Prior
+    from taskcal.core.stats.rates import BetaPart
+    from taskcal.core.verdict import Band
+
+CLASSES = (Verdict.TOO_HARD, Verdict.IN_BAND, Verdict.TOO_EASY)
+
+Triple = tuple[float, float, float]
+"""One number for each of CLASSES."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lattice:
+    """`right[n][k]`: the posterior chance that each class is right; `passing[n][k]`: that the next rollout passes.
+
+    n goes from 0 to the cap, where `passing` ends one earlier.
+    """
+
+    right: tuple[tuple[Triple, ...], ...]
+    passing: tuple[tuple[float, ...], ...]
+
+    @property
+    def cap(self) -> int:
+        """The largest n."""
+        return len(self.right) - 1
+
+    def best(self, passed: int, graded: int) -> tuple[Verdict, float]:
+        """The class most likely right, and how likely."""
+        triple = self.right[graded][passed]
+        chance = max(triple)
+        return CLASSES[triple.index(chance)], chance
+
+
+@dataclass(frozen=True, slots=True)
+class StoppingTable:
+    """A rule: `cells[n][k]` is the class that it decides on there, None where it goes on; at the cap it ends anyway."""
+
+    cells: tuple[tuple[Verdict | None, ...], ...]
+
+    @property
+    def cap(self) -> int:
+        """The largest n."""
+        return len(self.cells) - 1
+
+    def stops(self, passed: int, graded: int) -> bool:
+        """Whether nothing more is run there."""
+        return graded >= self.cap or self.cells[graded][passed] is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Operating:
+    """What a rule does at one true rate: rollouts it takes on average, and how often it ends in each class or none."""
+
+    expected: float
+    decided: Mapping[Verdict, float]
+    undecided: float
+
+
+@dataclass(frozen=True, slots=True)
+class Foresight:
+    """What a rule is expected to do to one task: its rollouts, and the chances that it decides, and decides wrongly."""
+
+    rollouts: float
+    decided: float
+    wrong: float
+
+
+def lattice(prior: Prior, cap: int, band: Band, zone: float = 0.0) -> Lattice:
+    """The posterior at every k of n up to the cap. With a zone, either class is right within it of an edge.
+
+    Only the last row is integrated. The chance to see k of n while the class is right then adds up backwards, since
+    k of n comes on the way to k of n+1 and to k+1 of n+1: m(n, k) = ((n+1-k) m(n+1, k) + (k+1) m(n+1, k+1))/(n+1).
+    """
+    regions = ((0.0, band.low + zone), (band.low - zone, band.high + zone), (band.high - zone, 1.0), (0.0, 1.0))
+    *classes, total = (_backwards(_last_row(prior, cap, region)) for region in regions)
+    right = tuple(
+        tuple((a / t, b / t, c / t) for a, b, c, t in zip(*rows, strict=True))
+        for rows in zip(*classes, total, strict=True)
+    )
+    passing = tuple(
+        tuple((k + 1) / (n + 1) * after[k + 1] / here for k, here in enumerate(now))
+        for n, (now, after) in enumerate(pairwise(total))
+    )
+    return Lattice(right, passing)
+
+
+def operating(table: StoppingTable, rate: float) -> Operating:
+    """The rule at a true rate, by forward recursion over all paths (Wald 1947, chapter 5; exact, no simulation)."""
+    decided = dict.fromkeys(CLASSES, 0.0)
+    expected, undecided = 0.0, 0.0
+    here = [1.0]
+    for n, row in enumerate(table.cells):
+        after = [0.0] * (n + 2)
+        for k, (chance, verdict) in enumerate(zip(here, row, strict=True)):
+            if verdict is not None:
+                decided[verdict] += chance
+            elif n == table.cap:
+                undecided += chance
+            else:
+                expected += chance
+                after[k] += chance * (1 - rate)
+                after[k + 1] += chance * rate
+        here = after
+    return Operating(expected, decided, undecided)
+
+
+def foresee(table: StoppingTable, beliefs: Lattice) -> Foresight:
+    """What the rule will do to a task drawn from the lattice's prior: exact where that is how tasks are distributed."""
+    rollouts, decided, wrong = 0.0, 0.0, 0.0
+    here = [1.0]
+    for n, (row, triples) in enumerate(zip(table.cells, beliefs.right, strict=False)):
+        after = [0.0] * (n + 2)
+        for k, (chance, verdict) in enumerate(zip(here, row, strict=True)):
+            if verdict is not None:
+                decided += chance
+                wrong += chance * (1.0 - triples[k][CLASSES.index(verdict)])
+            elif n < table.cap:
+                rollouts += chance
+                step = chance * beliefs.passing[n][k]
+                after[k] += chance - step
+                after[k + 1] += step
+        here = after
+    return Foresight(rollouts, decided, wrong)
+
+
+def unbiased_rate(table: StoppingTable, passed: int, graded: int) -> float | None:
+    """The share of the ways to this stop that begin with a success: the unbiased rate after a stopping rule.
+
+    Girshick, Mosteller, Savage 1946, theorem 1. Noisy for a single task: use it for means over tasks. None where the
+    rule never stops at these counts.
+    """
+    if not graded <= table.cap or not table.stops(passed, graded) or not graded:
+        return None
+    every, from_success = _ways(table, passed, graded, [1]), _ways(table, passed, graded, [0, 1])
+    return from_success / every if every else None
+
+
+def expected_left(table: StoppingTable, beliefs: Lattice) -> tuple[tuple[float, ...], ...]:
+    """How many more rollouts the rule is expected to take from every k of n, under the lattice's own prior."""
+    rows: list[tuple[float, ...]] = [(0.0,) * (table.cap + 1)]
+    for n in range(table.cap - 1, -1, -1):
+        after, chances = rows[-1], beliefs.passing[n]
+        rows.append(
+            tuple(
+                0.0 if table.stops(k, n) else 1.0 + chances[k] * after[k + 1] + (1 - chances[k]) * after[k]
+                for k in range(n + 1)
+            )
+        )
+    return tuple(reversed(rows))
+
+
+def _ways(table: StoppingTable, passed: int, graded: int, start: list[int]) -> int:
+    """The number of paths from the row `start` (one entry: from nothing; two: from the first rollout) to a stop."""
+    here = start
+    for n in range(len(start) - 1, graded):
+        open_ways = [0 if table.stops(k, n) else count for k, count in enumerate(here)]
+        here = [stay + step for stay, step in zip([*open_ways, 0], [0, *open_ways], strict=True)]
+    return here[passed]
+
+
+def _last_row(prior: Prior, cap: int, part: tuple[float, float]) -> list[float]:
+    """The chance to see each k of `cap` with a rate in this part of [0, 1]."""
+    if isinstance(prior, Grid):
+        nodes = [(p, w) for p, w in zip(prior.nodes, prior.weights, strict=True) if part[0] <= p <= part[1] and w]
+        return [math.fsum(w * _binomial(k, cap, p) for p, w in nodes) for k in range(cap + 1)]
+    return [rates.marginal(k, cap, prior) * _share(rates.posterior(k, cap, prior), part) for k in range(cap + 1)]
+
+
+def _share(parts: Sequence[BetaPart], part: tuple[float, float]) -> float:
+    low, high = (min(1.0, max(0.0, end)) for end in part)
+    return rates.chance_below(parts, high) - rates.chance_below(parts, low)
+
+
+def _binomial(passed: int, graded: int, rate: float) -> float:
+    failed = graded - passed
+    ways = math.lgamma(graded + 1) - math.lgamma(passed + 1) - math.lgamma(failed + 1)
+    return math.exp(ways + passed * math.log(rate) + failed * math.log1p(-rate))
+
+
+def _backwards(last: list[float]) -> list[list[float]]:
+    rows = [last]
+    for n in range(len(last) - 2, -1, -1):
+        after = rows[-1]
+        rows.append([((n + 1 - k) * after[k] + (k + 1) * after[k + 1]) / (n + 1) for k in range(n + 1)])
+    return rows[::-1]

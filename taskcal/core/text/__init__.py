@@ -1,0 +1,1 @@
+"""Text and JSON from models, servers and programs that nobody here controls."""

@@ -1,1 +1,0 @@
-"""Who calls `run_rollout`, and where."""

@@ -1,0 +1,1 @@
+"""This host: other programs, packages, the container engine's daemon, files and temporary folders."""

@@ -1,0 +1,1 @@
+"""The result of taskcal simulate, in each of its formats."""

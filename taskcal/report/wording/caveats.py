@@ -1,0 +1,182 @@
+"""What makes a verdict less, or another thing, than it looks: said beside its row, and in sentences below the table."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from taskcal.core.calibration.doubt import Doubt
+from taskcal.core.rollout import Stop
+from taskcal.core.settings import Metric
+from taskcal.core.verdict import Strength, Verdict
+from taskcal.report.wording import formatting
+from taskcal.report.wording.sanitize import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.calibration.check_means import CheckMean
+    from taskcal.core.settings import Question
+
+NAME_LENGTH = 60
+NOTE_LENGTH = 160
+USER_LENGTH = 20
+NAMED = 3
+ROUNDING = 1e-12
+CLASSES = frozenset({Verdict.TOO_HARD, Verdict.IN_BAND, Verdict.TOO_EASY})
+PLACES = MappingProxyType(
+    {Verdict.TOO_HARD: "below the band", Verdict.IN_BAND: "in the band", Verdict.TOO_EASY: "above the band"}
+)
+LIMITS = (Stop.TIMEOUT, Stop.OUT_OF_MEMORY)
+SHORT = MappingProxyType({Doubt.LOST: "losses", Doubt.MISSING: "incomplete", Doubt.IDENTICAL: "identical"})
+OWN_WORD = "agent's word"
+
+
+def note(calibration: Calibration, question: Question) -> str:
+    """A few words for a column: `rather too-hard`, or `limits, losses`; '' for none."""
+    limits = "limits" if calibration.limited else ""
+    override = calibration.group.override
+    user = f"as {plain(override.agent, USER_LENGTH)}" if override else ""
+    services = "service ended" if calibration.services.rollouts else ""
+    unable = "check cannot run" if unable_checks(calibration) else ""
+    own_word = OWN_WORD if calibration.own_word else ""
+    near = "one reward" if is_one_level(calibration) else ""
+    doubts = (SHORT[doubt] for doubt in calibration.doubts if doubt in SHORT)
+    parts = (_short_mismatch(calibration, question), user, unable, near, limits, services, own_word, *doubts)
+    return ", ".join(part for part in parts if part)
+
+
+def full_note(calibration: Calibration, question: Question) -> str:
+    """The same beside a verdict that does not tell its partial signal: `partial signal 0.87, limits`."""
+    return ", ".join(part for part in (formatting.partial_signal(calibration), note(calibration, question)) if part)
+
+
+def remarks(calibration: Calibration, question: Question) -> list[str]:
+    """A sentence for each, without its full stop; none for a group without a class."""
+    if calibration.verdict not in CLASSES:
+        return []
+    return list(_remarks(calibration, question))
+
+
+def needs_words(calibration: Calibration, question: Question) -> bool:
+    """Whether a task in the band has more to it than its row can tell; resting on the prior alone is no news."""
+    if calibration.verdict is not Verdict.IN_BAND:
+        return False
+    torn = place(calibration, question) is not _likeliest(calibration)
+    hindered = bool(calibration.services.rollouts or unable_checks(calibration) or calibration.own_word)
+    other = calibration.group.override is not None or is_one_level(calibration)
+    return torn or hindered or other or calibration.limited or bool(calibration.doubts)
+
+
+def is_one_level(calibration: Calibration) -> bool:
+    """Whether some passed and some failed with rewards that count as equal, so that a trainer may see no contrast."""
+    return 0 < calibration.passed < calibration.n and (calibration.contrast or 0.0) < ROUNDING
+
+
+def unable_checks(calibration: Calibration) -> list[CheckMean]:
+    """The checks that never scored because a program of theirs was missing."""
+    return [check for check in calibration.checks if check.cannot_run]
+
+
+def place(calibration: Calibration, question: Question) -> Verdict:
+    """The class of what was counted: of k/n where it was decided, or of the mean reward."""
+    if question.metric is Metric.REWARD:
+        return question.band.verdict(calibration.mean_reward or 0.0)
+    passed, graded = calibration.opinion.counts
+    return question.band.verdict(passed / graded if graded else 0.0)
+
+
+def _likeliest(calibration: Calibration) -> Verdict:
+    """The most probable class; where there is no posterior, the verdict."""
+    return calibration.posterior.likeliest if calibration.posterior else calibration.verdict
+
+
+def _short_mismatch(calibration: Calibration, question: Question) -> str:
+    likeliest = _likeliest(calibration)
+    if calibration.verdict not in CLASSES or place(calibration, question) is likeliest:
+        return ""
+    return "against k/n" if likeliest is calibration.verdict else f"rather {likeliest}"
+
+
+def _remarks(calibration: Calibration, question: Question) -> Iterator[str]:
+    if calibration.group.override is not None:
+        yield f"the agent's file makes it act as {plain(calibration.group.override.words, NAME_LENGTH)}"
+    for check in unable_checks(calibration)[:NAMED]:
+        yield f"check '{plain(check.name, NAME_LENGTH)}' cannot run: {plain(check.note, NOTE_LENGTH)}"
+    if mismatch := _mismatch(calibration, question):
+        yield mismatch
+    if is_one_level(calibration):
+        yield _one_level(calibration, question)
+    yield from _doubts(calibration, question)
+    if calibration.limited:
+        yield _limits(calibration)
+    if calibration.services.rollouts:
+        where = f"{calibration.services.rollouts} of {formatting.many(calibration.n, 'rollout')}"
+        yield f"a service failed while the agent worked, in {where}: {calibration.services.example}"
+    if calibration.strength is Strength.LIKELY and calibration.robust is False:
+        source = calibration.opinion.source.value
+        yield f"it rests on the prior ({source}): the default, Jeffreys' and the uniform one are not all as sure"
+
+
+def _doubts(calibration: Calibration, question: Question) -> Iterator[str]:
+    if Doubt.LOST in calibration.doubts:
+        yield _losses(calibration, question)
+    if calibration.own_word:
+        yield _own_word(calibration)
+    if Doubt.MISSING in calibration.doubts:
+        planned = calibration.n + calibration.lost + calibration.missing
+        yield f"{calibration.missing} of {planned} rollouts have not finished, and slow ones may end differently"
+    if Doubt.IDENTICAL in calibration.doubts:
+        attempted = calibration.n + calibration.lost
+        yield f"{calibration.identical} of {attempted} transcripts are identical: a cache or temperature 0?"
+
+
+def _mismatch(calibration: Calibration, question: Question) -> str:
+    likeliest, here = _likeliest(calibration), place(calibration, question)
+    if likeliest is here or calibration.posterior is None:
+        return ""
+    counted = f"{calibration.opinion.counts.passed} of {calibration.opinion.counts.graded} lies {PLACES[here]}"
+    chance = formatting.chance(calibration.posterior.highest)
+    if likeliest is calibration.verdict:
+        return f"{counted}, but the {calibration.opinion.source.value} prior is sure that it is {likeliest} ({chance})"
+    return f"{counted}, but {likeliest} is more probable ({chance})"
+
+
+def _one_level(calibration: Calibration, question: Question) -> str:
+    low, high = min(calibration.rewards), max(calibration.rewards)
+    return (
+        f"{calibration.passed} of {calibration.n} passed, but all rewards lie between {low:.3g} and {high:.3g}, which "
+        f"count as equal (within {question.flat_tolerance:g}): a trainer that drops groups without spread sees no "
+        "signal here, one that keeps any spread trains on this small difference"
+    )
+
+
+def _losses(calibration: Calibration, question: Question) -> str:
+    """What the lost rollouts could have made of the verdict."""
+    lost, everything = calibration.lost, calibration.n + calibration.lost
+    earned = sum(calibration.rewards) if question.metric is Metric.REWARD else calibration.passed
+    extremes = {"failed": earned / everything, "passed": (earned + lost) / everything}
+    classes = {how: question.band.verdict(rate) for how, rate in extremes.items()}
+    changed = [f"as {how} would make it {what}" for how, what in classes.items() if what is not calibration.verdict]
+    outcome = " and ".join(changed) or "as failed or as passed would leave it less sure"
+    return f"counting the {formatting.many(lost, 'lost rollout')} {outcome}"
+
+
+def _own_word(calibration: Calibration) -> str:
+    """What was lost because the agent's command said so, and what it would mean if that was not true."""
+    attempts = formatting.many(calibration.own_word, "attempt")
+    lost = f"{attempts} lost on the agent's own word (exit 75 or lost_pattern)"
+    return f"{lost}; as failures they would shake the verdict" if Doubt.OWN_WORD in calibration.doubts else lost
+
+
+def _limits(calibration: Calibration) -> str:
+    cut = sum(calibration.stops.get(stop, 0) for stop in LIMITS)
+    failures = calibration.n - calibration.passed
+    if not calibration.passed:
+        return f"limits, not difficulty: {cut} of {failures} failures ran out of time or memory"
+    # Some that passed may have been cut short too, and a calibration does not know which.
+    return (
+        f"limits, not difficulty: {cut} of {calibration.n} rollouts ran out of time or memory, "
+        f"over half of the {formatting.many(failures, 'failure')}"
+    )

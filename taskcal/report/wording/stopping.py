@@ -1,0 +1,123 @@
+"""How an adaptive run came to its end: which tasks it decided, why it left the others, and what that saved."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from taskcal.core.adaptive.tables import Rule
+from taskcal.core.adaptive.task_state import Closed
+from taskcal.core.forecast.fixed_sizes import size_as_good
+from taskcal.report.wording import formatting
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.settings import Question
+    from taskcal.core.stats.prior import Prior
+    from taskcal.core.verdict import Band
+
+DECIDED = frozenset({Closed.CONFIDENT, Closed.CERTIFIED, Closed.NOT_WORTH_MORE})
+
+LARGEST = 256
+"""The largest fixed group that an adaptive run is compared with."""
+
+REASONS = MappingProxyType(
+    {
+        Closed.CONFIDENT: "confident",
+        Closed.CERTIFIED: "certified",
+        Closed.NOT_WORTH_MORE: "not worth more",
+        Closed.CAP: "at the cap",
+        Closed.BUDGET: "out of budget",
+        Closed.LOSSES: "too many losses",
+        None: "cut short",
+    }
+)
+
+RULES = MappingProxyType(
+    {
+        Rule.POSTERIOR: "each task until it is sure",
+        Rule.VALUE: "each task until another rollout is not worth it",
+        Rule.CERTIFY: "each task until it is certified",
+        Rule.NEVER: "a budget, spent where it is worth most",
+        Rule.FIXED: "as many rollouts of each task",
+    }
+)
+
+
+def is_decided(calibration: Calibration, question: Question) -> bool:
+    """Whether the rule had enough of a task; one that never has enough leaves it to the verdict."""
+    if question.design.rule is Rule.NEVER:
+        return formatting.is_sure(calibration)
+    return calibration.opinion.closed in DECIDED
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """What a fixed design would have taken that is wrong as seldom, by the posteriors of an adaptive run.
+
+    `group_size` is that of each of its groups, None if not even the largest one looked at is as good: then `saved` is
+    against that, and the true number is higher.
+    """
+
+    group_size: int | None
+    saved: int
+
+
+def saving(calibrations: Sequence[Calibration], question: Question) -> Saving | None:
+    """How many fewer rollouts an adaptive run took; None for a fixed design, and where nothing was measured."""
+    wrong = [(c, chance) for c in calibrations if (chance := c.chance_wrong) is not None]
+    if not question.adaptive or not wrong:
+        return None
+    priors = tuple(c.opinion.prior for c, _ in wrong)
+    size = _size_as_good(priors, question.band, math.fsum(chance for _, chance in wrong) / len(wrong))
+    return Saving(size, max(0, (size or LARGEST) * len(wrong) - sum(c.n + c.lost for c in calibrations)))
+
+
+@lru_cache(maxsize=4)
+def _size_as_good(priors: tuple[Prior, ...], band: Band, wrong: float) -> int | None:
+    """Looked up by the several formats of one report."""
+    return size_as_good(priors, band, wrong, LARGEST)
+
+
+def told(calibrations: Sequence[Calibration], question: Question) -> str:
+    """Decided and open with the reasons, rollouts taken and saved, and how to read the rates; '' for fixed groups."""
+    if not question.adaptive:
+        return ""
+    decided = [c for c in calibrations if is_decided(c, question)]
+    still = [c for c in calibrations if not is_decided(c, question)]
+    parts = [
+        f"{len(decided):,} of {len(calibrations):,} decided{_reasons(decided, question)}",
+        f"{len(still):,} open{_reasons(still, question)}",
+    ]
+    return (
+        f"Adaptive, {RULES[question.design.rule]}: {'; '.join(parts)}; {_spent(calibrations, question)}. "
+        "Success rates are posterior means with 95 % intervals: k/n is biased where n depends on what was seen."
+    )
+
+
+def _reasons(some: Sequence[Calibration], question: Question) -> str:
+    """` (confident 11, certified 1)`; what a budget has decided is only as sure as its verdict."""
+    by_verdict = question.design.rule is Rule.NEVER
+    told = Counter(str(c.strength) if by_verdict and formatting.is_sure(c) else REASONS[c.opinion.closed] for c in some)
+    return f" ({formatting.tally(told)})" if told else ""
+
+
+def _spent(calibrations: Sequence[Calibration], question: Question) -> str:
+    design, found = question.design, saving(calibrations, question)
+    taken = formatting.many(sum(c.n + c.lost for c in calibrations), "rollout")
+    budget = "" if design.budget is None else f" of a budget of {design.budget:,}"
+    return f"{taken}{budget}{_worth(found)}"
+
+
+def _worth(found: Saving | None) -> str:
+    if found is None or not found.saved:
+        return ""
+    if found.group_size is None:
+        return f", over {found.saved:,} saved: fixed groups of {LARGEST} would be wrong more often"
+    return f", {found.saved:,} saved against fixed groups of {found.group_size}, which would be wrong as seldom"

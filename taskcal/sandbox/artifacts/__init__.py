@@ -1,0 +1,1 @@
+"""Files that an agent leaves and a fresh container receives."""

@@ -1,0 +1,1 @@
+"""Network access of a sandbox to listed hosts."""

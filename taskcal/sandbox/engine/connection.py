@@ -1,0 +1,119 @@
+"""How a connection to a container engine begins: the SDK's settings for an endpoint, and the first questions to it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import docker
+import docker.constants
+import docker.errors
+import docker.tls
+import requests
+
+from taskcal.errors import DockerSettingsError
+from taskcal.machine.engine_endpoint import config_file
+from taskcal.sandbox.engine.docker_types import innermost
+
+if TYPE_CHECKING:
+    from taskcal.machine.engine_endpoint import Endpoint
+
+ANSWER_SECONDS = 8
+"""In which an engine must answer four small questions at the start: one that hangs is reported within ten seconds."""
+
+CALL_SECONDS = 120
+"""Seconds without a byte after which any other call is given up; builds and pulls have limits of their own."""
+
+HANGS = (
+    "the container engine at {endpoint} did not answer within {seconds} s; restart it, or set DOCKER_HOST to another"
+)
+UNUSABLE = (
+    "{file}: Docker's settings cannot be used ({error}); correct the file, or name another folder in DOCKER_CONFIG"
+)
+SDK_STUMBLES = (
+    AttributeError,
+    TypeError,
+    RecursionError,
+    docker.errors.InvalidConfigFile,
+    requests.exceptions.InvalidHeader,
+)
+"""The SDK's errors for a config.json whose values are not of the type that it expects."""
+
+NO_ENGINE = "no container engine answers at {endpoint}: {error}; run `taskcal doctor --fix`, or start Docker"
+
+
+def settings_of(endpoint: Endpoint) -> dict[str, Any]:
+    """The SDK's arguments for an endpoint. Raises DockerException if a certificate is not there."""
+    files = endpoint.certificates
+    if files is None:
+        return {"base_url": endpoint.url}
+    pair = (files.cert, files.key) if files.cert and files.key else None
+    return {"base_url": endpoint.url, "tls": docker.tls.TLSConfig(pair, files.ca, verify=files.verify)}
+
+
+def introduce(endpoint: Endpoint) -> dict[str, Any]:
+    """What an engine reports of itself: its /version and /info in one.
+
+    Raises any error of the SDK, DockerSettingsError for a config.json that it cannot use, and TimeoutError soon after
+    `ANSWER_SECONDS`. A thread asks, because no limit of a
+    socket ends a name server that is silent, or a server that sends a byte now and then.
+    """
+    answers: list[dict[str, Any] | BaseException] = []
+
+    def ask() -> None:
+        try:
+            answers.append(_ask(endpoint))
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+            answers.append(error)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(ANSWER_SECONDS + 1)
+    answer = answers[0] if answers else TimeoutError("timed out")
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
+
+
+def _ask(endpoint: Endpoint) -> dict[str, Any]:
+    """Ask the first questions, one after the other.
+
+    An engine whose storage or networks are stuck answers /version and hangs on the rest, so the lists that every
+    command begins with are asked for too. These clients are closed: a pooled connection would keep its short limit.
+    """
+    deadline = time.monotonic() + ANSWER_SECONDS
+    try:
+        with contextlib.closing(_client(endpoint, docker.constants.DEFAULT_DOCKER_API_VERSION)) as client:
+            version = client.version(api_version=False)
+    except SDK_STUMBLES as error:  # every client of the SDK reads that file, whatever DOCKER_HOST is
+        reason = " ".join(str(error).split())
+        raise DockerSettingsError(UNUSABLE.format(file=config_file(os.environ), error=reason)) from error
+    try:
+        facts = {**version, "ApiVersion": str(version["ApiVersion"])}
+        client = _client(endpoint, facts["ApiVersion"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise docker.errors.DockerException("it reports no API version, so it is not an engine") from error
+    with contextlib.closing(client):
+        for ask in (client.info, lambda: client.containers(all=True, limit=1), client.networks):
+            client.timeout = max(0.1, deadline - time.monotonic())
+            with contextlib.suppress(docker.errors.APIError):  # an engine that refuses a question does not hang
+                found = ask()
+                facts = found | facts if isinstance(found, dict) else facts
+    return facts
+
+
+def _client(endpoint: Endpoint, version: str) -> Any:
+    """A client that waits briefly; the SDK's own search for the version would leave its socket open when it fails."""
+    return docker.APIClient(version=version, timeout=ANSWER_SECONDS, **settings_of(endpoint))
+
+
+def why_not(endpoint: Endpoint, error: BaseException) -> str:
+    """Why an engine cannot be used, with its address and what to do."""
+    reason = innermost(error)
+    if reason.endswith("timed out"):  # a socket's own words, those of TLS, and those of an address without a machine
+        return HANGS.format(endpoint=endpoint, seconds=ANSWER_SECONDS)
+    warning = f" ({endpoint.warning})" if endpoint.warning else ""
+    return NO_ENGINE.format(endpoint=f"{endpoint}{warning}", error=reason)

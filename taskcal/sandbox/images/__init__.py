@@ -1,0 +1,1 @@
+"""Images: found, pulled, built and baked."""

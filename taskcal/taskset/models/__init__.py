@@ -1,0 +1,1 @@
+"""How a taskset is written in YAML, as models that check it."""

@@ -1,0 +1,1 @@
+"""Prompts and values with params in them."""

@@ -1,0 +1,1 @@
+"""One task with several sets of params."""

@@ -1,0 +1,152 @@
+"""Adaptive runs without containers: worlds of known outcomes, played to their end, and what came of each task."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from dataclasses import astuple, dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from taskcal.core.adaptive.launches import launches
+from taskcal.core.adaptive.planner import AWAITED
+from taskcal.core.adaptive.task_state import TaskState
+from taskcal.core.calibration.posterior_verdict import judge
+from taskcal.core.settings import Question
+from taskcal.execution.adaptive_schedule import AdaptiveSchedule, Limits
+from taskcal.execution.schedule import run_schedule
+from tests.execution.schedule_case import FAILED, PASSED, Clock, Scripted, groups, oldest, task
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from taskcal.core.adaptive.planner import Outlook
+    from taskcal.core.adaptive.tables import Design
+    from taskcal.core.adaptive.task_state import Closed
+    from taskcal.core.plan import PlannedRollout
+    from taskcal.core.rollout import GroupId, Outcome, Rollout, RolloutId
+    from taskcal.core.stats.prior import Counts
+    from taskcal.core.task import Task
+    from taskcal.core.verdict import Verdict
+    from taskcal.execution.schedule import Brake
+
+RETRIES = 2
+FOR_GOOD = RETRIES + 1
+"""So many losses, and a rollout stays lost."""
+
+
+class Conclusion(NamedTuple):
+    """What is thought of one task, by the planner or by a report."""
+
+    counts: Counts
+    chances: tuple[float, ...]
+    likely: Verdict | None
+    certificate: Verdict | None
+    closed: Closed | None
+
+
+@dataclass(frozen=True)
+class World:
+    """Which rollout passes is settled beforehand, and how often each is lost first.
+
+    `order` settles which ends first; None is the one that began first.
+    """
+
+    rates: Sequence[float]
+    seed: int = 0
+    order: int | None = None
+    losses: Mapping[str, int] = field(default_factory=dict)
+
+    def ends(self, rollout: RolloutId) -> Outcome:
+        """What comes of one, whichever attempt it is."""
+        rate = self.rates[int(rollout.group.task[1:])]
+        return PASSED if random.Random(f"{self.seed}/{rollout.key}").random() < rate else FAILED  # noqa: S311 - seeded
+
+    def engine(self, size: int) -> Watched:
+        """An engine of so many slots in this world."""
+        picks = oldest if self.order is None else random.Random(self.order).randrange  # noqa: S311 - a seeded order
+        return Watched(Clock(), size, Counter(self.losses), self.ends, picks)
+
+
+@dataclass
+class Watched(Scripted):
+    """An engine that will not have what the planner, by its last word, wants no more of."""
+
+    closed: set[GroupId] = field(default_factory=set)
+
+    def submit(self, planned: PlannedRollout) -> None:
+        """Start one of a task that is open."""
+        assert planned.id.group not in self.closed
+        super().submit(planned)
+
+    def look(self, outlook: Outlook) -> None:
+        """Remember what is closed; of a budget's last rollouts the lost ones are tried again."""
+        self.closed = {one.group for one in outlook.standings if one.closed not in AWAITED}
+
+
+@dataclass
+class Play:
+    """A run, or what was left of one: its tasks, its question, and what is on record."""
+
+    tasks: Sequence[Task]
+    design: Design
+    recorded: list[Rollout] = field(default_factory=list)
+    looks: list[Outlook] = field(default_factory=list)
+    reason: str | None = None
+
+    @property
+    def question(self) -> Question:
+        """What is asked."""
+        return Question(8, self.design)
+
+    def schedule(self, engine: Watched) -> AdaptiveSchedule:
+        """A new schedule over what is on record."""
+
+        def watch(outlook: Outlook) -> None:
+            self.looks.append(outlook)
+            engine.look(outlook)
+
+        limits = Limits(engine.size, RETRIES, watch)
+        return AdaptiveSchedule(groups(*self.tasks), tuple(self.recorded), self.question, limits)
+
+    def on(self, engine: Watched, *brakes: Brake) -> Play:
+        """Run it to its end."""
+        with pytest.MonkeyPatch.context() as patch:
+            engine.clock.tell(patch)
+            self.reason = run_schedule(self.schedule(engine), engine, self.recorded.append, brakes=brakes)
+        return self
+
+    @property
+    def states(self) -> list[TaskState]:
+        """What the rows alone say of each task."""
+        rows: dict[GroupId, list[Rollout]] = defaultdict(list)
+        for row in self.recorded:
+            rows[row.id.group].append(row)
+        return [TaskState(group.id, launches(rows[group.id])) for group in groups(*self.tasks)]
+
+    def from_rows(self) -> list[Conclusion]:
+        """What a report says of each task."""
+        return [
+            Conclusion(
+                one.counts, astuple(one.posterior) if one.posterior else (), one.likely, one.certificate, one.closed
+            )
+            for one in judge(self.states, self.question)
+        ]
+
+    def from_planner(self) -> list[Conclusion]:
+        """What the planner thought last."""
+        return [
+            Conclusion(one.counts, one.posterior if one.counts.graded else (), one.likely, one.certificate, one.closed)
+            for one in self.looks[-1].standings
+        ]
+
+
+def tasks_of(rates: Sequence[float], max_parallel: int | None = None) -> list[Task]:
+    """A task for each rate, named t0, t1 and so on."""
+    return [task(f"t{number}", max_parallel=max_parallel) for number in range(len(rates))]
+
+
+def played(world: World, design: Design, size: int = 6) -> Play:
+    """A whole run of plain tasks."""
+    return Play(tasks_of(world.rates), design).on(world.engine(size))

@@ -1,0 +1,180 @@
+"""Intervals of one task's rate: against tables made by other means, and what they cover, as exact sums."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskcal.core.adaptive.tables import Design, certified_table, stopping_table
+from taskcal.core.stats import rates
+from taskcal.core.stats.posterior_table import lattice
+from taskcal.core.stats.prior import JEFFREYS, UNIFORM
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taskcal.core.stats.posterior_table import StoppingTable
+    from taskcal.core.stats.rates import Interval
+
+# k, n: Wilson, Clopper-Pearson and Jeffreys at 95 %, then the exact one-sided upper and lower bound at 95 %.
+# Computed with scipy.stats (binomtest, beta.ppf), not with this code.
+TABLE = {
+    (0, 8): (0.000000, 0.324408, 0.000000, 0.369417, 0.000000, 0.262217, 0.312344, 0.000000),
+    (1, 8): (0.022417, 0.470888, 0.003160, 0.526510, 0.013838, 0.453719, 0.470679, 0.006391),
+    (4, 8): (0.215216, 0.784784, 0.157013, 0.842987, 0.198966, 0.801034, 0.807097, 0.192903),
+    (6, 8): (0.409275, 0.928521, 0.349144, 0.968146, 0.408376, 0.944033, 0.953611, 0.400311),
+    (7, 8): (0.529112, 0.977583, 0.473490, 0.996840, 0.546281, 0.986162, 0.993609, 0.529321),
+    (8, 8): (0.675592, 1.000000, 0.630583, 1.000000, 0.737783, 1.000000, 1.000000, 0.687656),
+    (0, 16): (0.000000, 0.193608, 0.000000, 0.205907, 0.000000, 0.143184, 0.170750, 0.000000),
+    (1, 16): (0.011119, 0.283287, 0.001581, 0.302321, 0.006829, 0.256921, 0.263957, 0.003201),
+    (12, 16): (0.505017, 0.898179, 0.476229, 0.927338, 0.509271, 0.909172, 0.909748, 0.515604),
+    (0, 32): (0.000000, 0.107179, 0.000000, 0.108881, 0.000000, 0.074928, 0.089368, 0.000000),
+    (0, 59): (0.000000, 0.061129, 0.000000, 0.060609, 0.000000, 0.041509, 0.049508, 0.000000),
+    (3, 64): (0.016069, 0.128997, 0.009773, 0.130936, 0.013377, 0.119825, 0.116717, 0.012897),
+    (48, 64): (0.631837, 0.839851, 0.626010, 0.849844, 0.634516, 0.843456, 0.836459, 0.645382),
+    (11, 11): (0.741167, 1.000000, 0.715086, 1.000000, 0.800005, 1.000000, 1.000000, 0.761596),
+}
+UPPER_OF_NONE = {4: 0.527129, 8: 0.312344, 16: 0.170750, 32: 0.089368, 36: 0.079847, 59: 0.049508, 64: 0.045730}
+
+RATES = [(step + 0.5) / 2000 for step in range(2000)]
+
+COVERAGE = {  # the method: its mean coverage over the grid at n = 8, 16, 64, and its worst over all of them
+    "wilson": ((0.9544, 0.9536, 0.9512), 0.83),
+    "clopper_pearson": ((0.9860, 0.9791, 0.9678), 0.95),
+    "jeffreys": ((0.9545, 0.9515, 0.9501), 0.87),
+    "credible": ((0.9482, 0.9441, 0.9448), 0.74),
+}
+
+
+@pytest.mark.parametrize(("passed", "graded"), TABLE)
+def test_intervals_are_the_tables(passed: int, graded: int) -> None:
+    """Six digits of three two-sided intervals and of both one-sided bounds."""
+    found = [method(passed, graded) for method in (rates.wilson, rates.clopper_pearson, rates.jeffreys)]
+    ends = [end for one in found if one for end in (one.low, one.high)]
+    bounds = [rates.upper_bound(passed, graded), rates.lower_bound(passed, graded)]
+    assert [*ends, *bounds] == pytest.approx(TABLE[passed, graded], abs=1e-6)
+
+
+@pytest.mark.parametrize(("graded", "bound"), UPPER_OF_NONE.items())
+def test_the_bound_of_no_success_has_a_closed_form(graded: int, bound: float) -> None:
+    """0 of n: the upper bound is 1 - 0.05^(1/n), so that 59 failures are needed to claim less than 5 %."""
+    assert rates.upper_bound(0, graded) == pytest.approx(bound, abs=1e-6)
+    assert rates.upper_bound(0, graded) == pytest.approx(1 - 0.05 ** (1 / graded), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", COVERAGE)
+def test_coverage_is_near_what_is_promised(name: str) -> None:
+    """Exact sums over 499 rates: mean and worst coverage beside the nominal 95 %; the exact interval is never below.
+
+    The credible one, of the default mixture, promises its share on average over that prior, not over equal rates.
+    """
+    means, worst = COVERAGE[name]
+    for graded, expected in zip((8, 16, 64), means, strict=True):
+        shares = coverages(getattr(rates, name), graded)
+        assert sum(shares) / len(shares) == pytest.approx(expected, abs=2e-4)
+        assert min(shares) >= worst
+
+
+@pytest.mark.parametrize("graded", [8, 16, 64])
+def test_the_credible_interval_covers_on_average_over_its_prior(graded: int) -> None:
+    """Under a uniform prior all rates weigh the same, and the mean over 2,000 of them is 95 %."""
+    found = [rates.credible(passed, graded, UNIFORM) for passed in range(graded + 1)]
+    assert math.fsum(covered(found, rate) for rate in RATES) / len(RATES) == pytest.approx(0.95, abs=5e-4)
+
+
+def test_adaptive_stopping_does_not_break_the_posteriors_promise() -> None:
+    """Where a posterior of 95 % stops a task, the posterior's intervals still hold 95 % of the prior's rates.
+
+    Exact sums over all paths, for 2,000 rates under a uniform prior.
+    """
+    design = Design(cap=32)
+    beliefs = lattice(UNIFORM, design.limit, design.band)
+    counts = [(k, n) for n in range(design.limit + 1) for k in range(n + 1)]
+    table = stopping_table(design, beliefs, ((),), certified_table(design))
+    reached = [ends(table, rate) for rate in RATES]
+    credible = {(k, n): rates.credible(k, n, UNIFORM) for k, n in counts}
+    assert held(reached, credible) == pytest.approx(0.95, abs=5e-4)
+
+
+def ends(table: StoppingTable, rate: float) -> dict[tuple[int, int], float]:
+    """The chance of each k of n at which the rule ends."""
+    found: dict[tuple[int, int], float] = {}
+    here = {0: 1.0}
+    for n in range(table.cap + 1):
+        found |= {(k, n): chance for k, chance in here.items() if table.stops(k, n)}
+        going = {k: chance for k, chance in here.items() if not table.stops(k, n)}
+        here = {k: going.get(k, 0.0) * (1 - rate) + going.get(k - 1, 0.0) * rate for k in range(n + 2)}
+    return found
+
+
+def held(reached: list[dict[tuple[int, int], float]], intervals: dict[tuple[int, int], Interval | None]) -> float:
+    """How often an interval holds the rate, over all rates."""
+    total = 0.0
+    for rate, chances in zip(RATES, reached, strict=True):
+        total += sum(chance for at, chance in chances.items() if (one := intervals[at]) and one.low <= rate <= one.high)
+    return total / len(reached)
+
+
+def coverages(method: Callable[[int, int], Interval | None], graded: int) -> list[float]:
+    """For each rate of a grid the chance that the interval of a draw holds it."""
+    found = [method(passed, graded) for passed in range(graded + 1)]
+    return [covered(found, step / 500) for step in range(1, 500)]
+
+
+def covered(intervals: list[Interval | None], rate: float) -> float:
+    n = len(intervals) - 1
+    return math.fsum(
+        math.comb(n, k) * rate**k * (1 - rate) ** (n - k)
+        for k, one in enumerate(intervals)
+        if one is not None and one.low <= rate <= one.high
+    )
+
+
+@given(graded=st.integers(1, 60), share=st.floats(0, 1))
+def test_the_exact_interval_inverts_the_binomial_test(graded: int, share: float) -> None:
+    """Its definition: at each inner end, a result as extreme as this one has a chance of exactly 2.5 %."""
+    passed = round(share * graded)
+    found = rates.clopper_pearson(passed, graded)
+    assert found is not None
+    if passed:
+        assert tail(range(passed, graded + 1), graded, found.low) == pytest.approx(0.025, rel=1e-8)
+    if passed < graded:
+        assert tail(range(passed + 1), graded, found.high) == pytest.approx(0.025, rel=1e-8)
+
+
+def tail(values: range, graded: int, rate: float) -> float:
+    return math.fsum(math.comb(graded, k) * rate**k * (1 - rate) ** (graded - k) for k in values)
+
+
+@given(graded=st.integers(1, 200), share=st.floats(0, 1))
+def test_the_credible_interval_holds_its_share(graded: int, share: float) -> None:
+    """Under the default mixture 2.5 % of the posterior lie on either side, and k of n failed mirrors under symmetry."""
+    passed = round(share * graded)
+    found = rates.credible(passed, graded)
+    parts = rates.posterior(passed, graded)
+    assert found is not None
+    assert rates.chance_below(parts, found.low) == pytest.approx(0.025, abs=1e-9)
+    assert rates.chance_below(parts, found.high) == pytest.approx(0.975, abs=1e-9)
+    mirrored = rates.credible(graded - passed, graded, UNIFORM)
+    flat = rates.credible(passed, graded, UNIFORM)
+    assert flat is not None
+    assert mirrored is not None
+    assert (flat.low, flat.high) == pytest.approx((1 - mirrored.high, 1 - mirrored.low), abs=1e-9)
+
+
+def test_the_credible_interval_under_jeffreys_is_jeffreys() -> None:
+    """Away from 0 and n, where only the named interval is cut, both are the same quantiles."""
+    named, general = rates.jeffreys(3, 64), rates.credible(3, 64, JEFFREYS)
+    assert named is not None
+    assert general is not None
+    assert (named.low, named.high) == pytest.approx((general.low, general.high), abs=1e-9)
+
+
+def test_intervals_of_nothing_are_none() -> None:
+    """Nothing graded: None from each of them, never 0 to 1."""
+    methods = (rates.clopper_pearson, rates.jeffreys, rates.credible, rates.lower_bound, rates.upper_bound)
+    assert [method(0, 0) for method in methods] == [None] * 5
