@@ -263,7 +263,7 @@ def test_words_and_keys_are_all_explained() -> None:
 
 def _keys() -> set[str]:
     nothing: dict[str, Any] = dict.fromkeys(RunRecord.__dataclass_fields__, "")
-    run = RunRecord(**{**nothing, "taskset_files": (), "question": fixed(8), "images": {}, "groups": {}, "notes": ()})
+    run = RunRecord(**{**nothing, "taskset_files": (), "settings": fixed(8), "images": {}, "groups": {}, "notes": ()})
     group = GroupRecord(GroupId("task", ""), {}, "", (), 1.0, (), "", 1)
     document: dict[str, Any] = calibration_document(run, calibrate([group], [], fixed(8)))
     return {*document["run"], *document["taskset"], *document["tasks"][0]} | {"schema", "run", "taskset", "tasks"}

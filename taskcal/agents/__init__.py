@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Account:
+class UsageSoFar:
     """What a rollout has consumed so far, as its agent says; one that is lost on the way has cost it all the same."""
 
     turns: int | None = None
@@ -38,7 +38,7 @@ class Attempt:
     log: Sink
     transcript: Transcript = field(default_factory=Transcript)
     wall: float | None = None
-    account: Account = field(default_factory=Account)
+    account: UsageSoFar = field(default_factory=UsageSoFar)
     errors: Sink | None = None
     remarks: Sink | None = None
 
@@ -53,7 +53,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Acted:
+class AgentResult:
     """How an agent ended. Its answer is in the sandbox's answer file, what it consumed in the attempt's account.
 
     `transcript_digest` is set by agents whose whole conversation is in their transcript: two that are equal are
@@ -111,6 +111,6 @@ class Agent(Protocol):
         """What takes its secrets out of all that leaves; the same one at each call."""
         ...
 
-    def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:
+    def act(self, sandbox: Sandbox, attempt: Attempt) -> AgentResult:
         """Attempt the task. Raises a LostError where our side broke; the agent's own failures are stops."""
         ...

@@ -12,7 +12,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from taskcal.agents import Acted
+from taskcal.agents import AgentResult
 from taskcal.agents.tools.path_programs import ON_PATH, tools_on_path
 from taskcal.core.rollout import Stop
 from taskcal.redact import Redactor
@@ -52,9 +52,9 @@ class Play(Protocol):
         ...
 
 
-def play(sandbox: Sandbox, attempt: Attempt, move: Play) -> Acted:
+def play(sandbox: Sandbox, attempt: Attempt, move: Play) -> AgentResult:
     """Carry out a solution or a wrong answer as the agent would."""
-    return Acted(stop_of(run_move(sandbox, attempt, move)))
+    return AgentResult(stop_of(run_move(sandbox, attempt, move)))
 
 
 def run_move(sandbox: Sandbox, attempt: Attempt, move: Play, errors: Sink | None = None) -> ScriptResult:
@@ -122,9 +122,9 @@ class Noop(Player):
         """Nothing can be done to every task."""
         return None
 
-    def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:  # noqa: ARG002 - the protocol's
+    def act(self, sandbox: Sandbox, attempt: Attempt) -> AgentResult:  # noqa: ARG002 - the protocol's
         """Do nothing."""
-        return Acted(Stop.FINISHED)
+        return AgentResult(Stop.FINISHED)
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class Oracle(Player):
         """A task without a solution cannot be played."""
         return None if task.solutions else "the oracle needs a solution, and the task has none"
 
-    def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:
+    def act(self, sandbox: Sandbox, attempt: Attempt) -> AgentResult:
         """Play the first solution."""
         return play(sandbox, attempt, attempt.group.task.solutions[0])
 
@@ -168,11 +168,11 @@ class Simulated(Player):
             return None
         return "the simulated agent needs a solution, and the task has none"
 
-    def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:
+    def act(self, sandbox: Sandbox, attempt: Attempt) -> AgentResult:
         """Throw the dice of this rollout's seed and play what they say."""
         task = attempt.group.task
         move = choose(random.Random(attempt.seed), task, probability(self.spec.success, task.id))  # noqa: S311 - no secret
-        return Acted(Stop.FINISHED) if move is None else play(sandbox, attempt, move)
+        return AgentResult(Stop.FINISHED) if move is None else play(sandbox, attempt, move)
 
 
 def probability(success: Mapping[str, float], task: str) -> float:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from taskcal.agents import Account, Acted
+from taskcal.agents import AgentResult, UsageSoFar
 from taskcal.agents.builtin import stop_of
 from taskcal.agents.file_agent import FromFile, read_secrets, report_usage
 from taskcal.agents.missing_program import missing_program
@@ -51,7 +51,7 @@ class CommandAgent(FromFile):
         """The file's, or the environment's."""
         return self.spec.user
 
-    def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:
+    def act(self, sandbox: Sandbox, attempt: Attempt) -> AgentResult:
         """Run the command once, its output streamed to the log."""
         spec, environment = self.spec, attempt.group.task.environment
         user = spec.user or environment.user
@@ -67,9 +67,9 @@ class CommandAgent(FromFile):
             result.stdout.decode(errors="replace"), result.stderr.decode(errors="replace")
         )
         result = replace(result, stdout=output.encode(), stderr=errors.encode())
-        if attempt.account == Account():  # one that reports usage has worked
+        if attempt.account == UsageSoFar():  # one that reports usage has worked
             self._check_program(sandbox, result, replace(script, env={**told, **spec.env}))
-        return Acted(self._stop(result))
+        return AgentResult(self._stop(result))
 
     def _check_program(self, sandbox: Sandbox, result: ScriptResult, script: Script) -> None:
         """Raise AgentInstallLost if the command could not start, because a program is missing in the image."""

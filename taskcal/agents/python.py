@@ -25,7 +25,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taskcal.agents import Acted
+from taskcal.agents import AgentResult
 from taskcal.agents.answer import hand_in
 from taskcal.agents.file_agent import FromFile, read_secrets, report_usage
 from taskcal.agents.sandbox_handle import SandboxHandle, TimeUp
@@ -56,7 +56,7 @@ class PythonAgent(FromFile):
     code: str
     solve: Solve = field(repr=False)
 
-    def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:
+    def act(self, sandbox: Sandbox, attempt: Attempt) -> AgentResult:
         """Call the function, and wait for it as long as the attempt lasts."""
         attempt.transcript.add(Message("user", attempt.group.variant.prompt))
         user = attempt.group.task.environment.user
@@ -71,7 +71,7 @@ class PythonAgent(FromFile):
         report_usage(sandbox, attempt, self.spec.price)
         if call.provider is not None:
             raise type(call.provider)(f"the agent reports a failure of its provider: {call.provider}")
-        return Acted(call.stop)
+        return AgentResult(call.stop)
 
     def _called(self, handle: SandboxHandle, attempt: Attempt) -> _Call:
         """Call the function in a thread of its own. Raises the LostError of a sandbox that broke under it."""

@@ -54,7 +54,7 @@ def earlier_run(name: str, root: Path, groups: Sequence[Group]) -> Earlier:
     """
     folder = find(name, root)
     record = folder.record()
-    by_success = replace(record.question, metric=Metric.SUCCESS)
+    by_success = replace(record.settings, metric=Metric.SUCCESS)
     contents = contents_of({group.task.id: group.task for group in groups}.values())
     asked = {group.id: group for group in records_of(groups, contents)}
     known = [

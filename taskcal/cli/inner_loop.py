@@ -29,7 +29,7 @@ from taskcal.sandbox.container import DockerSandbox, open_sandbox
 from taskcal.sandbox.engine.run_resources import RunScope
 from taskcal.sandbox.images.baking import Images
 from taskcal.sandbox.interpreters import as_shell
-from taskcal.sandbox.sandbox_spec import Order
+from taskcal.sandbox.sandbox_spec import SandboxSpec
 from taskcal.sandbox.terminal import join
 from taskcal.taskset.load import load
 
@@ -132,7 +132,7 @@ def _open(group: Group, scope: RunScope, asked: InnerLoop) -> DockerSandbox:
         raise MissingError(f"{group.id}: {ready.boundary.value}: {ready.reason}")
     for warning in ready.probe.warnings:
         _log(f"warning: {plain(warning)}")
-    order = Order.of(group, ready.images, None, f"{group.id}#0", scope.run)
+    order = SandboxSpec.of(group, ready.images, None, f"{group.id}#0", scope.run)
     return open_sandbox(scope, order)
 
 

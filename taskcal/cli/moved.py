@@ -62,20 +62,20 @@ def with_images(run: Run, made: Mapping[GroupId, PreparedImages]) -> RunRecord:
 
 def without_moved_prior(run: Run, made: Mapping[GroupId, PreparedImages]) -> None:
     """Begin anew with each group whose image is another one than in the run that --prior names, and report which."""
-    question, measured = run.request.question, run.request.earlier.images
+    settings, measured = run.request.settings, run.request.earlier.images
     dropped = [
         id_
         for id_, images in made.items()
-        if id_ in question.earlier and id_ in measured and moves(measured[id_].origins, images.origins)
+        if id_ in settings.earlier and id_ in measured and moves(measured[id_].origins, images.origins)
     ]
     if not dropped:
         return
-    kept = {id_: counts for id_, counts in question.earlier.items() if id_ not in dropped}
-    asked = replace(question, earlier=kept)
+    kept = {id_: counts for id_, counts in settings.earlier.items() if id_ not in dropped}
+    asked = replace(settings, earlier=kept)
     names, earlier = some_names([str(id_) for id_ in dropped]), run.request.earlier.run
     note = f"{names}: not begun from run {earlier}, which measured another image"
-    run.request = replace(run.request, question=asked)
-    run.record = replace(run.record, question=asked, notes=(*run.record.notes, note))
+    run.request = replace(run.request, settings=asked)
+    run.record = replace(run.record, settings=asked, notes=(*run.record.notes, note))
     run.progress.log(note)
 
 

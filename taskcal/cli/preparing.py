@@ -162,7 +162,7 @@ def _images(run: Run, memory: ImageMemory | None = None) -> Images:
 
 def _unfinished(run: Run, recorded: tuple[Rollout, ...]) -> tuple[Group, ...]:
     """The groups that still may have a rollout to run: of an adaptive run every one may be opened again."""
-    if run.request.question.adaptive:
+    if run.request.settings.adaptive:
         return run.request.groups
     owed = remaining(plan(run.request.groups, run.request.group_size), recorded)
     groups = {planned.id.group for planned in owed}

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
     from taskcal.cli.options.configuration import Configuration
     from taskcal.cli.options.request import RunOptions
-    from taskcal.core.adaptive.tables import Design
+    from taskcal.core.adaptive.design import Design
     from taskcal.core.calibration.calibrate import Calibration, GroupRecord
     from taskcal.core.plan import Plan
     from taskcal.core.rollout import GroupId, Rollout
     from taskcal.core.run import RunRecord
-    from taskcal.core.settings import Question
+    from taskcal.core.settings import CalibrationSettings
 
 UNLIMITED = math.inf
 PRIOR = "the earlier calibration (--prior)"
@@ -61,7 +61,7 @@ def continued(given: RunOptions, configured: Configuration) -> RunOptions:
         agent_found_in="" if given.agent else f"{folder.path}/run.json",
         only=frozenset(group.id for group in folder.groups()) if given.chooses_nothing else None,
         agent_version=asked.agent_version if given.agent_version is None else given.agent_version,
-        asked=asked.question,
+        asked=asked.settings,
         prior_run=asked.prior_run,
         seed=asked.seed if given.seed is None else given.seed,
     )
@@ -115,15 +115,15 @@ def refuse_differences(before: RunRecord, now: RunRecord, *, extend: bool, chang
         )
         if old != new
     ]
-    different += _sizes_that_differ(before.question, now.question, extend=extend)
-    different += _designs_that_differ(before.question, now.question)
+    different += _sizes_that_differ(before.settings, now.settings, extend=extend)
+    different += _designs_that_differ(before.settings, now.settings)
     if different:
         raise UsageError(
             f"run {before.id} cannot be resumed: {' and '.join(different)} changed; start a new run instead"
         )
 
 
-def _sizes_that_differ(before: Question, now: Question, *, extend: bool) -> list[str]:
+def _sizes_that_differ(before: CalibrationSettings, now: CalibrationSettings, *, extend: bool) -> list[str]:
     """What --extend allows to grow; another rule has other sizes of its own."""
     sizes: list[tuple[str, float, float]] = [("the group size", before.group_size, now.group_size)]
     if before.adaptive and before.design.rule is now.design.rule:
@@ -140,7 +140,7 @@ def _size(value: float) -> str:
     return "no limit" if value == UNLIMITED else str(value)
 
 
-def _designs_that_differ(before: Question, now: Question) -> list[str]:
+def _designs_that_differ(before: CalibrationSettings, now: CalibrationSettings) -> list[str]:
     """What must stay as it was; fixed groups may be judged against another band, or otherwise, at any time."""
     if before.design.rule is not now.design.rule:
         return ["when a task has had enough (--adaptive, --certify, --stop, or a --budget without them)"]

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from taskcal.core.plan import PlannedRollout
     from taskcal.core.rollout import GroupId, Rollout, RolloutId
     from taskcal.core.task import Group
-    from taskcal.execution.schedule import Brake, Schedule
+    from taskcal.execution.schedule import Schedule, StopCondition
     from taskcal.sandbox.images.baking import PreparedImages
 
 
@@ -63,9 +63,9 @@ def roll_out(run: Run, images: dict[GroupId, PreparedImages], pools: list[LocalT
     for rollout in recorded:
         run.progress.finished(rollout)
     schedule = _schedule(run, groups, recorded)
-    brakes = tuple(_brakes(run, recorded))
+    stop_conditions = tuple(_stop_conditions(run, recorded))
     try:
-        return run_schedule(schedule, threads, record, run.scope.engine.answers, brakes)
+        return run_schedule(schedule, threads, record, run.scope.engine.answers, stop_conditions)
     except KeyboardInterrupt:
         while (finished := threads.next(0.0)) is not None:
             record(finished)
@@ -87,21 +87,21 @@ def _context(run: Run, images: dict[GroupId, PreparedImages]) -> Context:
 
 def _begin(run: Run) -> None:
     names = [group.id for group in run.request.groups]
-    if run.request.question.adaptive:
-        run.progress.begin_adaptive(names, run.request.question.design, run.request.retries)
+    if run.request.settings.adaptive:
+        run.progress.begin_adaptive(names, run.request.settings.design, run.request.retries)
     else:
         run.progress.begin(names, run.request.group_size, run.request.retries)
 
 
 def _schedule(run: Run, groups: Sequence[Group], recorded: tuple[Rollout, ...]) -> Schedule:
     request = run.request
-    if request.question.adaptive:
+    if request.settings.adaptive:
         limits = Limits(request.concurrency, request.retries, run.progress.look)
-        return AdaptiveSchedule(groups, recorded, request.question, limits)
+        return AdaptiveSchedule(groups, recorded, request.settings, limits)
     return FixedSchedule(remaining(plan(groups, request.group_size), recorded), request.retries)
 
 
-def _brakes(run: Run, recorded: tuple[Rollout, ...]) -> Iterator[Brake]:
+def _stop_conditions(run: Run, recorded: tuple[Rollout, ...]) -> Iterator[StopCondition]:
     """What was all zero before is no reason to stop again: whoever resumes has been told, and goes on.
 
     An agent that does nothing is meant to earn nothing, and one that is played costs nothing.

@@ -79,7 +79,7 @@ def _measure(run: Run) -> int:
         folder.write_record(final)
         calibrations = publish(folder, as_json=request.as_json)
         _say_how_to_go_on(run, final, calibrations)
-        owed = request.question.design.first if request.question.adaptive else request.group_size
+        owed = request.settings.design.first if request.settings.adaptive else request.group_size
         return int(exit_code(calibrations, request.gate, interrupted=interrupted, group_size=owed))
     finally:
         folder.close()
@@ -135,7 +135,7 @@ def make_record(request: Request, engine: DockerEngine, known: Identities) -> Ru
         agent_source=request.agent_source,
         agent_version=request.agent_version,
         agent_digest=known.agent_digest,
-        question=request.question,
+        settings=request.settings,
         prior_run=request.earlier.run,
         seed=request.seed,
         concurrency=request.concurrency,

@@ -11,7 +11,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from taskcal.core.network import HERE, reach_of
+from taskcal.core.network import HERE, network_access_of
 from taskcal.core.rollout import RolloutId
 from taskcal.core.task import NetworkMode, as_text
 
@@ -108,7 +108,7 @@ def refusal(task: Task, bounds: Bounds, agent_network: Network | None = None) ->
     """Why a task must not or cannot be run here, or None. It is then unmeasured, with this reason."""
     if reason := next(_unfit(task.grader.artifacts), None):
         return reason
-    reach = reach_of(task.environment.network, agent_network)
+    reach = network_access_of(task.environment.network, agent_network)
     if WIDTH.index(reach.mode) > WIDTH.index(bounds.network):
         asked = "a list of hosts" if reach.mode is NetworkMode.HOSTS else reach.mode
         return f"it asks for network: {asked}, and --allow-network is {bounds.network}"

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from taskcal.core.identity import Origin
-    from taskcal.core.settings import Question
+    from taskcal.core.settings import CalibrationSettings
     from taskcal.core.verdict import Band
 
 IMPORTED = "imported"
@@ -54,7 +54,7 @@ class RunRecord:
     taskset_digest: str
     agent: str
     agent_digest: str
-    question: Question
+    settings: CalibrationSettings
     seed: int
     concurrency: int
     retries: int
@@ -75,14 +75,14 @@ class RunRecord:
     @property
     def group_size(self) -> int:
         """The G that signal is computed for; in a fixed design the rollouts of each group."""
-        return self.question.group_size
+        return self.settings.group_size
 
     @property
     def planned(self) -> int | None:
         """The rollouts that each group has when the run is complete; None where their number is not fixed."""
-        return None if self.question.adaptive or self.engine == IMPORTED else self.group_size
+        return None if self.settings.adaptive or self.engine == IMPORTED else self.group_size
 
     @property
     def band(self) -> Band:
         """The rates worth training on."""
-        return self.question.band
+        return self.settings.band

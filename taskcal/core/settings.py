@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from taskcal.core.adaptive.tables import Design, Rule
+from taskcal.core.adaptive.design import Design, Rule
 from taskcal.core.verdict import Band
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Metric(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class CalibrationSettings:
     """What is asked of a run's rollouts.
 
     `group_size` is the G that signal is computed for and, in a fixed design, the rollouts of each group. Rewards that
@@ -57,11 +57,11 @@ class Question:
         """Whether the rollouts of a task depended on what was seen."""
         return self.design.rule is not Rule.FIXED
 
-    def against(self, band: Band) -> Question:
+    def against(self, band: Band) -> CalibrationSettings:
         """The same about another band."""
         return replace(self, design=replace(self.design, band=band))
 
 
-def fixed(group_size: int, band: Band | None = None) -> Question:
+def fixed(group_size: int, band: Band | None = None) -> CalibrationSettings:
     """The plain question: exactly G rollouts of each group."""
-    return Question(group_size, Design(band=band or Band(), rule=Rule.FIXED))
+    return CalibrationSettings(group_size, Design(band=band or Band(), rule=Rule.FIXED))

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from taskcal.core.adaptive.launches import launch_of, launches
-from taskcal.core.adaptive.planner import advance
-from taskcal.core.adaptive.task_state import Launch, TaskState
+from taskcal.core.adaptive.planner import plan_next
+from taskcal.core.adaptive.task_state import Launch, TaskHistory
 from taskcal.core.plan import PlannedRollout
 from taskcal.core.rollout import RolloutId
 from taskcal.execution.schedule import Retries, Waiting, has_room
@@ -16,9 +16,9 @@ from taskcal.execution.schedule import Retries, Waiting, has_room
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from taskcal.core.adaptive.planner import NextLaunch, Outlook
+    from taskcal.core.adaptive.planner import NextLaunch, PlannerState
     from taskcal.core.rollout import GroupId, Outcome, Rollout
-    from taskcal.core.settings import Question
+    from taskcal.core.settings import CalibrationSettings
     from taskcal.core.task import Group
 
 
@@ -30,16 +30,16 @@ class AdaptiveSchedule:
     """
 
     def __init__(
-        self, groups: Sequence[Group], recorded: Iterable[Rollout], question: Question, limits: Limits
+        self, groups: Sequence[Group], recorded: Iterable[Rollout], settings: CalibrationSettings, limits: Limits
     ) -> None:
         """`recorded` are all rollouts that the run has on disk."""
         self._groups = {group.id: group for group in groups}
-        self._design = question.design
+        self._design = settings.design
         self._limits = limits
         self._retries = Retries(limits.retries)
         self._running: Counter[str] = Counter()
         self._next: deque[NextLaunch] = deque()
-        self._outlook: Outlook | None = None
+        self._planner_state: PlannerState | None = None
         self._stale = True
         by_group: dict[GroupId, list[Rollout]] = defaultdict(list)
         self._attempts: Counter[str] = Counter()
@@ -54,7 +54,7 @@ class AdaptiveSchedule:
             if launch is Launch.LOST
         ]
         self._tasks = {
-            id_: TaskState(id_, _waited_for(known[id_]), question.earlier.get(id_), group.task.max_parallel)
+            id_: TaskHistory(id_, _waited_for(known[id_]), settings.earlier.get(id_), group.task.max_parallel)
             for id_, group in self._groups.items()
         }
 
@@ -112,11 +112,11 @@ class AdaptiveSchedule:
         """Ask the planner where something has changed; a retry of a task that is decided meanwhile is dropped."""
         while self._stale:
             free = max(0, self._limits.slots - self._running.total())
-            self._outlook = advance(tuple(self._tasks.values()), free, self._design, self._outlook)
-            self._next = deque(self._outlook.launches)
-            self._stale = self._drop({*self._outlook.cancel})
+            self._planner_state = plan_next(tuple(self._tasks.values()), free, self._design, self._planner_state)
+            self._next = deque(self._planner_state.launches)
+            self._stale = self._drop({*self._planner_state.cancel})
             if not self._stale:
-                self._limits.watch(self._outlook)
+                self._limits.watch(self._planner_state)
 
     def _drop(self, groups: set[GroupId]) -> bool:
         """Whether any retry waited for one of these groups. Such a rollout stays lost, as the rows have it."""
@@ -145,7 +145,7 @@ class AdaptiveSchedule:
 class Limits:
     """How many rollouts run at once, how often a lost one is tried again, and who watches the planner."""
 
-    def __init__(self, slots: int, retries: int, watch: Callable[[Outlook], None] = lambda _: None) -> None:
+    def __init__(self, slots: int, retries: int, watch: Callable[[PlannerState], None] = lambda _: None) -> None:
         """`watch` is called after every look, from the thread of the loop."""
         self.slots = slots
         self.retries = retries

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from taskcal.agents import Account, Acted, Attempt
+from taskcal.agents import AgentResult, Attempt, UsageSoFar
 from taskcal.agents.transcript import FILE, Transcript, stored
 from taskcal.core.plan import rollout_seed
 from taskcal.core.rollout import Graded, Lost, Rollout, Timing
@@ -17,7 +17,7 @@ from taskcal.errors import Boundary, CancelledLost, GraderLost, LostError, Repor
 from taskcal.execution.fault_attribution import Fault, decide, is_disputed, start_a_shell
 from taskcal.execution.grading import Judgement, grade
 from taskcal.sandbox.container import open_sandbox
-from taskcal.sandbox.sandbox_spec import Order
+from taskcal.sandbox.sandbox_spec import SandboxSpec
 
 if TYPE_CHECKING:
     import threading
@@ -53,8 +53,8 @@ class Context:
 class _Draft:
     """A rollout while it happens; every part is final as soon as it is known."""
 
-    account: Account = field(default_factory=Account)
-    acted: Acted | None = None
+    account: UsageSoFar = field(default_factory=UsageSoFar)
+    acted: AgentResult | None = None
     answer: str | None = None
     spent: dict[str, float] = field(default_factory=dict)
 
@@ -125,7 +125,7 @@ def _attempt(planned: PlannedRollout, context: Context, draft: _Draft) -> Graded
             sandbox.close()
 
 
-def _graded(sandbox: DockerSandbox, planned: PlannedRollout, context: Context, acted: Acted) -> Judgement:
+def _graded(sandbox: DockerSandbox, planned: PlannedRollout, context: Context, acted: AgentResult) -> Judgement:
     """Grade; what a broken grader printed is kept as well, since that is what mends it."""
     try:
         return grade(sandbox, planned.group, acted.stop, context.agent.redactor)
@@ -148,13 +148,15 @@ def redacted(outcome: Outcome, redact: Callable[[str], str]) -> Outcome:
     return replace(outcome, checks=checks, ended_services=ended)
 
 
-def _order(planned: PlannedRollout, context: Context) -> Order:
+def _order(planned: PlannedRollout, context: Context) -> SandboxSpec:
     group = planned.group
     unique = f"{context.scope.run}-{rollout_seed(context.seed, planned.id):016x}-{planned.id.attempt}"
-    return Order.of(group, context.images[group.id], context.agent.network, planned.id.key, unique)
+    return SandboxSpec.of(group, context.images[group.id], context.agent.network, planned.id.key, unique)
 
 
-def _act_to_the_end(sandbox: DockerSandbox, planned: PlannedRollout, context: Context, account: Account) -> Acted:
+def _act_to_the_end(
+    sandbox: DockerSandbox, planned: PlannedRollout, context: Context, account: UsageSoFar
+) -> AgentResult:
     """Let the agent act; one that has broken its own sandbox has crashed, and is graded."""
     try:
         return _act(sandbox, planned, context, account)
@@ -165,10 +167,10 @@ def _act_to_the_end(sandbox: DockerSandbox, planned: PlannedRollout, context: Co
         decided = decide(sandbox, start_a_shell(user))
         if not isinstance(decided, Fault):  # it works now, and what the agent could not do cannot be done for it
             raise
-        return Acted(decided.stop)
+        return AgentResult(decided.stop)
 
 
-def _act(sandbox: DockerSandbox, planned: PlannedRollout, context: Context, account: Account) -> Acted:
+def _act(sandbox: DockerSandbox, planned: PlannedRollout, context: Context, account: UsageSoFar) -> AgentResult:
     redactor = context.agent.redactor
     with context.log_path(planned.id, "agent.log").open("wb", buffering=0) as log:
         sink = stored(_bounded(log.write), "agent.log")

@@ -54,7 +54,7 @@ class Schedule(Protocol):
         ...
 
 
-class Brake(Protocol):
+class StopCondition(Protocol):
     """A reason to start no more rollouts: a limit of the run, or a suspicion that they would be wasted."""
 
     def begun(self, planned: PlannedRollout) -> None:
@@ -136,7 +136,7 @@ def has_room(planned: PlannedRollout, running: Counter[str]) -> bool:
     return limit is None or running[planned.id.group.task] < limit
 
 
-class Patience:
+class EngineWait:
     """Holds back new rollouts while the container engine is away, for as long as it may take to be restarted."""
 
     def __init__(self, is_back: Callable[[], bool]) -> None:
@@ -162,37 +162,37 @@ def run_schedule(
     engine: Engine,
     record: Callable[[Rollout], None],
     is_back: Callable[[], bool] = lambda: True,
-    brakes: Sequence[Brake] = (),
+    stop_conditions: Sequence[StopCondition] = (),
 ) -> str | None:
     """Run until the schedule is over, `record` each result as it comes; says why it stopped early, if it did.
 
     After a loss at the container engine nothing starts until it `is_back`, so that a restart costs what was in flight
     and no more. Where a brake has a reason, what is running ends and nothing more starts. Raises what `record` raises.
     """
-    patience = Patience(is_back)
+    patience = EngineWait(is_back)
     running: dict[RolloutId, PlannedRollout] = {}
     reason: str | None = None
     while running or not (reason or schedule.is_over):
         while engine.free and not (reason or schedule.is_over) and patience.is_over(time.monotonic()):
-            reason = _reason(brakes, time.monotonic())
-            held = any(brake.holds(time.monotonic()) for brake in brakes)
+            reason = _reason(stop_conditions, time.monotonic())
+            held = any(stop_condition.holds(time.monotonic()) for stop_condition in stop_conditions)
             planned = None if reason or held else schedule.take(time.monotonic())
             if planned is None:
                 break
             running[planned.id] = planned
             engine.submit(planned)
-            for brake in brakes:
-                brake.begun(planned)
+            for stop_condition in stop_conditions:
+                stop_condition.begun(planned)
         rollout = engine.next(POLL_SECONDS)
         if rollout is None:
             continue
         record(rollout)
         patience.note(rollout.outcome, time.monotonic())
-        for brake in brakes:
-            brake.note(rollout)
+        for stop_condition in stop_conditions:
+            stop_condition.note(rollout)
         schedule.ended(running.pop(rollout.id), rollout.outcome, time.monotonic())
     return reason
 
 
-def _reason(brakes: Sequence[Brake], now: float) -> str | None:
-    return next((reason for brake in brakes if (reason := brake.reason(now))), None)
+def _reason(stop_conditions: Sequence[StopCondition], now: float) -> str | None:
+    return next((reason for stop_condition in stop_conditions if (reason := stop_condition.reason(now))), None)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from taskcal.core.calibration.check_means import CheckMean
     from taskcal.core.calibration.summary import Summary
     from taskcal.core.run import GroupImages, RunRecord
-    from taskcal.core.settings import Question
+    from taskcal.core.settings import CalibrationSettings
     from taskcal.core.stats.clustered_mean import PromptYield
     from taskcal.core.stats.rates import Interval
     from taskcal.core.verdict import Posterior
@@ -41,7 +41,7 @@ def calibration_document(run: RunRecord, calibrations: Sequence[Calibration]) ->
         "schema": SCHEMA,
         "run": _run(run),
         "taskset": _taskset(run, calibrations),
-        "tasks": [_task(calibration, run.question, tasks) for calibration in calibrations],
+        "tasks": [_task(calibration, run.settings, tasks) for calibration in calibrations],
     }
     return {key: _finite(value) for key, value in document.items()}
 
@@ -74,7 +74,7 @@ def _run(run: RunRecord) -> dict[str, object]:
         "images": dict(run.images),
         "groups": {name: _images(images) for name, images in dict(run.groups).items()},
         "notes": list(run.notes),
-        **_asked(run.question),
+        **_asked(run.settings),
         "prior_run": run.prior_run,
         "stopped": run.stopped,
     }
@@ -84,21 +84,21 @@ def _images(images: GroupImages) -> dict[str, object]:
     return {"identity": images.identity, "ids": {container: list(ids) for container, ids in images.ids.items()}}
 
 
-def _asked(question: Question) -> dict[str, object]:
-    design = question.design
+def _asked(settings: CalibrationSettings) -> dict[str, object]:
+    design = settings.design
     return {
-        "adaptive": question.adaptive,
+        "adaptive": settings.adaptive,
         "rule": design.rule.value,
-        "error_rate": question.error_rate,
-        "max_group_size": design.limit if question.adaptive else None,
+        "error_rate": settings.error_rate,
+        "max_group_size": design.limit if settings.adaptive else None,
         "budget": design.budget,
-        "metric": question.metric.value,
-        "flat_tolerance": question.flat_tolerance,
+        "metric": settings.metric.value,
+        "flat_tolerance": settings.flat_tolerance,
     }
 
 
 def _taskset(run: RunRecord, calibrations: Sequence[Calibration]) -> dict[str, object]:
-    summary, saved = summarise(calibrations, run.question), saving(calibrations, run.question)
+    summary, saved = summarise(calibrations, run.settings), saving(calibrations, run.settings)
     return {
         "tasks": summary.tasks,
         **{_key(verdict): summary.verdicts.get(verdict, 0) for verdict in Verdict},
@@ -151,7 +151,7 @@ def _yield(found: PromptYield | None) -> dict[str, float | None] | None:
     }
 
 
-def _task(calibration: Calibration, question: Question, tasks: int) -> dict[str, object]:
+def _task(calibration: Calibration, settings: CalibrationSettings, tasks: int) -> dict[str, object]:
     group = calibration.group
     name = {
         "id": str(group.id),
@@ -163,8 +163,8 @@ def _task(calibration: Calibration, question: Question, tasks: int) -> dict[str,
         "line": group.line,
         "override": None if group.override is None else asdict(group.override),
     }
-    judgement = _judgement(calibration, question, tasks)
-    return {**name, **_counts(calibration), **_measures(calibration, question), **judgement}
+    judgement = _judgement(calibration, settings, tasks)
+    return {**name, **_counts(calibration), **_measures(calibration, settings), **judgement}
 
 
 def _counts(calibration: Calibration) -> dict[str, object]:
@@ -184,11 +184,11 @@ def _counts(calibration: Calibration) -> dict[str, object]:
     }
 
 
-def _measures(calibration: Calibration, question: Question) -> dict[str, object]:
+def _measures(calibration: Calibration, settings: CalibrationSettings) -> dict[str, object]:
     return {
         "success_rate": calibration.success_rate,
         "interval": _interval(calibration.interval),
-        "interval_method": "posterior" if question.adaptive else "wilson",
+        "interval_method": "posterior" if settings.adaptive else "wilson",
         "posterior_mean": calibration.posterior_mean,
         "mean_reward": calibration.mean_reward,
         "contrast": calibration.contrast,
@@ -210,29 +210,29 @@ def _check(check: CheckMean) -> dict[str, object]:
     return row | ({"note": check.note} if check.note else {})
 
 
-def _judgement(calibration: Calibration, question: Question, tasks: int) -> dict[str, object]:
+def _judgement(calibration: Calibration, settings: CalibrationSettings, tasks: int) -> dict[str, object]:
     opinion = calibration.opinion
     return {
         "verdict": calibration.verdict.value,
         "strength": _value(calibration.strength),
-        "claim": claim(calibration, question, tasks),
+        "claim": claim(calibration, settings, tasks),
         "posterior": _posterior(calibration.posterior),
         "prior": opinion.source.value,
         "robust": robust(calibration),
         "certificate": _value(calibration.certificate),
-        "decided_at": _decided_at(calibration, question),
+        "decided_at": _decided_at(calibration, settings),
         "closed": _value(opinion.closed),
         "doubts": [doubt.value for doubt in calibration.doubts],
         "limits": calibration.limited,
         "reason": calibration.reason,
-        "why": explain.why(calibration, question),
-        "advice": explain.advice(calibration, question),
+        "why": explain.why(calibration, settings),
+        "advice": explain.advice(calibration, settings),
     }
 
 
-def _decided_at(calibration: Calibration, question: Question) -> list[int] | None:
+def _decided_at(calibration: Calibration, settings: CalibrationSettings) -> list[int] | None:
     """The counts that the verdict rests on; of mean rewards these are all."""
-    if question.metric is Metric.REWARD:
+    if settings.metric is Metric.REWARD:
         return [calibration.passed, calibration.n] if calibration.n else None
     counts = calibration.opinion.counts
     return [counts.passed, counts.graded] if counts.graded else None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from taskcal.core.calibration.calibrate import Calibration
-    from taskcal.core.settings import Question
+    from taskcal.core.settings import CalibrationSettings
 
 LEAST_NAME = 12
 FIRST_RANKS = 2
@@ -43,10 +43,10 @@ class Column:
     rare: bool = False
 
 
-def columns_for(question: Question) -> tuple[Column, ...]:
+def columns_for(settings: CalibrationSettings) -> tuple[Column, ...]:
     """All that could be shown: the rates that may be read after this design, and first what the band is about."""
-    adaptive = question.adaptive
-    of_reward = question.metric is Metric.REWARD
+    adaptive = settings.adaptive
+    of_reward = settings.metric is Metric.REWARD
     return (
         Column("passed", formatting.fraction, 2, widest=COUNTS) if adaptive else Column("n", formatting.sample, 2),
         Column("success rate", formatting.posterior_rate if adaptive else formatting.rate, 5 if of_reward else 1),
@@ -56,19 +56,21 @@ def columns_for(question: Question) -> tuple[Column, ...]:
         Column("G 90%", formatting.recommended, 11),
         Column("verdict", formatting.verdict, 0, right=False),
         Column("sure", formatting.sure, 7),
-        Column("note", lambda c: full_note(c, question), 3, right=False, widest=NOTE, least=WORD, rare=True),
+        Column("note", lambda c: full_note(c, settings), 3, right=False, widest=NOTE, least=WORD, rare=True),
         Column("time", lambda c: formatting.duration(c.seconds), 8),
         Column("cost", lambda c: formatting.money(c.cost_usd), 10, rare=True),
         Column("lowest check", lowest, 12, right=False),
     )
 
 
-def fitting(rows: Sequence[Calibration], names: Sequence[str], width: int, question: Question) -> list[Column]:
+def fitting(
+    rows: Sequence[Calibration], names: Sequence[str], width: int, settings: CalibrationSettings
+) -> list[Column]:
     """Those that say something (no cost where no agent reports one) and fit, by rank; `widest` is what each is given.
 
     The names keep a quarter of the width if they need it; before the first columns are dropped, names are folded.
     """
-    telling = [column for column in columns_for(question) if not column.rare or _says_something(column, rows)]
+    telling = [column for column in columns_for(settings) if not column.rare or _says_something(column, rows)]
     name = max(LEAST_NAME, min(max(map(cell_len, names), default=0), width // 4))
     room, given = width - GAP - name, {}
     for column in sorted(telling, key=lambda column: column.rank):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from taskcal.core.calibration.calibrate import Calibration
     from taskcal.core.run import RunRecord
-    from taskcal.core.settings import Question
+    from taskcal.core.settings import CalibrationSettings
 
 FIXED = """\
 `n` counts graded rollouts; lost ones stand beside it and count in no rate or reward. The success rate is the share that
@@ -46,9 +46,9 @@ else it leans; `sure` is that probability, `robust` says whether default, Jeffre
 same."""
 
 
-def _columns(question: Question) -> tuple[tuple[str, str, Callable[[Calibration], str]], ...]:
+def _columns(settings: CalibrationSettings) -> tuple[tuple[str, str, Callable[[Calibration], str]], ...]:
     """Title, alignment and content."""
-    adaptive = question.adaptive
+    adaptive = settings.adaptive
     return (
         ("task", "---", lambda c: markdown_safe(str(c.group.id))),
         ("passed", "---:", formatting.fraction) if adaptive else ("n", "---:", formatting.sample),
@@ -58,7 +58,7 @@ def _columns(question: Question) -> tuple[tuple[str, str, Callable[[Calibration]
         ("signal", "---:", lambda c: formatting.percent(c.signal)),
         ("G for 90 %", "---:", formatting.recommended),
         ("verdict", "---", formatting.full_verdict),
-        ("note", "---", lambda c: note(c, question)),
+        ("note", "---", lambda c: note(c, settings)),
         ("sure", "---:", formatting.sure),
         ("robust", "---", _robust),
         ("mean time", "---:", lambda c: formatting.duration(c.seconds)),
@@ -68,7 +68,7 @@ def _columns(question: Question) -> tuple[tuple[str, str, Callable[[Calibration]
 def render_markdown(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
     """The whole page; it ends in a newline and holds every group, however many there are."""
     rows = [row for rows in ordering.by_task(calibrations) for row in rows]
-    columns = _columns(run.question)
+    columns = _columns(run.settings)
     counts, headline, *others = about_all(whole(run, calibrations))
     parts = [
         f"# Calibration of {markdown_safe(run.taskset)} with agent {markdown_safe(formatting.agent(run))}",
@@ -77,7 +77,7 @@ def render_markdown(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
         f"**{_safe(ending(run))}**" if ending(run) else "",
         "\n".join(f"- {_safe(sentence)}" for sentence in others),
         _table([(name, rule) for name, rule, _ in columns], ([cell(row) for *_, cell in columns] for row in rows)),
-        _legend(run.question),
+        _legend(run.settings),
         *_looked_into(run, calibrations),
         *_checks(rows),
         *_losses(rows),
@@ -87,9 +87,9 @@ def render_markdown(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _legend(question: Question) -> str:
-    rates = ADAPTIVE if question.adaptive else FIXED
-    return LEGEND.format(rates=rates, size=question.group_size, sure=100 * (1 - question.error_rate))
+def _legend(settings: CalibrationSettings) -> str:
+    rates = ADAPTIVE if settings.adaptive else FIXED
+    return LEGEND.format(rates=rates, size=settings.group_size, sure=100 * (1 - settings.error_rate))
 
 
 def _robust(row: Calibration) -> str:
@@ -100,8 +100,8 @@ def _robust(row: Calibration) -> str:
 def _looked_into(run: RunRecord, calibrations: Sequence[Calibration]) -> list[str]:
     sections: dict[str, list[str]] = {"Flagged": [], "Unmeasured": [], "In the band, with doubts": []}
     tasks = measured(calibrations)
-    for row in ordering.needing_a_look(calibrations, run.question):
-        sections[_section_of(row.verdict)].append(_reasons(row, run.question, tasks))
+    for row in ordering.needing_a_look(calibrations, run.settings):
+        sections[_section_of(row.verdict)].append(_reasons(row, run.settings, tasks))
     return [part for title, items in sections.items() for part in _section(title, items)]
 
 
@@ -111,13 +111,13 @@ def _section_of(verdict: Verdict) -> str:
     return "In the band, with doubts" if verdict is Verdict.IN_BAND else "Flagged"
 
 
-def _reasons(row: Calibration, question: Question, tasks: int) -> str:
+def _reasons(row: Calibration, settings: CalibrationSettings, tasks: int) -> str:
     place = f" ({markdown_safe(row.group.file)}, line {row.group.line})" if row.group.file else ""
     lines = [f"- **{markdown_safe(str(row.group.id))}**: {formatting.full_verdict(row)}{place}"]
     parts = (
-        ("why", explain.why(row, question)),
-        ("try", explain.advice(row, question)),
-        ("claim", claim(row, question, tasks)),
+        ("why", explain.why(row, settings)),
+        ("try", explain.advice(row, settings)),
+        ("claim", claim(row, settings, tasks)),
     )
     return "\n".join([*lines, *(f"  - {label}: {_safe(text)}" for label, text in parts if text)])
 
@@ -157,7 +157,7 @@ def _notes(run: RunRecord) -> list[str]:
 def _method(run: RunRecord, calibrations: Sequence[Calibration]) -> list[str]:
     facts = (
         ("design", _design(run)),
-        ("band", formatting.band_of(run.question)),
+        ("band", formatting.band_of(run.settings)),
         ("agent", formatting.agent(run)),
         ("seed", str(run.seed)),
         ("taskset", f"{', '.join(run.taskset_files)} (SHA-256 {run.taskset_digest[:12]})"),
@@ -175,9 +175,9 @@ def _method(run: RunRecord, calibrations: Sequence[Calibration]) -> list[str]:
 
 
 def _design(run: RunRecord) -> str:
-    if not run.question.adaptive:
+    if not run.settings.adaptive:
         return f"groups of {run.group_size}"
-    design = run.question.design
+    design = run.settings.design
     return f"adaptive, {RULES[design.rule]}, at most {design.limit} rollouts; signal of groups of {run.group_size}"
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from taskcal.core.adaptive.tables import Rule, Source
+from taskcal.core.adaptive.design import Rule
 from taskcal.core.run import IMPORTED
 from taskcal.core.settings import Metric
+from taskcal.core.stats.prior import Source
 from taskcal.core.stats.rates import DEFAULT_PRIOR
 from taskcal.core.verdict import Verdict
 from taskcal.report.wording import formatting
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from taskcal.core.calibration.calibrate import Calibration
     from taskcal.core.run import RunRecord
-    from taskcal.core.settings import Question
+    from taskcal.core.settings import CalibrationSettings
 
 NAME = 100
 SIMULATED = (
@@ -61,9 +62,9 @@ def _design(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
 
 
 def _size(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
-    design, attempts = run.question.design, [c.n + c.lost for c in calibrations] or [0]
+    design, attempts = run.settings.design, [c.n + c.lost for c in calibrations] or [0]
     until = {
-        Rule.POSTERIOR: f"Each had rollouts until a class had a posterior probability of {_level(run.question)}",
+        Rule.POSTERIOR: f"Each had rollouts until a class had a posterior probability of {_level(run.settings)}",
         Rule.VALUE: f"Each had rollouts until another was worth less than {design.price:g} wrong verdicts",
         Rule.CERTIFY: "Each had rollouts until its class was certified",
         Rule.NEVER: f"A budget of {design.budget or 0:,} rollouts was spent where they were worth most",
@@ -77,29 +78,29 @@ def _size(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
 
 def _verdicts(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
     """The band, and what certified and likely mean."""
-    question = run.question
-    rate = "mean reward" if question.metric is Metric.REWARD else "success rate"
+    settings = run.settings
+    rate = "mean reward" if settings.metric is Metric.REWARD else "success rate"
     band = (
         f"A task is too hard, in band or too easy as its {rate} lies below, within or above "
-        f"{formatting.band_of(question)}"
+        f"{formatting.band_of(settings)}"
     )
     tasks = measured(calibrations)
-    certified = f"{_certified(question)} ({certified_terms(tasks)})"
-    likely = f"likely where its posterior probability under {_prior(run, calibrations)} is {_level(question)}, "
+    certified = f"{_certified(settings)} ({certified_terms(tasks)})"
+    likely = f"likely where its posterior probability under {_prior(run, calibrations)} is {_level(settings)}, "
     likely += "which is right on average over tasks that are distributed as this prior says, "
     return f"{band}; this verdict is {certified}, {'' if rate == 'mean reward' else likely}and else leaning."
 
 
-def _certified(question: Question) -> str:
+def _certified(settings: CalibrationSettings) -> str:
     """The claims of the classes that exist: no task is too hard for a band that begins at 0."""
-    band = question.band
+    band = settings.band
     classes = [Verdict.IN_BAND, *([Verdict.TOO_EASY] if band.high < 1 else [])]
     if band.low > 0:
         classes.insert(0, Verdict.TOO_HARD)
-    *some, last = (certified_claim(verdict, question) for verdict in classes)
+    *some, last = (certified_claim(verdict, settings) for verdict in classes)
     claims = f"{', '.join(some)} or {last}" if some else last
     test = "a test by betting, valid under any prior and at any stopping time"
-    return f"certified where {test}, shows {claims} at an error of {100 * question.error_rate:g} %"
+    return f"certified where {test}, shows {claims} at an error of {100 * settings.error_rate:g} %"
 
 
 def _prior(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
@@ -120,7 +121,7 @@ def _prior(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
 
 def _rates(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
     """Intervals, what was lost, and what is said of a selection."""
-    if run.question.adaptive:
+    if run.settings.adaptive:
         intervals = "Success rates are posterior means with equal-tailed 95 % intervals"
     else:
         intervals = "Success rates have Wilson's 95 % score intervals"
@@ -136,7 +137,7 @@ def _rates(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
     else:
         losses = f"none of the {rollouts} was lost to infrastructure, with up to {run.retries} further attempts at each"
     these = "Wilson's interval at the effective number of rollouts"
-    if run.question.adaptive:
+    if run.settings.adaptive:
         these = "an interval from the posterior variances and the distance of these means from the first rollouts"
     return (
         f"{intervals}, their mean over tasks {these} for these tasks and a Student interval with errors clustered by "
@@ -145,5 +146,5 @@ def _rates(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
     )
 
 
-def _level(question: Question) -> str:
-    return f"at least {100 * (1 - question.error_rate):g} %"
+def _level(settings: CalibrationSettings) -> str:
+    return f"at least {100 * (1 - settings.error_rate):g} %"

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from taskcal.core.calibration.calibrate import Calibration
     from taskcal.core.run import RunRecord
-    from taskcal.core.settings import Question
+    from taskcal.core.settings import CalibrationSettings
     from taskcal.report.columns import Column
 
 ROWS = 50
@@ -57,7 +57,7 @@ def final_lines(run: RunRecord, calibrations: Sequence[Calibration], *, with_met
     """The same as lines without colour or wrapping, for logs and pipes."""
     tasks, left = _first(ordering.by_task(calibrations), ROWS)
     shown = [row for rows in tasks for row in rows]
-    columns = fitting(shown, [], UNBOUNDED, run.question)
+    columns = fitting(shown, [], UNBOUNDED, run.settings)
     head = ["task", *(column.title for column in columns)]
     cells = [[plain(str(row.group.id)), *(column.cell(row) for column in columns)] for row in shown]
     widths = [max(len(line[place]) for line in [head, *cells]) for place in range(len(head))]
@@ -79,13 +79,13 @@ def title(run: RunRecord) -> str:
 
 
 def _size(run: RunRecord) -> str:
-    adaptive = run.question.adaptive
-    return f"at most {run.question.design.limit} rollouts of each" if adaptive else f"groups of {run.group_size}"
+    adaptive = run.settings.adaptive
+    return f"at most {run.settings.design.limit} rollouts of each" if adaptive else f"groups of {run.group_size}"
 
 
 def legend(run: RunRecord) -> str:
     """How to read the rates, in a line."""
-    if run.question.adaptive:
+    if run.settings.adaptive:
         return "passed: of the rollouts that the verdict rests on; success rate: posterior mean [95 % interval]"
     return "success rate: passed / n [Wilson's 95 % interval]"
 
@@ -102,7 +102,7 @@ class FinalTable:
         """Choose the columns by the width at hand."""
         yield Text(title(self.run), style="bold")
         tasks, left = _first(ordering.by_task(self.calibrations), ROWS)
-        yield _table(tasks, options.max_width, self.run.question)
+        yield _table(tasks, options.max_width, self.run.settings)
         yield from (Text(line, style="dim") for line in [*_more(left), legend(self.run), ""])
         yield from _looked_into(self.run, self.calibrations)
         told = whole(self.run, self.calibrations)
@@ -120,9 +120,9 @@ def _names(tasks: Sequence[Sequence[Calibration]]) -> Iterator[str]:
             yield f"  {plain(row.group.id.variant)}" if len(rows) > 1 else plain(str(row.group.id))
 
 
-def _table(tasks: Sequence[Sequence[Calibration]], width: int, question: Question) -> Table:
+def _table(tasks: Sequence[Sequence[Calibration]], width: int, settings: CalibrationSettings) -> Table:
     names = list(_names(tasks))
-    columns = fitting([row for rows in tasks for row in rows], names, width, question)
+    columns = fitting([row for rows in tasks for row in rows], names, width, settings)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, header_style="dim")
     table.add_column("task", overflow="fold", min_width=LEAST_NAME)
     for column in columns:
@@ -168,7 +168,7 @@ class Detail:
     """What is said of one group that needs a look."""
 
     row: Calibration
-    question: Question
+    settings: CalibrationSettings
     tasks: int
 
     @property
@@ -184,9 +184,9 @@ class Detail:
 
     def parts(self) -> Iterator[tuple[str, str]]:
         """Labels with what belongs to them."""
-        yield "why", plain(explain.why(self.row, self.question), SENTENCE)
-        yield "try", plain(explain.advice(self.row, self.question), SENTENCE)
-        yield "claim", claim(self.row, self.question, self.tasks)
+        yield "why", plain(explain.why(self.row, self.settings), SENTENCE)
+        yield "try", plain(explain.advice(self.row, self.settings), SENTENCE)
+        yield "claim", claim(self.row, self.settings, self.tasks)
         if self.row.verdict.flagged and self.row.n:
             checks = (f"{plain(c.name, NAME_LENGTH)} {formatting.decimal(c.mean_score)}" for c in self.row.checks)
             yield "checks", ", ".join(checks)
@@ -196,7 +196,7 @@ class Detail:
 
 def _details(run: RunRecord, calibrations: Sequence[Calibration]) -> list[Detail]:
     tasks = measured(calibrations)
-    return [Detail(row, run.question, tasks) for row in ordering.needing_a_look(calibrations, run.question)[:DETAILS]]
+    return [Detail(row, run.settings, tasks) for row in ordering.needing_a_look(calibrations, run.settings)[:DETAILS]]
 
 
 def _detail_lines(detail: Detail) -> list[str]:
@@ -216,7 +216,7 @@ def _looked_into(run: RunRecord, calibrations: Sequence[Calibration]) -> Iterato
 
 
 def _unsaid(run: RunRecord, calibrations: Sequence[Calibration]) -> list[str]:
-    left = len(ordering.needing_a_look(calibrations, run.question)) - DETAILS
+    left = len(ordering.needing_a_look(calibrations, run.settings)) - DETAILS
     return _more(max(0, left), " to look at")
 
 

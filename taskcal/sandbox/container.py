@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from taskcal.core.network import Reach, reach_of
+from taskcal.core.network import NetworkAccess, network_access_of
 from taskcal.core.shell.sandbox_paths import above_all, plain_path
 from taskcal.core.shell.search_paths import ROOTS_HOME, Variables, sift
 from taskcal.core.text.excerpt import excerpt
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from taskcal.sandbox import Sink
     from taskcal.sandbox.engine.docker_types import ExecResult
     from taskcal.sandbox.engine.stream import Line
-    from taskcal.sandbox.sandbox_spec import Order
+    from taskcal.sandbox.sandbox_spec import SandboxSpec
 
 ROOM_OPTIONS = "rw,exec,nosuid,nodev,mode=1777,size=16m"
 SPARE_PIDS = 128
@@ -59,7 +59,7 @@ NAME_FILES = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
 class DockerSandbox:
     """A running container with its services; obeys `taskcal.sandbox.Sandbox`."""
 
-    def __init__(self, scope: RunScope, order: Order) -> None:
+    def __init__(self, scope: RunScope, order: SandboxSpec) -> None:
         """Nothing is made yet; use `open_sandbox`."""
         self._scope = scope
         self._engine = scope.engine
@@ -278,7 +278,7 @@ class DockerSandbox:
         agent = self._agents = self._agents or self._container
         self._engine.kill(agent)
         if not self._fresh:
-            self._fresh = self._create(reach_of(self._order.environment.network), self._order.images.fresh)
+            self._fresh = self._create(network_access_of(self._order.environment.network), self._order.images.fresh)
         self._container = self._fresh
         return move_over(self._destination(self._fresh), self._sources(agent, artifacts), files, self.run, self._names)
 
@@ -289,7 +289,7 @@ class DockerSandbox:
     @contextlib.contextmanager
     def twin(self) -> Iterator[DockerSandbox]:
         """Another sandbox of the same environment, services and `start` included, in which no agent has acted."""
-        reach = reach_of(self._order.environment.network)
+        reach = network_access_of(self._order.environment.network)
         sandbox = open_sandbox(self._scope, replace(self._order, network=reach, unique=f"{self._order.unique}-twin"))
         try:
             yield sandbox
@@ -350,7 +350,7 @@ class DockerSandbox:
     def _allow_pids(self, container: str) -> None:
         self._engine.allow_pids(container, self._order.environment.limits.pids + SPARE_PIDS)
 
-    def _create(self, reach: Reach, image: str, beside: str = "") -> str:
+    def _create(self, reach: NetworkAccess, image: str, beside: str = "") -> str:
         """Create and start a container with a network of its own, or in that of the one `beside` it."""
         environment = self._order.environment
         mode = f"container:{beside}" if beside else self._scope.network_mode(reach.mode)
@@ -379,7 +379,7 @@ class DockerSandbox:
         return container
 
 
-def open_sandbox(scope: RunScope, order: Order) -> DockerSandbox:
+def open_sandbox(scope: RunScope, order: SandboxSpec) -> DockerSandbox:
     """A sandbox that is ready for the agent, or nothing: whatever fails on the way is removed before it is raised."""
     sandbox = DockerSandbox(scope, order)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from taskcal.core.network import Reach, reach_of
+from taskcal.core.network import NetworkAccess, network_access_of
 from taskcal.core.task import GraderSandbox
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class SandboxSpec:
     """What to open: an environment, what its scripts see, and the name it goes by in labels and reports.
 
     `fresh` where the grading will go on in a fresh container: the agent's answer must then outlive its container.
@@ -26,7 +26,7 @@ class Order:
     environment: Environment
     images: PreparedImages
     params: Mapping[str, Scalar]
-    network: Reach
+    network: NetworkAccess
     rollout: str
     unique: str
     fresh: bool = False
@@ -41,7 +41,7 @@ class Order:
             environment=environment,
             images=images,
             params=group.variant.params,
-            network=reach_of(environment.network, agent),
+            network=network_access_of(environment.network, agent),
             rollout=rollout,
             unique=unique,
             fresh=is_fresh,

@@ -24,8 +24,8 @@ class Ledger:
 
     def __init__(self, record: RunRecord) -> None:
         """An imported run has as many rows as its table, with any index."""
-        self._design = record.question.design if record.question.adaptive else None
-        self._most = None if record.question.adaptive or record.engine == IMPORTED else record.group_size
+        self._design = record.settings.design if record.settings.adaptive else None
+        self._most = None if record.settings.adaptive or record.engine == IMPORTED else record.group_size
         self._lost: Counter[GroupId] = Counter()
         self._before: dict[tuple[GroupId, int], tuple[int, bool]] = {}
 

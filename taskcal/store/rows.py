@@ -10,12 +10,12 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from taskcal.core.adaptive.tables import Design, Rule
+from taskcal.core.adaptive.design import Design, Rule
 from taskcal.core.calibration.calibrate import GroupRecord
 from taskcal.core.identity import Origin
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.core.run import GroupImages, RunRecord
-from taskcal.core.settings import FLAT_TOLERANCE, Metric, Question
+from taskcal.core.settings import FLAT_TOLERANCE, CalibrationSettings, Metric
 from taskcal.core.stats.prior import Counts
 from taskcal.core.text import values
 from taskcal.core.user_override import UserOverride, override_of
@@ -111,19 +111,19 @@ def _check_of(row: Mapping[str, Any]) -> CheckResult:
 
 def run_row(record: RunRecord) -> Row:
     """A run as `run.json`."""
-    row = {key: value for key, value in asdict(record).items() if key != "question"}
-    return row | _question_row(record.question)
+    row = {key: value for key, value in asdict(record).items() if key != "settings"}
+    return row | _question_row(record.settings)
 
 
-def _question_row(question: Question) -> Row:
-    design = {key: value for key, value in asdict(question.design).items() if key != "band"}
-    earlier = [{"task": id_.task, "variant": id_.variant, **c._asdict()} for id_, c in question.earlier.items()]
+def _question_row(settings: CalibrationSettings) -> Row:
+    design = {key: value for key, value in asdict(settings.design).items() if key != "band"}
+    earlier = [{"task": id_.task, "variant": id_.variant, **c._asdict()} for id_, c in settings.earlier.items()]
     return {
-        "group_size": question.group_size,
-        "band": [question.band.low, question.band.high],
+        "group_size": settings.group_size,
+        "band": [settings.band.low, settings.band.high],
         "design": design,
-        "flat_tolerance": question.flat_tolerance,
-        "metric": question.metric.value,
+        "flat_tolerance": settings.flat_tolerance,
+        "metric": settings.metric.value,
         "earlier": earlier,
     }
 
@@ -138,7 +138,7 @@ def run_of(row: Row) -> RunRecord:
         taskset_digest=values.text(row, "taskset_digest"),
         agent=values.text(row, "agent"),
         agent_digest=values.text(row, "agent_digest"),
-        question=_question_of(row),
+        settings=_question_of(row),
         seed=values.whole(row, "seed"),
         concurrency=values.count(row, "concurrency"),
         retries=values.count(row, "retries"),
@@ -179,9 +179,9 @@ def _origin_of(row: Mapping[str, Any]) -> Origin:
     return origin
 
 
-def _question_of(row: Row) -> Question:
+def _question_of(row: Row) -> CalibrationSettings:
     tolerance = values.or_none(values.share, row, "flat_tolerance")
-    return Question(
+    return CalibrationSettings(
         group_size=values.positive(row, "group_size"),
         design=_design_of(values.part(row, "design"), _band(row)),
         flat_tolerance=FLAT_TOLERANCE if tolerance is None else tolerance,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.agents import Account
+from taskcal.agents import UsageSoFar
 from taskcal.agents.command import LONGEST_VARIABLE, CommandAgent, give_prompt, pieces
 from taskcal.agents.file_agent import FromFile, read_secrets
 from taskcal.agents.spec import CommandSpec, Price, PythonSpec
@@ -98,7 +98,7 @@ def test_a_lost_rollout_was_paid_for() -> None:
     sandbox, asked = replace(ending(75), usage=said), attempt(task())
     with pytest.raises(ProviderLost):
         CommandAgent(SPEC).act(sandbox, asked)
-    assert asked.account == Account(9, Usage(cost_usd=0.7))
+    assert asked.account == UsageSoFar(9, Usage(cost_usd=0.7))
 
 
 def test_an_agent_that_has_worked_was_found() -> None:

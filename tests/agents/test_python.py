@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from taskcal.agents import Acted
+    from taskcal.agents import AgentResult
 
 SPEC = PythonSpec("mine", call="module:solve")
 
@@ -45,7 +45,7 @@ def act(
     log: list[bytes] | None = None,
     timeout: float = 60.0,
     spec: PythonSpec = SPEC,
-) -> Acted:
+) -> AgentResult:
     asked = replace(attempt(task(), log), timeout=timeout)
     return PythonAgent(spec, "", solve).act(sandbox or FakeSandbox(), asked)
 

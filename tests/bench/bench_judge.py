@@ -11,10 +11,10 @@ import time
 import tracemalloc
 from typing import TYPE_CHECKING
 
-from taskcal.core.adaptive.tables import Design
+from taskcal.core.adaptive.design import Design
 from taskcal.core.calibration.calibrate import GroupRecord, calibrate
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Rollout, RolloutId, Stop
-from taskcal.core.settings import Question, fixed
+from taskcal.core.settings import CalibrationSettings, fixed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,13 +34,13 @@ def rows(of: GroupRecord, indices: Sequence[int], chance: random.Random) -> list
     return [Rollout(RolloutId(of.id, i, 0), outcome) for i, outcome in zip(indices, outcomes, strict=True)]
 
 
-def seconds(tasks: int, rollouts: int, question: Question) -> float:
+def seconds(tasks: int, rollouts: int, settings: CalibrationSettings) -> float:
     """The time that the processor spends on judging so many tasks."""
     chance = random.Random(f"{tasks}/{rollouts}")  # noqa: S311 - a seeded example
     groups = [group(f"t{number}") for number in range(tasks)]
     known = [row for one in groups for row in rows(one, range(rollouts), chance)]
     started = time.process_time()
-    calibrate(groups, known, question)
+    calibrate(groups, known, settings)
     return time.process_time() - started
 
 
@@ -60,8 +60,8 @@ def main() -> None:
     seconds(1, 16, fixed(16))  # loads scipy
     few, many = (seconds(1, rollouts, fixed(16)) for rollouts in (26_000, 104_000))
     print(f"one task of 26,000 rollouts: {few:.2f} s; of 104,000: {many:.2f} s, {many / few:.1f} times as much (4)")
-    for name, question in (("fixed", fixed(16)), ("adaptive", Question(16, Design()))):
-        print(f"5,000 tasks of 16, {name}: {seconds(5_000, 16, question):.2f} s (under 1.5)")
+    for name, settings in (("fixed", fixed(16)), ("adaptive", CalibrationSettings(16, Design()))):
+        print(f"5,000 tasks of 16, {name}: {seconds(5_000, 16, settings):.2f} s (under 1.5)")
     near, far = (peak([0, last]) for last in (1, 999_999_999))
     print(f"two rows with index 999,999,999: {far / near:.2f} times the memory of indices 0 and 1 (1)")
 

@@ -14,12 +14,13 @@ import time
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-from taskcal.core.adaptive.planner import advance
-from taskcal.core.adaptive.tables import Book, Design, Rule, Source, certified_table, make_book
-from taskcal.core.adaptive.task_state import Circumstances, Launch, Tables, TaskState, stand
+from taskcal.core.adaptive.design import Design, Rule
+from taskcal.core.adaptive.planner import plan_next
+from taskcal.core.adaptive.tables import DecisionTables, certified_table, make_tables
+from taskcal.core.adaptive.task_state import Circumstances, Launch, TaskHistory, TaskTables, stand
 from taskcal.core.stats import prior
-from taskcal.core.stats.posterior_table import foresee, lattice
-from taskcal.core.stats.prior import Counts
+from taskcal.core.stats.posterior_table import foresee, posterior_table
+from taskcal.core.stats.prior import Counts, Source
 from taskcal.core.stats.rates import DEFAULT_PRIOR
 from taskcal.core.verdict import Band
 from tests.core.adaptive.test_rollout_value import cheapest, rows
@@ -53,8 +54,8 @@ def savings() -> None:
 def default_rule() -> None:
     """The default stop, exact."""
     design = Design()
-    table = make_book(DEFAULT_PRIOR, Source.DEFAULT, design, certified_table(design)).table
-    found = foresee(table, lattice(population("i"), 64, Band()))
+    table = make_tables(DEFAULT_PRIOR, Source.DEFAULT, design, certified_table(design)).table
+    found = foresee(table, posterior_table(population("i"), 64, Band()))
     wrong = found.wrong / found.decided
     figure = f"{found.rollouts:.1f}, {found.decided:.1%}, {wrong:.1%}"
     met = found.rollouts <= 21 and found.decided >= 0.92 and wrong <= 0.05
@@ -72,7 +73,7 @@ def learned_rule(names: Iterable[str], tasks: int, seeds: int) -> None:
         for seed in range(seeds):
             rates = draw(name, tasks, seed)
             done = rounds(World(rates, seed=seed), Design(), SLOTS)
-            claimed += tasks * (done.outlook.claimed_error or 0.0)
+            claimed += tasks * (done.planner_state.claimed_error or 0.0)
             real += wrong_labels(done, rates)
             launched += done.launched
             both = errors(done, rates)
@@ -121,24 +122,24 @@ def drifted(rate: float, step: float) -> float:
 def overhead() -> None:
     """What the planner takes of the machine's time with 1,000 tasks."""
     design, rates = Design(), draw("i", 1000, 0)
-    outlook = rounds(World(rates, seed=0), Design(rule=Rule.NEVER, cap=12), 1000).outlook
-    tasks = list(outlook.tasks)
-    before = advance(tasks, 1, design)
-    tables = Tables(before.beliefs.population, before.beliefs.certified)
-    changed = [TaskState(tasks[0].group, (*tasks[0].launches, Launch.PASSED)), *tasks[1:]]
+    planner_state = rounds(World(rates, seed=0), Design(rule=Rule.NEVER, cap=12), 1000).planner_state
+    tasks = list(planner_state.tasks)
+    before = plan_next(tasks, 1, design)
+    lookups = TaskTables(before.beliefs.population, before.beliefs.certified)
+    changed = [TaskHistory(tasks[0].group, (*tasks[0].launches, Launch.PASSED)), *tasks[1:]]
     counts = [Counts(round(rate * n), n) for n, rate in zip(cycle(range(4, 65)), rates, strict=False)]
     grid = prior.as_grid(DEFAULT_PRIOR, design.edges)
     around = Circumstances(held=False, spent=False)
-    timed("a decision", lambda: stand(tasks[0], tables, design, around), 1)
-    timed("planning after a result, 1,000 tasks", lambda: advance(changed, 1, design, before), None)
+    timed("a decision", lambda: stand(tasks[0], lookups, design, around), 1)
+    timed("planning after a result, 1,000 tasks", lambda: plan_next(changed, 1, design, before), None)
     timed("prior learned from 1,000 tasks", lambda: prior.learn(counts, grid), 1000)
-    timed("all tables of a prior, cap 64", lambda: book(Design(cap=64)), 300)
-    timed("all tables of a prior, cap 128", lambda: book(Design(cap=128)), 300)
+    timed("all tables of a prior, cap 64", lambda: tables_of(Design(cap=64)), 300)
+    timed("all tables of a prior, cap 128", lambda: tables_of(Design(cap=128)), 300)
 
 
-def book(design: Design) -> Book:
+def tables_of(design: Design) -> DecisionTables:
     grid = prior.as_grid(DEFAULT_PRIOR, design.edges)
-    return make_book(grid, Source.LEARNED, design, certified_table(design))
+    return make_tables(grid, Source.LEARNED, design, certified_table(design))
 
 
 def timed(text: str, work: Callable[[], object], most: float | None) -> None:

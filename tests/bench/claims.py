@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from taskcal.core.adaptive import drift
-from taskcal.core.adaptive.tables import CAP, FIRST
+from taskcal.core.adaptive.design import CAP, FIRST
 from taskcal.core.adaptive.task_state import SLACK
 from taskcal.core.stats import prior as priors
-from taskcal.core.stats.posterior_table import lattice
+from taskcal.core.stats.posterior_table import posterior_table
 from taskcal.core.stats.prior import FEWEST_TASKS, ITERATIONS
 from taskcal.core.stats.rates import DEFAULT_PRIOR
 from tests.core.forecast.population_case import BAND, POPULATIONS
@@ -138,7 +138,7 @@ def cells(tasks: int) -> Cells:
 
 @cache
 def default_posteriors() -> Floats:
-    return np.array([triple for row in lattice(DEFAULT_PRIOR, CAP, BAND).right for triple in row])
+    return np.array([triple for row in posterior_table(DEFAULT_PRIOR, CAP, BAND).right for triple in row])
 
 
 def judge(passed: Ints, graded: Ints, earlier: Earlier | None = None) -> Floats:

@@ -12,12 +12,12 @@ import pytest
 
 from taskcal.cli.earlier import earlier_run
 from taskcal.cli.options.design import DesignOptions
-from taskcal.core.adaptive.tables import Design
+from taskcal.core.adaptive.design import Design
 from taskcal.core.identity import Origin
 from taskcal.core.plan import Selection
 from taskcal.core.rollout import Graded, GroupId, RolloutId, Stop
 from taskcal.core.run import IMPORTED, GroupImages
-from taskcal.core.settings import Metric, Question
+from taskcal.core.settings import CalibrationSettings, Metric
 from taskcal.core.stats.prior import Counts
 from taskcal.errors import RunFolderError, UsageError
 from taskcal.store.run_folder import RunFolder
@@ -59,7 +59,7 @@ def test_the_counts_are_those_of_the_graded() -> None:
     """Of each variant its own; the lost only cost something, and what was never measured is not there."""
     make_run(RUNS, "first", request(), OUTCOMES)
     found = warm()
-    assert found.question.earlier == {SHIP1: Counts(2, 3), REFUND: Counts(0, 4)}
+    assert found.settings.earlier == {SHIP1: Counts(2, 3), REFUND: Counts(0, 4)}
     assert (found.earlier.run, found.earlier.seconds) == ("first", 10.0)
     assert found.earlier.cost_usd == pytest.approx((0.02 * 4 / 3 + 0.02) / 2)
 
@@ -94,7 +94,7 @@ def test_a_changed_task_is_another_task(old: str, new: str, same: set[GroupId]) 
     make_run(RUNS, "first", request(), OUTCOMES)
     change(old, new)
     if same:
-        assert set(warm().question.earlier) == same
+        assert set(warm().settings.earlier) == same
     else:
         with pytest.raises(UsageError, match=r"^--prior last: run first measured none of these tasks as they are now$"):
             warm()
@@ -127,26 +127,26 @@ def test_imported_runs_are_matched_by_name() -> None:
 
 def test_a_run_about_rewards_tells_successes() -> None:
     """A warm start is about how often a task passes, whatever the earlier run was asked."""
-    asked = replace(request().question, metric=Metric.REWARD)
+    asked = replace(request().settings, metric=Metric.REWARD)
     make_run(RUNS, "rewards", request(), {"refund": [PASSED, PASSED, PARTIAL]}, asked)
-    assert warm().question.earlier == {REFUND: Counts(2, 3)}
+    assert warm().settings.earlier == {REFUND: Counts(2, 3)}
 
 
 def test_an_adaptive_run_tells_what_it_decided_on() -> None:
     """The counts at its decision: what was still in flight then came in the order of its durations."""
-    make_run(RUNS, "first", request(), {"refund": [*[PASSED] * 7, FAILED]}, Question(8, Design(learn=False)))
-    assert warm().question.earlier == {REFUND: Counts(7, 7)}
+    make_run(RUNS, "first", request(), {"refund": [*[PASSED] * 7, FAILED]}, CalibrationSettings(8, Design(learn=False)))
+    assert warm().settings.earlier == {REFUND: Counts(7, 7)}
 
 
 def test_a_fixed_run_starts_warm_too() -> None:
     """Its verdicts rest on both, and a resume knows what it began from."""
     make_run(RUNS, "first", request(), OUTCOMES)
     found = request(design=DesignOptions(prior="first"))
-    assert not found.question.adaptive
-    assert found.question.earlier[REFUND] == Counts(0, 4)
+    assert not found.settings.adaptive
+    assert found.settings.earlier[REFUND] == Counts(0, 4)
     made = make_run(RUNS, "second", found, {})
     assert RunFolder.open(made.path).record().prior_run == "first"
-    assert RunFolder.open(made.path).record().question.earlier == found.question.earlier
+    assert RunFolder.open(made.path).record().settings.earlier == found.settings.earlier
 
 
 def test_nothing_is_read_of_attempts_that_were_replaced() -> None:
@@ -156,7 +156,7 @@ def test_nothing_is_read_of_attempts_that_were_replaced() -> None:
     before = next(iter(run.rollouts()))
     run.append(replace(before, id=RolloutId(REFUND, 0, 1), outcome=PASSED))
     run.close()
-    assert warm().question.earlier == {REFUND: Counts(1, 2)}
+    assert warm().settings.earlier == {REFUND: Counts(1, 2)}
 
 
 def test_a_run_of_an_older_version_is_compared_as_far_as_it_goes() -> None:
@@ -165,9 +165,9 @@ def test_a_run_of_an_older_version_is_compared_as_far_as_it_goes() -> None:
     text = re.sub(r'"parts": {[^}]*}', '"parts": {}', (run.path / "taskset.json").read_text())
     (run.path / "taskset.json").write_text(re.sub(r',\s*"crc32": "\w+"', "", text))
     assert warm().earlier.is_older
-    assert set(warm().question.earlier) == {SHIP1, REFUND}
+    assert set(warm().settings.earlier) == {SHIP1, REFUND}
     change("Refund.", "Refund it.")
-    assert set(warm().question.earlier) == {SHIP1}
+    assert set(warm().settings.earlier) == {SHIP1}
 
 
 def test_the_earlier_runs_images_are_kept_for_later() -> None:

@@ -184,12 +184,12 @@ def test_a_warm_start_is_given_up_where_the_image_is_another() -> None:
         for group in asked.groups[1:]
     }
     asked = replace(
-        asked, question=replace(asked.question, earlier=counts), earlier=Earlier("first", counts, images=measured)
+        asked, settings=replace(asked.settings, earlier=counts), earlier=Earlier("first", counts, images=measured)
     )
     run = begin(shelf, asked)
     without_moved_prior(run, of(run, ONE))
     left = {id_: count for id_, count in counts.items() if id_ != REFUND}
-    assert run.request.question.earlier == run.record.question.earlier == left
+    assert run.request.settings.earlier == run.record.settings.earlier == left
     assert shelf.said == ["refund: not begun from run first, which measured another image"]
     assert run.record.notes == tuple(shelf.said)
     without_moved_prior(run, of(run, ONE))

@@ -12,12 +12,12 @@ import pytest
 from taskcal.cli.options.configuration import Configuration
 from taskcal.cli.options.design import DesignOptions
 from taskcal.cli.resume import changed_groups, command_to_resume, next_id, refuse_differences, remaining, way_on
-from taskcal.core.adaptive.tables import Design, Rule
+from taskcal.core.adaptive.design import Design, Rule
 from taskcal.core.calibration.calibrate import GroupRecord
 from taskcal.core.plan import Selection, plan
 from taskcal.core.rollout import GroupId, Rollout, RolloutId
 from taskcal.core.run import IMPORTED
-from taskcal.core.settings import Metric, Question, fixed
+from taskcal.core.settings import CalibrationSettings, Metric, fixed
 from taskcal.core.stats.prior import Counts
 from taskcal.core.verdict import Band
 from taskcal.errors import RunFolderError, UsageError
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 GROUP = GroupId("t", "")
 RUNS = Path("runs")
-ADAPTIVE = Question(8, Design(cap=64, budget=100))
+ADAPTIVE = CalibrationSettings(8, Design(cap=64, budget=100))
 
 
 @pytest.fixture(autouse=True)
@@ -47,10 +47,10 @@ def typed(**given: Any) -> DesignOptions:
     return replace(DesignOptions(), **given)
 
 
-def refusal(before: Question, now: Question, *, extend: bool = False) -> str | None:
+def refusal(before: CalibrationSettings, now: CalibrationSettings, *, extend: bool = False) -> str | None:
     """Why a run cannot be gone on with, or None."""
     try:
-        refuse_differences(replace(RECORD, question=before), replace(RECORD, question=now), extend=extend)
+        refuse_differences(replace(RECORD, settings=before), replace(RECORD, settings=now), extend=extend)
     except UsageError as error:
         return str(error)
     return None
@@ -62,17 +62,17 @@ def test_nothing_typed_changes_nothing() -> None:
     before = request(design=design, band="0.1,0.9", group_size=4, selection=Selection(("ship",)), seed=7)
     make_run(RUNS, "old", before, {})
     after = request(files=(), agent=None, resume="old")
-    assert (after.question, after.seed, after.agent_source) == (before.question, 7, "oracle")
+    assert (after.settings, after.seed, after.agent_source) == (before.settings, 7, "oracle")
     assert [str(group.id) for group in after.groups] == ["ship/1", "ship/2"]
-    assert (after.question.design.rule, after.question.design.limit) == (Rule.CERTIFY, 99)
+    assert (after.settings.design.rule, after.settings.design.limit) == (Rule.CERTIFY, 99)
 
 
 def test_what_is_typed_wins_and_is_then_compared() -> None:
     """A resume takes what is typed, so that the difference can be named."""
     make_run(RUNS, "old", request(design=typed(adaptive=True, budget=50)), {})
     after = request(resume="last", design=typed(budget=90), extend=True, group_size=16)
-    assert (after.question.design.budget, after.question.group_size, after.extend) == (90, 16, True)
-    assert after.question.design.rule is Rule.NEVER
+    assert (after.settings.design.budget, after.settings.group_size, after.extend) == (90, 16, True)
+    assert after.settings.design.rule is Rule.NEVER
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_what_is_typed_wins_and_is_then_compared() -> None:
     ids=lambda one: one if isinstance(one, str) else "",
 )
 @pytest.mark.parametrize("extend", [False, True])
-def test_another_design_is_refused_by_name(now: Question, name: str, extend: bool) -> None:
+def test_another_design_is_refused_by_name(now: CalibrationSettings, name: str, extend: bool) -> None:
     """With --extend too: rollouts that two rules asked for are no one run."""
     told = refusal(ADAPTIVE, now, extend=extend)
     assert told is not None
@@ -110,7 +110,7 @@ def test_another_design_is_refused_by_name(now: Question, name: str, extend: boo
     ],
     ids=lambda one: one if isinstance(one, str) else "",
 )
-def test_extend_allows_more_and_never_less(now: Question, name: str) -> None:
+def test_extend_allows_more_and_never_less(now: CalibrationSettings, name: str) -> None:
     """A larger group size, cap or budget; without --extend it is refused, and the way back is refused always."""
     told = refusal(ADAPTIVE, now)
     assert told is not None
@@ -121,7 +121,7 @@ def test_extend_allows_more_and_never_less(now: Question, name: str) -> None:
 
 def test_a_certified_cap_is_the_same_written_or_not() -> None:
     """What a rule takes without being told is no difference to the same number typed."""
-    plain = Question(8, Design(rule=Rule.CERTIFY))
+    plain = CalibrationSettings(8, Design(rule=Rule.CERTIFY))
     assert refusal(plain, replace(plain, design=Design(rule=Rule.CERTIFY, cap=128))) is None
 
 
@@ -135,7 +135,7 @@ def test_fixed_groups_may_be_judged_otherwise() -> None:
 
 def test_every_difference_is_named() -> None:
     """In one line, so that all can be mended at once."""
-    now = replace(RECORD, taskset_digest="x", agent_digest="y", seed=1, question=fixed(9))
+    now = replace(RECORD, taskset_digest="x", agent_digest="y", seed=1, settings=fixed(9))
     with pytest.raises(UsageError) as caught:
         refuse_differences(RECORD, now, extend=False)
     for name in ("the tasks", "the agent", "the seed", "the group size (8, now 9"):
@@ -149,7 +149,7 @@ def test_a_prior_belongs_to_the_beginning() -> None:
     make_run(RUNS, "warm", request(design=typed(adaptive=True, prior="first")), {})
     make_run(RUNS, "cold", request(design=typed(adaptive=True)), {})
     again = request(resume="warm", design=typed(prior="runs/first"))
-    assert again.question.earlier == {GroupId("refund", ""): Counts(1, 1)}
+    assert again.settings.earlier == {GroupId("refund", ""): Counts(1, 1)}
     assert again.earlier.run == "first"
     with pytest.raises(UsageError, match=r"^run warm began with --prior first; leave --prior out, or start a new run$"):
         request(resume="warm", design=typed(prior="other"))

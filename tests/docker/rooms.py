@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from taskcal.agents import Acted
+from taskcal.agents import AgentResult
 from taskcal.agents.builtin import Noop, stop_of
 from taskcal.core.plan import Bounds, PlannedRollout
 from taskcal.core.rollout import Lost, RolloutId, Stop
@@ -30,7 +30,7 @@ from taskcal.runs.images.prepare_group import prepare_group
 from taskcal.sandbox import Script, ScriptResult
 from taskcal.sandbox.container import DockerSandbox, open_sandbox
 from taskcal.sandbox.images.baking import Images
-from taskcal.sandbox.sandbox_spec import Order
+from taskcal.sandbox.sandbox_spec import SandboxSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -71,7 +71,7 @@ def opened(scope: RunScope, group: Group) -> Iterator[DockerSandbox]:
     """The group's sandbox, closed at the end."""
     images = prepare_group(group, Images(scope, network=False, log=lambda _: None), Noop(), Bounds())
     assert not isinstance(images, Lost), images.reason
-    sandbox = open_sandbox(scope, Order.of(group, images, None, "task#0", f"{scope.run}-0"))
+    sandbox = open_sandbox(scope, SandboxSpec.of(group, images, None, "task#0", f"{scope.run}-0"))
     try:
         yield sandbox
     finally:
@@ -102,9 +102,9 @@ class Typist(Noop):
     source: str = ":"
     user: str | None = None
 
-    def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:
+    def act(self, sandbox: Sandbox, attempt: Attempt) -> AgentResult:
         """Run it."""
-        return Acted(stop_of(sandbox.run(Script(self.source, 20.0, user=self.user), sink=attempt.log)))
+        return AgentResult(stop_of(sandbox.run(Script(self.source, 20.0, user=self.user), sink=attempt.log)))
 
 
 def outcome(scope: RunScope, folder: Path, group: Group, source: str, user: str | None = None) -> Outcome:

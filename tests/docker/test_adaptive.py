@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from scipy.stats import binom
 
+from taskcal.core.adaptive.design import Design
 from taskcal.core.adaptive.launches import launches
-from taskcal.core.adaptive.tables import Design
-from taskcal.core.adaptive.task_state import TaskState
+from taskcal.core.adaptive.task_state import TaskHistory
 from taskcal.core.calibration.posterior_verdict import judge
 from taskcal.core.rollout import Graded, GroupId, Rollout
-from taskcal.core.settings import Question
+from taskcal.core.settings import CalibrationSettings
 from taskcal.core.verdict import Band
 from taskcal.store.run_folder import RunFolder
 from tests.conftest import environment
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from taskcal.core.calibration.posterior_verdict import Opinion
+    from taskcal.core.calibration.posterior_verdict import PosteriorVerdict
     from taskcal.sandbox.engine.docker import DockerEngine
     from tests.conftest import CommandLine
     from tests.docker.samples import Write
@@ -68,13 +68,13 @@ def recorded(folder: Path) -> list[Rollout]:
     return [row for path in folder.glob("runs/*/rollouts.jsonl") for row in RunFolder(path.parent).rollouts()]
 
 
-def opinions(folder: Path) -> dict[str, Opinion]:
+def opinions(folder: Path) -> dict[str, PosteriorVerdict]:
     """What the rows alone say of each task, asked anew."""
     rows: dict[GroupId, list[Rollout]] = defaultdict(list)
     for row in recorded(folder):
         rows[row.id.group].append(row)
-    states = [TaskState(group, launches(rows[group])) for group in rows]
-    found = judge(states, Question(8, Design()))
+    states = [TaskHistory(group, launches(rows[group])) for group in rows]
+    found = judge(states, CalibrationSettings(8, Design()))
     return {group.task: opinion for group, opinion in zip(rows, found, strict=True)}
 
 

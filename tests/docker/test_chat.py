@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskcal.agents.tools.chat_tools import Bash, Used
+from taskcal.agents.tools.chat_tools import Bash, ToolReply
 from taskcal.agents.transcript import Message, ToolCall, ToolResult, digest, read_transcript
 from taskcal.core.task import Limits
 from tests.agents.chat.openai_server import OpenAIServer, calls, completion, dead_url, fails, runs, says
@@ -229,7 +229,7 @@ def test_parallel_calls_share_the_sandbox(taskcal: CommandLine, write: Write, se
     assert [row["reward"] for row in rows(taskcal.folder)] == [1.0]
 
 
-def used(sandbox: DockerSandbox, command: str, seconds: float = 30.0, user: str | None = "1000") -> Used:
+def used(sandbox: DockerSandbox, command: str, seconds: float = 30.0, user: str | None = "1000") -> ToolReply:
     """One call of the bash tool."""
     return carried_out(Bash(user, 2000), sandbox, {"command": command}, seconds)
 
@@ -237,22 +237,22 @@ def used(sandbox: DockerSandbox, command: str, seconds: float = 30.0, user: str 
 def test_the_shell_of_a_sandbox(scope: RunScope) -> None:
     """Bash, with what the last call left; what it starts in the background goes on, and what is too slow is killed."""
     with opened(scope, task()) as sandbox:
-        assert used(sandbox, "[[ a == a* ]] && id -u") == Used("1000", 0)
-        assert used(sandbox, "cd /tmp; export A='x y'; ls /nowhere") == Used(
+        assert used(sandbox, "[[ a == a* ]] && id -u") == ToolReply("1000", 0)
+        assert used(sandbox, "cd /tmp; export A='x y'; ls /nowhere") == ToolReply(
             "ls: cannot access '/nowhere': No such file or directory\n[exit status 2]", 2
         )
-        assert used(sandbox, 'echo "$A $PWD"; cat') == Used("x y /tmp", 0)
-        assert used(sandbox, "sleep 300 & echo started") == Used("started", 0)
+        assert used(sandbox, 'echo "$A $PWD"; cat') == ToolReply("x y /tmp", 0)
+        assert used(sandbox, "sleep 300 & echo started") == ToolReply("started", 0)
         assert used(sandbox, "pidof sleep >/dev/null && echo running").content == "running"
-        assert used(sandbox, "echo before; sleep 300", 1.0) == Used(
+        assert used(sandbox, "echo before; sleep 300", 1.0) == ToolReply(
             "before\n\n[killed: still running after 1 s]\n[exit status 124]", 124
         )
         found = used(sandbox, "yes | head -c 50000000")
         assert found.exit_code == 0
         assert len(found.content) < 2100
         assert "[… 49998000 bytes left out …]" in found.content
-        assert used(sandbox, "kill -9 $$") == Used("[exit status 137]", 137)
-        assert used(sandbox, 'echo "$A"') == Used("x y", 0)
+        assert used(sandbox, "kill -9 $$") == ToolReply("[exit status 137]", 137)
+        assert used(sandbox, 'echo "$A"') == ToolReply("x y", 0)
 
 
 def test_a_command_that_needs_too_much_memory_is_told(scope: RunScope) -> None:
@@ -260,7 +260,7 @@ def test_a_command_that_needs_too_much_memory_is_told(scope: RunScope) -> None:
     small = replace(PLAIN, limits=Limits(memory=64 * 1024**2))
     with opened(scope, task(environment=small)) as sandbox:
         assert used(sandbox, "head -c 300m /dev/zero | tail").content.endswith("[killed: out of memory]")
-        assert used(sandbox, "echo alive") == Used("alive", 0)
+        assert used(sandbox, "echo alive") == ToolReply("alive", 0)
 
 
 def test_a_room_that_the_agent_has_filled_stops_nothing(scope: RunScope) -> None:
@@ -276,6 +276,6 @@ def test_a_folder_that_the_agent_has_removed_stops_nothing(scope: RunScope, afte
     group = task("test -e /srv/made", environment=replace(PLAIN, workdir="/srv"))
     with opened(scope, group) as sandbox:
         assert used(sandbox, f"cd /; rm -rf /srv; {after}; rm -f /run/taskcal/shell", user=None).exit_code == 0
-        assert used(sandbox, "pwd", user=None) == Used("/", 0)
+        assert used(sandbox, "pwd", user=None) == ToolReply("/", 0)
         assert used(sandbox, "rm -rf /srv; mkdir /srv && touch /srv/made", user=None).exit_code == 0
         assert judge(sandbox, group).graded.reward == 1.0

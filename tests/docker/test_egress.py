@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskcal.core.network import Reach, Way
+from taskcal.core.network import AllowedHost, NetworkAccess
 from taskcal.core.rollout import Graded, Lost
 from taskcal.core.task import Network, NetworkMode, RunProbe
 from taskcal.errors import Boundary, SetupLost
@@ -151,13 +151,13 @@ def test_a_host_that_does_not_answer_is_said_in_the_log(scope: RunScope, tmp_pat
 
 def test_a_tasks_own_list_never_leads_here(scope: RunScope, port: int) -> None:
     """Whatever name has an address of this machine or its network, a taskset cannot reach it."""
-    reach = Reach(NetworkMode.HOSTS, (Way("mine", port), Way("ours", port, trusted=True)))
+    reach = NetworkAccess(NetworkMode.HOSTS, (AllowedHost("mine", port), AllowedHost("ours", port, trusted=True)))
     with contextlib.ExitStack() as stack:
         sandbox = stack.enter_context(opened(scope, task()))
         ways = stack.enter_context(contextlib.closing(WaysOut(scope.engine, IMAGE, scope.labels())))
         names = {"mine": "127.0.0.1", "ours": "127.0.0.1"}
 
-        def dial(way: Way) -> socket.socket:
+        def dial(way: AllowedHost) -> socket.socket:
             return real(replace(way, host=names[way.host]))
 
         ways.open(sandbox.container, reach, dial)
@@ -207,7 +207,7 @@ def test_a_way_out_that_ends_is_no_failure_of_the_agent(scope: RunScope, tmp_pat
 
 def test_a_port_that_is_taken_is_lost_at_setup(scope: RunScope) -> None:
     """With what the kernel said."""
-    reach = Reach(NetworkMode.HOSTS, (Way("localhost", 80, trusted=True),))
+    reach = NetworkAccess(NetworkMode.HOSTS, (AllowedHost("localhost", 80, trusted=True),))
     with opened(scope, task()) as sandbox:
         ways = [WaysOut(scope.engine, IMAGE, scope.labels()) for _ in range(2)]
         ways[0].open(sandbox.container, reach)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskcal.agents import Acted
+from taskcal.agents import AgentResult
 from taskcal.agents.builtin import Noop, play
 from taskcal.core.plan import Bounds, PlannedRollout
 from taskcal.core.rollout import Graded, Lost, Rollout, RolloutId, Stop
@@ -42,10 +42,10 @@ def moves(task: Task, *, every: bool = True) -> list[Play | None]:
 class EachMove(Noop):
     """Plays the move whose number is the rollout's index, which its seed is made to be."""
 
-    def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:
+    def act(self, sandbox: Sandbox, attempt: Attempt) -> AgentResult:
         """Play it."""
         move = moves(attempt.group.task)[attempt.seed]
-        return Acted(Stop.FINISHED) if move is None else play(sandbox, attempt, move)
+        return AgentResult(Stop.FINISHED) if move is None else play(sandbox, attempt, move)
 
 
 @pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.long)], ids=["first", "every"])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskcal.agents import Account
+from taskcal.agents import UsageSoFar
 from taskcal.agents.command import CommandAgent
 from taskcal.agents.spec import CommandSpec, Price
 from taskcal.core.rollout import Stop, Usage
@@ -37,7 +37,7 @@ def test_what_is_no_usage_is_a_line_in_the_log(scope: RunScope, run: str, proble
     asked = attempt(group, log)
     with opened(scope, group) as sandbox:
         assert CommandAgent(CommandSpec("a", run)).act(sandbox, asked).stop is Stop.FINISHED
-    assert asked.account == Account()
+    assert asked.account == UsageSoFar()
     assert f"[taskcal: usage.json is not used: {problem}".encode() in b"".join(log)
 
 
@@ -49,4 +49,4 @@ def test_usage_is_read_and_priced(scope: RunScope) -> None:
     asked = attempt(group, [], timeout=2.0)
     with opened(scope, group) as sandbox:
         assert CommandAgent(spec).act(sandbox, asked).stop is Stop.TIMEOUT
-    assert asked.account == Account(3, Usage(2_000_000, 1_000_000, 1_000_000, 18.3))
+    assert asked.account == UsageSoFar(3, Usage(2_000_000, 1_000_000, 1_000_000, 18.3))

@@ -6,8 +6,8 @@ import heapq
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from taskcal.core.adaptive.planner import Outlook, advance
-from taskcal.core.adaptive.task_state import Launch, TaskState
+from taskcal.core.adaptive.planner import PlannerState, plan_next
+from taskcal.core.adaptive.task_state import Launch, TaskHistory
 from taskcal.core.rollout import GroupId
 from taskcal.core.stats.posterior_table import CLASSES
 from taskcal.core.verdict import Band
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Sequence
 
-    from taskcal.core.adaptive.tables import Design
-    from taskcal.core.adaptive.task_state import Standing
+    from taskcal.core.adaptive.design import Design
+    from taskcal.core.adaptive.task_state import TaskState
     from taskcal.core.stats.prior import Counts
 
 BAND = Band()
@@ -59,37 +59,37 @@ class World:
 class Run:
     """What came of it."""
 
-    outlook: Outlook
+    planner_state: PlannerState
     makespan: float
     calls: int
     launched: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.launched = sum(one.tally.launched for one in self.outlook.standings)
+        self.launched = sum(one.tally.launched for one in self.planner_state.states)
 
 
 def run(world: World, design: Design, slots: int) -> Run:
     """Play it to its end."""
     earlier = world.earlier or [None] * len(world.rates)
-    tasks = [TaskState(GroupId(str(number), ""), (), known) for number, known in enumerate(earlier)]
+    tasks = [TaskHistory(GroupId(str(number), ""), (), known) for number, known in enumerate(earlier)]
     events: list[tuple[float, int, int]] = []
-    now, calls, outlook = 0.0, 0, None
+    now, calls, planner_state = 0.0, 0, None
     while True:
         pending = sum(task.launches.count(Launch.PENDING) for task in tasks)
-        outlook = advance(tasks, slots - pending, design, outlook)
+        planner_state = plan_next(tasks, slots - pending, design, planner_state)
         calls += 1
-        if outlook.done:
-            return Run(outlook, now, calls)
-        for group in outlook.cancel:
+        if planner_state.done:
+            return Run(planner_state, now, calls)
+        for group in planner_state.cancel:
             number = int(group.task)
             tasks[number] = _each(tasks[number], Launch.PENDING, Launch.MISSING)
             events = [event for event in events if event[1] != number]
         heapq.heapify(events)
-        for launch in outlook.launches:
+        for launch in planner_state.launches:
             number = int(launch.group.task)
             tasks[number] = _with(tasks[number], launch.index, Launch.PENDING)
             heapq.heappush(events, (now + world.takes(number, launch.index), number, launch.index))
-        assert events or outlook.cancel, "open tasks, and nothing in flight"
+        assert events or planner_state.cancel, "open tasks, and nothing in flight"
         if events:
             now, number, index = heapq.heappop(events)
             tasks[number] = _with(tasks[number], index, _outcome(world, number, index))
@@ -102,28 +102,28 @@ def rounds(world: World, design: Design, slots: int) -> Run:
 
 def errors(run_: Run, rates: Sequence[float]) -> tuple[int, int]:
     """Tasks decided, and decided wrongly."""
-    pairs = [(one, rate) for one, rate in zip(run_.outlook.standings, rates, strict=True) if one.likely]
+    pairs = [(one, rate) for one, rate in zip(run_.planner_state.states, rates, strict=True) if one.likely]
     return len(pairs), sum(one.likely is not BAND.verdict(rate) for one, rate in pairs)
 
 
 def wrong_labels(run_: Run, rates: Sequence[float]) -> int:
     """Tasks whose most probable class is not the true one."""
-    return sum(best(one) is not BAND.verdict(rate) for one, rate in zip(run_.outlook.standings, rates, strict=True))
+    return sum(best(one) is not BAND.verdict(rate) for one, rate in zip(run_.planner_state.states, rates, strict=True))
 
 
-def best(standing: Standing) -> object:
-    return CLASSES[standing.posterior.index(max(standing.posterior))]
+def best(state: TaskState) -> object:
+    return CLASSES[state.posterior.index(max(state.posterior))]
 
 
 def _outcome(world: World, number: int, index: int) -> Launch:
     return Launch.PASSED if world.passes(number, index) else Launch.FAILED
 
 
-def _with(task: TaskState, index: int, launch: Launch) -> TaskState:
+def _with(task: TaskHistory, index: int, launch: Launch) -> TaskHistory:
     launches = list(task.launches)
     launches[index : index + 1] = [launch]
     return replace(task, launches=tuple(launches))
 
 
-def _each(task: TaskState, old: Launch, new: Launch) -> TaskState:
+def _each(task: TaskHistory, old: Launch, new: Launch) -> TaskHistory:
     return replace(task, launches=tuple(new if launch is old else launch for launch in task.launches))

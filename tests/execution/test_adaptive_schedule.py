@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskcal.core.adaptive.tables import Design, Rule
+from taskcal.core.adaptive.design import Design, Rule
 from taskcal.core.adaptive.task_state import Closed, Launch, prefix
 from taskcal.core.rollout import Graded, GroupId, Lost, Rollout, RolloutId
 from taskcal.core.stats.prior import Counts
@@ -247,7 +247,7 @@ def test_a_brake_ends_it_and_a_resume_goes_on() -> None:
 def test_the_watch_sees_every_look() -> None:
     """From none decided to all: what is shown of a run never goes back under a fixed prior."""
     play = played(World([0.0, 0.5, 1.0]), PLAIN)
-    closed = [sum(one.closed is not None for one in look.standings) for look in play.looks]
+    closed = [sum(one.closed is not None for one in look.states) for look in play.looks]
     assert closed[0] == 0
     assert closed == sorted(closed)
     assert closed[-1] == 3

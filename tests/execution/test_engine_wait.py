@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from taskcal.core.rollout import Lost
 from taskcal.errors import Boundary
-from taskcal.execution.schedule import RESTART_SECONDS, Patience
+from taskcal.execution.schedule import RESTART_SECONDS, EngineWait
 
 AWAY = Lost(Boundary.ENGINE, "gone")
 
@@ -27,7 +27,7 @@ class Daemon:
 def test_an_engine_that_answers_is_never_asked() -> None:
     """Only a loss at the engine makes anybody wait."""
     daemon = Daemon()
-    patience = Patience(daemon)
+    patience = EngineWait(daemon)
     patience.note(Lost(Boundary.SANDBOX, "died"), 0.0)
     assert patience.is_over(0.0)
     assert daemon.asked == []
@@ -36,7 +36,7 @@ def test_an_engine_that_answers_is_never_asked() -> None:
 def test_nothing_starts_until_it_is_back() -> None:
     """However often one looks; and then everything goes on."""
     daemon = Daemon()
-    patience = Patience(daemon)
+    patience = EngineWait(daemon)
     patience.note(AWAY, 10.0)
     assert [patience.is_over(10.0 + second) for second in range(5)] == [False] * 5
     daemon.there = True
@@ -47,7 +47,7 @@ def test_nothing_starts_until_it_is_back() -> None:
 
 def test_patience_has_an_end() -> None:
     """An engine that stays away loses the rest of the run, instead of hanging it."""
-    patience = Patience(Daemon())
+    patience = EngineWait(Daemon())
     patience.note(AWAY, 0.0)
     patience.note(AWAY, RESTART_SECONDS - 1)
     assert not patience.is_over(RESTART_SECONDS - 0.5)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskcal import errors
-from taskcal.agents import Acted, Attempt
+from taskcal.agents import AgentResult, Attempt
 from taskcal.agents.transcript import Note
 from taskcal.core.plan import PlannedRollout
 from taskcal.core.rollout import Graded, Lost, RolloutId, Stop, Usage
@@ -54,7 +54,7 @@ BOX = Environment("box", ImageSource(image="debian:bookworm-slim"), finish="hand
 class Typist:
     """An agent that runs one command, and then ends as it is told."""
 
-    ends: BaseException | Acted = field(default_factory=lambda: Acted(Stop.FINISHED))
+    ends: BaseException | AgentResult = field(default_factory=lambda: AgentResult(Stop.FINISHED))
     name: str = "typist"
     about: str = ""
     missing: str = ""
@@ -74,7 +74,7 @@ class Typist:
         """Nothing: it attempts everything."""
         return None if task.id else "no task"
 
-    def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:
+    def act(self, sandbox: Sandbox, attempt: Attempt) -> AgentResult:
         """Type, and end."""
         self.attempts.append(attempt)
         sandbox.run(Script("type", attempt.timeout), sink=attempt.log)
@@ -206,7 +206,7 @@ def test_a_reason_holds_no_secret(stage: Stage, ends: Exception) -> None:
 def test_a_log_holds_no_secret(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """In pieces, on either stream, or cut by the agent's end; taskcal's own lines come behind all of it."""
 
-    def act(_: Sandbox, attempt: Attempt) -> Acted:
+    def act(_: Sandbox, attempt: Attempt) -> AgentResult:
         assert attempt.errors is not None
         attempt.log(b"a very-se")
         attempt.errors(b"very-secret-key very")
@@ -214,7 +214,7 @@ def test_a_log_holds_no_secret(stage: Stage, monkeypatch: pytest.MonkeyPatch) ->
         attempt.errors(b"-secret-key very-sec")
         attempt.remark("very-secret-key is not used")
         attempt.transcript.add(Note("very-secret-key"))
-        return Acted(Stop.FINISHED)
+        return AgentResult(Stop.FINISHED)
 
     agent = Typist(redactor=Redactor({"KEY": "very-secret-key"}))
     monkeypatch.setattr(agent, "act", act)
@@ -244,7 +244,7 @@ def test_a_stopped_run_loses_what_is_in_flight(stage: Stage) -> None:
     late = replace(context, agent=stopping)
     act = stopping.act
 
-    def act_and_stop(sandbox: Sandbox, attempt: Attempt) -> Acted:
+    def act_and_stop(sandbox: Sandbox, attempt: Attempt) -> AgentResult:
         late.cancelled.set()
         return act(sandbox, attempt)
 

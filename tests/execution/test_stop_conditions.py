@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskcal.core.rollout import Outcome
-    from taskcal.execution.schedule import Brake
+    from taskcal.execution.schedule import StopCondition
 
 PARTIAL = Graded(Stop.FINISHED, 0.25, False, ())
 GROUP = GroupId("t", "")
@@ -39,12 +39,12 @@ def row(outcome: Outcome, cost: float | None = None) -> Rollout:
     return Rollout(RolloutId(GROUP, 0, 0), outcome, usage=Usage(cost_usd=cost))
 
 
-def first_bite(brake: Brake, outcomes: Sequence[Outcome], now: float = 0.0) -> int | None:
+def first_bite(stop_condition: StopCondition, outcomes: Sequence[Outcome], now: float = 0.0) -> int | None:
     """After how many results it has a reason; None for never."""
-    assert brake.reason(now) is None
+    assert stop_condition.reason(now) is None
     for number, outcome in enumerate(outcomes, 1):
-        brake.note(row(outcome))
-        if brake.reason(now) is not None:
+        stop_condition.note(row(outcome))
+        if stop_condition.reason(now) is not None:
             return number
     return None
 
@@ -54,13 +54,15 @@ def plan_of(count: int, group_size: int = 1) -> tuple[PlannedRollout, ...]:
 
 
 def run(
-    engine: Scripted, planned: Sequence[PlannedRollout], *brakes: Brake, retries: int = 2
+    engine: Scripted, planned: Sequence[PlannedRollout], *stop_conditions: StopCondition, retries: int = 2
 ) -> tuple[str | None, list[Rollout]]:
     """Why a plan ended early, and what is on record."""
     recorded: list[Rollout] = []
     with pytest.MonkeyPatch.context() as patch:
         engine.clock.tell(patch)
-        return run_schedule(FixedSchedule(planned, retries), engine, recorded.append, brakes=brakes), recorded
+        return run_schedule(
+            FixedSchedule(planned, retries), engine, recorded.append, stop_conditions=stop_conditions
+        ), recorded
 
 
 @pytest.mark.parametrize("tasks", [10, 11, 500])
@@ -68,9 +70,9 @@ def test_all_zero_bites_after_two_failures_a_task(tasks: int) -> None:
     """Not one result earlier; what was lost is no failure. It says whom to suspect and how to go on."""
     assert first_bite(AllZero(tasks), [FAILED] * (2 * tasks + 5)) == 2 * tasks
     assert first_bite(AllZero(tasks), [FAILED, BUSY] * (2 * tasks)) == 4 * tasks - 1
-    brake = AllZero(tasks)
-    first_bite(brake, [FAILED] * 2 * tasks)
-    reason = brake.reason(0.0)
+    stop_condition = AllZero(tasks)
+    first_bite(stop_condition, [FAILED] * 2 * tasks)
+    reason = stop_condition.reason(0.0)
     assert reason is not None
     assert reason.startswith(
         f"all of the first {2 * tasks} rollouts had a reward of 0: suspect the grader or the agent"
@@ -98,9 +100,9 @@ def test_nearly_all_lost() -> None:
     assert first_bite(NearlyAllLost(), [*[PASSED] * 3, *[died] * 40]) == 30
     assert first_bite(NearlyAllLost(), [*[PASSED] * 500, *[died] * 40]) == 527
     assert first_bite(NearlyAllLost(), [*[FAILED] * 4, *[died] * 26] * 20) is None
-    brake = NearlyAllLost()
-    first_bite(brake, [*[died] * 26, Lost(Boundary.PROVIDER, "429")])
-    assert brake.reason(0.0) == "27 of the last 27 attempts were lost, the last at provider: 429"
+    stop_condition = NearlyAllLost()
+    first_bite(stop_condition, [*[died] * 26, Lost(Boundary.PROVIDER, "429")])
+    assert stop_condition.reason(0.0) == "27 of the last 27 attempts were lost, the last at provider: 429"
 
 
 def test_an_engine_that_restarts_is_no_reason() -> None:
@@ -112,13 +114,13 @@ def test_an_engine_that_restarts_is_no_reason() -> None:
 
 def test_cost_is_what_was_reported() -> None:
     """Of lost attempts too; what nobody reports costs nothing, and what was spent before counts where it is told."""
-    brake = MostCost(1.0)
+    stop_condition = MostCost(1.0)
     for outcome, cost in ((PASSED, 0.5), (BUSY, 0.25), (FAILED, None)):
-        brake.note(row(outcome, cost))
-    assert brake.reason(0.0) is None
-    brake.note(row(PASSED, 0.25))
+        stop_condition.note(row(outcome, cost))
+    assert stop_condition.reason(0.0) is None
+    stop_condition.note(row(PASSED, 0.25))
     told = "what was in flight may have added to it"
-    assert brake.reason(0.0) == f"--max-cost 1 was reached: $1.00 was spent, {told}"
+    assert stop_condition.reason(0.0) == f"--max-cost 1 was reached: $1.00 was spent, {told}"
     small = MostCost(0.01)
     small.note(row(PASSED, 0.0135))
     assert small.reason(0.0) == f"--max-cost 0.01 was reached: $0.0135 was spent, {told}"
@@ -130,9 +132,9 @@ def test_a_limit_of_cost_that_nobody_tells_is_no_limit() -> None:
     """Five graded rollouts without a cost end the run with what to do; lost ones say nothing, and one cost frees it."""
     assert first_bite(MostCost(1.0), [FAILED] * 10) == 5
     assert first_bite(MostCost(1.0), [BUSY] * 50) is None
-    brake = MostCost(1.0)
-    first_bite(brake, [PASSED] * 5)
-    reason = brake.reason(0.0) or ""
+    stop_condition = MostCost(1.0)
+    first_bite(stop_condition, [PASSED] * 5)
+    reason = stop_condition.reason(0.0) or ""
     assert reason.startswith(
         "--max-cost 1 cannot be kept: none of the first 5 graded rollouts told its cost; put a price"
     )
@@ -143,9 +145,9 @@ def test_a_limit_of_cost_that_nobody_tells_is_no_limit() -> None:
 
 def test_nothing_starts_after_the_time_limit() -> None:
     """From the very second on."""
-    brake = TimeLimit(90.0, 1000.0)
-    assert [brake.reason(now) for now in (1000.0, 1089.999)] == [None, None]
-    assert brake.reason(1090.0) == "--time-limit 90s was reached"
+    stop_condition = TimeLimit(90.0, 1000.0)
+    assert [stop_condition.reason(now) for now in (1000.0, 1089.999)] == [None, None]
+    assert stop_condition.reason(1090.0) == "--time-limit 90s was reached"
 
 
 class Disk:
@@ -163,10 +165,10 @@ class Disk:
 def test_a_full_disk_holds_and_then_ends() -> None:
     """Nothing starts while it is full, and the run ends where it stays so; a disk nobody can see is no reason."""
     disk = Disk()
-    brake = LowDisk(disk)
-    assert brake.holds(100.0)
-    assert brake.reason(100.0 + FULL_SECONDS - 0.1) is None
-    assert brake.reason(100.0 + FULL_SECONDS) is not None
+    stop_condition = LowDisk(disk)
+    assert stop_condition.holds(100.0)
+    assert stop_condition.reason(100.0 + FULL_SECONDS - 0.1) is None
+    assert stop_condition.reason(100.0 + FULL_SECONDS) is not None
     for free in (LEAST_FREE, None):
         disk.free = free
         assert not LowDisk(disk).holds(0.0)
@@ -176,16 +178,16 @@ def test_a_full_disk_holds_and_then_ends() -> None:
 def test_a_disk_that_was_freed_is_forgiven() -> None:
     """The time begins anew; and it is asked once a second, however often the loop looks."""
     disk = Disk()
-    brake = LowDisk(disk)
-    assert brake.holds(0.0)
+    stop_condition = LowDisk(disk)
+    assert stop_condition.holds(0.0)
     disk.free = LEAST_FREE
-    assert brake.holds(0.9)
-    assert not brake.holds(1.0)
+    assert stop_condition.holds(0.9)
+    assert not stop_condition.holds(1.0)
     disk.free = 0
-    assert brake.reason(FULL_SECONDS) is None
-    assert brake.holds(FULL_SECONDS)
-    assert brake.reason(2 * FULL_SECONDS - 1) is None
-    assert brake.reason(2 * FULL_SECONDS) is not None
+    assert stop_condition.reason(FULL_SECONDS) is None
+    assert stop_condition.holds(FULL_SECONDS)
+    assert stop_condition.reason(2 * FULL_SECONDS - 1) is None
+    assert stop_condition.reason(2 * FULL_SECONDS) is not None
     assert disk.asked == 5
 
 
@@ -240,9 +242,9 @@ def test_what_is_in_flight_ends_and_is_recorded() -> None:
 
 
 @pytest.mark.parametrize(
-    "brake", [MostRollouts(20), AllZero(10), MostCost(20.0), TimeLimit(20.0, 100.0)], ids=lambda one: type(one).__name__
+    "stop_condition", [MostRollouts(20), AllZero(10), MostCost(20.0), TimeLimit(20.0, 100.0)], ids=lambda one: type(one).__name__
 )
-def test_a_plan_that_ends_at_the_limit_was_not_stopped(brake: Brake) -> None:
+def test_a_plan_that_ends_at_the_limit_was_not_stopped(stop_condition: StopCondition) -> None:
     """All of it was run: there is nothing to go on with, and nothing to say."""
     clock = Clock()
 
@@ -250,9 +252,9 @@ def test_a_plan_that_ends_at_the_limit_was_not_stopped(brake: Brake) -> None:
         clock.now += 1.0
         return FAILED
 
-    reason, recorded = run(Paid(clock, ends=end), plan_of(10, 2), brake)
+    reason, recorded = run(Paid(clock, ends=end), plan_of(10, 2), stop_condition)
     assert (reason, len(recorded)) == (None, 20)
-    assert brake.reason(clock.now) is not None
+    assert stop_condition.reason(clock.now) is not None
 
 
 class Paid(Scripted):

@@ -44,7 +44,7 @@ def calibrated_run(place: Path) -> None:
         agent="oracle",
         agent_source="oracle",
         agent_digest=known.agent_digest,
-        question=request.question,
+        settings=request.settings,
     )
     folder = RunFolder.create(place.parent, record, known.groups)
     folder.extend(row for planned in plan(request.groups, GROUP_SIZE)[:-1] for row in _rows(planned.id, dice))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from taskcal.core.adaptive.tables import Design, Rule
+from taskcal.core.adaptive.design import Design, Rule
 from taskcal.core.calibration.calibrate import Calibration, GroupRecord, calibrate
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.core.run import RunRecord
-from taskcal.core.settings import Question, fixed
+from taskcal.core.settings import CalibrationSettings, fixed
 from taskcal.errors import Boundary
 
 if TYPE_CHECKING:
@@ -48,34 +48,34 @@ def rollouts(group: GroupRecord, outcomes: Sequence[Outcome], cost: float | None
 
 
 def calibration(
-    group: GroupRecord, outcomes: Sequence[Outcome], cost: float | None = None, question: Question = QUESTION
+    group: GroupRecord, outcomes: Sequence[Outcome], cost: float | None = None, settings: CalibrationSettings = QUESTION
 ) -> Calibration:
     """The calibration of a group on its own."""
-    return calibrate([group], rollouts(group, outcomes, cost), question)[0]
+    return calibrate([group], rollouts(group, outcomes, cost), settings)[0]
 
 
-def copied(outcomes: Sequence[Outcome], copies: int, question: Question = QUESTION) -> Calibration:
+def copied(outcomes: Sequence[Outcome], copies: int, settings: CalibrationSettings = QUESTION) -> Calibration:
     """The same where the first transcripts are copies of each other, and the others are not."""
     group = record("copied")
     rows = [
         replace(row, transcript_sha256="aa" if row.id.index < copies else f"b{row.id.index}")
         for row in rollouts(group, outcomes)
     ]
-    return calibrate([group], rows, question)[0]
+    return calibrate([group], rows, settings)[0]
 
 
-def counted(passed: int, failed: int, question: Question = QUESTION, task: str = "a-task") -> Calibration:
+def counted(passed: int, failed: int, settings: CalibrationSettings = QUESTION, task: str = "a-task") -> Calibration:
     """So many passes, then so many failures."""
-    return calibration(record(task), [graded(1, 1)] * passed + [graded(0, 0)] * failed, question=question)
+    return calibration(record(task), [graded(1, 1)] * passed + [graded(0, 0)] * failed, settings=settings)
 
 
-def adaptive(rule: Rule = Rule.POSTERIOR, budget: int | None = None) -> Question:
+def adaptive(rule: Rule = Rule.POSTERIOR, budget: int | None = None) -> CalibrationSettings:
     """An adaptive design with a fixed prior."""
-    return Question(8, Design(rule=rule, budget=budget, learn=False))
+    return CalibrationSettings(8, Design(rule=rule, budget=budget, learn=False))
 
 
 def run_record(
-    *notes: str, taskset: str = "shop-orders", interrupted: bool = False, question: Question = QUESTION
+    *notes: str, taskset: str = "shop-orders", interrupted: bool = False, settings: CalibrationSettings = QUESTION
 ) -> RunRecord:
     return RunRecord(
         id="20250102-030405-ab12",
@@ -84,7 +84,7 @@ def run_record(
         taskset_digest="aa" * 32,
         agent="simulated",
         agent_digest="bb" * 32,
-        question=question,
+        settings=settings,
         seed=7,
         concurrency=4,
         retries=2,

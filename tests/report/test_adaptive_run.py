@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskcal.core.adaptive.tables import Rule
+from taskcal.core.adaptive.design import Rule
 from taskcal.core.calibration.calibrate import calibrate
 from taskcal.core.forecast.fixed_sizes import size_as_good
 from taskcal.core.settings import Metric
@@ -34,12 +34,12 @@ from tests.report.sample_run import (
 if TYPE_CHECKING:
     from taskcal.core.calibration.calibrate import Calibration
     from taskcal.core.rollout import Outcome
-    from taskcal.core.settings import Question
+    from taskcal.core.settings import CalibrationSettings
 
 FULL, NONE = graded(1, 1), graded(0, 0)
 
 
-def rows(question: Question, losses: int = 3) -> list[Calibration]:
+def rows(settings: CalibrationSettings, losses: int = 3) -> list[Calibration]:
     """Decided late and early, left open, lost: what can become of a task. They are judged together."""
     outcomes: dict[str, list[Outcome]] = {
         "easy": [FULL] * 9,
@@ -49,21 +49,21 @@ def rows(question: Question, losses: int = 3) -> list[Calibration]:
     }
     groups = [record(name) for name in outcomes]
     every = [row for group in groups for row in rollouts(group, outcomes[group.id.task])]
-    return list(calibrate(groups, every, question))
+    return list(calibrate(groups, every, settings))
 
 
-def document(question: Question, calibrations: list[Calibration]) -> Any:
-    return json.loads(render_json(calibration_document(run_record(question=question), calibrations)))
+def document(settings: CalibrationSettings, calibrations: list[Calibration]) -> Any:
+    return json.loads(render_json(calibration_document(run_record(settings=settings), calibrations)))
 
 
 def test_decided_open_and_saved() -> None:
     """Each task is decided or open, with the reason; saved is against fixed groups that are wrong as seldom."""
-    question = adaptive()
-    found = rows(question)
-    saved = stopping.saving(found, question)
+    settings = adaptive()
+    found = rows(settings)
+    saved = stopping.saving(found, settings)
     assert saved is not None
     assert saved.saved == 3 * (saved.group_size or 0) - 39
-    assert stopping.told(found, question) == (
+    assert stopping.told(found, settings) == (
         "Adaptive, each task until it is sure: 2 of 4 decided (confident 2); 2 open (cut short 1, too many losses 1); "
         "39 rollouts, 27 saved against fixed groups of 22, which would be wrong as seldom. "
         "Success rates are posterior means with 95 % intervals: k/n is biased where n depends on what was seen."
@@ -72,40 +72,40 @@ def test_decided_open_and_saved() -> None:
 
 def test_saved_is_against_groups_that_are_wrong_as_seldom() -> None:
     """By the default prior: two tasks at 7/7 and 0/19 are wrong with 4 %, which takes groups of 81 and not of 64."""
-    question = adaptive()
-    found = [counted(7, 0, question), counted(0, 19, question)]
-    saved = stopping.saving(found, question)
+    settings = adaptive()
+    found = [counted(7, 0, settings), counted(0, 19, settings)]
+    saved = stopping.saving(found, settings)
     wrong = sum(one.chance_wrong or 0.0 for one in found) / 2
-    assert saved == Saving(size_as_good((DEFAULT_PRIOR,) * 2, question.band, wrong), 2 * 81 - 26)
-    assert ", 136 saved against fixed groups of 81, which would be wrong as seldom. " in stopping.told(found, question)
+    assert saved == Saving(size_as_good((DEFAULT_PRIOR,) * 2, settings.band, wrong), 2 * 81 - 26)
+    assert ", 136 saved against fixed groups of 81, which would be wrong as seldom. " in stopping.told(found, settings)
 
 
 def test_no_group_looked_at_may_be_as_good() -> None:
     """0 of 64 is wrong so seldom that groups of 256 are worse: at least as many are saved as against these."""
-    question = adaptive(Rule.CERTIFY)
-    found = [counted(0, 64, replace(question, design=replace(question.design, error_rate=0.001)))]
-    assert stopping.saving(found, question) == Saving(None, 256 - 64)
-    assert "over 192 saved: fixed groups of 256 would be wrong more often" in stopping.told(found, question)
+    settings = adaptive(Rule.CERTIFY)
+    found = [counted(0, 64, replace(settings, design=replace(settings.design, error_rate=0.001)))]
+    assert stopping.saving(found, settings) == Saving(None, 256 - 64)
+    assert "over 192 saved: fixed groups of 256 would be wrong more often" in stopping.told(found, settings)
 
 
 def test_a_budget_is_compared_too() -> None:
     """Spent to its end on every task; what it decided is what it is sure of."""
-    question = adaptive(Rule.NEVER, budget=36)
-    found = rows(question, losses=0)
-    assert stopping.told(found, question).startswith(
+    settings = adaptive(Rule.NEVER, budget=36)
+    found = rows(settings, losses=0)
+    assert stopping.told(found, settings).startswith(
         "Adaptive, a budget, spent where it is worth most: 2 of 4 decided (likely 2); 2 open (out of budget 2); "
         "36 rollouts of a budget of 36, "
     )
-    saved = stopping.saving(found, question)
+    saved = stopping.saving(found, settings)
     assert saved is not None
     assert saved.saved == 3 * (saved.group_size or 0) - 36
 
 
 def test_certified_runs_go_to_their_own_cap() -> None:
     """What takes a certificate takes up to 128; 0 of 32 is decided there, 0 of 19 is not."""
-    question = adaptive(Rule.CERTIFY)
-    found = [counted(0, 32, question), counted(0, 19, question)]
-    assert "1 of 2 decided (certified 1); 1 open (cut short 1)" in stopping.told(found, question)
+    settings = adaptive(Rule.CERTIFY)
+    found = [counted(0, 32, settings), counted(0, 19, settings)]
+    assert "1 of 2 decided (certified 1); 1 open (cut short 1)" in stopping.told(found, settings)
 
 
 def test_a_fixed_design_has_no_such_sentence() -> None:
@@ -115,22 +115,22 @@ def test_a_fixed_design_has_no_such_sentence() -> None:
 
 def test_the_table_shows_what_may_be_read() -> None:
     """Posterior means, and the counts that the verdict rests on, with what came late and what was lost beside them."""
-    question = adaptive()
-    lines = final_lines(run_record(question=question), rows(question))
+    settings = adaptive()
+    lines = final_lines(run_record(settings=settings), rows(settings))
     easy, gone = (next(line for line in lines if line.startswith(name)) for name in ("easy  ", "gone  "))
     assert lines[2].split()[:4] == ["task", "passed", "success", "rate"]
     assert "7/7 +2 late  95 % [72\N{EN DASH}>99]" in easy
     assert "0/0 +3 lost" in gone
-    assert "groups of" not in title(run_record(question=question))
-    assert "at most 64 rollouts of each" in title(run_record(question=question))
-    assert "posterior mean" in legend(run_record(question=question))
+    assert "groups of" not in title(run_record(settings=settings))
+    assert "at most 64 rollouts of each" in title(run_record(settings=settings))
+    assert "posterior mean" in legend(run_record(settings=settings))
     assert "Wilson" not in "\n".join(lines)
 
 
 def test_markdown_shows_the_same() -> None:
     """Its legend says which interval it is, its design how long it went on, and its command asks for the same again."""
-    question = adaptive()
-    text = render_markdown(run_record(question=question), rows(question))
+    settings = adaptive()
+    text = render_markdown(run_record(settings=settings), rows(settings))
     assert "| easy | 7/7 +2 late | 95 % [72\N{EN DASH}>99] |" in text
     assert "the success rate is the\nposterior mean" in text
     assert "| design | adaptive, each task until it is sure, at most 64 rollouts; signal of groups of 8 |" in text
@@ -140,8 +140,8 @@ def test_markdown_shows_the_same() -> None:
 
 def test_json_has_the_decision() -> None:
     """What was asked, what was saved, and for each task the counts it was decided at and why it got no more."""
-    question = adaptive()
-    found = document(question, rows(question))
+    settings = adaptive()
+    found = document(settings, rows(settings))
     asked = {name: found["run"][name] for name in ("adaptive", "rule", "max_group_size", "budget", "error_rate")}
     assert asked == {"adaptive": True, "rule": "posterior", "max_group_size": 64, "budget": None, "error_rate": 0.05}
     saved, size = found["taskset"]["rollouts_saved"], found["taskset"]["equal_group_size"]
@@ -192,8 +192,8 @@ def test_json_of_the_taskset_adds_up() -> None:
 
 def test_json_of_mean_rewards() -> None:
     """There is no prior: prior none, robust and posterior null, and the counts are all that were graded."""
-    question = replace(QUESTION, metric=Metric.REWARD)
-    found = document(question, [calibration(record("a"), [FULL, NONE], question=question)])
+    settings = replace(QUESTION, metric=Metric.REWARD)
+    found = document(settings, [calibration(record("a"), [FULL, NONE], settings=settings)])
     task = found["tasks"][0]
     assert found["run"]["metric"] == "reward"
     assert (task["prior"], task["robust"], task["posterior"], task["decided_at"]) == ("none", None, None, [1, 2])

@@ -13,9 +13,9 @@ from rich.console import Console
 from typer.main import get_command
 
 from taskcal.cli.main import app
-from taskcal.core.adaptive.tables import Design, Rule
+from taskcal.core.adaptive.design import Design, Rule
 from taskcal.core.calibration.calibrate import calibrate
-from taskcal.core.settings import Metric, Question, fixed
+from taskcal.core.settings import CalibrationSettings, Metric, fixed
 from taskcal.core.stats.prior import Counts
 from taskcal.core.verdict import Band
 from taskcal.report.markdown import render_markdown
@@ -76,21 +76,21 @@ def test_the_version_of_the_agent_is_named() -> None:
 )
 def test_only_claims_that_can_be_made_are_named(band: Band, claims: str) -> None:
     """No rate above 1 or below 0 is claimed, and no class that the band does not have."""
-    assert claims in methods(run_record(question=QUESTION.against(band)), [])
+    assert claims in methods(run_record(settings=QUESTION.against(band)), [])
 
 
-@pytest.mark.parametrize("question", [QUESTION, adaptive(), replace(QUESTION, metric=Metric.REWARD)])
-def test_it_is_a_paragraph_of_five_sentences(question: Question) -> None:
+@pytest.mark.parametrize("settings", [QUESTION, adaptive(), replace(QUESTION, metric=Metric.REWARD)])
+def test_it_is_a_paragraph_of_five_sentences(settings: CalibrationSettings) -> None:
     """One line that can be pasted, whatever was measured; also where nothing was."""
-    for rows in ([counted(4, 4, question)], []):
-        text = methods(run_record(question=question), rows)
+    for rows in ([counted(4, 4, settings)], []):
+        text = methods(run_record(settings=settings), rows)
         assert "\n" not in text
         assert len(re.findall(r"\.(?: [A-Z]|$)", text)) == 5
         assert "None" not in text
 
 
 @pytest.mark.parametrize(
-    ("question", "words"),
+    ("settings", "words"),
     [
         (adaptive(), "until a class had a posterior probability of at least 95 %, judged in the order of launches"),
         (adaptive(Rule.CERTIFY), "until its class was certified, judged in the order of launches, at most 128 of each"),
@@ -98,9 +98,9 @@ def test_it_is_a_paragraph_of_five_sentences(question: Question) -> None:
         (adaptive(Rule.NEVER, budget=400), "A budget of 400 rollouts was spent where they were worth most"),
     ],
 )
-def test_the_adaptive_rule_is_said(question: Question, words: str) -> None:
+def test_the_adaptive_rule_is_said(settings: CalibrationSettings, words: str) -> None:
     """How long each task went on, in which order it was judged, and that rates are posterior means."""
-    text = methods(run_record(question=question), [counted(0, 19, question)])
+    text = methods(run_record(settings=settings), [counted(0, 19, settings)])
     assert words in text
     assert "19 in all" in text
     assert "posterior means with equal-tailed 95 % intervals" in text
@@ -117,14 +117,14 @@ def test_the_prior_is_said() -> None:
         run_record(), learned
     )
     warmed = replace(QUESTION, earlier={record("a-task").id: Counts(4, 8)})
-    run = replace(run_record(question=warmed), prior_run="run-1")
+    run = replace(run_record(settings=warmed), prior_run="run-1")
     assert "a prior from run run-1, moved by as much as" in methods(run, [counted(4, 4, warmed)])
 
 
 def test_mean_rewards_are_never_likely() -> None:
     """Where the band is about rewards there is no posterior, and the paragraph mentions none for the verdict."""
-    question = replace(QUESTION, metric=Metric.REWARD)
-    text = methods(run_record(question=question), [calibration(record("a"), [lost()])])
+    settings = replace(QUESTION, metric=Metric.REWARD)
+    text = methods(run_record(settings=settings), [calibration(record("a"), [lost()])])
     assert "as its mean reward lies below, within or above 0.05 to 0.75" in text
     assert "mean reward < 0.10, 0.02 < mean reward < 0.80 or mean reward > 0.70" in text
     assert "likely where" not in text
@@ -151,23 +151,23 @@ def test_strangers_add_nothing_to_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("question", "options"),
+    ("settings", "options"),
     [
         (QUESTION, ""),
         (fixed(8, Band(0.1, 0.9)), "--band 0.1,0.9"),
         (replace(QUESTION, metric=Metric.REWARD, flat_tolerance=0.1), "--metric reward --flat-tolerance 0.1"),
-        (Question(8, Design(rule=Rule.FIXED, error_rate=0.01)), "--error-rate 0.01"),
+        (CalibrationSettings(8, Design(rule=Rule.FIXED, error_rate=0.01)), "--error-rate 0.01"),
         (adaptive(), "--adaptive"),
         (adaptive(Rule.CERTIFY), "--adaptive --certify"),
         (adaptive(Rule.VALUE), "--adaptive --stop value"),
         (adaptive(Rule.NEVER, budget=400), "--adaptive --budget 400"),
         (adaptive(budget=400), "--adaptive --stop sure --budget 400"),
-        (Question(8, Design(cap=32, error_rate=0.1)), "--adaptive --max-group-size 32 --error-rate 0.1"),
+        (CalibrationSettings(8, Design(cap=32, error_rate=0.1)), "--adaptive --max-group-size 32 --error-rate 0.1"),
     ],
 )
-def test_the_command_asks_the_same_again(question: Question, options: str) -> None:
+def test_the_command_asks_the_same_again(settings: CalibrationSettings, options: str) -> None:
     """Every option that is not at its default is in it, and the command line understands it."""
-    line = command(run_record(question=question))
+    line = command(run_record(settings=settings))
     assert line.startswith("taskcal run tasksets/shop.yaml --agent simulated --group-size 8 --seed 7")
     assert line.endswith(options)
     words = shlex.split(line)[2:]

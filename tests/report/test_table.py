@@ -215,9 +215,9 @@ def test_a_table_without_notes_has_no_column_for_them() -> None:
 
 def test_mean_rewards_come_first_where_the_band_is_about_them() -> None:
     """On a narrow terminal the column that the verdict is about stays."""
-    question = replace(QUESTION, metric=Metric.REWARD)
-    row = calibration(record("a"), [graded(1, 0)] * 6 + [graded(0, 0)] * 2, question=question)
-    head = rendered([row], 60, run_record(question=question)).partition(" task")[2].splitlines()[0]
+    settings = replace(QUESTION, metric=Metric.REWARD)
+    row = calibration(record("a"), [graded(1, 0)] * 6 + [graded(0, 0)] * 2, settings=settings)
+    head = rendered([row], 60, run_record(settings=settings)).partition(" task")[2].splitlines()[0]
     assert {"reward", "verdict"} <= set(head.split())
     assert "success" not in head
 

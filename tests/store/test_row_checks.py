@@ -6,17 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from taskcal.core.adaptive.tables import Design
+from taskcal.core.adaptive.design import Design
 from taskcal.core.rollout import GroupId, Outcome, Rollout, RolloutId
 from taskcal.core.run import IMPORTED, RunRecord
-from taskcal.core.settings import Question, fixed
+from taskcal.core.settings import CalibrationSettings, fixed
 from taskcal.core.text.values import RowError
 from taskcal.store.row_checks import Ledger
 from tests.core.core_case import GROUP, graded, lost
 from tests.store.store_case import RECORD
 
-TWO = replace(RECORD, question=fixed(2))
-ADAPTIVE = replace(RECORD, question=Question(2, Design(cap=2)))
+TWO = replace(RECORD, settings=fixed(2))
+ADAPTIVE = replace(RECORD, settings=CalibrationSettings(2, Design(cap=2)))
 
 
 def entered(record: RunRecord, *rows: tuple[int, int, Outcome], group: GroupId = GROUP) -> None:
@@ -74,7 +74,7 @@ def test_groups_are_told_apart() -> None:
 
 def test_an_adaptive_run_has_no_index_far_beyond_its_limit() -> None:
     """Each lost rollout and each that runs allows one more, nothing allows 999,999,999: that would cost memory."""
-    far = Question(2, Design(cap=2)).design.limit + Design().most_in_flight
+    far = CalibrationSettings(2, Design(cap=2)).design.limit + Design().most_in_flight
     entered(ADAPTIVE, (far - 1, 0, graded(1)))
     entered(ADAPTIVE, (0, 0, lost()), (far, 0, graded(1)))
     for index in (far, 999_999_999):

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.core.adaptive.tables import Design, Rule
+from taskcal.core.adaptive.design import Design, Rule
 from taskcal.core.calibration.calibrate import GroupRecord
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.core.run import RunRecord
-from taskcal.core.settings import Metric, Question
+from taskcal.core.settings import CalibrationSettings, Metric
 from taskcal.core.stats.prior import Counts
 from taskcal.core.task import Group
 from taskcal.core.text.values import RowError
@@ -57,7 +57,7 @@ GROUPS = st.builds(
     line=COUNTS,
     parts=st.dictionaries(st.text(), st.text()),
 )
-QUESTION = Question(
+QUESTION = CalibrationSettings(
     group_size=8,
     design=Design(band=Band(0.1, 0.9), error_rate=0.01, rule=Rule.VALUE, cap=32, budget=500, learn=False),
     flat_tolerance=0.05,
@@ -71,7 +71,7 @@ RUN = RunRecord(
     taskset_digest="aa" * 32,
     agent="simulated",
     agent_digest="bb" * 32,
-    question=QUESTION,
+    settings=QUESTION,
     seed=7,
     concurrency=4,
     retries=2,

@@ -26,7 +26,7 @@ from taskcal.redact import Redactor
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from taskcal.agents import Acted, Attempt
+    from taskcal.agents import AgentResult, Attempt
     from taskcal.agents.chat.endpoint import Caller
     from taskcal.agents.chat.identity import Served
     from taskcal.agents.chat.limiter import Clock
@@ -148,7 +148,7 @@ class ChatAgent:
         """Of the key, if it is more than a word."""
         return Redactor({self.spec.key_name: self._key} if len(self._key) >= SHORTEST_SECRET else {})
 
-    def act(self, sandbox: Sandbox, attempt: Attempt) -> Acted:
+    def act(self, sandbox: Sandbox, attempt: Attempt) -> AgentResult:
         """Talk until the model is done. Raises UsageError where the endpoint can never answer (key, model, request)."""
         task, bound = attempt.group.task, self.spec.tool_output
         try:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from taskcal.agents import Acted
+from taskcal.agents import AgentResult
 from taskcal.agents.answer import hand_in
-from taskcal.agents.chat.endpoint import Ended, Wish
+from taskcal.agents.chat.endpoint import CallContext, Ended
 from taskcal.agents.chat.messages import MOST_CALLS, answered, length_of, request, said
-from taskcal.agents.tools.chat_tools import Used, described, use
+from taskcal.agents.tools.chat_tools import ToolReply, described, use
 from taskcal.agents.transcript import Message, Note, TokenUsage, ToolCall, ToolResult
 from taskcal.agents.usage import priced
 from taskcal.core.rollout import Stop, Usage
@@ -58,14 +58,14 @@ class Conversation:
     replica: int | None = None
     until: float = 0.0
 
-    def run(self) -> Acted:
+    def run(self) -> AgentResult:
         """Begin with the prompt, go on until there is a reason to stop."""
         wall = self.attempt.wall
         self.until = self.clock.now() + (self.attempt.timeout + WAITING_SECONDS if wall is None else wall)
         if self.spec.system:
             self._say("system", self.spec.system)
         self._say("user", self.attempt.group.variant.prompt)
-        return Acted(self._talk(), self.attempt.transcript.digest)
+        return AgentResult(self._talk(), self.attempt.transcript.digest)
 
     def _talk(self) -> Stop:
         while len(self.usages) < self.spec.max_turns:
@@ -84,9 +84,9 @@ class Conversation:
     def _body(self) -> Json:
         return request(self.spec, self.attempt.seed, self.messages, [described(tool) for tool in self.tools])
 
-    def _wish(self) -> Wish:
+    def _wish(self) -> CallContext:
         is_full = bool(self.usages) and self._fills(self._least_tokens())
-        return Wish(self.replica, self.until, is_first=not self.usages, note=self._note, is_full=is_full)
+        return CallContext(self.replica, self.until, is_first=not self.usages, note=self._note, is_full=is_full)
 
     def _least_tokens(self) -> int | None:
         """Tokens that the next request has at least: those of the last one, and the text that was added since."""
@@ -132,7 +132,7 @@ class Conversation:
                 return Stop.TIMEOUT
             begun = self.clock.now()
             if reply.is_cut and call is reply.calls[-1] and not call.is_whole:
-                used = Used(CUT_CALL.format(where=self._limit(reply)))
+                used = ToolReply(CUT_CALL.format(where=self._limit(reply)))
             else:
                 used = use(self.tools, self.sandbox, call.name, call.arguments, self._left())
             seconds = self.clock.now() - begun

@@ -57,7 +57,7 @@ class Caller(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class CallContext:
     """What a rollout wants besides an answer: the replica that knows it, until when it can wait, where remarks go.
 
     `is_full` says that the conversation has as many tokens as the model's context, as far as both are known.
@@ -88,7 +88,7 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class RetryState:
     """What one call went through: failed tries, waits that the server asked for, and the seconds of everything else."""
 
     tries: int = 0
@@ -131,12 +131,12 @@ class Endpoint:
         self._rejections = 0
         self._limit_name = OLD_NAME
 
-    def complete(self, body: Mapping[str, Any], wish: Wish) -> Answered | Ended:
+    def complete(self, body: Mapping[str, Any], wish: CallContext) -> Answered | Ended:
         """One answer of the model.
 
         Raises ProviderLost where the endpoint does not give one in time, UsageError where it never will.
         """
-        trouble = Trouble()
+        trouble = RetryState()
         while True:
             ticket, sent = self._admitted(wish), reseeded(self._named(body), trouble.answers)
             begun = self._clock.now()
@@ -154,7 +154,7 @@ class Endpoint:
                 return ended
             trouble = self._waited(trouble, outcome, ticket, wish)
 
-    def _tried(self, body: Mapping[str, Any], ticket: Ticket, trouble: Trouble, left: float) -> Reply | Failure:
+    def _tried(self, body: Mapping[str, Any], ticket: Ticket, trouble: RetryState, left: float) -> Reply | Failure:
         outcome: Reply | Failure | None = None
         pause = 0.0
         try:
@@ -165,7 +165,7 @@ class Endpoint:
             self._limiter.release(ticket, signal_of(outcome), pause)
         return outcome
 
-    def _admitted(self, wish: Wish) -> Ticket:
+    def _admitted(self, wish: CallContext) -> Ticket:
         patience = wish.until - self._clock.now()
         ticket = self._limiter.acquire(wish.replica, patience)
         if ticket is None:
@@ -177,7 +177,7 @@ class Endpoint:
             return body
         return {NEW_NAME if key == OLD_NAME else key: value for key, value in body.items()}
 
-    def _settled(self, failure: Failure, ticket: Ticket, wish: Wish) -> Ended | None:
+    def _settled(self, failure: Failure, ticket: Ticket, wish: CallContext) -> Ended | None:
         """The end of the conversation, or None to try again; raises where neither helps."""
         action = classify(failure)
         if action is Action.REFUSED:
@@ -205,7 +205,7 @@ class Endpoint:
             raise UsageError(f"{self._where(ticket)} refuses every request: {failure}")
         raise ProviderLost(f"{self._where(ticket)}: {failure}")
 
-    def _waited(self, trouble: Trouble, failure: Failure, ticket: Ticket, wish: Wish) -> Trouble:
+    def _waited(self, trouble: RetryState, failure: Failure, ticket: Ticket, wish: CallContext) -> RetryState:
         """Wait before the next try; raises ProviderLost if there is none left."""
         wait = backoff(trouble.tries + trouble.asked, failure, self._chance.random())
         spent = trouble.seconds if asks_to_wait(failure) else trouble.seconds + wait
@@ -219,7 +219,7 @@ class Endpoint:
         self._clock.sleep(wait)
         return replace(trouble, seconds=spent)
 
-    def _exhausted(self, trouble: Trouble, failure: Failure, ticket: Ticket) -> str:
+    def _exhausted(self, trouble: RetryState, failure: Failure, ticket: Ticket) -> str:
         number = trouble.tries + trouble.asked
         tried = f"{number} tries" if number > 1 else "one try"
         spent = f"{self._where(ticket)}: {failure} ({tried}, {trouble.seconds:.1f} s"
@@ -241,7 +241,7 @@ def asks_to_wait(failure: Failure) -> bool:
     return bool(failure.retry_after) and classify(failure) is Action.RETRY
 
 
-def after(trouble: Trouble, failure: Failure, wish: Wish, seconds: float) -> Trouble:
+def after(trouble: RetryState, failure: Failure, wish: CallContext, seconds: float) -> RetryState:
     """The trouble of a call with one more failure, which took `seconds`."""
     if asks_to_wait(failure) and not wish.is_first:
         return replace(trouble, asked=trouble.asked + 1)

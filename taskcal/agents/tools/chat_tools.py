@@ -28,7 +28,7 @@ STATE = f"{ROOM}/shell"
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
+class ToolReply:
     """What a tool call came to: what the model is told, and the status where a process exited."""
 
     content: str
@@ -43,7 +43,7 @@ class Prepared:
     """
 
     run: Callable[[Sandbox], ScriptResult]
-    show: Callable[[ScriptResult], Used]
+    show: Callable[[ScriptResult], ToolReply]
 
 
 class Tool(Protocol):
@@ -174,10 +174,10 @@ def late(seconds: float) -> str:
     return f"killed: still running after {seconds:.0f} s"
 
 
-def told(result: ScriptResult, allowed: float) -> Used:
+def told(result: ScriptResult, allowed: float) -> ToolReply:
     """What the model is told about a command that was given `allowed` seconds."""
     output = (result.stdout + result.stderr).decode(errors="replace").rstrip("\n")
-    return Used(
+    return ToolReply(
         "\n".join(part for part in (output, remark(result, allowed)) if part) or "(no output)", result.exit_code
     )
 
@@ -191,15 +191,15 @@ def remark(result: ScriptResult, allowed: float) -> str:
     return f"[exit status {result.exit_code}]" if result.exit_code else ""
 
 
-def use(tools: Sequence[Tool], sandbox: Sandbox, name: str, arguments: str, seconds: float) -> Used:
+def use(tools: Sequence[Tool], sandbox: Sandbox, name: str, arguments: str, seconds: float) -> ToolReply:
     """Carry out a call as the model wrote it; one that cannot be is answered with what is wrong with it."""
     tool = next((tool for tool in tools if tool.name == name), None)
     if tool is None:
         known = ", ".join(tool.name for tool in tools)
-        return Used(f"there is no tool {clipped(name, LONGEST_QUOTE)!r}; the tools are {known}")
+        return ToolReply(f"there is no tool {clipped(name, LONGEST_QUOTE)!r}; the tools are {known}")
     try:
         with understanding():
             prepared = tool.prepare(fit(tool.parameters, read_object(arguments)), seconds)
     except CallError as error:
-        return Used(f"{name} was not run: {error}")
+        return ToolReply(f"{name} was not run: {error}")
     return prepared.show(prepared.run(sandbox))

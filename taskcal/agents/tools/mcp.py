@@ -20,7 +20,7 @@ from mcp import types as protocol
 from mcp.shared.message import SessionMessage
 
 from taskcal import __version__
-from taskcal.agents.tools.chat_tools import Prepared, Used
+from taskcal.agents.tools.chat_tools import Prepared, ToolReply
 from taskcal.agents.tools.mcp_process import START_SECONDS, ServerProcess
 from taskcal.agents.tools.task_tools import MOST_OUTPUT, bounded
 from taskcal.core.text.excerpt import excerpt
@@ -67,9 +67,9 @@ class McpTool:
         text = shown(answer).encode(errors="replace")[:MOST_OUTPUT] + b"\n"
         return ScriptResult(Ending.EXITED, FAILED if answer.is_error else 0, text, b"")
 
-    def _shown(self, result: ScriptResult) -> Used:
+    def _shown(self, result: ScriptResult) -> ToolReply:
         said = (result.stdout + result.stderr).decode(errors="replace").rstrip("\n")
-        return bounded(Used(said or "(no output)", result.exit_code), self.bound)
+        return bounded(ToolReply(said or "(no output)", result.exit_code), self.bound)
 
 
 @contextlib.contextmanager

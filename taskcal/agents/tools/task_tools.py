@@ -15,7 +15,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from taskcal.agents.tools.chat_tools import Prepared, Used, told
+from taskcal.agents.tools.chat_tools import Prepared, ToolReply, told
 from taskcal.core.task import as_text
 from taskcal.core.text.foreign_text import cut
 from taskcal.errors import SetupLost
@@ -71,9 +71,9 @@ class ScriptTool:
         )
 
 
-def bounded(used: Used, bound: int) -> Used:
+def bounded(used: ToolReply, bound: int) -> ToolReply:
     """A reply of at most about `bound` characters."""
-    return Used(cut(used.content, bound), used.exit_code)
+    return ToolReply(cut(used.content, bound), used.exit_code)
 
 
 def tools_of(task: Task, user: str | None, bound: int) -> tuple[ScriptTool, ...]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskcal.cli.options.request import Request, images_of
-from taskcal.core.adaptive.planner import advance
-from taskcal.core.adaptive.task_state import TaskState
+from taskcal.core.adaptive.planner import plan_next
+from taskcal.core.adaptive.task_state import TaskHistory
 from taskcal.report.wording.formatting import duration, extent, money
 from taskcal.runs.images.prepare_group import forbidden
 
@@ -46,20 +46,20 @@ def describe(request: Request) -> str:
 
 def expected_rollouts(request: Request, groups: int) -> float:
     """How many the run is expected to take: under the default prior, or if an earlier run's agent has not changed."""
-    question = request.question
-    if not question.adaptive:
-        return groups * question.group_size
-    tasks = [TaskState(group.id, (), question.earlier.get(group.id)) for group in request.groups]
-    left = advance(tasks, 0, question.design).expected_left * groups / max(1, len(tasks))
-    return left if question.design.budget is None else min(left, question.design.budget)
+    settings = request.settings
+    if not settings.adaptive:
+        return groups * settings.group_size
+    tasks = [TaskHistory(group.id, (), settings.earlier.get(group.id)) for group in request.groups]
+    left = plan_next(tasks, 0, settings.design).expected_left * groups / max(1, len(tasks))
+    return left if settings.design.budget is None else min(left, settings.design.budget)
 
 
 def _told(request: Request, rollouts: float, measured: Sequence[GroupId]) -> str:
-    question = request.question
-    if not question.adaptive:
-        return f"{rollouts:.0f} ({extent(measured)}, {question.group_size} each)"
-    most, begun = question.design.limit, f"as in run {request.earlier.run}" if request.earlier.run else "default prior"
-    budget = "" if question.design.budget is None else f", {question.design.budget} in all"
+    settings = request.settings
+    if not settings.adaptive:
+        return f"{rollouts:.0f} ({extent(measured)}, {settings.group_size} each)"
+    most, begun = settings.design.limit, f"as in run {request.earlier.run}" if request.earlier.run else "default prior"
+    budget = "" if settings.design.budget is None else f", {settings.design.budget} in all"
     told = f"about {rollouts:.0f} expected ({rollouts / max(1, len(measured)):.1f} each, {begun}; at most {most} each"
     return f"{told}{budget})"
 
@@ -77,9 +77,9 @@ def _spending(request: Request, rollouts: float) -> Iterator[str]:
 
 
 def _worst(request: Request, groups: int) -> float:
-    question = request.question
-    most = groups * (question.design.limit if question.adaptive else question.group_size)
-    most = most if question.design.budget is None else min(most, question.design.budget)
+    settings = request.settings
+    most = groups * (settings.design.limit if settings.adaptive else settings.group_size)
+    most = most if settings.design.budget is None else min(most, settings.design.budget)
     longest = max(group.task.timeouts.agent for group in request.groups)
     return longest * most / request.concurrency
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from taskcal.core.run import RunRecord
-    from taskcal.core.settings import Question
+    from taskcal.core.settings import CalibrationSettings
     from taskcal.interop.rows import Imported, Reading
 
 MEANING = "What the rows mean"
@@ -104,14 +104,16 @@ def import_(
     found = read(paths, reading)
     name = taskset or paths[0].stem
     root, run = _place(out, configured.runs, name)
-    question = fixed(group_size or configured.group_size or found.group_size, asked)
-    record = _record(run, name, question, found, tuple(_notes(paths, reading, found)))
+    settings = fixed(group_size or configured.group_size or found.group_size, asked)
+    record = _record(run, name, settings, found, tuple(_notes(paths, reading, found)))
     folder = RunFolder.create_whole(root, record, found.groups, found.rollouts)
     publish(folder, as_json=as_json)
     folder.close()
 
 
-def _record(run: str, taskset: str, question: Question, found: Imported, notes: tuple[str, ...]) -> RunRecord:
+def _record(
+    run: str, taskset: str, settings: CalibrationSettings, found: Imported, notes: tuple[str, ...]
+) -> RunRecord:
     """What is known of a run that was not taskcal's: there is no seed, no machine and no taskset to go on with."""
     from taskcal import __version__
     from taskcal.core.identity import digest
@@ -124,7 +126,7 @@ def _record(run: str, taskset: str, question: Question, found: Imported, notes: 
         taskset_digest=digest(sorted(str(group.id) for group in found.groups)),
         agent=found.agent,
         agent_digest=digest(found.agent),
-        question=question,
+        settings=settings,
         seed=0,
         concurrency=0,
         retries=0,

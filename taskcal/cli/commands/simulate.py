@@ -186,7 +186,7 @@ def _fixed(text: str, terms: Terms) -> list[Plan]:
 
 
 def _adaptive(text: str, limit: int | None, terms: Terms) -> list[Plan]:
-    from taskcal.core.adaptive.tables import Rule
+    from taskcal.core.adaptive.design import Rule
     from taskcal.core.forecast.simulate import adaptive_plan
     from taskcal.errors import UsageError
 

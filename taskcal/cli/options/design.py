@@ -6,13 +6,13 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from taskcal.agents.chat.agent import ChatAgent
-from taskcal.core.adaptive.tables import Rule
-from taskcal.core.settings import Metric, Question
+from taskcal.core.adaptive.design import Rule
+from taskcal.core.settings import CalibrationSettings, Metric
 from taskcal.errors import UsageError
 
 if TYPE_CHECKING:
     from taskcal.agents import Agent
-    from taskcal.core.adaptive.tables import Design
+    from taskcal.core.adaptive.design import Design
 
 STOPS = {"sure": Rule.POSTERIOR, "value": Rule.VALUE}
 
@@ -53,7 +53,7 @@ def check_cost(spending: Spending, agent: Agent) -> None:
         )
 
 
-def question_of(typed: DesignOptions, base: Question) -> Question:
+def settings_of_design(typed: DesignOptions, base: CalibrationSettings) -> CalibrationSettings:
     """What is asked, where `base` is what it was before anything was typed. Raises UsageError."""
     adaptive = typed.adaptive or base.adaptive
     _refuse_without_adaptive(typed, adaptive=adaptive)
@@ -99,7 +99,7 @@ def _metric(text: str) -> Metric:
     return Metric(text)
 
 
-def _error_rate(typed: DesignOptions, base: Question) -> float:
+def _error_rate(typed: DesignOptions, base: CalibrationSettings) -> float:
     return base.error_rate if typed.error_rate is None else typed.error_rate
 
 

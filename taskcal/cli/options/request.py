@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, TypeVar
 from taskcal.agents.choose import choose_agent
 from taskcal.cli.earlier import Earlier, earlier_run, recorded_prior
 from taskcal.cli.options.configuration import Configuration
-from taskcal.cli.options.design import DesignOptions, Spending, check_cost, question_of
+from taskcal.cli.options.design import DesignOptions, Spending, check_cost, settings_of_design
 from taskcal.cli.options.parse import amount, band, network, pairs
 from taskcal.cli.strangers import StrangerOptions, bounds_of, check_places, check_strangers
 from taskcal.cli.terminal.output import redact_output
 from taskcal.core.gate import FailOn, Gate
 from taskcal.core.plan import Bounds, Selection, select
 from taskcal.core.rollout import GroupId
-from taskcal.core.settings import Question, fixed
+from taskcal.core.settings import CalibrationSettings, fixed
 from taskcal.errors import UsageError
 from taskcal.taskset.load import find_files, load
 
@@ -64,7 +64,7 @@ class RunOptions:
     agent_version: str | None = None
     preflight: bool = True
     only: frozenset[GroupId] | None = None
-    asked: Question | None = None
+    asked: CalibrationSettings | None = None
     prior_run: str = ""
     design: DesignOptions = field(default_factory=DesignOptions)
     spending: Spending = field(default_factory=Spending)
@@ -83,7 +83,7 @@ class Request:
     taskset: Taskset
     agent: Agent
     agent_source: str
-    question: Question
+    settings: CalibrationSettings
     gate: Gate
     bounds: Bounds
     concurrency: int
@@ -103,7 +103,7 @@ class Request:
     @property
     def group_size(self) -> int:
         """The G that signal is computed for; in a fixed design the rollouts of each group."""
-        return self.question.group_size
+        return self.settings.group_size
 
     @property
     def groups(self) -> tuple[Group, ...]:
@@ -139,7 +139,7 @@ def resolve(given: RunOptions, configured: Configuration) -> Request:
         taskset=taskset,
         agent=agent,
         agent_source=named or "",
-        question=_question(given, configured, earlier),
+        settings=_question(given, configured, earlier),
         gate=Gate(_fail_on(_first(given.fail_on, configured.fail_on, "never")), _max_lost(given, configured)),
         bounds=_bounds(given),
         concurrency=concurrency,
@@ -158,7 +158,7 @@ def resolve(given: RunOptions, configured: Configuration) -> Request:
     )
 
 
-def _question(given: RunOptions, configured: Configuration, earlier: Earlier) -> Question:
+def _question(given: RunOptions, configured: Configuration, earlier: Earlier) -> CalibrationSettings:
     """What is asked of the run; a run that is resumed asks what it asked, where nothing else is typed."""
     if given.asked is None:
         asked = fixed(GROUP_SIZE if configured.group_size is None else configured.group_size)
@@ -168,7 +168,7 @@ def _question(given: RunOptions, configured: Configuration, earlier: Earlier) ->
         asked = given.asked
     asked = asked if given.band is None else asked.against(band(given.band))
     asked = asked if given.group_size is None else replace(asked, group_size=given.group_size)
-    return question_of(given.design, asked)
+    return settings_of_design(given.design, asked)
 
 
 def _earlier(given: RunOptions, runs: Path, taskset: Taskset) -> Earlier:

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from taskcal.core.rollout import Graded
 from taskcal.report.live.board import Board
-from taskcal.report.live.outlook_board import OutlookBoard
+from taskcal.report.live.outlook_board import AdaptiveBoard
 from taskcal.report.wording import formatting
 from taskcal.report.wording.sanitize import plain, reason
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from taskcal.core.adaptive.planner import Outlook
-    from taskcal.core.adaptive.tables import Design
+    from taskcal.core.adaptive.design import Design
+    from taskcal.core.adaptive.planner import PlannerState
     from taskcal.core.rollout import GroupId, Rollout, RolloutId
 
 FRAMES_PER_SECOND = 4
@@ -61,7 +61,7 @@ class Progress:
     def begin_adaptive(self, groups: Sequence[GroupId], design: Design, retries: int = 0) -> None:
         """Rollouts of an adaptive run begin. Called once, instead of `begin`."""
 
-    def look(self, outlook: Outlook) -> None:
+    def look(self, planner_state: PlannerState) -> None:
         """The planner of an adaptive run has looked again."""
 
     def started(self, rollout: RolloutId) -> None:
@@ -84,7 +84,7 @@ class LiveProgress(Progress):
         self._clock = clock
         self._begun = clock()
         self._console = console
-        self._board: Board | OutlookBoard | None = None
+        self._board: Board | AdaptiveBoard | None = None
         self._live = Live(
             console=console,
             refresh_per_second=FRAMES_PER_SECOND,
@@ -116,13 +116,13 @@ class LiveProgress(Progress):
     def begin_adaptive(self, groups: Sequence[GroupId], design: Design, retries: int = 0) -> None:
         """Show every group's bar."""
         with self._lock:
-            self._board, self._begun = OutlookBoard(groups, design, retries), self._clock()
+            self._board, self._begun = AdaptiveBoard(groups, design, retries), self._clock()
 
-    def look(self, outlook: Outlook) -> None:
+    def look(self, planner_state: PlannerState) -> None:
         """Move the bars."""
         with self._lock:
-            if isinstance(self._board, OutlookBoard):
-                self._board.look(outlook)
+            if isinstance(self._board, AdaptiveBoard):
+                self._board.look(planner_state)
 
     def started(self, rollout: RolloutId) -> None:
         """Mark it as running."""
@@ -153,7 +153,7 @@ class PlainProgress(Progress):
         self._stream = stream
         self._clock = clock
         self._begun = clock()
-        self._board: Board | OutlookBoard = Board((), 0)
+        self._board: Board | AdaptiveBoard = Board((), 0)
         self._steps = 0
 
     def log(self, message: str) -> None:
@@ -170,15 +170,15 @@ class PlainProgress(Progress):
     def begin_adaptive(self, groups: Sequence[GroupId], design: Design, retries: int = 0) -> None:
         """Say how it will be decided that there is enough."""
         with self._lock:
-            self._board, self._begun, self._steps = OutlookBoard(groups, design, retries), self._clock(), 0
+            self._board, self._begun, self._steps = AdaptiveBoard(groups, design, retries), self._clock(), 0
             cap = formatting.many(design.limit, "rollout")
             self._say(f"running {formatting.extent(groups)} adaptively, at most {cap} each")
 
-    def look(self, outlook: Outlook) -> None:
+    def look(self, planner_state: PlannerState) -> None:
         """Remember it for the next line."""
         with self._lock:
-            if isinstance(self._board, OutlookBoard):
-                self._board.look(outlook)
+            if isinstance(self._board, AdaptiveBoard):
+                self._board.look(planner_state)
 
     def started(self, rollout: RolloutId) -> None:
         """Nothing yet to say of it."""
@@ -190,17 +190,17 @@ class PlainProgress(Progress):
         with self._lock:
             if not self._board.finished(rollout):
                 return
-            if isinstance(self._board, OutlookBoard):
+            if isinstance(self._board, AdaptiveBoard):
                 self._tell(self._board, rollout)
                 return
-            standing = self._board.standing()
-            times = standing.times(self._clock() - self._begun)
-            if standing.total <= LINE_EACH:
-                self._say(f"[{standing.done}/{standing.total}] {describe(rollout)}; {times}")
-            elif self._stepped(standing.done, standing.total):
-                self._say(f"{standing}; {times}")
+            totals = self._board.totals()
+            times = totals.times(self._clock() - self._begun)
+            if totals.total <= LINE_EACH:
+                self._say(f"[{totals.done}/{totals.total}] {describe(rollout)}; {times}")
+            elif self._stepped(totals.done, totals.total):
+                self._say(f"{totals}; {times}")
 
-    def _tell(self, board: OutlookBoard, rollout: Rollout) -> None:
+    def _tell(self, board: AdaptiveBoard, rollout: Rollout) -> None:
         """A line for each of the first rollouts, later one for so many: nobody knows how many there will be."""
         if board.measured <= LINE_EACH:
             self._say(f"[{board.measured}] {describe(rollout)}")

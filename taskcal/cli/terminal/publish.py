@@ -29,7 +29,7 @@ def publish(
     from dataclasses import replace
 
     record = folder.record()
-    record = record if band is None else replace(record, question=record.question.against(band))
+    record = record if band is None else replace(record, settings=record.settings.against(band))
     calibrations = calibrations_of(folder, record)
     text = render_json(calibration_document(record, calibrations))
     if band is None:
@@ -46,7 +46,7 @@ def publish(
 
 def calibrations_of(folder: RunFolder, record: RunRecord) -> tuple[Calibration, ...]:
     """What the rollouts on disk say, in the order of the taskset."""
-    return calibrate(folder.groups(), folder.rollouts(), record.question, record.planned)
+    return calibrate(folder.groups(), folder.rollouts(), record.settings, record.planned)
 
 
 def show(record: RunRecord, calibrations: tuple[Calibration, ...], *, methods: bool) -> None:

@@ -1,6 +1,6 @@
 """The planner of an adaptive run: after every result it says where each task stands and what to run next.
 
-It is a pure function. The runner calls `advance` with every task's launches in their order and the number of free
+It is a pure function. The runner calls `plan_next` with every task's launches in their order and the number of free
 slots, starts what it is told to, cancels what it is told to, and calls again with what came of it, handing back the
 last answer. Without a last answer (a resumed run, a report) the rows alone give the same verdicts.
 """
@@ -14,28 +14,29 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from taskcal.core.adaptive import drift
-from taskcal.core.adaptive.tables import Source, certified_table, make_book
+from taskcal.core.adaptive.tables import certified_table, make_tables
 from taskcal.core.adaptive.task_state import (
     Circumstances,
     Closed,
     Launch,
-    Standing,
-    Tables,
+    TaskHistory,
     TaskState,
+    TaskTables,
     count,
     prefix,
     stand,
     tally,
 )
 from taskcal.core.stats import prior as priors
-from taskcal.core.stats.prior import FEWEST_TASKS
+from taskcal.core.stats.prior import FEWEST_TASKS, Source
 from taskcal.core.stats.rates import DEFAULT_PRIOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from taskcal.core.adaptive.design import Design
     from taskcal.core.adaptive.drift import Memory
-    from taskcal.core.adaptive.tables import Book, Design
+    from taskcal.core.adaptive.tables import DecisionTables
     from taskcal.core.rollout import GroupId
     from taskcal.core.stats.posterior_table import StoppingTable
     from taskcal.core.stats.prior import Counts
@@ -58,23 +59,23 @@ class Beliefs:
     """The books in use: one for all tasks, and one for each earlier count; and on how many results it was learned."""
 
     certified: StoppingTable
-    population: Book
+    population: DecisionTables
     memory: Memory
-    warm: Mapping[Counts, Book]
+    warm: Mapping[Counts, DecisionTables]
     learned_from: int
 
-    def of(self, task: TaskState) -> Tables:
+    def of(self, task: TaskHistory) -> TaskTables:
         """What a task is judged by."""
-        book = self.warm.get(task.earlier, self.population) if task.earlier else self.population
-        return Tables(book, self.certified)
+        tables = self.warm.get(task.earlier, self.population) if task.earlier else self.population
+        return TaskTables(tables, self.certified)
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class PlannerState:
     """The planner's answer: where every task stands, what to launch now, in order, and whose pending ones to cancel."""
 
-    tasks: tuple[TaskState, ...]
-    standings: tuple[Standing, ...]
+    tasks: tuple[TaskHistory, ...]
+    states: tuple[TaskState, ...]
     launches: tuple[NextLaunch, ...]
     cancel: tuple[GroupId, ...]
     beliefs: Beliefs
@@ -82,86 +83,88 @@ class Outlook:
     @property
     def done(self) -> bool:
         """Whether no task is open and nothing is in flight: only then has the last look been taken."""
-        return _at_rest(self.standings)
+        return _at_rest(self.states)
 
     @property
     def expected_left(self) -> float:
         """Rollouts that the open tasks are expected to take yet, those in flight included."""
-        return math.fsum(standing.expected_left for standing in self.standings)
+        return math.fsum(state.expected_left for state in self.states)
 
     @property
     def claimed_error(self) -> float | None:
         """The share of wrong classes that the posteriors themselves expect; None without tasks."""
-        doubts = [1.0 - max(standing.posterior) for standing in self.standings]
+        doubts = [1.0 - max(state.posterior) for state in self.states]
         return math.fsum(doubts) / len(doubts) if doubts else None
 
 
-def advance(tasks: Sequence[TaskState], slots: int, design: Design, before: Outlook | None = None) -> Outlook:
+def plan_next(
+    tasks: Sequence[TaskHistory], slots: int, design: Design, before: PlannerState | None = None
+) -> PlannerState:
     """Where the tasks stand and what to launch into `slots` free slots. Costs little where little has changed."""
     known = tuple(tasks)
     beliefs = before.beliefs if before else _first_beliefs(known, design)
-    standings = _stand(known, beliefs, design, before)
-    if _learns(beliefs, standings, design) and _overdue(beliefs, standings, slots):
-        beliefs = _relearned(beliefs, known, [one.seen for one in standings], design)
-        standings = _stand(known, beliefs, design, before)
-    if _at_rest(standings):
-        if _learns(beliefs, standings, design):
-            beliefs = _relearned(beliefs, known, [one.seen for one in standings], design)
-        standings = _stand(known, beliefs, design, None)
-    return Outlook(
+    states = _stand(known, beliefs, design, before)
+    if _learns(beliefs, states, design) and _overdue(beliefs, states, slots):
+        beliefs = _relearned(beliefs, known, [one.seen for one in states], design)
+        states = _stand(known, beliefs, design, before)
+    if _at_rest(states):
+        if _learns(beliefs, states, design):
+            beliefs = _relearned(beliefs, known, [one.seen for one in states], design)
+        states = _stand(known, beliefs, design, None)
+    return PlannerState(
         tasks=known,
-        standings=standings,
-        launches=tuple(_launches(known, standings, slots, design)),
-        cancel=tuple(one.group for one in standings if one.tally.in_flight and one.closed not in AWAITED),
+        states=states,
+        launches=tuple(_launches(known, states, slots, design)),
+        cancel=tuple(one.group for one in states if one.tally.in_flight and one.closed not in AWAITED),
         beliefs=beliefs,
     )
 
 
-def _at_rest(standings: Sequence[Standing]) -> bool:
-    return all(one.closed and not one.tally.in_flight for one in standings)
+def _at_rest(states: Sequence[TaskState]) -> bool:
+    return all(one.closed and not one.tally.in_flight for one in states)
 
 
-def _learns(beliefs: Beliefs, standings: Sequence[Standing], design: Design) -> bool:
+def _learns(beliefs: Beliefs, states: Sequence[TaskState], design: Design) -> bool:
     """Whether there is anything new to learn from, and a task to judge by it."""
-    if not design.learn or _results(standings) == beliefs.learned_from:
+    if not design.learn or _results(states) == beliefs.learned_from:
         return False
-    return bool(beliefs.warm) or _enough(one.seen for one in standings)
+    return bool(beliefs.warm) or _enough(one.seen for one in states)
 
 
 def _enough(counts: Iterable[Counts]) -> bool:
     return sum(count.graded > 0 for count in counts) >= FEWEST_TASKS
 
 
-def _overdue(beliefs: Beliefs, standings: Sequence[Standing], slots: int) -> bool:
+def _overdue(beliefs: Beliefs, states: Sequence[TaskState], slots: int) -> bool:
     """Whether each task, or each slot, has had a new result since: seldom enough to be cheap.
 
     An earlier calibration is no longer taken at its word from the first result on.
     """
     if beliefs.warm and not beliefs.learned_from:
         return True
-    everywhere = slots + sum(one.tally.in_flight for one in standings)
-    return _results(standings) - beliefs.learned_from >= max(len(standings), everywhere)
+    everywhere = slots + sum(one.tally.in_flight for one in states)
+    return _results(states) - beliefs.learned_from >= max(len(states), everywhere)
 
 
-def _results(standings: Sequence[Standing]) -> int:
-    return sum(one.seen.graded for one in standings)
+def _results(states: Sequence[TaskState]) -> int:
+    return sum(one.seen.graded for one in states)
 
 
-def _first_beliefs(tasks: Sequence[TaskState], design: Design) -> Beliefs:
+def _first_beliefs(tasks: Sequence[TaskHistory], design: Design) -> Beliefs:
     """From the rows alone, as in a report or a resumed run."""
     certified = certified_table(design)
     memory = drift.remember([task.earlier for task in tasks if task.earlier], design.edges)
-    default = make_book(DEFAULT_PRIOR, Source.DEFAULT, design, certified)
+    default = make_tables(DEFAULT_PRIOR, Source.DEFAULT, design, certified)
     seen = [count(prefix(task.launches, design.limit)) for task in tasks]
     if design.learn:
         return _relearned(Beliefs(certified, default, memory, {}, 0), tasks, seen, design)
     return Beliefs(certified, default, memory, _warm_books(memory, (), design, certified), 0)
 
 
-def _relearned(beliefs: Beliefs, tasks: Sequence[TaskState], seen: Sequence[Counts], design: Design) -> Beliefs:
+def _relearned(beliefs: Beliefs, tasks: Sequence[TaskHistory], seen: Sequence[Counts], design: Design) -> Beliefs:
     population = beliefs.population
     if _enough(seen) and any(task.earlier is None for task in tasks):
-        population = make_book(priors.learned(seen, design.edges), Source.LEARNED, design, beliefs.certified)
+        population = make_tables(priors.learned(seen, design.edges), Source.LEARNED, design, beliefs.certified)
     pairs = [(task.earlier, now) for task, now in zip(tasks, seen, strict=True) if task.earlier]
     if not any(now.graded for _, now in pairs):
         # A run is planned, and its rollouts forecast, as if the agent had not moved. Its first result ends that.
@@ -176,36 +179,38 @@ def _relearned(beliefs: Beliefs, tasks: Sequence[TaskState], seen: Sequence[Coun
 
 def _warm_books(
     memory: Memory, pairs: Sequence[tuple[Counts, Counts]], design: Design, certified: StoppingTable
-) -> Mapping[Counts, Book]:
+) -> Mapping[Counts, DecisionTables]:
     """A book for each earlier count, by how far the agent has moved as these pairs of earlier and new counts tell."""
     moves = drift.weigh(memory, pairs) if memory.known else ()
     return {
-        earlier: make_book(drift.warm(memory, moves, earlier), Source.WARM, design, certified)
+        earlier: make_tables(drift.warm(memory, moves, earlier), Source.WARM, design, certified)
         for earlier in memory.known
     }
 
 
 def _stand(
-    tasks: Sequence[TaskState], beliefs: Beliefs, design: Design, before: Outlook | None
-) -> tuple[Standing, ...]:
+    tasks: Sequence[TaskHistory], beliefs: Beliefs, design: Design, before: PlannerState | None
+) -> tuple[TaskState, ...]:
     """Every task's standing; what has not changed since `before` is taken from it."""
     spent = design.budget is not None and sum(tally(task.launches).launched for task in tasks) >= design.budget
     same = before is not None and before.beliefs is beliefs
-    standings = []
+    states = []
     for task, (old_task, old) in zip(tasks, _pairs(tasks, before), strict=True):
         if old and same and old_task is task and (old.closed or not spent):
-            standings.append(old)
+            states.append(old)
         else:
             held = old is not None and old.closed is Closed.CONFIDENT
-            standings.append(stand(task, beliefs.of(task), design, Circumstances(held, spent)))
-    return tuple(standings)
+            states.append(stand(task, beliefs.of(task), design, Circumstances(held, spent)))
+    return tuple(states)
 
 
-def _pairs(tasks: Sequence[TaskState], before: Outlook | None) -> Iterable[tuple[TaskState | None, Standing | None]]:
+def _pairs(
+    tasks: Sequence[TaskHistory], before: PlannerState | None
+) -> Iterable[tuple[TaskHistory | None, TaskState | None]]:
     """For each task what `before` had of it, in whatever order it had them."""
     if before is None:
         return itertools.repeat((None, None), len(tasks))
-    pairs = zip(before.tasks, before.standings, strict=True)
+    pairs = zip(before.tasks, before.states, strict=True)
     if [task.group for task in before.tasks] == [task.group for task in tasks]:
         return pairs
     last = {task.group: (task, one) for task, one in pairs}
@@ -213,7 +218,7 @@ def _pairs(tasks: Sequence[TaskState], before: Outlook | None) -> Iterable[tuple
 
 
 def _launches(
-    tasks: Sequence[TaskState], standings: Sequence[Standing], slots: int, design: Design
+    tasks: Sequence[TaskHistory], states: Sequence[TaskState], slots: int, design: Design
 ) -> Iterator[NextLaunch]:
     """The open tasks in the order in which they get the free slots: each its first few, then where it is worth most.
 
@@ -222,11 +227,11 @@ def _launches(
     """
     if slots <= 0:
         return
-    turns = [_Turn(task, one) for task, one in zip(tasks, standings, strict=True) if not one.closed and task.room != 0]
-    everywhere = slots + sum(one.tally.in_flight for one in standings)
+    turns = [_Turn(task, one) for task, one in zip(tasks, states, strict=True) if not one.closed and task.room != 0]
+    everywhere = slots + sum(one.tally.in_flight for one in states)
     bound = min(design.most_in_flight, max(1, math.ceil(everywhere / max(1, len(turns)))))
     if design.budget is not None:
-        slots = min(slots, design.budget - sum(one.tally.launched for one in standings))
+        slots = min(slots, design.budget - sum(one.tally.launched for one in states))
     heap = [(turn.key(design.first), number) for number, turn in enumerate(turns) if turn.has_room(bound, design.limit)]
     heapq.heapify(heap)
     while heap and slots > 0:
@@ -243,12 +248,12 @@ class _Turn:
 
     __slots__ = ("charge", "counting", "in_flight", "missing", "taken", "task")
 
-    def __init__(self, task: TaskState, standing: Standing) -> None:
+    def __init__(self, task: TaskHistory, state: TaskState) -> None:
         self.task = task
-        self.charge = standing.charge
-        self.in_flight = standing.tally.in_flight
-        self.counting = standing.tally.counting
-        self.missing = standing.tally.missing
+        self.charge = state.charge
+        self.in_flight = state.tally.in_flight
+        self.counting = state.tally.counting
+        self.missing = state.tally.missing
         self.taken = 0
 
     def key(self, first: int) -> tuple[float, float, float]:

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskcal.core.stats.posterior_table import Lattice
+    from taskcal.core.stats.posterior_table import PosteriorTable
 
 LOWEST, HIGHEST, STEPS = 3e-5, 0.2, 36
 
 PRICES = tuple(LOWEST * (HIGHEST / LOWEST) ** (step / (STEPS - 1)) for step in range(STEPS))
 """The prices that a charge can have, evenly spaced by ratio."""
 
-Charges = tuple[tuple[float, ...], ...]
+RolloutValues = tuple[tuple[float, ...], ...]
 """`[n][k]`; 0 where going on pays at none of the prices."""
 
 
-def fair_charges(beliefs: Lattice, prices: Sequence[float] = PRICES) -> Charges:
+def rollout_values(beliefs: PosteriorTable, prices: Sequence[float] = PRICES) -> RolloutValues:
     """For every k of n, the largest of these (rising) prices at which one still goes on.
 
     Backward induction (Arrow, Blackwell, Girshick 1949) on V(cap) = 1 - max P and

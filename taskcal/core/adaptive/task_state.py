@@ -16,13 +16,14 @@ from enum import StrEnum
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from taskcal.core.adaptive.tables import Rule, Source
-from taskcal.core.stats.prior import Counts
+from taskcal.core.adaptive.design import Rule
+from taskcal.core.stats.prior import Counts, Source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskcal.core.adaptive.tables import Book, Design
+    from taskcal.core.adaptive.design import Design
+    from taskcal.core.adaptive.tables import DecisionTables
     from taskcal.core.rollout import GroupId
     from taskcal.core.stats.posterior_table import StoppingTable, Triple
     from taskcal.core.verdict import Verdict
@@ -64,7 +65,7 @@ CLOSING = {Rule.POSTERIOR: Closed.CONFIDENT, Rule.CERTIFY: Closed.CERTIFIED, Rul
 
 
 @dataclass(frozen=True, slots=True)
-class TaskState:
+class TaskHistory:
     """All that is known of a task: its launches by index, and what an earlier calibration counted, if there was one.
 
     `room` is how many more of its rollouts may start now; None is no bound.
@@ -77,7 +78,7 @@ class TaskState:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class LaunchCounts:
     """A task's launches, counted: running; run or running; of these graded or yet to be; and missing."""
 
     in_flight: int
@@ -87,7 +88,7 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class TaskState:
     """Where a task stands.
 
     `counts` are those that the decision rests on: the prefix up to the look that closed it, or all of it. `posterior`
@@ -104,16 +105,16 @@ class Standing:
     closed: Closed | None
     prior: Source
     seen: Counts
-    tally: Tally
+    tally: LaunchCounts
     charge: float
     expected_left: float
 
 
 @dataclass(frozen=True, slots=True)
-class Tables:
+class TaskTables:
     """What a task is judged by: the book of its prior, and where certificates are reached, which no prior changes."""
 
-    book: Book
+    tables: DecisionTables
     certified: StoppingTable
 
 
@@ -136,11 +137,11 @@ def prefix(launches: Sequence[Launch], most: int) -> list[bool]:
     return outcomes
 
 
-def tally(launches: Sequence[Launch]) -> Tally:
+def tally(launches: Sequence[Launch]) -> LaunchCounts:
     """The launches, counted by what has become of them."""
     missing, lost = launches.count(Launch.MISSING), launches.count(Launch.LOST)
     launched = len(launches) - missing
-    return Tally(launches.count(Launch.PENDING), launched, launched - lost, missing)
+    return LaunchCounts(launches.count(Launch.PENDING), launched, launched - lost, missing)
 
 
 def count(outcomes: Sequence[bool]) -> Counts:
@@ -148,40 +149,40 @@ def count(outcomes: Sequence[bool]) -> Counts:
     return Counts(sum(outcomes), len(outcomes))
 
 
-def stand(task: TaskState, tables: Tables, design: Design, around: Circumstances) -> Standing:
+def stand(task: TaskHistory, lookups: TaskTables, design: Design, around: Circumstances) -> TaskState:
     """The standing of a task."""
-    book = tables.book
+    tables = lookups.tables
     outcomes = prefix(task.launches, design.limit)
     every = count(outcomes)
-    deciding = _deciding(outcomes, book, design, held=around.held)
-    certifying = _first_stop(outcomes, tables.certified)
+    deciding = _deciding(outcomes, tables, design, held=around.held)
+    certifying = _first_stop(outcomes, lookups.certified)
     closed = _closed(task, every, design, spent=around.spent) if deciding is None else CLOSING[design.rule]
     counts = deciding or every
-    best, chance = book.beliefs.best(*counts)
-    return Standing(
+    best, chance = tables.beliefs.best(*counts)
+    return TaskState(
         group=task.group,
         counts=counts,
-        posterior=book.beliefs.right[counts.graded][counts.passed],
+        posterior=tables.beliefs.right[counts.graded][counts.passed],
         likely=best if counts.graded >= design.first and chance >= 1 - design.error_rate else None,
-        certificate=tables.certified.cells[certifying.graded][certifying.passed] if certifying else None,
+        certificate=lookups.certified.cells[certifying.graded][certifying.passed] if certifying else None,
         closed=closed,
-        prior=book.source,
+        prior=tables.source,
         seen=every,
         tally=tally(task.launches),
-        charge=book.charges[every.graded][every.passed],
-        expected_left=0.0 if closed else book.left[every.graded][every.passed],
+        charge=tables.charges[every.graded][every.passed],
+        expected_left=0.0 if closed else tables.left[every.graded][every.passed],
     )
 
 
-def _deciding(outcomes: Sequence[bool], book: Book, design: Design, *, held: bool) -> Counts | None:
+def _deciding(outcomes: Sequence[bool], tables: DecisionTables, design: Design, *, held: bool) -> Counts | None:
     """The counts at which the rule fires, or None."""
-    if book.source is Source.DEFAULT or not design.learn or design.rule is Rule.CERTIFY:
-        return _first_stop(outcomes, book.table)
+    if tables.source is Source.DEFAULT or not design.learn or design.rule is Rule.CERTIFY:
+        return _first_stop(outcomes, tables.table)
     look = design.last_look(len(outcomes))
     counts = Counts(sum(outcomes[:look]), look)
-    if book.table.cells[look][counts.passed] is not None:
+    if tables.table.cells[look][counts.passed] is not None:
         return counts
-    _, chance = book.beliefs.best(*counts)
+    _, chance = tables.beliefs.best(*counts)
     return counts if held and chance >= 1 - design.error_rate - SLACK else None
 
 
@@ -194,7 +195,7 @@ def _first_stop(outcomes: Sequence[bool], table: StoppingTable) -> Counts | None
     return None
 
 
-def _closed(task: TaskState, counts: Counts, design: Design, *, spent: bool) -> Closed | None:
+def _closed(task: TaskHistory, counts: Counts, design: Design, *, spent: bool) -> Closed | None:
     """Why there is no more for a task that is not decided, or None."""
     if counts.graded >= design.limit:
         return Closed.CAP

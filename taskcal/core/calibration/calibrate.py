@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from taskcal.core.adaptive.launches import final, first_gap, in_order, missing
-from taskcal.core.adaptive.task_state import TaskState, count, prefix
+from taskcal.core.adaptive.task_state import TaskHistory, count, prefix
 from taskcal.core.calibration.check_means import CheckMean, check_means
 from taskcal.core.calibration.doubt import Doubt, Evidence, weigh
 from taskcal.core.calibration.posterior_verdict import judge, judge_rewards, robust
@@ -30,9 +30,9 @@ from taskcal.core.verdict import Strength, Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from taskcal.core.calibration.posterior_verdict import Opinion
+    from taskcal.core.calibration.posterior_verdict import PosteriorVerdict
     from taskcal.core.rollout import GroupId, Rollout
-    from taskcal.core.settings import Question
+    from taskcal.core.settings import CalibrationSettings
     from taskcal.core.stats.prior import Counts
     from taskcal.core.task import Scalar
     from taskcal.core.user_override import UserOverride
@@ -97,7 +97,7 @@ class Calibration:
     signal_unbiased: float | None
     recommended_group_size: int | None
     opening: Counts
-    opinion: Opinion
+    opinion: PosteriorVerdict
     verdict: Verdict
     strength: Strength | None
     doubts: tuple[Doubt, ...]
@@ -193,28 +193,31 @@ class _Context:
     The keys hold the identity of a prior, so an entry keeps its opinion, and with it the prior, alive.
     """
 
-    def __init__(self, question: Question, planned: int | None, groups: Sequence[_Group]) -> None:
-        self.question, self.planned = question, planned
+    def __init__(self, settings: CalibrationSettings, planned: int | None, groups: Sequence[_Group]) -> None:
+        self.settings, self.planned = settings, planned
         rewards = {reward for group in groups for reward in group.rewards}
-        self.signals = Signals(question.group_size, question.flat_tolerance, rewards)
-        self._rates: dict[tuple[int, Counts, Verdict | None], tuple[Opinion, _Rate]] = {}
+        self.signals = Signals(settings.group_size, settings.flat_tolerance, rewards)
+        self._rates: dict[tuple[int, Counts, Verdict | None], tuple[PosteriorVerdict, _Rate]] = {}
 
-    def rate(self, opinion: Opinion) -> _Rate:
+    def rate(self, opinion: PosteriorVerdict) -> _Rate:
         key = id(opinion.prior), opinion.counts, opinion.likely
         if key not in self._rates:
             self._rates[key] = opinion, self._worked_out(opinion)
         return self._rates[key][1]
 
-    def _worked_out(self, opinion: Opinion) -> _Rate:
+    def _worked_out(self, opinion: PosteriorVerdict) -> _Rate:
         return _Rate(
             mean=priors.posterior_mean(opinion.prior, opinion.counts) if opinion.posterior else None,
-            interval=priors.credible(opinion.prior, opinion.counts) if self.question.adaptive else None,
-            robust=robust(opinion, self.question),
+            interval=priors.credible(opinion.prior, opinion.counts) if self.settings.adaptive else None,
+            robust=robust(opinion, self.settings),
         )
 
 
 def calibrate(
-    groups: Sequence[GroupRecord], rollouts: Iterable[Rollout], question: Question, planned: int | None = None
+    groups: Sequence[GroupRecord],
+    rollouts: Iterable[Rollout],
+    settings: CalibrationSettings,
+    planned: int | None = None,
 ) -> tuple[Calibration, ...]:
     """What the rollouts of a run say of each group; of several attempts at one index the last counts.
 
@@ -225,12 +228,12 @@ def calibrate(
     for rollout in rollouts:
         by_group.setdefault(rollout.id.group, []).append(rollout)
     sorted_out = [_sort_out(group, by_group[group.id]) for group in groups]
-    if question.metric is Metric.REWARD:
-        opinions = judge_rewards([group.rewards for group in sorted_out], question)
+    if settings.metric is Metric.REWARD:
+        opinions = judge_rewards([group.rewards for group in sorted_out], settings)
     else:
-        states = [TaskState(g.record.id, in_order(g.finals), question.earlier.get(g.record.id)) for g in sorted_out]
-        opinions = judge(states, question)
-    context = _Context(question, planned, sorted_out)
+        states = [TaskHistory(g.record.id, in_order(g.finals), settings.earlier.get(g.record.id)) for g in sorted_out]
+        opinions = judge(states, settings)
+    context = _Context(settings, planned, sorted_out)
     return tuple(_calibrated(*pair, context) for pair in zip(sorted_out, opinions, strict=True))
 
 
@@ -247,16 +250,16 @@ def _acted(row: Rollout) -> bool:
     return isinstance(row.outcome, Graded) or row.timing.agent > 0
 
 
-def _calibrated(group: _Group, opinion: Opinion, context: _Context) -> Calibration:
-    question, graded, losses, rewards = context.question, group.graded, group.losses, group.rewards
+def _calibrated(group: _Group, opinion: PosteriorVerdict, context: _Context) -> Calibration:
+    settings, graded, losses, rewards = context.settings, group.graded, group.losses, group.rewards
     outcomes = [outcome for _, outcome in graded]
     n, passed = len(outcomes), sum(outcome.passed for outcome in outcomes)
-    level = levels(rewards, question.flat_tolerance)
+    level = levels(rewards, settings.flat_tolerance)
     weights = [weight for _, weight in group.record.checks]
     reading = context.signals.of(rewards, group.record.passing, opinion.prior, weights)
     rate = context.rate(opinion)
     evidence = group.evidence(context.planned)
-    judged = weigh(opinion, evidence, question)
+    judged = weigh(opinion, evidence, settings)
     return Calibration(
         group=group.record,
         n=n,
@@ -268,15 +271,15 @@ def _calibrated(group: _Group, opinion: Opinion, context: _Context) -> Calibrati
         lost_by=Counter(loss.boundary.value for loss in losses),
         own_word=group.own_word,
         success_rate=rates.success_rate(passed, n),
-        interval=rate.interval if question.adaptive else rates.wilson(passed, n),
+        interval=rate.interval if settings.adaptive else rates.wilson(passed, n),
         posterior_mean=rate.mean,
         mean_reward=rates.mean(rewards),
         contrast=rates.contrast(level),
         contrast_unbiased=rates.contrast_unbiased(level),
         signal=reading.signal,
-        signal_unbiased=rates.signal_unbiased(level, question.group_size),
+        signal_unbiased=rates.signal_unbiased(level, settings.group_size),
         recommended_group_size=reading.recommended_group_size,
-        opening=_opening(group, question),
+        opening=_opening(group, settings),
         opinion=opinion,
         verdict=judged.verdict,
         strength=judged.strength,
@@ -294,9 +297,9 @@ def _calibrated(group: _Group, opinion: Opinion, context: _Context) -> Calibrati
     )
 
 
-def _opening(group: _Group, question: Question) -> Counts:
-    launches = in_order(group.finals) if question.adaptive else ()
-    return count(prefix(launches, question.design.first))
+def _opening(group: _Group, settings: CalibrationSettings) -> Counts:
+    launches = in_order(group.finals) if settings.adaptive else ()
+    return count(prefix(launches, settings.design.first))
 
 
 def _service_ends(outcomes: Sequence[Graded]) -> ServiceEnds:

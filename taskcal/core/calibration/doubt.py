@@ -24,9 +24,9 @@ from taskcal.core.verdict import Strength, Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from taskcal.core.calibration.posterior_verdict import Opinion
+    from taskcal.core.calibration.posterior_verdict import PosteriorVerdict
     from taskcal.core.rollout import Rollout
-    from taskcal.core.settings import Question
+    from taskcal.core.settings import CalibrationSettings
 
 IDENTICAL = 4
 """So many equal transcripts in one group are no chance: a cache answered, or the sampling has no temperature."""
@@ -75,17 +75,17 @@ class Evidence:
     own_word: int = 0
 
 
-def weigh(opinion: Opinion, evidence: Evidence, question: Question) -> Judged:
+def weigh(opinion: PosteriorVerdict, evidence: Evidence, settings: CalibrationSettings) -> Judged:
     """The verdict of a group, and the strength that is left of it."""
-    stated = _stated(opinion, evidence.finals, question)
+    stated = _stated(opinion, evidence.finals, settings)
     if stated.strength is None:
         return stated
     doubts = []
     strength = stated.strength
     for doubt, worlds in (
-        (Doubt.LOST, _with_losses(opinion, evidence, question)),
-        (Doubt.MISSING, _before_the_gap(opinion, evidence, question)),
-        (Doubt.OWN_WORD, _with_own_word_failed(opinion, evidence, question)),
+        (Doubt.LOST, _with_losses(opinion, evidence, settings)),
+        (Doubt.MISSING, _before_the_gap(opinion, evidence, settings)),
+        (Doubt.OWN_WORD, _with_own_word_failed(opinion, evidence, settings)),
     ):
         found = [_left(stated.verdict, world) for world in worlds]
         least = min((left for left in found if left is not None), key=ORDER.index, default=strength)
@@ -97,13 +97,13 @@ def weigh(opinion: Opinion, evidence: Evidence, question: Question) -> Judged:
     return Judged(stated.verdict, Strength.LEANING if doubts else strength, tuple(doubts))
 
 
-def losses_before(opinion: Opinion, finals: Sequence[Rollout], question: Question) -> int:
+def losses_before(opinion: PosteriorVerdict, finals: Sequence[Rollout], settings: CalibrationSettings) -> int:
     """How many lost rollouts bear on a verdict: all of a fixed group, after adaptive stopping those before its end.
 
     What was launched after the decision, or behind a launch that never finished, would not have been asked.
     """
     most = sum(not isinstance(row.outcome, Graded) and launch_of(row.outcome) is Launch.LOST for row in finals)
-    if not most or not question.adaptive:
+    if not most or not settings.adaptive:
         return most
     graded = lost = 0
     is_decided = opinion.closed in CLOSING.values()
@@ -116,21 +116,21 @@ def losses_before(opinion: Opinion, finals: Sequence[Rollout], question: Questio
     return lost
 
 
-def _stated(opinion: Opinion, finals: Sequence[Rollout], question: Question) -> Judged:
+def _stated(opinion: PosteriorVerdict, finals: Sequence[Rollout], settings: CalibrationSettings) -> Judged:
     """What the counts, or the rewards, alone say."""
-    by_reward = question.metric is Metric.REWARD
-    return _of_rate(opinion, rates.mean(_rewards(finals)) if by_reward else _rate(opinion), question)
+    by_reward = settings.metric is Metric.REWARD
+    return _of_rate(opinion, rates.mean(_rewards(finals)) if by_reward else _rate(opinion), settings)
 
 
-def _rate(opinion: Opinion) -> float | None:
+def _rate(opinion: PosteriorVerdict) -> float | None:
     return rates.success_rate(*opinion.counts)
 
 
-def _of_rate(opinion: Opinion, rate: float | None, question: Question) -> Judged:
+def _of_rate(opinion: PosteriorVerdict, rate: float | None, settings: CalibrationSettings) -> Judged:
     """The class that is likely, else that of the rate; certified only if the certificate is of that class too."""
     if rate is None:
         return Judged(Verdict.UNMEASURED, None)
-    verdict = opinion.likely or question.band.verdict(rate)
+    verdict = opinion.likely or settings.band.verdict(rate)
     if opinion.certificate is verdict:
         return Judged(verdict, Strength.CERTIFIED)
     return Judged(verdict, Strength.LIKELY if opinion.likely is verdict else Strength.LEANING)
@@ -141,13 +141,13 @@ def _left(verdict: Verdict, world: Judged) -> Strength | None:
     return world.strength if world.verdict is verdict else None
 
 
-def _with_losses(opinion: Opinion, evidence: Evidence, question: Question) -> Iterator[Judged]:
-    lost = losses_before(opinion, evidence.finals, question)
+def _with_losses(opinion: PosteriorVerdict, evidence: Evidence, settings: CalibrationSettings) -> Iterator[Judged]:
+    lost = losses_before(opinion, evidence.finals, settings)
     if lost:
-        yield from _both_ways(opinion, evidence.finals, opinion.counts, lost, question)
+        yield from _both_ways(opinion, evidence.finals, opinion.counts, lost, settings)
 
 
-def _before_the_gap(opinion: Opinion, evidence: Evidence, question: Question) -> Iterator[Judged]:
+def _before_the_gap(opinion: PosteriorVerdict, evidence: Evidence, settings: CalibrationSettings) -> Iterator[Judged]:
     """The launches before the first that has not finished, and that one both ways.
 
     What finished behind it is no fair sample: where failures are slow, the successes are in first. That the first one
@@ -159,32 +159,38 @@ def _before_the_gap(opinion: Opinion, evidence: Evidence, question: Question) ->
     before = tuple(takewhile(lambda row: row.id.index < gap, evidence.finals))
     outcomes = [row.outcome.passed for row in before if isinstance(row.outcome, Graded)]
     unknown = 1 + len(before) - len(outcomes)
-    yield from _both_ways(opinion, before, Counts(sum(outcomes), len(outcomes)), unknown, question)
+    yield from _both_ways(opinion, before, Counts(sum(outcomes), len(outcomes)), unknown, settings)
 
 
-def _with_own_word_failed(opinion: Opinion, evidence: Evidence, question: Question) -> Iterator[Judged]:
+def _with_own_word_failed(
+    opinion: PosteriorVerdict, evidence: Evidence, settings: CalibrationSettings
+) -> Iterator[Judged]:
     """An agent that sees that it is failing can report its provider's failure, so that its attempt is lost."""
     if evidence.own_word:
-        yield _with_outcomes(opinion, evidence.finals, opinion.counts, (0, evidence.own_word), question)
+        yield _with_outcomes(opinion, evidence.finals, opinion.counts, (0, evidence.own_word), settings)
 
 
 def _both_ways(
-    opinion: Opinion, finals: Sequence[Rollout], counts: Counts, unknown: int, question: Question
+    opinion: PosteriorVerdict, finals: Sequence[Rollout], counts: Counts, unknown: int, settings: CalibrationSettings
 ) -> Iterator[Judged]:
     for outcomes in ((0, unknown), (unknown, 0)):
-        yield _with_outcomes(opinion, finals, counts, outcomes, question)
+        yield _with_outcomes(opinion, finals, counts, outcomes, settings)
 
 
 def _with_outcomes(
-    opinion: Opinion, finals: Sequence[Rollout], counts: Counts, outcomes: tuple[int, int], question: Question
+    opinion: PosteriorVerdict,
+    finals: Sequence[Rollout],
+    counts: Counts,
+    outcomes: tuple[int, int],
+    settings: CalibrationSettings,
 ) -> Judged:
     """What would be judged with more `outcomes` than were seen: so many passes, and so many failures."""
     passed, failed = outcomes
-    if question.metric is Metric.REWARD:
+    if settings.metric is Metric.REWARD:
         rewards = (*_rewards(finals), *[1.0] * passed, *[0.0] * failed)
-        return _of_rate(judge_rewards([rewards], question)[0], rates.mean(rewards), question)
-    other = rejudge(opinion, Counts(counts.passed + passed, counts.graded + passed + failed), question)
-    return _of_rate(other, _rate(other), question)
+        return _of_rate(judge_rewards([rewards], settings)[0], rates.mean(rewards), settings)
+    other = rejudge(opinion, Counts(counts.passed + passed, counts.graded + passed + failed), settings)
+    return _of_rate(other, _rate(other), settings)
 
 
 def _rewards(finals: Iterable[Rollout]) -> tuple[float, ...]:

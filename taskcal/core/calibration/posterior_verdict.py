@@ -12,27 +12,26 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from taskcal.core.adaptive import drift
-from taskcal.core.adaptive.planner import advance
-from taskcal.core.adaptive.tables import Source
+from taskcal.core.adaptive.planner import plan_next
 from taskcal.core.adaptive.task_state import Closed, Launch
 from taskcal.core.stats import prior as priors
 from taskcal.core.stats.certificate import Zone, bets, fortunes, fortunes_of_counts
-from taskcal.core.stats.prior import FEWEST_TASKS, JEFFREYS, UNIFORM, Counts
+from taskcal.core.stats.prior import FEWEST_TASKS, JEFFREYS, UNIFORM, Counts, Source
 from taskcal.core.stats.rates import DEFAULT_PRIOR, mean
 from taskcal.core.verdict import Posterior, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from taskcal.core.adaptive.task_state import Standing, TaskState
-    from taskcal.core.settings import Question
+    from taskcal.core.adaptive.task_state import TaskHistory, TaskState
+    from taskcal.core.settings import CalibrationSettings
     from taskcal.core.stats.certificate import Bets
     from taskcal.core.stats.prior import Prior
     from taskcal.core.verdict import Band
 
 
 @dataclass(frozen=True, slots=True)
-class Opinion:
+class PosteriorVerdict:
     """What is thought of one task.
 
     `counts` are those that it rests on, `posterior` is None where they are empty. `likely` is the class that has at
@@ -49,20 +48,20 @@ class Opinion:
     closed: Closed | None = None
 
 
-def judge(tasks: Sequence[TaskState], question: Question) -> tuple[Opinion, ...]:
+def judge(tasks: Sequence[TaskHistory], settings: CalibrationSettings) -> tuple[PosteriorVerdict, ...]:
     """One opinion a task, in the given order."""
-    return _after_stopping(tasks, question) if question.adaptive else _of_fixed_groups(tasks, question)
+    return _after_stopping(tasks, settings) if settings.adaptive else _of_fixed_groups(tasks, settings)
 
 
-def judge_rewards(rewards: Sequence[Sequence[float]], question: Question) -> tuple[Opinion, ...]:
+def judge_rewards(rewards: Sequence[Sequence[float]], settings: CalibrationSettings) -> tuple[PosteriorVerdict, ...]:
     """The same about mean rewards: there is no prior over all laws of a reward, so only certificates are sure."""
-    four = _bets_around(question.band)
+    four = _bets_around(settings.band)
     return tuple(
-        Opinion(
+        PosteriorVerdict(
             counts=Counts(0, len(group)),
             posterior=None,
             likely=None,
-            certificate=fortunes(four, group).certified(question.error_rate, _class_of(group, question)),
+            certificate=fortunes(four, group).certified(settings.error_rate, _class_of(group, settings)),
             source=Source.NONE,
             prior=DEFAULT_PRIOR,
         )
@@ -70,45 +69,45 @@ def judge_rewards(rewards: Sequence[Sequence[float]], question: Question) -> tup
     )
 
 
-def rejudge(opinion: Opinion, counts: Counts, question: Question) -> Opinion:
+def rejudge(opinion: PosteriorVerdict, counts: Counts, settings: CalibrationSettings) -> PosteriorVerdict:
     """What would be thought of the same task, believed of it what is now, had these been its counts."""
     believed = _Believed(opinion.source, opinion.prior)
-    return _judged(counts, believed, _bets_around(question.band), question)
+    return _judged(counts, believed, _bets_around(settings.band), settings)
 
 
-def _class_of(rewards: Sequence[float], question: Question) -> Verdict | None:
+def _class_of(rewards: Sequence[float], settings: CalibrationSettings) -> Verdict | None:
     average = mean(rewards)
-    return None if average is None else question.band.verdict(average)
+    return None if average is None else settings.band.verdict(average)
 
 
-def robust(opinion: Opinion, question: Question) -> bool | None:
+def robust(opinion: PosteriorVerdict, settings: CalibrationSettings) -> bool | None:
     """Whether the default, Jeffreys' and the uniform prior all decide the same, if anything; None without counts."""
     if opinion.posterior is None:
         return None
-    posteriors = (_posterior(prior, opinion.counts, question) for prior in OTHER_PRIORS)
-    return {_decided(opinion.counts, one, question) for one in posteriors} == {opinion.likely}
+    posteriors = (_posterior(prior, opinion.counts, settings) for prior in OTHER_PRIORS)
+    return {_decided(opinion.counts, one, settings) for one in posteriors} == {opinion.likely}
 
 
 OTHER_PRIORS: tuple[Prior, ...] = (DEFAULT_PRIOR, JEFFREYS, UNIFORM)
 
 
-def _after_stopping(tasks: Sequence[TaskState], question: Question) -> tuple[Opinion, ...]:
-    outlook = advance(tasks, 0, question.design)
+def _after_stopping(tasks: Sequence[TaskHistory], settings: CalibrationSettings) -> tuple[PosteriorVerdict, ...]:
+    planner_state = plan_next(tasks, 0, settings.design)
     return tuple(
-        _opinion(standing, outlook.beliefs.of(task).book.prior)
-        for task, standing in zip(tasks, outlook.standings, strict=True)
+        _opinion(state, planner_state.beliefs.of(task).tables.prior)
+        for task, state in zip(tasks, planner_state.states, strict=True)
     )
 
 
-def _opinion(standing: Standing, prior: Prior) -> Opinion:
-    return Opinion(
-        counts=standing.counts,
-        posterior=Posterior(*standing.posterior) if standing.counts.graded else None,
-        likely=standing.likely,
-        certificate=standing.certificate,
-        source=standing.prior,
+def _opinion(state: TaskState, prior: Prior) -> PosteriorVerdict:
+    return PosteriorVerdict(
+        counts=state.counts,
+        posterior=Posterior(*state.posterior) if state.counts.graded else None,
+        likely=state.likely,
+        certificate=state.certificate,
+        source=state.prior,
         prior=prior,
-        closed=standing.closed,
+        closed=state.closed,
     )
 
 
@@ -123,59 +122,61 @@ class _Believed:
     prior: Prior
 
 
-def _of_fixed_groups(tasks: Sequence[TaskState], question: Question) -> tuple[Opinion, ...]:
+def _of_fixed_groups(tasks: Sequence[TaskHistory], settings: CalibrationSettings) -> tuple[PosteriorVerdict, ...]:
     counts = [_graded(task) for task in tasks]
-    population = _population(counts, question)
-    warm = _warm(tasks, counts, question)
-    four = _bets_around(question.band)
-    known: dict[tuple[Counts, Counts | None], Opinion] = {}
+    population = _population(counts, settings)
+    warm = _warm(tasks, counts, settings)
+    four = _bets_around(settings.band)
+    known: dict[tuple[Counts, Counts | None], PosteriorVerdict] = {}
     for task, count in zip(tasks, counts, strict=True):
         if (count, task.earlier) not in known:
             believed = warm[task.earlier] if task.earlier else population
-            known[count, task.earlier] = _judged(count, believed, four, question)
+            known[count, task.earlier] = _judged(count, believed, four, settings)
     return tuple(known[count, task.earlier] for task, count in zip(tasks, counts, strict=True))
 
 
-def _graded(task: TaskState) -> Counts:
+def _graded(task: TaskHistory) -> Counts:
     passed = task.launches.count(Launch.PASSED)
     return Counts(passed, passed + task.launches.count(Launch.FAILED))
 
 
-def _population(counts: Sequence[Counts], question: Question) -> _Believed:
-    if not question.design.learn or sum(count.graded > 0 for count in counts) < FEWEST_TASKS:
+def _population(counts: Sequence[Counts], settings: CalibrationSettings) -> _Believed:
+    if not settings.design.learn or sum(count.graded > 0 for count in counts) < FEWEST_TASKS:
         return _Believed(Source.DEFAULT, DEFAULT_PRIOR)
-    return _Believed(Source.LEARNED, priors.learned(counts, question.design.edges))
+    return _Believed(Source.LEARNED, priors.learned(counts, settings.design.edges))
 
 
-def _warm(tasks: Sequence[TaskState], counts: Sequence[Counts], question: Question) -> Mapping[Counts, _Believed]:
+def _warm(
+    tasks: Sequence[TaskHistory], counts: Sequence[Counts], settings: CalibrationSettings
+) -> Mapping[Counts, _Believed]:
     """The prior of each earlier count, by how far the agent has moved since."""
     pairs = [(task.earlier, now) for task, now in zip(tasks, counts, strict=True) if task.earlier]
     if not pairs:
         return {}
-    memory = drift.remember([before for before, _ in pairs], question.design.edges)
-    moves = drift.weigh(memory, pairs if question.design.learn else ())
+    memory = drift.remember([before for before, _ in pairs], settings.design.edges)
+    moves = drift.weigh(memory, pairs if settings.design.learn else ())
     return {before: _Believed(Source.WARM, drift.warm(memory, moves, before)) for before in memory.known}
 
 
-def _judged(counts: Counts, believed: _Believed, four: Bets, question: Question) -> Opinion:
-    posterior = _posterior(believed.prior, counts, question)
-    likely = _decided(counts, posterior, question)
-    rather = likely or (question.band.verdict(counts.passed / counts.graded) if counts.graded else None)
-    return Opinion(
+def _judged(counts: Counts, believed: _Believed, four: Bets, settings: CalibrationSettings) -> PosteriorVerdict:
+    posterior = _posterior(believed.prior, counts, settings)
+    likely = _decided(counts, posterior, settings)
+    rather = likely or (settings.band.verdict(counts.passed / counts.graded) if counts.graded else None)
+    return PosteriorVerdict(
         counts=counts,
         posterior=posterior,
         likely=likely,
-        certificate=fortunes_of_counts(four, *counts).certified(question.error_rate, rather),
+        certificate=fortunes_of_counts(four, *counts).certified(settings.error_rate, rather),
         source=believed.source,
         prior=believed.prior,
     )
 
 
-def _posterior(prior: Prior, counts: Counts, question: Question) -> Posterior | None:
-    return Posterior(*priors.class_probabilities(prior, counts, question.design.edges)) if counts.graded else None
+def _posterior(prior: Prior, counts: Counts, settings: CalibrationSettings) -> Posterior | None:
+    return Posterior(*priors.class_probabilities(prior, counts, settings.design.edges)) if counts.graded else None
 
 
-def _decided(counts: Counts, posterior: Posterior | None, question: Question) -> Verdict | None:
-    if posterior is None or counts.graded < question.design.first:
+def _decided(counts: Counts, posterior: Posterior | None, settings: CalibrationSettings) -> Verdict | None:
+    if posterior is None or counts.graded < settings.design.first:
         return None
-    return posterior.likeliest if posterior.highest >= 1 - question.error_rate else None
+    return posterior.likeliest if posterior.highest >= 1 - settings.error_rate else None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from taskcal.core.calibration.calibrate import Calibration
-    from taskcal.core.settings import Question
+    from taskcal.core.settings import CalibrationSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Summary:
         return self.strengths.get(Strength.LEANING, 0)
 
 
-def summarise(calibrations: Sequence[Calibration], question: Question) -> Summary:
+def summarise(calibrations: Sequence[Calibration], settings: CalibrationSettings) -> Summary:
     """The numbers of a taskset."""
     signals = [c.signal for c in calibrations if c.signal is not None]
     mean_signal = rates.mean(signals)
@@ -89,15 +89,15 @@ def summarise(calibrations: Sequence[Calibration], question: Question) -> Summar
         timed_out=sum(c.timed_out for c in calibrations),
         retried=sum(c.retried for c in calibrations),
         lost_by=lost_by,
-        success_rate=_success_rate(calibrations, question),
-        of_these=_of_these(calibrations, question),
+        success_rate=_success_rate(calibrations, settings),
+        of_these=_of_these(calibrations, settings),
         reward_of_these=_reward_of_these(calibrations),
         mean_signal=mean_signal,
         flat_share=None if mean_signal is None else 1.0 - mean_signal,
         expected=_expected([c.posterior for c in calibrations if c.posterior]),
         doubt=rates.mean([wrong for c in calibrations if _is_likely(c) and (wrong := c.chance_wrong) is not None]),
-        all_prompts=prompt_yield(signals, question.group_size),
-        selected=prompt_yield([c.signal for c in chosen if c.signal is not None], question.group_size),
+        all_prompts=prompt_yield(signals, settings.group_size),
+        selected=prompt_yield([c.signal for c in chosen if c.signal is not None], settings.group_size),
         selected_rate=rates.mean([c.posterior_mean for c in chosen if c.posterior_mean is not None]),
         cost_usd=math.fsum(costs) if costs else None,
         cost_unknown=sum(c.cost_unknown for c in calibrations),
@@ -108,8 +108,8 @@ def _is_likely(calibration: Calibration) -> bool:
     return calibration.strength is Strength.LIKELY
 
 
-def _success_rate(calibrations: Sequence[Calibration], question: Question) -> PooledMean | None:
-    if not question.adaptive:
+def _success_rate(calibrations: Sequence[Calibration], settings: CalibrationSettings) -> PooledMean | None:
+    if not settings.adaptive:
         known = [(c.success_rate, c.group.id.task) for c in calibrations if c.success_rate is not None]
         return pooled_mean([rate for rate, _ in known], [task for _, task in known])
     judged = [c for c in calibrations if c.posterior_mean is not None]
@@ -121,8 +121,8 @@ def _success_rate(calibrations: Sequence[Calibration], question: Question) -> Po
     )
 
 
-def _of_these(calibrations: Sequence[Calibration], question: Question) -> PooledMean | None:
-    if question.adaptive:
+def _of_these(calibrations: Sequence[Calibration], settings: CalibrationSettings) -> PooledMean | None:
+    if settings.adaptive:
         judged = [c for c in calibrations if c.posterior_mean is not None]
         means = [c.posterior_mean or 0.0 for c in judged]
         return mean_after_stopping(means, _posterior_variances(judged), _bias(judged))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from taskcal.core.adaptive.tables import Rule
+from taskcal.core.adaptive.design import Rule
 from taskcal.core.forecast.fixed_sizes import count_sizes, smallest, smallest_with_guarantee
 from taskcal.core.forecast.simulate import forecast
 from taskcal.core.stats.certificate import Zone

@@ -13,7 +13,7 @@ from operator import mul
 from typing import TYPE_CHECKING
 
 from taskcal.core.forecast.simulate import LARGEST, Judge, powers
-from taskcal.core.stats.posterior_table import CLASSES, lattice
+from taskcal.core.stats.posterior_table import CLASSES, posterior_table
 from taskcal.core.stats.prior import Grid, as_grid
 from taskcal.core.stats.rates import at_most
 
@@ -38,7 +38,7 @@ class Size:
 
 def count_sizes(population: Population, terms: Terms, largest: int = LARGEST) -> tuple[Size, ...]:
     """All sizes from 1 on, exactly."""
-    judge = Judge(lattice(terms.prior, largest, terms.band), terms)
+    judge = Judge(posterior_table(terms.prior, largest, terms.band), terms)
     classes = [_chances(population, terms, verdict, largest) for verdict in CLASSES]
     return tuple(_size(n, judge, [rows[n] for rows in classes]) for n in range(1, largest + 1))
 

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field, replace
 from operator import mul
 from typing import TYPE_CHECKING, NamedTuple
 
-from taskcal.core.adaptive.tables import FIRST, Design, Rule, Source, certified_table, make_book
+from taskcal.core.adaptive.design import FIRST, Design, Rule
+from taskcal.core.adaptive.tables import certified_table, make_tables
 from taskcal.core.stats.certificate import Zone
-from taskcal.core.stats.posterior_table import CLASSES, Triple, lattice
+from taskcal.core.stats.posterior_table import CLASSES, Triple, posterior_table
+from taskcal.core.stats.prior import Source
 from taskcal.core.stats.rates import DEFAULT_PRIOR
 from taskcal.core.verdict import Band, Verdict
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from taskcal.core.forecast.population import Population
-    from taskcal.core.stats.posterior_table import Lattice, StoppingTable
+    from taskcal.core.stats.posterior_table import PosteriorTable, StoppingTable
     from taskcal.core.stats.prior import Prior
 
 LARGEST = 512
@@ -100,7 +102,7 @@ class Forecast:
 
 def fixed_plan(size: int, terms: Terms) -> Plan:
     """Exactly so many rollouts of every task, 1 to LARGEST."""
-    judge = Judge(lattice(terms.prior, size, terms.band), terms)
+    judge = Judge(posterior_table(terms.prior, size, terms.band), terms)
     return Plan(None, size, tuple(judge.ending(k, size, math.comb(size, k)) for k in range(size + 1)))
 
 
@@ -108,9 +110,9 @@ def adaptive_plan(rule: Rule, terms: Terms, limit: int | None = None, price: flo
     """A rule that is read from the prior, up to LARGEST rollouts a task; without a limit up to the rule's own."""
     design = Design(terms.band, terms.error_rate, rule, limit, price=price)
     certified = certified_table(design)
-    book = make_book(terms.prior, Source.DEFAULT, design, certified)
-    judge = Judge(book.beliefs, terms, certified if rule is Rule.CERTIFY else None)
-    return Plan(rule, design.limit, tuple(judge.ending(*stop) for stop in _stops(book.table)))
+    tables = make_tables(terms.prior, Source.DEFAULT, design, certified)
+    judge = Judge(tables.beliefs, terms, certified if rule is Rule.CERTIFY else None)
+    return Plan(rule, design.limit, tuple(judge.ending(*stop) for stop in _stops(tables.table)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ class Judge:
     With a table of certificates only these are sure.
     """
 
-    beliefs: Lattice
+    beliefs: PosteriorTable
     terms: Terms
     certified: StoppingTable | None = None
 

@@ -29,7 +29,7 @@ Triple = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Lattice:
+class PosteriorTable:
     """`right[n][k]`: the posterior chance that each class is right; `passing[n][k]`: that the next rollout passes.
 
     n goes from 0 to the cap, where `passing` ends one earlier.
@@ -84,7 +84,7 @@ class Foresight:
     wrong: float
 
 
-def lattice(prior: Prior, cap: int, band: Band, zone: float = 0.0) -> Lattice:
+def posterior_table(prior: Prior, cap: int, band: Band, zone: float = 0.0) -> PosteriorTable:
     """The posterior at every k of n up to the cap. With a zone, either class is right within it of an edge.
 
     Only the last row is integrated. The chance to see k of n while the class is right then adds up backwards, since
@@ -100,7 +100,7 @@ def lattice(prior: Prior, cap: int, band: Band, zone: float = 0.0) -> Lattice:
         tuple((k + 1) / (n + 1) * after[k + 1] / here for k, here in enumerate(now))
         for n, (now, after) in enumerate(pairwise(total))
     )
-    return Lattice(right, passing)
+    return PosteriorTable(right, passing)
 
 
 def operating(table: StoppingTable, rate: float) -> Operating:
@@ -123,7 +123,7 @@ def operating(table: StoppingTable, rate: float) -> Operating:
     return Operating(expected, decided, undecided)
 
 
-def foresee(table: StoppingTable, beliefs: Lattice) -> Foresight:
+def foresee(table: StoppingTable, beliefs: PosteriorTable) -> Foresight:
     """What the rule will do to a task drawn from the lattice's prior: exact where that is how tasks are distributed."""
     rollouts, decided, wrong = 0.0, 0.0, 0.0
     here = [1.0]
@@ -154,7 +154,7 @@ def unbiased_rate(table: StoppingTable, passed: int, graded: int) -> float | Non
     return from_success / every if every else None
 
 
-def expected_left(table: StoppingTable, beliefs: Lattice) -> tuple[tuple[float, ...], ...]:
+def expected_left(table: StoppingTable, beliefs: PosteriorTable) -> tuple[tuple[float, ...], ...]:
     """How many more rollouts the rule is expected to take from every k of n, under the lattice's own prior."""
     rows: list[tuple[float, ...]] = [(0.0,) * (table.cap + 1)]
     for n in range(table.cap - 1, -1, -1):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from itertools import pairwise
 from operator import mul
 from typing import TYPE_CHECKING, NamedTuple
@@ -50,6 +51,15 @@ class Counts(NamedTuple):
 
     passed: int
     graded: int
+
+
+class Source(StrEnum):
+    """Where a prior came from."""
+
+    NONE = "none"
+    DEFAULT = "default"
+    LEARNED = "learned"
+    WARM = "warm"
 
 
 @dataclass(frozen=True, slots=True)

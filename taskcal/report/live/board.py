@@ -66,7 +66,7 @@ def time_left(done: int, total: int, elapsed: float) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RunTotals:
     """How far a run has come. `measured` of the `done` were run by this process; the others it found on disk."""
 
     done: int
@@ -145,10 +145,10 @@ class Board:
         self._set(rollout.id, mark_of(rollout.outcome))
         return self._ends.finished(rollout)
 
-    def standing(self) -> Standing:
+    def totals(self) -> RunTotals:
         """How far it has come by now."""
         total = len(self._marks) * self._size
-        return Standing(len(self._ends.done), total, len(self._ends.done_here), Counter(self._counts), self._cost)
+        return RunTotals(len(self._ends.done), total, len(self._ends.done_here), Counter(self._counts), self._cost)
 
     def draw(self, width: int, height: int, elapsed: float) -> Table:
         """The table for a terminal of that many cells; where the groups are more than the lines, the latest active."""
@@ -169,8 +169,8 @@ class Board:
         hidden = len(self._marks) - shown
         if hidden:
             frame.add_row(Text(f"… and {formatting.many(hidden, 'more group')}, less lately active", style="dim"))
-        standing = self.standing()
-        frame.add_row(Text(f"{standing}; {standing.times(elapsed)}", style="bold"))
+        totals = self.totals()
+        frame.add_row(Text(f"{totals}; {totals.times(elapsed)}", style="bold"))
         legend = (part for mark in Mark for part in ((mark.sign, mark.style), (f" {mark.name.lower()}  ", "dim")))
         frame.add_row(Text.assemble(*legend, no_wrap=True, overflow="crop"))
         return frame

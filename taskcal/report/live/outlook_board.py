@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from taskcal.core.adaptive.tables import Rule
+from taskcal.core.adaptive.design import Rule
 from taskcal.core.adaptive.task_state import Closed
 from taskcal.core.stats.posterior_table import CLASSES
 from taskcal.core.verdict import Verdict
@@ -20,9 +20,9 @@ from taskcal.report.wording.sanitize import plain
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskcal.core.adaptive.planner import Outlook
-    from taskcal.core.adaptive.tables import Design
-    from taskcal.core.adaptive.task_state import Standing
+    from taskcal.core.adaptive.design import Design
+    from taskcal.core.adaptive.planner import PlannerState
+    from taskcal.core.adaptive.task_state import TaskState
     from taskcal.core.rollout import GroupId, Rollout, RolloutId
     from taskcal.core.stats.posterior_table import Triple
 
@@ -49,23 +49,23 @@ def bar(posterior: Triple, width: int = BAR) -> Text:
     return Text.assemble(*((PARTS[one][0] * count, PARTS[one][1]) for one, count in zip(CLASSES, cells, strict=True)))
 
 
-class OutlookBoard:
+class AdaptiveBoard:
     """Every task's standing, and the marks of what is running; knows no clock, thread or terminal."""
 
     def __init__(self, groups: Sequence[GroupId], design: Design, retries: int = 0) -> None:
         """Nothing is known yet; a lost rollout is tried again up to `retries` times."""
         self._design = design
         self._groups = tuple(groups)
-        self._outlook: Outlook | None = None
+        self._planner_state: PlannerState | None = None
         self._marks: dict[tuple[GroupId, int], Mark] = {}
         self._recent = dict.fromkeys(reversed(groups))
         self._ends = Ends(retries)
         self.measured = 0
         self._cost = 0.0
 
-    def look(self, outlook: Outlook) -> None:
+    def look(self, planner_state: PlannerState) -> None:
         """The planner's latest answer."""
-        self._outlook = outlook
+        self._planner_state = planner_state
 
     def started(self, rollout: RolloutId) -> None:
         """A rollout, or a further attempt at it, is running."""
@@ -83,41 +83,41 @@ class OutlookBoard:
     @property
     def expected_left(self) -> float:
         """Rollouts that the run is expected to take yet, and no more than its budget has left."""
-        if not self._outlook:
+        if not self._planner_state:
             return 0.0
-        left, budget = self._outlook.expected_left, self._design.budget
-        ended = sum(one.tally.launched - one.tally.in_flight for one in self._standings)
+        left, budget = self._planner_state.expected_left, self._design.budget
+        ended = sum(one.tally.launched - one.tally.in_flight for one in self._states)
         return left if budget is None else min(left, max(0.0, budget - ended))
 
     def summary(self) -> str:
         """`12 of 40 closed, 28 open; 310 rollouts, about 180 left`."""
         done = len(self._ends.done)
-        left = f", about {round(self.expected_left):,} left" if self._outlook else ""
-        return f"{self._standing()}; {', '.join([formatting.many(done, 'rollout'), *spent(self._cost)])}{left}"
+        left = f", about {round(self.expected_left):,} left" if self._planner_state else ""
+        return f"{self._totals()}; {', '.join([formatting.many(done, 'rollout'), *spent(self._cost)])}{left}"
 
     def saved(self) -> str:
         """`2,250 rollouts fewer than 64 each`, or nothing."""
-        decided = [one for one in self._standings if one.closed in DECIDED]
+        decided = [one for one in self._states if one.closed in DECIDED]
         saved = len(decided) * self._design.limit - sum(one.tally.launched for one in decided)
         return f"{formatting.many(saved, 'rollout')} fewer than {self._design.limit} each" if saved > 0 else ""
 
     @property
-    def _standings(self) -> tuple[Standing, ...]:
-        return self._outlook.standings if self._outlook else ()
+    def _states(self) -> tuple[TaskState, ...]:
+        return self._planner_state.states if self._planner_state else ()
 
-    def _standing(self) -> str:
+    def _totals(self) -> str:
         """How many have had enough; a budget without another rule closes none, so there it is how many are sure."""
-        tasks = len(self._standings) or len(self._groups)
-        closed = sum(one.closed is not None for one in self._standings)
+        tasks = len(self._states) or len(self._groups)
+        closed = sum(one.closed is not None for one in self._states)
         if self._design.rule is Rule.NEVER:
-            return f"{sum(one.likely is not None for one in self._standings)} of {tasks} likely"
+            return f"{sum(one.likely is not None for one in self._states)} of {tasks} likely"
         word = "certified or closed" if self._design.rule is Rule.CERTIFY else "closed"
         return f"{closed} of {tasks} {word}, {tasks - closed} open"
 
     def times(self, elapsed: float) -> str:
         """`1m 12s elapsed, about 3m 00s left`."""
         told = f"{formatting.duration(elapsed)} elapsed"
-        if not self.measured or not self._outlook or self.expected_left < 1:
+        if not self.measured or not self._planner_state or self.expected_left < 1:
             return told
         return f"{told}, about {formatting.duration(elapsed / self.measured * self.expected_left)} left"
 
@@ -126,13 +126,13 @@ class OutlookBoard:
         places = {group: place for place, group in enumerate(self._groups)}
         shown = sorted(list(self._recent)[-max(1, height - FRAME) :], key=places.__getitem__)
         running = Counter(group for (group, _), mark in self._marks.items() if mark is Mark.RUNNING)
-        standings = {one.group: one for one in self._standings}
+        states = {one.group: one for one in self._states}
         table = Table.grid(padding=(0, 2, 0, 0))
         table.add_column(no_wrap=True, overflow="ellipsis", max_width=min(NAME, max(BESIDE_MARKS, width - BESIDE_NAME)))
         for _ in range(3):
             table.add_column(no_wrap=True)
         for group in shown:
-            table.add_row(Text(plain(str(group))), *self._cells(standings.get(group), running[group]))
+            table.add_row(Text(plain(str(group))), *self._cells(states.get(group), running[group]))
         return self._framed(table, len(shown), elapsed)
 
     def _framed(self, table: Table, shown: int, elapsed: float) -> Table:
@@ -148,18 +148,22 @@ class OutlookBoard:
         frame.add_row(Text.assemble(*legend, ("(the bar is the chance of each)", "dim"), no_wrap=True, overflow="crop"))
         return frame
 
-    def _cells(self, standing: Standing | None, running: int) -> tuple[Text, Text, Text]:
+    def _cells(self, state: TaskState | None, running: int) -> tuple[Text, Text, Text]:
         """The bar, k/n with what runs, and what is decided; what cannot be run has no standing once others have."""
-        if standing is None:
-            return Text("·" * BAR, style="dim"), Text(""), Text("unmeasured" if self._outlook else "", style="dim")
-        counts = f"{standing.seen.passed}/{standing.seen.graded}" + (f" +{running}" if running else "")
-        return bar(standing.posterior), Text(counts, style="dim"), self._state(standing)
+        if state is None:
+            return (
+                Text("·" * BAR, style="dim"),
+                Text(""),
+                Text("unmeasured" if self._planner_state else "", style="dim"),
+            )
+        counts = f"{state.seen.passed}/{state.seen.graded}" + (f" +{running}" if running else "")
+        return bar(state.posterior), Text(counts, style="dim"), self._state(state)
 
-    def _state(self, standing: Standing) -> Text:
+    def _state(self, state: TaskState) -> Text:
         certifying = self._design.rule is Rule.CERTIFY
-        verdict = standing.certificate if certifying else standing.likely or standing.certificate
+        verdict = state.certificate if certifying else state.likely or state.certificate
         if verdict is None:
-            return Text(standing.closed.value if standing.closed else "", style="dim")
+            return Text(state.closed.value if state.closed else "", style="dim")
         return Text(verdict.value, style=PARTS[verdict][1])
 
     def _set(self, rollout: RolloutId, mark: Mark) -> None:

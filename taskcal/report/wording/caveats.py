@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from taskcal.core.calibration.calibrate import Calibration
     from taskcal.core.calibration.check_means import CheckMean
-    from taskcal.core.settings import Question
+    from taskcal.core.settings import CalibrationSettings
 
 NAME_LENGTH = 60
 NOTE_LENGTH = 160
@@ -33,7 +33,7 @@ SHORT = MappingProxyType({Doubt.LOST: "losses", Doubt.MISSING: "incomplete", Dou
 OWN_WORD = "agent's word"
 
 
-def note(calibration: Calibration, question: Question) -> str:
+def note(calibration: Calibration, settings: CalibrationSettings) -> str:
     """A few words for a column: `rather too-hard`, or `limits, losses`; '' for none."""
     limits = "limits" if calibration.limited else ""
     override = calibration.group.override
@@ -43,27 +43,27 @@ def note(calibration: Calibration, question: Question) -> str:
     own_word = OWN_WORD if calibration.own_word else ""
     near = "one reward" if is_one_level(calibration) else ""
     doubts = (SHORT[doubt] for doubt in calibration.doubts if doubt in SHORT)
-    parts = (_short_mismatch(calibration, question), user, unable, near, limits, services, own_word, *doubts)
+    parts = (_short_mismatch(calibration, settings), user, unable, near, limits, services, own_word, *doubts)
     return ", ".join(part for part in parts if part)
 
 
-def full_note(calibration: Calibration, question: Question) -> str:
+def full_note(calibration: Calibration, settings: CalibrationSettings) -> str:
     """The same beside a verdict that does not tell its partial signal: `partial signal 0.87, limits`."""
-    return ", ".join(part for part in (formatting.partial_signal(calibration), note(calibration, question)) if part)
+    return ", ".join(part for part in (formatting.partial_signal(calibration), note(calibration, settings)) if part)
 
 
-def remarks(calibration: Calibration, question: Question) -> list[str]:
+def remarks(calibration: Calibration, settings: CalibrationSettings) -> list[str]:
     """A sentence for each, without its full stop; none for a group without a class."""
     if calibration.verdict not in CLASSES:
         return []
-    return list(_remarks(calibration, question))
+    return list(_remarks(calibration, settings))
 
 
-def needs_words(calibration: Calibration, question: Question) -> bool:
+def needs_words(calibration: Calibration, settings: CalibrationSettings) -> bool:
     """Whether a task in the band has more to it than its row can tell; resting on the prior alone is no news."""
     if calibration.verdict is not Verdict.IN_BAND:
         return False
-    torn = place(calibration, question) is not _likeliest(calibration)
+    torn = place(calibration, settings) is not _likeliest(calibration)
     hindered = bool(calibration.services.rollouts or unable_checks(calibration) or calibration.own_word)
     other = calibration.group.override is not None or is_one_level(calibration)
     return torn or hindered or other or calibration.limited or bool(calibration.doubts)
@@ -79,12 +79,12 @@ def unable_checks(calibration: Calibration) -> list[CheckMean]:
     return [check for check in calibration.checks if check.cannot_run]
 
 
-def place(calibration: Calibration, question: Question) -> Verdict:
+def place(calibration: Calibration, settings: CalibrationSettings) -> Verdict:
     """The class of what was counted: of k/n where it was decided, or of the mean reward."""
-    if question.metric is Metric.REWARD:
-        return question.band.verdict(calibration.mean_reward or 0.0)
+    if settings.metric is Metric.REWARD:
+        return settings.band.verdict(calibration.mean_reward or 0.0)
     passed, graded = calibration.opinion.counts
-    return question.band.verdict(passed / graded if graded else 0.0)
+    return settings.band.verdict(passed / graded if graded else 0.0)
 
 
 def _likeliest(calibration: Calibration) -> Verdict:
@@ -92,23 +92,23 @@ def _likeliest(calibration: Calibration) -> Verdict:
     return calibration.posterior.likeliest if calibration.posterior else calibration.verdict
 
 
-def _short_mismatch(calibration: Calibration, question: Question) -> str:
+def _short_mismatch(calibration: Calibration, settings: CalibrationSettings) -> str:
     likeliest = _likeliest(calibration)
-    if calibration.verdict not in CLASSES or place(calibration, question) is likeliest:
+    if calibration.verdict not in CLASSES or place(calibration, settings) is likeliest:
         return ""
     return "against k/n" if likeliest is calibration.verdict else f"rather {likeliest}"
 
 
-def _remarks(calibration: Calibration, question: Question) -> Iterator[str]:
+def _remarks(calibration: Calibration, settings: CalibrationSettings) -> Iterator[str]:
     if calibration.group.override is not None:
         yield f"the agent's file makes it act as {plain(calibration.group.override.words, NAME_LENGTH)}"
     for check in unable_checks(calibration)[:NAMED]:
         yield f"check '{plain(check.name, NAME_LENGTH)}' cannot run: {plain(check.note, NOTE_LENGTH)}"
-    if mismatch := _mismatch(calibration, question):
+    if mismatch := _mismatch(calibration, settings):
         yield mismatch
     if is_one_level(calibration):
-        yield _one_level(calibration, question)
-    yield from _doubts(calibration, question)
+        yield _one_level(calibration, settings)
+    yield from _doubts(calibration, settings)
     if calibration.limited:
         yield _limits(calibration)
     if calibration.services.rollouts:
@@ -119,9 +119,9 @@ def _remarks(calibration: Calibration, question: Question) -> Iterator[str]:
         yield f"it rests on the prior ({source}): the default, Jeffreys' and the uniform one are not all as sure"
 
 
-def _doubts(calibration: Calibration, question: Question) -> Iterator[str]:
+def _doubts(calibration: Calibration, settings: CalibrationSettings) -> Iterator[str]:
     if Doubt.LOST in calibration.doubts:
-        yield _losses(calibration, question)
+        yield _losses(calibration, settings)
     if calibration.own_word:
         yield _own_word(calibration)
     if Doubt.MISSING in calibration.doubts:
@@ -132,8 +132,8 @@ def _doubts(calibration: Calibration, question: Question) -> Iterator[str]:
         yield f"{calibration.identical} of {attempted} transcripts are identical: a cache or temperature 0?"
 
 
-def _mismatch(calibration: Calibration, question: Question) -> str:
-    likeliest, here = _likeliest(calibration), place(calibration, question)
+def _mismatch(calibration: Calibration, settings: CalibrationSettings) -> str:
+    likeliest, here = _likeliest(calibration), place(calibration, settings)
     if likeliest is here or calibration.posterior is None:
         return ""
     counted = f"{calibration.opinion.counts.passed} of {calibration.opinion.counts.graded} lies {PLACES[here]}"
@@ -143,21 +143,21 @@ def _mismatch(calibration: Calibration, question: Question) -> str:
     return f"{counted}, but {likeliest} is more probable ({chance})"
 
 
-def _one_level(calibration: Calibration, question: Question) -> str:
+def _one_level(calibration: Calibration, settings: CalibrationSettings) -> str:
     low, high = min(calibration.rewards), max(calibration.rewards)
     return (
         f"{calibration.passed} of {calibration.n} passed, but all rewards lie between {low:.3g} and {high:.3g}, which "
-        f"count as equal (within {question.flat_tolerance:g}): a trainer that drops groups without spread sees no "
+        f"count as equal (within {settings.flat_tolerance:g}): a trainer that drops groups without spread sees no "
         "signal here, one that keeps any spread trains on this small difference"
     )
 
 
-def _losses(calibration: Calibration, question: Question) -> str:
+def _losses(calibration: Calibration, settings: CalibrationSettings) -> str:
     """What the lost rollouts could have made of the verdict."""
     lost, everything = calibration.lost, calibration.n + calibration.lost
-    earned = sum(calibration.rewards) if question.metric is Metric.REWARD else calibration.passed
+    earned = sum(calibration.rewards) if settings.metric is Metric.REWARD else calibration.passed
     extremes = {"failed": earned / everything, "passed": (earned + lost) / everything}
-    classes = {how: question.band.verdict(rate) for how, rate in extremes.items()}
+    classes = {how: settings.band.verdict(rate) for how, rate in extremes.items()}
     changed = [f"as {how} would make it {what}" for how, what in classes.items() if what is not calibration.verdict]
     outcome = " and ".join(changed) or "as failed or as passed would leave it less sure"
     return f"counting the {formatting.many(lost, 'lost rollout')} {outcome}"

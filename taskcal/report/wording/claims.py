@@ -13,10 +13,10 @@ from collections import Counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from taskcal.core.adaptive.tables import Source
 from taskcal.core.calibration.doubt import Doubt
 from taskcal.core.settings import Metric
 from taskcal.core.stats.certificate import Zone
+from taskcal.core.stats.prior import Source
 from taskcal.core.verdict import Strength, Verdict
 from taskcal.report.wording import formatting
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskcal.core.calibration.calibrate import Calibration
-    from taskcal.core.settings import Question
+    from taskcal.core.settings import CalibrationSettings
     from taskcal.core.verdict import Band
 
 SUBJECT = MappingProxyType({Metric.SUCCESS: "p", Metric.REWARD: "mean reward"})
@@ -40,18 +40,18 @@ CONDITIONS = MappingProxyType(
 """Under which the probability of a doubted verdict would hold."""
 
 
-def claim(calibration: Calibration, question: Question, tasks: int) -> str:
+def claim(calibration: Calibration, settings: CalibrationSettings, tasks: int) -> str:
     """`p < 0.10, wrong at most 5 % of the time, …`, of one of so many tasks; '' where there is no class to claim."""
     verdict, strength, posterior = calibration.verdict, calibration.strength, calibration.posterior
     if strength is None or verdict not in {Verdict.TOO_HARD, Verdict.IN_BAND, Verdict.TOO_EASY}:
         return ""
-    subject = SUBJECT[question.metric]
+    subject = SUBJECT[settings.metric]
     if strength is Strength.CERTIFIED:
-        return f"{certified_claim(verdict, question)}, {_wrong(question)}; {certified_terms(tasks)}"
-    exactly = _exactly(verdict, question.band, subject)
+        return f"{certified_claim(verdict, settings)}, {_wrong(settings)}; {certified_terms(tasks)}"
+    exactly = _exactly(verdict, settings.band, subject)
     if strength is Strength.LIKELY and posterior is not None:
         probability = f"posterior probability {formatting.chance(posterior.of(verdict))}"
-        return f"{exactly}, {probability}; {likely_terms(calibration.opinion.source, question, tasks)}"
+        return f"{exactly}, {probability}; {likely_terms(calibration.opinion.source, settings, tasks)}"
     if posterior is None:
         return "nothing yet: only certified verdicts about the mean reward claim anything"
     conditions = " and ".join(CONDITIONS[doubt] for doubt in calibration.doubts)
@@ -59,9 +59,9 @@ def claim(calibration: Calibration, question: Question, tasks: int) -> str:
     return f"{told}, if {conditions}" if conditions else told
 
 
-def certified_claim(verdict: Verdict, question: Question) -> str:
+def certified_claim(verdict: Verdict, settings: CalibrationSettings) -> str:
     """`p < 0.10`: what a certificate excludes is being wrong by more than the zone."""
-    zone, subject = Zone.around(question.band), SUBJECT[question.metric]
+    zone, subject = Zone.around(settings.band), SUBJECT[settings.metric]
     if verdict is Verdict.TOO_HARD:
         return f"{subject} < {number(zone.a1)}"
     if verdict is Verdict.TOO_EASY:
@@ -75,27 +75,27 @@ def certified_terms(tasks: int) -> str:
     return f"per task{adjusted}, if rollouts are independent and the agent does not change"
 
 
-def likely_terms(source: Source, question: Question, tasks: int) -> str:
+def likely_terms(source: Source, settings: CalibrationSettings, tasks: int) -> str:
     """When a posterior probability is what it says."""
-    right = 100 * (1 - question.error_rate)
+    right = 100 * (1 - settings.error_rate)
     estimated = f", estimated from {formatting.many(tasks, 'task')}" if source is Source.LEARNED else ""
     return f"right {right:g} times in 100 only if tasks are distributed as the {source.value} prior says{estimated}"
 
 
-def sure_claims(calibrations: Sequence[Calibration], question: Question) -> list[str]:
+def sure_claims(calibrations: Sequence[Calibration], settings: CalibrationSettings) -> list[str]:
     """Each different claim of the certified and likely verdicts, with whose it is; most frequent first."""
     found = Counter((c.verdict, c.strength) for c in calibrations if formatting.is_sure(c))
     return [
-        f"{verdict}, {strength} ({times:,}): {_in_short(verdict, strength, question)}"
+        f"{verdict}, {strength} ({times:,}): {_in_short(verdict, strength, settings)}"
         for (verdict, strength), times in found.most_common()
     ]
 
 
-def _in_short(verdict: Verdict, strength: Strength | None, question: Question) -> str:
+def _in_short(verdict: Verdict, strength: Strength | None, settings: CalibrationSettings) -> str:
     if strength is Strength.CERTIFIED:
-        return f"{certified_claim(verdict, question)}, {_wrong(question)}"
-    least = f"posterior probability at least {100 * (1 - question.error_rate):g} %"
-    return f"{_exactly(verdict, question.band, SUBJECT[question.metric])}, {least}"
+        return f"{certified_claim(verdict, settings)}, {_wrong(settings)}"
+    least = f"posterior probability at least {100 * (1 - settings.error_rate):g} %"
+    return f"{_exactly(verdict, settings.band, SUBJECT[settings.metric])}, {least}"
 
 
 def measured(calibrations: Sequence[Calibration]) -> int:
@@ -108,8 +108,8 @@ def robust(calibration: Calibration) -> bool | None:
     return True if calibration.strength is Strength.CERTIFIED else calibration.robust
 
 
-def _wrong(question: Question) -> str:
-    return f"wrong at most {100 * question.error_rate:g} % of the time"
+def _wrong(settings: CalibrationSettings) -> str:
+    return f"wrong at most {100 * settings.error_rate:g} % of the time"
 
 
 def _exactly(verdict: Verdict, band: Band, subject: str) -> str:

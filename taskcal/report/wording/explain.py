@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from taskcal.core.calibration.calibrate import Calibration
     from taskcal.core.calibration.check_means import CheckMean
-    from taskcal.core.settings import Question
+    from taskcal.core.settings import CalibrationSettings
 
 RESUME = "resume the run (`taskcal run --resume RUN`)"
 """Runs again what was lost or not yet run; not after a change of the taskset or the agent, which is a new run."""
@@ -82,17 +82,17 @@ MORE: Mapping[Closed | None, str] = MappingProxyType(
 """What would make a leaning verdict of an adaptive run sure."""
 
 
-def why(calibration: Calibration, question: Question) -> str:
+def why(calibration: Calibration, settings: CalibrationSettings) -> str:
     """Why a person should look at a group, without a full stop; '' in the band, if nothing is to be said."""
     if calibration.verdict in {Verdict.UNMEASURED, Verdict.BROKEN}:
         return reason(calibration.reason) or "no reason is recorded"
     if calibration.verdict is Verdict.IN_BAND:
-        return "; ".join(remarks(calibration, question)) if needs_words(calibration, question) else ""
-    parts = (_rate(calibration, question), _unmet(calibration), *remarks(calibration, question))
+        return "; ".join(remarks(calibration, settings)) if needs_words(calibration, settings) else ""
+    parts = (_rate(calibration, settings), _unmet(calibration), *remarks(calibration, settings))
     return "; ".join(part for part in parts if part)
 
 
-def advice(calibration: Calibration, question: Question) -> str:
+def advice(calibration: Calibration, settings: CalibrationSettings) -> str:
     """What to try next for a group, without a full stop; '' where it is in the band and nothing is to be said."""
     match calibration.verdict:
         case Verdict.TOO_HARD:
@@ -104,10 +104,10 @@ def advice(calibration: Calibration, question: Question) -> str:
         case Verdict.UNMEASURED:
             parts = [_from_losses(calibration)]
         case Verdict.IN_BAND:
-            if not needs_words(calibration, question):
+            if not needs_words(calibration, settings):
                 return ""
             parts = _from_stops(calibration)
-    first = [*_from_unable_checks(calibration), *_from_strength(calibration, question)]
+    first = [*_from_unable_checks(calibration), *_from_strength(calibration, settings)]
     return "; ".join(part for part in (*first, *parts) if part)
 
 
@@ -117,15 +117,15 @@ def _from_unable_checks(calibration: Calibration) -> list[str]:
     return [f"bring what {checks} needs into the image, unless the agent has to"] if names else []
 
 
-def _rate(calibration: Calibration, question: Question) -> str:
+def _rate(calibration: Calibration, settings: CalibrationSettings) -> str:
     interval = calibration.interval
     if interval is None:
         return "nothing was graded"
-    if question.metric is Metric.REWARD:
+    if settings.metric is Metric.REWARD:
         reward = formatting.decimal(calibration.mean_reward)
-        return f"a mean reward of {reward} over {calibration.n}, {PLACES[place(calibration, question)]}"
+        return f"a mean reward of {reward} over {calibration.n}, {PLACES[place(calibration, settings)]}"
     low, high = formatting.percent(interval.low), formatting.percent(interval.high)
-    if question.adaptive:
+    if settings.adaptive:
         between = f"with a probability of 95 % the true rate lies between {low} and {high}"
     elif calibration.passed == 0:
         between = f"a true rate up to {high} would still look like this"
@@ -133,16 +133,16 @@ def _rate(calibration: Calibration, question: Question) -> str:
         between = f"a true rate down to {low} would still look like this"
     else:
         between = f"the true rate may lie between {low} and {high}"
-    return f"{_counted(calibration, question)}; {between}"
+    return f"{_counted(calibration, settings)}; {between}"
 
 
-def _counted(calibration: Calibration, question: Question) -> str:
+def _counted(calibration: Calibration, settings: CalibrationSettings) -> str:
     n, passed, counts = calibration.n, calibration.passed, calibration.opinion.counts
     late = f" ({counts.passed} of {counts.graded} when it was decided)" if counts.graded < n else ""
     if passed == n:
         named = f"all {n} passed" if n > 1 else "the only one passed"
         return f"{named}{late}" if calibration.contrast else f"{named}{late}: such a group is flat"
-    where = f", {PLACES[place(calibration, question)]}" if passed else ""
+    where = f", {PLACES[place(calibration, settings)]}" if passed else ""
     return f"passed {passed} of {n}{late}{where}"
 
 
@@ -193,13 +193,13 @@ def _from_losses(calibration: Calibration) -> str:
     return LOST_ADVICE[Boundary(boundary)]
 
 
-def _from_strength(calibration: Calibration, question: Question) -> list[str]:
+def _from_strength(calibration: Calibration, settings: CalibrationSettings) -> list[str]:
     """What would make a leaning verdict sure: first what casts doubt on it, else more rollouts."""
     if calibration.strength is not Strength.LEANING:
         return []
     if calibration.doubts:
         return [DOUBT_ADVICE[doubt] for doubt in calibration.doubts]
-    if question.adaptive:
+    if settings.adaptive:
         return [MORE.get(calibration.opinion.closed, f"{RESUME} before acting on this")]
     return ["measure it with a larger --group-size before acting on this"]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from taskcal.core.calibration.calibrate import Calibration
     from taskcal.core.rollout import GroupId
     from taskcal.core.run import RunRecord
-    from taskcal.core.settings import Question
+    from taskcal.core.settings import CalibrationSettings
     from taskcal.core.stats.rates import Interval
     from taskcal.core.verdict import Band
 
@@ -71,11 +71,11 @@ def band(value: Band) -> str:
     return f"{100 * value.low:g} to {100 * value.high:g} %"
 
 
-def band_of(question: Question) -> str:
+def band_of(settings: CalibrationSettings) -> str:
     """The band in the unit of what it is about: `5 to 75 %`, or `0.05 to 0.75` of mean rewards."""
-    if question.metric is Metric.REWARD:
-        return f"{question.band.low:g} to {question.band.high:g}"
-    return band(question.band)
+    if settings.metric is Metric.REWARD:
+        return f"{settings.band.low:g} to {settings.band.high:g}"
+    return band(settings.band)
 
 
 def sample(calibration: Calibration) -> str:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from taskcal.core.calibration.calibrate import Calibration
-    from taskcal.core.settings import Question
+    from taskcal.core.settings import CalibrationSettings
 
 URGENCY = (Verdict.BROKEN, Verdict.TOO_HARD, Verdict.TOO_EASY, Verdict.UNMEASURED, Verdict.IN_BAND)
 
@@ -30,8 +30,8 @@ def by_task(calibrations: Iterable[Calibration]) -> list[tuple[Calibration, ...]
     return sorted(variants, key=lambda rows: urgency(rows[0]))
 
 
-def needing_a_look(calibrations: Sequence[Calibration], question: Question) -> list[Calibration]:
+def needing_a_look(calibrations: Sequence[Calibration], settings: CalibrationSettings) -> list[Calibration]:
     """The flagged, the unmeasured, and those in the band with something to them, in the order of the table."""
     rows = [row for rows in by_task(calibrations) for row in rows]
-    looked_at = [row for row in rows if row.verdict is not Verdict.IN_BAND or needs_words(row, question)]
+    looked_at = [row for row in rows if row.verdict is not Verdict.IN_BAND or needs_words(row, settings)]
     return sorted(looked_at, key=urgency)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from taskcal.core.adaptive.tables import Design, Rule
+from taskcal.core.adaptive.design import Design, Rule
 from taskcal.core.settings import FLAT_TOLERANCE, Metric
 from taskcal.core.verdict import Band
 from taskcal.report.wording.sanitize import plain
@@ -14,31 +14,31 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from taskcal.core.run import RunRecord
-    from taskcal.core.settings import Question
+    from taskcal.core.settings import CalibrationSettings
 
 
 def command(run: RunRecord) -> str:
     """One line for a shell, without a backtick, whatever the names are: it stands in a fenced block."""
     words = ["taskcal", "run", *run.taskset_files, "--agent", run.agent_source or run.agent]
     words += ["--agent-version", run.agent_version] if run.agent_version else []
-    words += ["--group-size", str(run.group_size), "--seed", str(run.seed), *_asked(run.question)]
+    words += ["--group-size", str(run.group_size), "--seed", str(run.seed), *_asked(run.settings)]
     if run.prior_run:
         words += ["--prior", run.prior_run]
     return " ".join(shlex.quote(plain(word).replace("`", "'")) for word in words)
 
 
-def _asked(question: Question) -> Iterator[str]:
+def _asked(settings: CalibrationSettings) -> Iterator[str]:
     """The options that are not at their defaults."""
-    if question.adaptive:
-        yield from _adaptive(question.design)
-    if question.error_rate != Design().error_rate:
-        yield from ("--error-rate", f"{question.error_rate:g}")
-    if question.band != Band():
-        yield from ("--band", f"{question.band.low:g},{question.band.high:g}")
-    if question.metric is not Metric.SUCCESS:
-        yield from ("--metric", question.metric.value)
-    if question.flat_tolerance != FLAT_TOLERANCE:
-        yield from ("--flat-tolerance", f"{question.flat_tolerance:g}")
+    if settings.adaptive:
+        yield from _adaptive(settings.design)
+    if settings.error_rate != Design().error_rate:
+        yield from ("--error-rate", f"{settings.error_rate:g}")
+    if settings.band != Band():
+        yield from ("--band", f"{settings.band.low:g},{settings.band.high:g}")
+    if settings.metric is not Metric.SUCCESS:
+        yield from ("--metric", settings.metric.value)
+    if settings.flat_tolerance != FLAT_TOLERANCE:
+        yield from ("--flat-tolerance", f"{settings.flat_tolerance:g}")
 
 
 def _adaptive(design: Design) -> Iterator[str]:

@@ -6,11 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taskcal.core.adaptive.tables import Source
 from taskcal.core.calibration.doubt import Doubt
 from taskcal.core.calibration.summary import summarise
 from taskcal.core.settings import Metric
-from taskcal.core.stats.prior import FEWEST_TASKS
+from taskcal.core.stats.prior import FEWEST_TASKS, Source
 from taskcal.core.verdict import Strength, Verdict
 from taskcal.report.wording import formatting, stopping
 from taskcal.report.wording.claims import certified_terms, likely_terms, measured, robust, sure_claims
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from taskcal.core.calibration.calibrate import Calibration
     from taskcal.core.calibration.summary import Summary
     from taskcal.core.run import RunRecord
-    from taskcal.core.settings import Question
+    from taskcal.core.settings import CalibrationSettings
     from taskcal.core.stats.clustered_mean import PooledMean, PromptYield
 
 SENTENCE = 600
@@ -39,9 +38,9 @@ class Whole:
     summary: Summary
 
     @property
-    def question(self) -> Question:
+    def settings(self) -> CalibrationSettings:
         """What was asked of it."""
-        return self.run.question
+        return self.run.settings
 
     @property
     def noun(self) -> str:
@@ -51,7 +50,7 @@ class Whole:
 
 def whole(run: RunRecord, calibrations: Sequence[Calibration]) -> Whole:
     """The same with its summary."""
-    return Whole(run, tuple(calibrations), summarise(calibrations, run.question))
+    return Whole(run, tuple(calibrations), summarise(calibrations, run.settings))
 
 
 def about_all(told: Whole) -> list[str]:
@@ -61,7 +60,7 @@ def about_all(told: Whole) -> list[str]:
         headline(told),
         denominators(told),
         selection(told),
-        stopping.told(told.calibrations, told.question),
+        stopping.told(told.calibrations, told.settings),
         prior(told),
         claimed(told),
         terms(told),
@@ -80,19 +79,19 @@ def counts(told: Whole) -> str:
 
 def headline(told: Whole) -> str:
     """The taskset in a sentence: its average against the band, and how many groups would teach nothing."""
-    summary, question = told.summary, told.question
+    summary, settings = told.summary, told.settings
     these, reward = summary.of_these, summary.reward_of_these
     if these is None:
         return "Nothing was measured: no rollout was graded."
     told_rate = f"The average success rate of {_these(told)} is {formatting.with_interval(these.mean, these.interval)}"
-    if question.metric is Metric.REWARD and reward:
-        told_rate += f", the average reward {_with_bounds(reward)}, {_place(question, reward)}"
+    if settings.metric is Metric.REWARD and reward:
+        told_rate += f", the average reward {_with_bounds(reward)}, {_place(settings, reward)}"
     else:
-        told_rate += f", {_place(question, these)}{_like_these(summary.success_rate)}"
+        told_rate += f", {_place(settings, these)}{_like_these(summary.success_rate)}"
     if summary.flat_share is None:
         return f"{told_rate}."
     flat = round(100 * summary.flat_share)
-    return f"{told_rate}; of 100 groups of {question.group_size}, about {flat} would teach nothing."
+    return f"{told_rate}; of 100 groups of {settings.group_size}, about {flat} would teach nothing."
 
 
 def denominators(told: Whole) -> str:
@@ -117,7 +116,7 @@ def denominators(told: Whole) -> str:
 
 def selection(told: Whole) -> str:
     """What keeping the in-band tasks brings, by posterior means: k/n of the chosen, by which they were, flatters."""
-    summary, size = told.summary, told.question.group_size
+    summary, size = told.summary, told.settings.group_size
     kept, all_prompts, selected = _in_band(told), summary.all_prompts, summary.selected
     if not kept or len(kept) == summary.tasks or not all_prompts or not selected:
         return ""
@@ -154,10 +153,10 @@ def prior_name(source: Source, measured: int, told: Whole) -> str:
 
 def claimed(told: Whole) -> str:
     """What the sure verdicts claim of the true success rate p."""
-    claims = sure_claims(told.calibrations, told.question)
+    claims = sure_claims(told.calibrations, told.settings)
     if not claims:
         return ""
-    subject = "mean reward" if told.question.metric is Metric.REWARD else "true success rate p"
+    subject = "mean reward" if told.settings.metric is Metric.REWARD else "true success rate p"
     return f"Claims about the {subject} of a {told.noun}: {'; '.join(claims)}."
 
 
@@ -178,7 +177,7 @@ def _likely(told: Whole) -> str:
     if not likely or doubt is None:
         return ""
     named = "; ".join(
-        likely_terms(source, told.question, measured(told.calibrations))
+        likely_terms(source, told.settings, measured(told.calibrations))
         for source in dict.fromkeys(c.opinion.source for c in likely)
     )
     wrong = doubt * len(likely)
@@ -235,13 +234,13 @@ def _expected(summary: Summary) -> str:
     return f" Expected by the posteriors: {shares}."
 
 
-def _place(question: Question, found: PooledMean) -> str:
+def _place(settings: CalibrationSettings, found: PooledMean) -> str:
     """`within the band of 5 to 75 %` if all of the interval is, else every place where the average may lie."""
     low, high = (found.interval.low, found.interval.high) if found.interval else (found.mean, found.mean)
-    first, last = (PLACES.index(question.band.verdict(end)) for end in (low, high))
+    first, last = (PLACES.index(settings.band.verdict(end)) for end in (low, high))
     named = WORDS[first : last + 1]
     where = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} or {named[-1]}"
-    return f"{where} the band of {formatting.band_of(question)}"
+    return f"{where} the band of {formatting.band_of(settings)}"
 
 
 def _these(told: Whole) -> str:

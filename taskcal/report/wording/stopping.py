@@ -9,7 +9,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from taskcal.core.adaptive.tables import Rule
+from taskcal.core.adaptive.design import Rule
 from taskcal.core.adaptive.task_state import Closed
 from taskcal.core.forecast.fixed_sizes import size_as_good
 from taskcal.report.wording import formatting
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskcal.core.calibration.calibrate import Calibration
-    from taskcal.core.settings import Question
+    from taskcal.core.settings import CalibrationSettings
     from taskcal.core.stats.prior import Prior
     from taskcal.core.verdict import Band
 
@@ -50,9 +50,9 @@ RULES = MappingProxyType(
 )
 
 
-def is_decided(calibration: Calibration, question: Question) -> bool:
+def is_decided(calibration: Calibration, settings: CalibrationSettings) -> bool:
     """Whether the rule had enough of a task; one that never has enough leaves it to the verdict."""
-    if question.design.rule is Rule.NEVER:
+    if settings.design.rule is Rule.NEVER:
         return formatting.is_sure(calibration)
     return calibration.opinion.closed in DECIDED
 
@@ -69,13 +69,13 @@ class Saving:
     saved: int
 
 
-def saving(calibrations: Sequence[Calibration], question: Question) -> Saving | None:
+def saving(calibrations: Sequence[Calibration], settings: CalibrationSettings) -> Saving | None:
     """How many fewer rollouts an adaptive run took; None for a fixed design, and where nothing was measured."""
     wrong = [(c, chance) for c in calibrations if (chance := c.chance_wrong) is not None]
-    if not question.adaptive or not wrong:
+    if not settings.adaptive or not wrong:
         return None
     priors = tuple(c.opinion.prior for c, _ in wrong)
-    size = _size_as_good(priors, question.band, math.fsum(chance for _, chance in wrong) / len(wrong))
+    size = _size_as_good(priors, settings.band, math.fsum(chance for _, chance in wrong) / len(wrong))
     return Saving(size, max(0, (size or LARGEST) * len(wrong) - sum(c.n + c.lost for c in calibrations)))
 
 
@@ -85,31 +85,31 @@ def _size_as_good(priors: tuple[Prior, ...], band: Band, wrong: float) -> int | 
     return size_as_good(priors, band, wrong, LARGEST)
 
 
-def told(calibrations: Sequence[Calibration], question: Question) -> str:
+def told(calibrations: Sequence[Calibration], settings: CalibrationSettings) -> str:
     """Decided and open with the reasons, rollouts taken and saved, and how to read the rates; '' for fixed groups."""
-    if not question.adaptive:
+    if not settings.adaptive:
         return ""
-    decided = [c for c in calibrations if is_decided(c, question)]
-    still = [c for c in calibrations if not is_decided(c, question)]
+    decided = [c for c in calibrations if is_decided(c, settings)]
+    still = [c for c in calibrations if not is_decided(c, settings)]
     parts = [
-        f"{len(decided):,} of {len(calibrations):,} decided{_reasons(decided, question)}",
-        f"{len(still):,} open{_reasons(still, question)}",
+        f"{len(decided):,} of {len(calibrations):,} decided{_reasons(decided, settings)}",
+        f"{len(still):,} open{_reasons(still, settings)}",
     ]
     return (
-        f"Adaptive, {RULES[question.design.rule]}: {'; '.join(parts)}; {_spent(calibrations, question)}. "
+        f"Adaptive, {RULES[settings.design.rule]}: {'; '.join(parts)}; {_spent(calibrations, settings)}. "
         "Success rates are posterior means with 95 % intervals: k/n is biased where n depends on what was seen."
     )
 
 
-def _reasons(some: Sequence[Calibration], question: Question) -> str:
+def _reasons(some: Sequence[Calibration], settings: CalibrationSettings) -> str:
     """` (confident 11, certified 1)`; what a budget has decided is only as sure as its verdict."""
-    by_verdict = question.design.rule is Rule.NEVER
+    by_verdict = settings.design.rule is Rule.NEVER
     told = Counter(str(c.strength) if by_verdict and formatting.is_sure(c) else REASONS[c.opinion.closed] for c in some)
     return f" ({formatting.tally(told)})" if told else ""
 
 
-def _spent(calibrations: Sequence[Calibration], question: Question) -> str:
-    design, found = question.design, saving(calibrations, question)
+def _spent(calibrations: Sequence[Calibration], settings: CalibrationSettings) -> str:
+    design, found = settings.design, saving(calibrations, settings)
     taken = formatting.many(sum(c.n + c.lost for c in calibrations), "rollout")
     budget = "" if design.budget is None else f" of a budget of {design.budget:,}"
     return f"{taken}{budget}{_worth(found)}"

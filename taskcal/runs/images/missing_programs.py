@@ -24,7 +24,7 @@ from taskcal.execution.grading import grade
 from taskcal.sandbox import ROOT_USER, Script
 from taskcal.sandbox.container import open_sandbox
 from taskcal.sandbox.interpreters import missing_programs
-from taskcal.sandbox.sandbox_spec import Order
+from taskcal.sandbox.sandbox_spec import SandboxSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -130,7 +130,7 @@ def absent_programs(script: str, present: frozenset[str]) -> frozenset[str]:
 
 
 def _grade_after(
-    group: Group, scope: RunScope, order: Order, suspects: Sequence[_Suspect], solution: Solution | None
+    group: Group, scope: RunScope, order: SandboxSpec, suspects: Sequence[_Suspect], solution: Solution | None
 ) -> _Graded:
     """Grade after a solution, or after nothing was done. Raises LostError."""
     sandbox = open_sandbox(scope, order)
@@ -162,9 +162,9 @@ def _is_absent(sandbox: DockerSandbox, suspect: _Suspect) -> bool:
     return bool(sandbox.run(script).stdout.strip())
 
 
-def _order(group: Group, ready: ReadyGroup, scope: RunScope, agent: Agent) -> Order:
+def _order(group: Group, ready: ReadyGroup, scope: RunScope, agent: Agent) -> SandboxSpec:
     unique = f"{scope.run}-programs-{secrets.token_hex(4)}"
-    return Order.of(group, ready.images, agent.network, f"{group.id}#programs", unique)
+    return SandboxSpec.of(group, ready.images, agent.network, f"{group.id}#programs", unique)
 
 
 def _sentence(group: Group, suspect: _Suspect) -> str:

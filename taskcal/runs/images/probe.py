@@ -28,7 +28,7 @@ from taskcal.sandbox.container import open_sandbox
 from taskcal.sandbox.images.baking import named_params
 from taskcal.sandbox.interpreters import missing_programs
 from taskcal.sandbox.images.single_flight import Once
-from taskcal.sandbox.sandbox_spec import Order
+from taskcal.sandbox.sandbox_spec import SandboxSpec
 from taskcal.sandbox.scripts import finishing
 from taskcal.sandbox.services import command_text
 
@@ -99,7 +99,7 @@ class _Subject:
     checks, each with its service.
     """
 
-    order: Order
+    order: SandboxSpec
     user: str | None
     services: tuple[str, ...]
     places: tuple[str, ...]
@@ -162,10 +162,10 @@ def _require_interpreters(group: Group, found: ProbeResult) -> None:
             raise SetupLost(f"{need.place} asks for {missing[0]} in its first line (#!), and {where} does not have it")
 
 
-def _order(group: Group, images: PreparedImages, agent: Agent, run: str) -> Order:
+def _order(group: Group, images: PreparedImages, agent: Agent, run: str) -> SandboxSpec:
     """An environment as rollouts open it. Its grading is in the same container, so that there is only one."""
     unique = f"{run}-probe-{secrets.token_hex(4)}"
-    return replace(Order.of(group, images, agent.network, f"{group.id}#probe", unique), fresh=False)
+    return replace(SandboxSpec.of(group, images, agent.network, f"{group.id}#probe", unique), fresh=False)
 
 
 def _services_with_checks(group: Group) -> set[str]:

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator, Mapping
 
-    from taskcal.core.network import Reach, Way
+    from taskcal.core.network import AllowedHost, NetworkAccess
     from taskcal.sandbox.engine.docker import DockerEngine
 
-    Dial = Callable[[Way], socket.socket]
+    Dial = Callable[[AllowedHost], socket.socket]
 
 LIMITS = Limits(cpus=0.5, memory=128 * 1024**2, pids=16)
 
@@ -34,7 +34,7 @@ class WaysOut:
         self._open: list[Egress] = []
         self._closing = contextlib.ExitStack()
 
-    def open(self, container: str, reach: Reach, dial: Dial = dial) -> None:
+    def open(self, container: str, reach: NetworkAccess, dial: Dial = dial) -> None:
         """Let what shares a container's network reach a list of hosts. Raises SetupLost, ImageLost or EngineLost."""
         if reach.mode is NetworkMode.HOSTS:
             self._open.append(self._closing.enter_context(self._carried(container, reach, dial)))
@@ -55,7 +55,7 @@ class WaysOut:
             self._closing.close()
 
     @contextlib.contextmanager
-    def _carried(self, namespace: str, reach: Reach, dial: Dial) -> Iterator[Egress]:
+    def _carried(self, namespace: str, reach: NetworkAccess, dial: Dial) -> Iterator[Egress]:
         names = {HERE: "127.0.0.1", **addresses(reach.ways)}
         places = [f"{names[way.host]}:{way.port}" for way in reach.ways]
         container = self._engine.create(

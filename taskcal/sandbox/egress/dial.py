@@ -11,7 +11,7 @@ from taskcal.core.network import HERE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskcal.core.network import Way
+    from taskcal.core.network import AllowedHost
 
 DIAL_SECONDS = 20.0
 
@@ -37,13 +37,13 @@ ISATAP = (0x5EFE, 0x02005EFE)
 """The 32 bits before the IPv4 address that such an IPv6 one ends with."""
 
 
-def addresses(ways: Sequence[Way]) -> dict[str, str]:
+def addresses(ways: Sequence[AllowedHost]) -> dict[str, str]:
     """The loopback address that each host stands for inside; this machine's own name has one there already."""
     names = dict.fromkeys(way.host for way in ways if way.host != HERE)
     return {name: f"127.0.{1 + number // 250}.{1 + number % 250}" for number, name in enumerate(names)}
 
 
-def dial(way: Way) -> socket.socket:
+def dial(way: AllowedHost) -> socket.socket:
     """A connection to an allowed host. Raises OSError, also for one of a taskset that has no public address."""
     problem = OSError("it has no address")
     for family, kind, protocol, _, place in socket.getaddrinfo(way.host, way.port, type=socket.SOCK_STREAM):

@@ -31,7 +31,7 @@ from taskcal.sandbox.engine.stream import STDERR, WAITING, Demultiplexer, Tail
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from taskcal.core.network import Way
+    from taskcal.core.network import AllowedHost
     from taskcal.sandbox.engine.stream import Line
 
 READY_SECONDS = 30.0
@@ -63,14 +63,16 @@ class _Connection:
 class Egress:
     """The half in this process: a thread that moves bytes until it is closed or the other half ends."""
 
-    def __init__(self, line: Line, ways: Sequence[Way], dial: Callable[[Way], socket.socket] = dial) -> None:
+    def __init__(
+        self, line: Line, ways: Sequence[AllowedHost], dial: Callable[[AllowedHost], socket.socket] = dial
+    ) -> None:
         """`line` leads to the script in the sandbox's network, which listens for the ways in their order."""
         self.remarks: list[str] = []
         self._line, self._ways, self._dial = line, ways, dial
         self._frames, self._unframer, self._errors = Demultiplexer(), Unframer(), Tail(500)
         self._connections: dict[int, _Connection] = {}
         self._outgoing = bytearray()
-        self._undialled: dict[int, Way] = {}
+        self._undialled: dict[int, AllowedHost] = {}
         self._dialling = self._opened = 0
         self._dialled: queue.SimpleQueue[tuple[int, socket.socket | OSError]] = queue.SimpleQueue()
         self._bell, self._ear = socket.socketpair()
@@ -167,7 +169,7 @@ class Egress:
         elif number in self._connections:
             self._advance(self._connections[number], number, frame)
 
-    def _open(self, number: int, way: Way) -> None:
+    def _open(self, number: int, way: AllowedHost) -> None:
         """Take in a connection; it is dialled in its turn."""
         self._connections[number] = _Connection()
         self._opened += 1
@@ -198,7 +200,7 @@ class Egress:
             return
         self._flush(number)
 
-    def _call(self, number: int, way: Way) -> None:
+    def _call(self, number: int, way: AllowedHost) -> None:
         """Connect, in a thread of its own: looking a name up may take its time."""
         try:
             self._dialled.put((number, self._dial(way)))

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from taskcal.agents import Account
+from taskcal.agents import UsageSoFar
 from taskcal.agents.chat.agent import ChatAgent
 from taskcal.agents.chat.openai_caller import OpenAICaller
 from taskcal.agents.chat.spec import ChatSpec, Sampling
@@ -16,7 +16,7 @@ from tests.agents.chat.openai_server import OpenAIServer, Step
 from tests.agents.fake_sandbox import FakeSandbox, attempt, task
 
 if TYPE_CHECKING:
-    from taskcal.agents import Acted, Attempt
+    from taskcal.agents import AgentResult, Attempt
     from taskcal.agents.chat.identity import Served
     from taskcal.sandbox import Script, ScriptResult, Sink
 
@@ -51,7 +51,7 @@ class ChatCase:
     wall: float | None = None
     lines: list[bytes] = field(default_factory=list)
     callers: list[OpenAICaller] = field(default_factory=list)
-    account: Account = field(default_factory=Account)
+    account: UsageSoFar = field(default_factory=UsageSoFar)
     served: tuple[Served, ...] = ()
     _agent: ChatAgent | None = None
 
@@ -74,7 +74,7 @@ class ChatCase:
         self.account = made.account
         return replace(made, timeout=self.timeout, wall=self.wall)
 
-    def act(self, *steps: Step, **how: Any) -> Acted:
+    def act(self, *steps: Step, **how: Any) -> AgentResult:
         """One rollout against these answers."""
         if steps:
             self.server.script(*steps)

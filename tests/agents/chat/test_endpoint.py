@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.agents.chat.endpoint import TRIES, Answered, Ended, Endpoint, Wish, backoff
+from taskcal.agents.chat.endpoint import TRIES, Answered, CallContext, Ended, Endpoint, backoff
 from taskcal.agents.chat.messages import Reply
 from taskcal.agents.chat.provider_errors import TIMED_OUT, UNREACHABLE, Failure
 from taskcal.agents.chat.spec import ChatSpec, Sampling
@@ -67,7 +67,7 @@ class Desk:
         self, body: Mapping[str, Any] = BODY, *, is_first: bool = True, patience: float = 1000.0
     ) -> Answered | Ended:
         """One call of a rollout."""
-        wish = Wish(None, self.clock.now() + patience, is_first, self.notes.append)
+        wish = CallContext(None, self.clock.now() + patience, is_first, self.notes.append)
         return self.endpoint.complete(body, wish)
 
     def loses(self, **how: Any) -> str:
@@ -206,7 +206,7 @@ def test_a_call_goes_back_to_the_replica_that_knows_it() -> None:
     spec = replace(SPEC, base_urls=("http://a/v1", "http://b/v1"))
     at = desk(DONE, DONE, DEAD, DONE, spec=spec)
     for _ in range(3):
-        found = at.endpoint.complete(BODY, Wish(1, 1000.0, is_first=False, note=at.notes.append))
+        found = at.endpoint.complete(BODY, CallContext(1, 1000.0, is_first=False, note=at.notes.append))
     assert at.calls.replicas == [1, 1, 1, 0]
     assert found == Answered(DONE, 0.0, 0)
     assert at.notes[0].startswith("try 1 at http://b/v1 failed")

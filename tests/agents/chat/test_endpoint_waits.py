@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.agents.chat.endpoint import TRIES, Answered, Ended, Wish, backoff
+from taskcal.agents.chat.endpoint import TRIES, Answered, CallContext, Ended, backoff
 from taskcal.agents.chat.finish import EMPTY
 from taskcal.agents.chat.provider_errors import Failure
 from taskcal.core.rollout import Stop
@@ -89,7 +89,7 @@ def test_a_full_window_explains_a_refused_request() -> None:
         (True, replace(rejected, status=500), False),
     ):
         at = desk(failure)
-        wish = Wish(None, 1000.0, is_first=False, note=at.notes.append, is_full=is_full)
+        wish = CallContext(None, 1000.0, is_first=False, note=at.notes.append, is_full=is_full)
         at.endpoint._has_answered = True
         if ends:
             found = at.endpoint.complete(BODY, wish)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskcal.agents import Account
+from taskcal.agents import UsageSoFar
 from taskcal.agents.chat.agent import ChatAgent, call_openai
 from taskcal.agents.chat.identity import identify
 from taskcal.agents.chat.spec import ChatSpec
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from taskcal.agents import Acted
+    from taskcal.agents import AgentResult
     from taskcal.agents.chat.openai_caller import OpenAICaller
     from taskcal.agents.transcript import Event
 
@@ -128,14 +128,14 @@ class Talk:
         self.agent = ChatAgent(spec, key, identify(spec, key).served, call=self.connect)
         self.sandbox = FakeSandbox()
         self.lines: list[bytes] = []
-        self.account = Account()
+        self.account = UsageSoFar()
 
     def connect(self, spec: ChatSpec, key: str) -> OpenAICaller:
         """Real connections."""
         self.callers.append(call_openai(spec, key))  # type: ignore[arg-type]  # it is one
         return self.callers[-1]
 
-    def act(self) -> Acted:
+    def act(self) -> AgentResult:
         """The rollout."""
         made = attempt(task())
         try:

@@ -14,7 +14,7 @@ from taskcal.agents.tools.chat_tools import (
     Bash,
     Prepared,
     Tool,
-    Used,
+    ToolReply,
     described,
     offered,
     shell_script,
@@ -118,7 +118,7 @@ def test_a_command_killed_by_others_is_not_late(shell: Callable[..., tuple[int |
     assert shell("echo a; kill -9 $$") == (137, "a\n")
 
 
-def bash(sandbox: FakeSandbox, seconds: float = 500.0, **arguments: object) -> Used:
+def bash(sandbox: FakeSandbox, seconds: float = 500.0, **arguments: object) -> ToolReply:
     return carried_out(Bash("agent", BOUND), sandbox, arguments, seconds)
 
 
@@ -134,7 +134,7 @@ def bash(sandbox: FakeSandbox, seconds: float = 500.0, **arguments: object) -> U
 )
 def test_the_model_is_told_how_it_ended(code: int, stdout: bytes, told: str) -> None:
     """Output, and the status where it is not 0."""
-    assert bash(ending(code, stdout), command="x") == Used(told, code)
+    assert bash(ending(code, stdout), command="x") == ToolReply(told, code)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_the_model_is_told_how_it_ended(code: int, stdout: bytes, told: str) -> 
 )
 def test_the_model_is_told_why_it_was_killed(kind: Ending, told: str) -> None:
     """It may try another way."""
-    assert bash(FakeSandbox(ScriptResult(kind, None, b"", b"")), command="x") == Used(told)
+    assert bash(FakeSandbox(ScriptResult(kind, None, b"", b"")), command="x") == ToolReply(told)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ class Multiply:
         assert seconds
         self.given.append(arguments)
         result = ScriptResult(Ending.EXITED, 0, str(arguments["a"] * arguments["b"]).encode(), b"")
-        return Prepared(lambda _: result, lambda result: Used(result.stdout.decode()))
+        return Prepared(lambda _: result, lambda result: ToolReply(result.stdout.decode()))
 
 
 def call(name: str, arguments: str) -> str:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mcp import types as protocol
 
-from taskcal.agents.tools.chat_tools import Bash, Tool, Used, allowed_seconds, use
+from taskcal.agents.tools.chat_tools import Bash, Tool, ToolReply, allowed_seconds, use
 from taskcal.agents.tools.mcp import McpTool
 from taskcal.agents.tools.mcp_process import message_of
 from taskcal.agents.tools.task_tools import tools_of
@@ -102,7 +102,7 @@ def test_every_good_call_is_carried_out(arguments: dict[str, Any]) -> None:
     """With text of any kind and numbers of any size."""
     written = json.dumps(arguments)
     for tool in tools():
-        assert use(tools(), Strict(DONE), tool.name, written, 60.0) == Used("done", 0)
+        assert use(tools(), Strict(DONE), tool.name, written, 60.0) == ToolReply("done", 0)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_call_that_cannot_be_is_told_why(arguments: str, told: str) -> None:
 def test_a_time_of_any_form_is_understood(timeout: str, seconds: float) -> None:
     """A number written as text, null for none, and one that no clock has: from 1 s to what is left."""
     sandbox = Strict(DONE)
-    assert use(tools(), sandbox, "bash", f'{{"command": "ls", "timeout": {timeout}}}', 60.0) == Used("done", 0)
+    assert use(tools(), sandbox, "bash", f'{{"command": "ls", "timeout": {timeout}}}', 60.0) == ToolReply("done", 0)
     assert sandbox.scripts[0].timeout == seconds + 10
 
 

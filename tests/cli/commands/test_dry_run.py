@@ -116,5 +116,5 @@ def test_only_what_is_chosen_is_counted() -> None:
     """A part of the taskset, with the counts of that part."""
     make_run(RUNS, "first", request(), DECIDED)
     found = request(design=adaptive(prior="first"), selection=Selection(("refund",)))
-    assert set(found.question.earlier) == {GroupId("refund", "")}
+    assert set(found.settings.earlier) == {GroupId("refund", "")}
     assert told("tasks", selection=Selection(("refund",))) == ["1 task"]

@@ -142,9 +142,9 @@ def test_a_history_becomes_a_population() -> None:
 def test_a_runs_own_numbers_are_the_defaults() -> None:
     """Tasks, seconds, concurrency and cost of a run count unless others are typed."""
     written([(1, 2)] * 21, cost=0.25)
-    question = document("last", "--rule", "none", "--concurrency", "16")["question"]
-    assert (question["tasks"], question["rollout_seconds"]) == (21, 30.0)
-    assert (question["concurrency"], question["rollout_cost_usd"]) == (16, 0.25)
+    settings = document("last", "--rule", "none", "--concurrency", "16")["question"]
+    assert (settings["tasks"], settings["rollout_seconds"]) == (21, 30.0)
+    assert (settings["concurrency"], settings["rollout_cost_usd"]) == (16, 0.25)
 
 
 def test_a_small_history_is_said_to_be_small() -> None:

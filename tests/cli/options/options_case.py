@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from taskcal.core.rollout import Outcome
-    from taskcal.core.settings import Question
+    from taskcal.core.settings import CalibrationSettings
 
 TASKSET = """\
 taskset: shop
@@ -64,7 +64,11 @@ def request(configured: Configuration | None = None, **given: Any) -> Request:
 
 
 def make_run(
-    root: Path, name: str, asked: Request, outcomes: Mapping[str, Sequence[Outcome]], question: Question | None = None
+    root: Path,
+    name: str,
+    asked: Request,
+    outcomes: Mapping[str, Sequence[Outcome]],
+    settings: CalibrationSettings | None = None,
 ) -> RunFolder:
     """A run of a request that is over, with these outcomes of its groups, of 10 seconds and 2 cents each."""
     most = max([asked.group_size, *map(len, outcomes.values())])
@@ -74,7 +78,7 @@ def make_run(
         taskset_files=asked.taskset.files,
         agent_source=asked.agent_source,
         seed=asked.seed,
-        question=question or replace(asked.question, group_size=most),
+        settings=settings or replace(asked.settings, group_size=most),
         prior_run=asked.earlier.run,
     )
     folder = RunFolder.create(root, record, records_of(asked.groups, contents_of(asked.taskset.tasks)))

@@ -13,10 +13,10 @@ from taskcal.agents.builtin import Noop
 from taskcal.agents.chat.agent import ChatAgent
 from taskcal.agents.chat.spec import ChatSpec
 from taskcal.agents.spec import Price
-from taskcal.cli.options.design import DesignOptions, Spending, check_cost, question_of
-from taskcal.core.adaptive.tables import CAP, CERTIFIED_CAP, Design, Rule
+from taskcal.cli.options.design import DesignOptions, Spending, check_cost, settings_of_design
+from taskcal.core.adaptive.design import CAP, CERTIFIED_CAP, Design, Rule
 from taskcal.core.rollout import GroupId
-from taskcal.core.settings import Metric, Question, fixed
+from taskcal.core.settings import CalibrationSettings, Metric, fixed
 from taskcal.core.stats.prior import Counts
 from taskcal.core.verdict import Band
 from taskcal.errors import UsageError
@@ -33,7 +33,7 @@ NEEDING: dict[str, tuple[Any, str]] = {
 
 def test_nothing_typed_is_a_fixed_run() -> None:
     """The question stays as the project has it."""
-    assert question_of(DesignOptions(), PLAIN) == PLAIN
+    assert settings_of_design(DesignOptions(), PLAIN) == PLAIN
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_nothing_typed_is_a_fixed_run() -> None:
 )
 def test_what_rule_results(typed: dict[str, Any], rule: Rule, limit: int, budget: int | None) -> None:
     """A budget alone is spent to its end; with a rule it is only a bound; a certificate may take twice as many."""
-    found = question_of(replace(ADAPTIVE, **typed), PLAIN).design
+    found = settings_of_design(replace(ADAPTIVE, **typed), PLAIN).design
     assert (found.rule, found.limit, found.budget) == (rule, limit, budget)
     assert found.learn
     assert found.error_rate == 0.05
@@ -84,9 +84,9 @@ def test_every_combination_is_a_design_or_a_usage_error(
     base = fixed(6, Band(0.1, 0.9))
     if certify and stop:
         with pytest.raises(UsageError, match="choose one"):
-            question_of(typed, base)
+            settings_of_design(typed, base)
         return
-    found = question_of(typed, base)
+    found = settings_of_design(typed, base)
     assert found.adaptive
     assert (found.group_size, found.band) == (6, Band(0.1, 0.9))
     assert (found.design.budget, found.design.cap) == (budget, cap)
@@ -101,8 +101,8 @@ def test_what_goes_with_adaptive_is_refused_without_it(name: str) -> None:
     value, option = NEEDING[name]
     typed = replace(DesignOptions(), **{name: value})
     with pytest.raises(UsageError, match=f"^{option} goes with --adaptive; a fixed run takes --group-size of each$"):
-        question_of(typed, PLAIN)
-    assert question_of(replace(typed, adaptive=True), PLAIN).adaptive
+        settings_of_design(typed, PLAIN)
+    assert settings_of_design(replace(typed, adaptive=True), PLAIN).adaptive
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_what_goes_with_adaptive_is_refused_without_it(name: str) -> None:
 def test_wrong_usage_is_one_line(typed: DesignOptions, message: str) -> None:
     """It names the option and what would be right."""
     with pytest.raises(UsageError) as caught:
-        question_of(typed, PLAIN)
+        settings_of_design(typed, PLAIN)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
@@ -135,7 +135,7 @@ def test_a_limit_of_cost_needs_a_price() -> None:
 
 def test_a_fixed_run_takes_what_is_about_judging() -> None:
     """How sure, what counts as equal and which metric need no adaptive run; neither does an earlier one."""
-    found = question_of(DesignOptions(error_rate=0.01, flat_tolerance=0.0, metric="reward", prior="last"), PLAIN)
+    found = settings_of_design(DesignOptions(error_rate=0.01, flat_tolerance=0.0, metric="reward", prior="last"), PLAIN)
     assert (found.error_rate, found.flat_tolerance, found.metric) == (0.01, 0.0, Metric.REWARD)
     assert not found.adaptive
 
@@ -143,11 +143,11 @@ def test_a_fixed_run_takes_what_is_about_judging() -> None:
 def test_a_resumed_run_asks_what_it_asked() -> None:
     """Where nothing is typed every part of the design stays, and what is typed replaces its part alone."""
     design = Design(Band(0.1, 0.9), 0.1, Rule.CERTIFY, cap=99, budget=500, learn=False)
-    base = Question(8, design, 0.1, earlier={GroupId("a", ""): Counts(1, 2)})
-    assert question_of(DesignOptions(), base) == base
-    assert question_of(ADAPTIVE, base) == base
-    larger = question_of(DesignOptions(max_group_size=128, budget=900), base)
+    base = CalibrationSettings(8, design, 0.1, earlier={GroupId("a", ""): Counts(1, 2)})
+    assert settings_of_design(DesignOptions(), base) == base
+    assert settings_of_design(ADAPTIVE, base) == base
+    larger = settings_of_design(DesignOptions(max_group_size=128, budget=900), base)
     assert larger == replace(base, design=replace(design, cap=128, budget=900))
-    assert question_of(DesignOptions(stop="value"), base).design.rule is Rule.VALUE
+    assert settings_of_design(DesignOptions(stop="value"), base).design.rule is Rule.VALUE
     with pytest.raises(UsageError, match="--metric reward"):
-        question_of(DesignOptions(metric="reward"), base)
+        settings_of_design(DesignOptions(metric="reward"), base)

@@ -49,7 +49,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_defaults_where_nothing_is_said() -> None:
     """Eight rollouts, two retries, the band of 5 to 75 %, no gate, a fifth may be lost, and a seed of chance."""
     found = request()
-    assert (found.question, found.retries, found.runs) == (fixed(8, Band(0.05, 0.75)), 2, Path("runs"))
+    assert (found.settings, found.retries, found.runs) == (fixed(8, Band(0.05, 0.75)), 2, Path("runs"))
     assert (found.gate, found.bounds) == (Gate(FailOn.NEVER, 0.2), Bounds(NetworkMode.BRIDGE, None, None))
     assert [str(group.id) for group in found.groups] == ["ship/1", "ship/2", "refund"]
     assert found.agent.name == "oracle"
@@ -60,7 +60,7 @@ def test_configuration_wins_over_defaults() -> None:
     """Each setting of a project reaches its run."""
     found = request(CONFIGURED)
     assert (found.group_size, found.concurrency, found.retries) == (4, 3, 1)
-    assert (found.question.band, found.runs) == (Band(0.1, 0.9), Path("results"))
+    assert (found.settings.band, found.runs) == (Band(0.1, 0.9), Path("results"))
     assert found.gate == Gate(FailOn.FLAGGED, 0.5)
 
 
@@ -70,7 +70,7 @@ def test_flags_win_over_configuration() -> None:
         CONFIGURED, group_size=2, concurrency=1, retries=0, seed=0, band="0,1", fail_on="never", max_lost=0.0, out="o"
     )
     assert (found.group_size, found.concurrency, found.retries, found.seed) == (2, 1, 0, 0)
-    assert (found.question.band, found.gate, found.runs) == (Band(0.0, 1.0), Gate(FailOn.NEVER, 0.0), Path("o"))
+    assert (found.settings.band, found.gate, found.runs) == (Band(0.0, 1.0), Gate(FailOn.NEVER, 0.0), Path("o"))
 
 
 def test_bounds_are_read() -> None:

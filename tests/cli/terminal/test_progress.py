@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 
 from taskcal.cli.terminal.progress import LiveProgress, PlainProgress, Progress, Quiet, make_progress
-from taskcal.core.adaptive.planner import advance
-from taskcal.core.adaptive.tables import Design
-from taskcal.core.adaptive.task_state import Launch, TaskState
+from taskcal.core.adaptive.design import Design
+from taskcal.core.adaptive.planner import plan_next
+from taskcal.core.adaptive.task_state import Launch, TaskHistory
 from taskcal.core.rollout import Graded, GroupId, Lost, Outcome, Rollout, RolloutId, Stop, Timing
 from taskcal.errors import Boundary
 from taskcal.machine import host
@@ -100,7 +100,7 @@ def test_what_an_earlier_part_measured_is_counted_but_not_told_again() -> None:
 
 
 def look(progress: Progress, group: GroupId, *launches: Launch) -> None:
-    progress.look(advance([TaskState(group, launches)], 0, PLAIN))
+    progress.look(plan_next([TaskHistory(group, launches)], 0, PLAIN))
 
 
 def test_an_adaptive_run_in_a_log() -> None:

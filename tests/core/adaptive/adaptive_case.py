@@ -11,9 +11,9 @@ import pytest
 
 from taskcal.core.adaptive.launches import launches
 from taskcal.core.adaptive.planner import AWAITED
-from taskcal.core.adaptive.task_state import TaskState
+from taskcal.core.adaptive.task_state import TaskHistory
 from taskcal.core.calibration.posterior_verdict import judge
-from taskcal.core.settings import Question
+from taskcal.core.settings import CalibrationSettings
 from taskcal.execution.adaptive_schedule import AdaptiveSchedule, Limits
 from taskcal.execution.schedule import run_schedule
 from tests.execution.schedule_case import FAILED, PASSED, Clock, Scripted, groups, oldest, task
@@ -21,15 +21,15 @@ from tests.execution.schedule_case import FAILED, PASSED, Clock, Scripted, group
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from taskcal.core.adaptive.planner import Outlook
-    from taskcal.core.adaptive.tables import Design
+    from taskcal.core.adaptive.design import Design
+    from taskcal.core.adaptive.planner import PlannerState
     from taskcal.core.adaptive.task_state import Closed
     from taskcal.core.plan import PlannedRollout
     from taskcal.core.rollout import GroupId, Outcome, Rollout, RolloutId
     from taskcal.core.stats.prior import Counts
     from taskcal.core.task import Task
     from taskcal.core.verdict import Verdict
-    from taskcal.execution.schedule import Brake
+    from taskcal.execution.schedule import StopCondition
 
 RETRIES = 2
 FOR_GOOD = RETRIES + 1
@@ -80,9 +80,9 @@ class Watched(Scripted):
         assert planned.id.group not in self.closed
         super().submit(planned)
 
-    def look(self, outlook: Outlook) -> None:
+    def look(self, planner_state: PlannerState) -> None:
         """Remember what is closed; of a budget's last rollouts the lost ones are tried again."""
-        self.closed = {one.group for one in outlook.standings if one.closed not in AWAITED}
+        self.closed = {one.group for one in planner_state.states if one.closed not in AWAITED}
 
 
 @dataclass
@@ -92,38 +92,40 @@ class Play:
     tasks: Sequence[Task]
     design: Design
     recorded: list[Rollout] = field(default_factory=list)
-    looks: list[Outlook] = field(default_factory=list)
+    looks: list[PlannerState] = field(default_factory=list)
     reason: str | None = None
 
     @property
-    def question(self) -> Question:
+    def settings(self) -> CalibrationSettings:
         """What is asked."""
-        return Question(8, self.design)
+        return CalibrationSettings(8, self.design)
 
     def schedule(self, engine: Watched) -> AdaptiveSchedule:
         """A new schedule over what is on record."""
 
-        def watch(outlook: Outlook) -> None:
-            self.looks.append(outlook)
-            engine.look(outlook)
+        def watch(planner_state: PlannerState) -> None:
+            self.looks.append(planner_state)
+            engine.look(planner_state)
 
         limits = Limits(engine.size, RETRIES, watch)
-        return AdaptiveSchedule(groups(*self.tasks), tuple(self.recorded), self.question, limits)
+        return AdaptiveSchedule(groups(*self.tasks), tuple(self.recorded), self.settings, limits)
 
-    def on(self, engine: Watched, *brakes: Brake) -> Play:
+    def on(self, engine: Watched, *stop_conditions: StopCondition) -> Play:
         """Run it to its end."""
         with pytest.MonkeyPatch.context() as patch:
             engine.clock.tell(patch)
-            self.reason = run_schedule(self.schedule(engine), engine, self.recorded.append, brakes=brakes)
+            self.reason = run_schedule(
+                self.schedule(engine), engine, self.recorded.append, stop_conditions=stop_conditions
+            )
         return self
 
     @property
-    def states(self) -> list[TaskState]:
+    def states(self) -> list[TaskHistory]:
         """What the rows alone say of each task."""
         rows: dict[GroupId, list[Rollout]] = defaultdict(list)
         for row in self.recorded:
             rows[row.id.group].append(row)
-        return [TaskState(group.id, launches(rows[group.id])) for group in groups(*self.tasks)]
+        return [TaskHistory(group.id, launches(rows[group.id])) for group in groups(*self.tasks)]
 
     def from_rows(self) -> list[Conclusion]:
         """What a report says of each task."""
@@ -131,14 +133,14 @@ class Play:
             Conclusion(
                 one.counts, astuple(one.posterior) if one.posterior else (), one.likely, one.certificate, one.closed
             )
-            for one in judge(self.states, self.question)
+            for one in judge(self.states, self.settings)
         ]
 
     def from_planner(self) -> list[Conclusion]:
         """What the planner thought last."""
         return [
             Conclusion(one.counts, one.posterior if one.counts.graded else (), one.likely, one.certificate, one.closed)
-            for one in self.looks[-1].standings
+            for one in self.looks[-1].states
         ]
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from taskcal.core.adaptive import drift
 from taskcal.core.adaptive.drift import MOVES, remember, warm, weigh
-from taskcal.core.adaptive.task_state import Launch, TaskState
+from taskcal.core.adaptive.task_state import Launch, TaskHistory
 from taskcal.core.calibration.posterior_verdict import judge
 from taskcal.core.rollout import GroupId
 from taskcal.core.settings import fixed
@@ -26,7 +26,7 @@ def likely(before: Counts, now: tuple[int, int], tasks: int = 40) -> set[Verdict
     """The likely verdicts of tasks that all counted the same, then and now."""
     passed, graded = now
     launches = (Launch.PASSED,) * passed + (Launch.FAILED,) * (graded - passed)
-    states = [TaskState(GroupId(str(number), ""), launches, before) for number in range(tasks)]
+    states = [TaskHistory(GroupId(str(number), ""), launches, before) for number in range(tasks)]
     return {opinion.likely for opinion in judge(states, fixed(graded))}
 
 

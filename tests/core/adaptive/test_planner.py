@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskcal.core.adaptive.planner import NextLaunch, advance
-from taskcal.core.adaptive.tables import Book, Design, Rule, Source, certified_table, make_book
-from taskcal.core.adaptive.task_state import Closed, Launch, Standing, TaskState, prefix
+from taskcal.core.adaptive.design import Design, Rule
+from taskcal.core.adaptive.planner import NextLaunch, plan_next
+from taskcal.core.adaptive.tables import DecisionTables, certified_table, make_tables
+from taskcal.core.adaptive.task_state import Closed, Launch, TaskHistory, TaskState, prefix
 from taskcal.core.rollout import GroupId
-from taskcal.core.stats.prior import Counts
+from taskcal.core.stats.prior import Counts, Source
 from taskcal.core.stats.rates import DEFAULT_PRIOR
 from taskcal.core.verdict import Band, Verdict
 from tests.core.forecast.population_case import draw
@@ -23,12 +24,12 @@ FIXED = Design(learn=False)
 OUTCOMES = st.lists(st.sampled_from([P, F]), max_size=70)
 
 
-def task(name: str, *launches: Launch, earlier: Counts | None = None) -> TaskState:
-    return TaskState(GroupId(name, ""), launches, earlier)
+def task(name: str, *launches: Launch, earlier: Counts | None = None) -> TaskHistory:
+    return TaskHistory(GroupId(name, ""), launches, earlier)
 
 
-def alone(*launches: Launch, design: Design = FIXED) -> Standing:
-    return advance([task("a", *launches)], 0, design).standings[0]
+def alone(*launches: Launch, design: Design = FIXED) -> TaskState:
+    return plan_next([task("a", *launches)], 0, design).states[0]
 
 
 def test_only_the_prefix_decides() -> None:
@@ -72,10 +73,10 @@ def test_neither_order_nor_slots_change_a_verdict(rule: Rule) -> None:
     for speed, slots, most in [(0, 1, 1), (1, 8, 8), (2, 64, 8), (3, 200, 16), (4, 64, 2), (5, 7, 3)]:
         duration = slow_failures if speed % 2 else minutes
         design = Design(rule=rule, learn=False, most_in_flight=most)
-        done = run(World(rates, seed=9, speed=speed, duration=duration), design, slots).outlook
-        ends.add(tuple((s.counts, s.posterior, s.likely, s.closed) for s in done.standings))
-        for found, standing in zip(certified, done.standings, strict=True):
-            found.add(standing.certificate)
+        done = run(World(rates, seed=9, speed=speed, duration=duration), design, slots).planner_state
+        ends.add(tuple((s.counts, s.posterior, s.likely, s.closed) for s in done.states))
+        for found, state in zip(certified, done.states, strict=True):
+            found.add(state.certificate)
     assert len(ends) == 1
     assert all(len(found - {None}) <= 1 for found in certified)
 
@@ -86,26 +87,26 @@ def test_a_verdict_is_a_function_of_the_rows(outcomes: list[list[Launch]], rule:
     """Fed one result at a time, or all at once: the same standings."""
     design = Design(rule=rule, learn=False)
     tasks = [task(str(number), *launches) for number, launches in enumerate(outcomes)]
-    at_once = advance(tasks, 0, design)
+    at_once = plan_next(tasks, 0, design)
     stepwise = None
     for n in range(max(map(len, outcomes)) + 1):
-        stepwise = advance([replace(one, launches=one.launches[:n]) for one in tasks], 0, design, stepwise)
+        stepwise = plan_next([replace(one, launches=one.launches[:n]) for one in tasks], 0, design, stepwise)
     assert stepwise is not None
-    assert stepwise.standings == at_once.standings
-    shuffled = advance(tasks[::-1], 0, design, stepwise)
-    assert shuffled.standings == at_once.standings[::-1]
+    assert stepwise.states == at_once.states
+    shuffled = plan_next(tasks[::-1], 0, design, stepwise)
+    assert shuffled.states == at_once.states[::-1]
 
 
 @pytest.mark.parametrize("name", ["i", "near"])
 def test_a_learned_prior_too_is_a_function_of_the_rows(name: str) -> None:
     """At the end of a run its rows, read afresh, give its standings; no task ends confident with less than it says."""
     rates = draw(name, 60, 2)
-    live = run(World(rates, seed=5), Design(), 16).outlook
-    assert {one.prior for one in live.standings} == {Source.LEARNED}
-    again = advance(live.tasks, 0, Design())
-    assert again.standings == live.standings
+    live = run(World(rates, seed=5), Design(), 16).planner_state
+    assert {one.prior for one in live.states} == {Source.LEARNED}
+    again = plan_next(live.tasks, 0, Design())
+    assert again.states == live.states
     assert again.done
-    confident = [one for one in live.standings if one.closed is Closed.CONFIDENT]
+    confident = [one for one in live.states if one.closed is Closed.CONFIDENT]
     assert confident
     assert all(max(one.posterior) >= 0.95 and one.likely is not None for one in confident)
 
@@ -115,7 +116,7 @@ def test_slow_failures_do_not_make_a_task_easy() -> None:
     rates = [0.6] * 8
     wrong = naive = 0
     design = Design(learn=False, first=16, most_in_flight=16)
-    rows = make_book(DEFAULT_PRIOR, Source.DEFAULT, design, certified_table(design))
+    rows = make_tables(DEFAULT_PRIOR, Source.DEFAULT, design, certified_table(design))
     for seed in range(20):
         world = World(rates, seed=seed, duration=slow_failures)
         wrong += wrong_labels(run(world, design, 128), rates)
@@ -124,18 +125,18 @@ def test_slow_failures_do_not_make_a_task_easy() -> None:
     assert naive / 160 > 0.5
 
 
-def in_completion_order(world: World, number: int, book: Book) -> Verdict | None:
+def in_completion_order(world: World, number: int, tables: DecisionTables) -> Verdict | None:
     """What deciding on whatever has finished comes to, with 16 of the task always in flight."""
     running = [(world.takes(number, index), world.passes(number, index)) for index in range(16)]
     k = n = 0
-    while n < book.table.cap:
+    while n < tables.table.cap:
         running.sort()
         now, passed = running.pop(0)
         k, n = k + passed, n + 1
-        if book.table.cells[n][k]:
+        if tables.table.cells[n][k]:
             break
         running.append((now + world.takes(number, n + 15), world.passes(number, n + 15)))
-    return book.table.cells[n][k] or Band().verdict(k / n)
+    return tables.table.cells[n][k] or Band().verdict(k / n)
 
 
 def test_learning_protects_from_an_adverse_taskset() -> None:
@@ -151,25 +152,25 @@ def test_a_decided_task_opens_again_when_the_taskset_says_so() -> None:
     """0 of 19 is too hard under the default prior; not in a taskset whose other tasks pass one time in ten."""
     others = [task(str(n), *[F] * 9, P, *[F] * 9, P, *[F] * 9, P) for n in range(30)]
     hopeless = task("x", *[F] * 19)
-    early = advance([hopeless, *others], 0, FIXED)
-    assert early.standings[0].closed is Closed.CONFIDENT
-    later = advance([hopeless, *others], 4, Design(), replace(early))
-    assert later.standings[0].closed is None
+    early = plan_next([hopeless, *others], 0, FIXED)
+    assert early.states[0].closed is Closed.CONFIDENT
+    later = plan_next([hopeless, *others], 4, Design(), replace(early))
+    assert later.states[0].closed is None
     assert NextLaunch(hopeless.group, 19) in later.launches
 
 
 def test_few_tasks_teach_nothing() -> None:
     """Under five tasks the default prior stays."""
     tasks = [task(str(n), *[F] * 9, P) for n in range(5)]
-    assert {one.prior for one in advance(tasks[:4], 0, Design()).standings} == {Source.DEFAULT}
-    assert {one.prior for one in advance(tasks, 0, Design()).standings} == {Source.LEARNED}
-    assert {one.prior for one in advance(tasks, 0, FIXED).standings} == {Source.DEFAULT}
+    assert {one.prior for one in plan_next(tasks[:4], 0, Design()).states} == {Source.DEFAULT}
+    assert {one.prior for one in plan_next(tasks, 0, Design()).states} == {Source.LEARNED}
+    assert {one.prior for one in plan_next(tasks, 0, FIXED).states} == {Source.DEFAULT}
 
 
 def test_every_task_gets_its_first_before_any_its_second() -> None:
     """With six slots for four tasks each has one before two have two, in their order."""
     names = ["a", "b", "c", "d"]
-    found = advance([task(name) for name in names], 6, FIXED).launches
+    found = plan_next([task(name) for name in names], 6, FIXED).launches
     assert [(one.group.task, one.index) for one in found] == [
         ("a", 0),
         ("b", 0),
@@ -183,38 +184,38 @@ def test_every_task_gets_its_first_before_any_its_second() -> None:
 def test_then_those_whose_answer_is_worth_most() -> None:
     """3 of 4 is nearer to an edge than 2 of 8, which is decided; what is in flight already halves the claim."""
     tasks = [task("decided", *[P] * 2, *[F] * 6), task("open", P, P, P, F), task("hopeless", *[F] * 17)]
-    found = advance(tasks, 1, FIXED)
+    found = plan_next(tasks, 1, FIXED)
     assert [one.group.task for one in found.launches] == ["open"]
-    assert found.standings[1].charge > found.standings[2].charge > 0
+    assert found.states[1].charge > found.states[2].charge > 0
     busy = [tasks[0], task("open", P, P, P, F, *[WAIT] * 7), tasks[2]]
-    assert [one.group.task for one in advance(busy, 1, FIXED).launches] == ["hopeless"]
+    assert [one.group.task for one in plan_next(busy, 1, FIXED).launches] == ["hopeless"]
 
 
 def test_what_is_in_flight_is_bounded() -> None:
     """As many per task as slots share out, never over the bound or past the cap, and no more than there are slots."""
     open_tasks = [task(str(n)) for n in range(10)]
-    shared = advance(open_tasks, 25, FIXED).launches
+    shared = plan_next(open_tasks, 25, FIXED).launches
     assert len(shared) == 25
     assert max(sum(one.group == t.group for one in shared) for t in open_tasks) == 3
-    assert len(advance([task("a")], 100, FIXED).launches) == 8
-    assert len(advance([task("a")], 100, replace(FIXED, most_in_flight=20)).launches) == 20
-    assert len(advance([task("a", *[P, F, P, P, F, P] * 10)], 100, replace(FIXED, cap=62)).launches) == 2
-    assert advance(open_tasks, 0, FIXED).launches == ()
+    assert len(plan_next([task("a")], 100, FIXED).launches) == 8
+    assert len(plan_next([task("a")], 100, replace(FIXED, most_in_flight=20)).launches) == 20
+    assert len(plan_next([task("a", *[P, F, P, P, F, P] * 10)], 100, replace(FIXED, cap=62)).launches) == 2
+    assert plan_next(open_tasks, 0, FIXED).launches == ()
 
 
 def test_deciding_cancels_what_is_in_flight() -> None:
     """What is pending of a decided task is to be cancelled, and the run is over only when it is."""
-    found = advance([task("a", *[P] * 7, WAIT, WAIT)], 4, FIXED)
+    found = plan_next([task("a", *[P] * 7, WAIT, WAIT)], 4, FIXED)
     assert (found.cancel, found.launches, found.done) == ((GroupId("a", ""),), (), False)
-    assert advance([task("a", *[P] * 7, GAP, GAP)], 4, FIXED, found).done
+    assert plan_next([task("a", *[P] * 7, GAP, GAP)], 4, FIXED, found).done
 
 
 def test_what_is_missing_is_launched_first() -> None:
     """An interrupted run's gaps are filled before new indices, also where the cap is otherwise reached."""
-    found = advance([task("a", P, GAP, F, GAP)], 3, FIXED).launches
+    found = plan_next([task("a", P, GAP, F, GAP)], 3, FIXED).launches
     assert [one.index for one in found] == [1, 3, 4]
     full = task("a", P, F, GAP, *[P, F, P, P, F, P] * 10)
-    assert [one.index for one in advance([full], 3, replace(FIXED, cap=62)).launches] == [2]
+    assert [one.index for one in plan_next([full], 3, replace(FIXED, cap=62)).launches] == [2]
 
 
 def test_losing_tasks_get_no_more() -> None:
@@ -246,8 +247,8 @@ def test_certificates_come_at_no_extra_rollouts() -> None:
 def test_a_learned_prior_cannot_certify() -> None:
     """The certificates of the same rows are the same whatever is believed."""
     rates = draw("hardheavy", 40, 3)
-    rows = rounds(World(rates, seed=2), Design(learn=False, rule=Rule.NEVER, cap=40), 64).outlook.tasks
-    found = [[one.certificate for one in advance(rows, 0, Design(learn=learn)).standings] for learn in (False, True)]
+    rows = rounds(World(rates, seed=2), Design(learn=False, rule=Rule.NEVER, cap=40), 64).planner_state.tasks
+    found = [[one.certificate for one in plan_next(rows, 0, Design(learn=learn)).states] for learn in (False, True)]
     assert found[0] == found[1]
     assert Verdict.TOO_HARD in found[0]
 
@@ -258,7 +259,7 @@ def test_a_budget_is_spent_whole_and_where_it_counts() -> None:
     design = Design(rule=Rule.NEVER, budget=16 * 200)
     spent = rounds(World(rates, seed=3), design, 64)
     assert spent.launched == 16 * 200
-    assert {one.closed for one in spent.outlook.standings} <= {Closed.BUDGET, Closed.CAP}
+    assert {one.closed for one in spent.planner_state.states} <= {Closed.BUDGET, Closed.CAP}
     even = rounds(World(rates, seed=3), Design(rule=Rule.NEVER, cap=16), 200)
     assert even.launched == 16 * 200
     assert wrong_labels(spent, rates) < 0.8 * wrong_labels(even, rates)
@@ -268,22 +269,22 @@ def test_what_a_budget_left_in_flight_still_counts() -> None:
     """With the budget launched, open tasks close, their pending rollouts are awaited, and then the run is over."""
     tasks = [task("a", P, F, WAIT), task("b", P, WAIT)]
     design = Design(learn=False, rule=Rule.NEVER, budget=5)
-    found = advance(tasks, 3, design)
+    found = plan_next(tasks, 3, design)
     assert (found.launches, found.cancel, found.done) == ((), (), False)
-    assert {one.closed for one in found.standings} == {Closed.BUDGET}
-    later = advance([task("a", P, F, P), task("b", P, F)], 3, design, found)
+    assert {one.closed for one in found.states} == {Closed.BUDGET}
+    later = plan_next([task("a", P, F, P), task("b", P, F)], 3, design, found)
     assert later.done
-    assert later.standings[0].counts == Counts(2, 3)
-    assert len(advance(tasks, 3, replace(design, budget=7)).launches) == 2
+    assert later.states[0].counts == Counts(2, 3)
+    assert len(plan_next(tasks, 3, replace(design, budget=7)).launches) == 2
 
 
 def test_an_earlier_calibration_warms_the_start() -> None:
     """15 of 16 earlier: fewer passes are needed; a certificate needs as many as ever; it says which prior it used."""
-    cold, warm = (advance([task("a", *[P] * 4, earlier=earlier)], 0, Design()) for earlier in (None, Counts(16, 16)))
-    assert (cold.standings[0].closed, warm.standings[0].closed) == (None, Closed.CONFIDENT)
-    assert warm.standings[0].prior is Source.WARM
-    assert warm.standings[0].certificate is None
+    cold, warm = (plan_next([task("a", *[P] * 4, earlier=earlier)], 0, Design()) for earlier in (None, Counts(16, 16)))
+    assert (cold.states[0].closed, warm.states[0].closed) == (None, Closed.CONFIDENT)
+    assert warm.states[0].prior is Source.WARM
+    assert warm.states[0].certificate is None
     every = [task(str(number), P, earlier=Counts(16, 16)) for number in range(20)]
-    assert advance(every, 0, Design()).beliefs.population.source is Source.DEFAULT
-    changed = advance([task("a", *[F] * 8, earlier=Counts(16, 16))], 0, Design())
-    assert changed.standings[0].posterior[2] < 0.01
+    assert plan_next(every, 0, Design()).beliefs.population.source is Source.DEFAULT
+    changed = plan_next([task("a", *[F] * 8, earlier=Counts(16, 16))], 0, Design())
+    assert changed.states[0].posterior[2] < 0.01

@@ -8,10 +8,11 @@ from itertools import pairwise
 
 import pytest
 
-from taskcal.core.adaptive.rollout_value import HIGHEST, LOWEST, PRICES, fair_charges
-from taskcal.core.adaptive.tables import Design, Rule, Source, certified_table, make_book
-from taskcal.core.stats.posterior_table import Foresight, Lattice, StoppingTable, foresee, lattice
-from taskcal.core.stats.prior import UNIFORM
+from taskcal.core.adaptive.design import Design, Rule
+from taskcal.core.adaptive.rollout_value import HIGHEST, LOWEST, PRICES, rollout_values
+from taskcal.core.adaptive.tables import certified_table, make_tables
+from taskcal.core.stats.posterior_table import Foresight, PosteriorTable, StoppingTable, foresee, posterior_table
+from taskcal.core.stats.prior import UNIFORM, Source
 from taskcal.core.stats.rates import DEFAULT_PRIOR
 from taskcal.core.verdict import Band, Verdict
 from tests.core.forecast.population_case import fixed_error, population
@@ -40,9 +41,9 @@ LEAST = {("i", 64): 2.7, ("i", 128): 3.5, ("ii", 64): 2.4, ("iii", 64): 2.2, ("h
 """What a great implementation reaches at the least."""
 
 
-def value_rule(beliefs: Lattice, price: float, first: int = 4) -> StoppingTable:
+def value_rule(beliefs: PosteriorTable, price: float, first: int = 4) -> StoppingTable:
     """Stop where another rollout is not worth its price, with the class that is then most likely right."""
-    charges = fair_charges(beliefs, (price,))
+    charges = rollout_values(beliefs, (price,))
     return StoppingTable(
         tuple(
             tuple(beliefs.best(k, n)[0] if n >= first and not charges[n][k] else None for k in range(n + 1))
@@ -61,8 +62,8 @@ def test_prices_are_the_designs() -> None:
 @pytest.mark.parametrize("prior", [DEFAULT_PRIOR, UNIFORM])
 def test_charges_are_those_of_plain_backward_induction(prior: tuple[object, ...]) -> None:
     """One induction per price, written down as the formula, gives the same largest price at which to go on."""
-    beliefs = lattice(prior, 24, Band())  # type: ignore[arg-type] # parametrize hands on what it was given
-    charges = fair_charges(beliefs)
+    beliefs = posterior_table(prior, 24, Band())  # type: ignore[arg-type] # parametrize hands on what it was given
+    charges = rollout_values(beliefs)
     plain = [[[0.0] * (n + 1) for n in range(25)]][0]
     for price in PRICES:
         after = [1 - max(triple) for triple in beliefs.right[24]]
@@ -78,7 +79,7 @@ def test_charges_are_those_of_plain_backward_induction(prior: tuple[object, ...]
 
 def test_an_open_question_is_worth_more_than_a_settled_one() -> None:
     """Half of 4 is worth less than 4 of 4 next to the edge, 0 of 40 nothing at all; at the cap nothing is."""
-    charges = fair_charges(lattice(DEFAULT_PRIOR, 64, Band()))
+    charges = rollout_values(posterior_table(DEFAULT_PRIOR, 64, Band()))
     assert charges[4][3] > charges[4][2] > charges[40][0]
     assert set(charges[64]) == {0.0}
     assert all(charge == 0 or LOWEST <= charge <= HIGHEST for row in charges for charge in row)
@@ -86,9 +87,9 @@ def test_an_open_question_is_worth_more_than_a_settled_one() -> None:
 
 def test_the_rule_with_a_zone_is_the_tables() -> None:
     """Nine entries of its table; 20.43 rollouts and an error of .0384 over population (i), by quadrature."""
-    table = value_rule(lattice(DEFAULT_PRIOR, 64, Band(), 0.03), 0.001)
+    table = value_rule(posterior_table(DEFAULT_PRIOR, 64, Band(), 0.03), 0.001)
     assert {where: table.cells[where[0]][where[1]] for where in CORNERS} == CORNERS
-    found = foresee(table, lattice(population("i"), 64, Band()))
+    found = foresee(table, posterior_table(population("i"), 64, Band()))
     # With the prior cut into points of which some lie on an edge, one cell moves and it is 20.420 rollouts.
     assert found.rollouts == pytest.approx(20.4265, abs=5e-4)
     assert found.wrong == pytest.approx(0.03840, abs=5e-6)
@@ -109,11 +110,11 @@ def test_stopping_by_worth_saves_what_can_be_saved(name: str, fixed: int) -> Non
 
 
 @cache
-def rows(name: str) -> Lattice:
-    return lattice(DEFAULT_PRIOR if name == "default" else population(name), 256, Band())
+def rows(name: str) -> PosteriorTable:
+    return posterior_table(DEFAULT_PRIOR if name == "default" else population(name), 256, Band())
 
 
-def cheapest(beliefs: Lattice, truth: Lattice, error: float) -> Foresight:
+def cheapest(beliefs: PosteriorTable, truth: PosteriorTable, error: float) -> Foresight:
     """The rule of the largest price whose error is no more than this."""
     low, high = 1e-4, 1e-2
     for _ in range(12):
@@ -127,7 +128,7 @@ def test_the_design_stops_by_its_price() -> None:
     expected = []
     for price in (0.0005, 0.001, 0.004):
         design = Design(rule=Rule.VALUE, price=price)
-        made = make_book(DEFAULT_PRIOR, Source.DEFAULT, design, certified_table(design))
+        made = make_tables(DEFAULT_PRIOR, Source.DEFAULT, design, certified_table(design))
         assert made.table.cells == value_rule(made.beliefs, price).cells
         expected.append(made.left[0][0])
     assert expected == sorted(expected, reverse=True)

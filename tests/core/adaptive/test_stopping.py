@@ -7,23 +7,25 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskcal.core.adaptive.tables import Book, Design, Rule, Source, certified_table, make_book
+from taskcal.core.adaptive.design import Design, Rule
+from taskcal.core.adaptive.tables import DecisionTables, certified_table, make_tables
 from taskcal.core.stats import prior
 from taskcal.core.stats.posterior_table import (
     CLASSES,
     StoppingTable,
     expected_left,
     foresee,
-    lattice,
     operating,
+    posterior_table,
     unbiased_rate,
 )
+from taskcal.core.stats.prior import Source
 from taskcal.core.stats.rates import DEFAULT_PRIOR
 from taskcal.core.verdict import Band, Verdict
 from tests.core.forecast.population_case import population
 
 if TYPE_CHECKING:
-    from taskcal.core.stats.posterior_table import Lattice
+    from taskcal.core.stats.posterior_table import PosteriorTable
 
 GOLDEN = """
 n:        5    6    7    8    9   10   11   12   13   14   15   16   17   18   19   20   21   22   23   24   28   32   40   48   56   64
@@ -82,8 +84,8 @@ BIAS = {  # rate: means of k/n and of the unbiased estimate under the fair-charg
 
 
 @cache
-def book(design: Design = Design()) -> Book:  # noqa: B008 - frozen
-    return make_book(DEFAULT_PRIOR, Source.DEFAULT, design, certified_table(design))
+def tables(design: Design = Design()) -> DecisionTables:  # noqa: B008 - frozen
+    return make_tables(DEFAULT_PRIOR, Source.DEFAULT, design, certified_table(design))
 
 
 def test_the_default_rule_is_the_golden_table() -> None:
@@ -91,7 +93,7 @@ def test_the_default_rule_is_the_golden_table() -> None:
     sizes, hard, low, high, easy = (
         [None if entry == "-" else int(entry) for entry in line.split()[1:]] for line in GOLDEN.strip().splitlines()
     )
-    cells = book().table.cells
+    cells = tables().table.cells
     for column, n in enumerate(sizes):
         assert n is not None
         where = {verdict: [k for k, cell in enumerate(cells[n]) if cell is verdict] for verdict in CLASSES}
@@ -107,14 +109,14 @@ def test_the_default_rule_is_the_golden_table() -> None:
 
 def test_a_decided_class_is_that_of_the_success_rate() -> None:
     """Wherever the default rule decides, k/n lies in the same class, so that the verdict shown is the one decided."""
-    for n, row in enumerate(book().table.cells):
+    for n, row in enumerate(tables().table.cells):
         assert all(cell is None or cell is Band().verdict(k / n) for k, cell in enumerate(row))
 
 
 @pytest.mark.parametrize("rate", OPERATING)
 def test_the_default_rule_does_what_the_table_says(rate: float) -> None:
     """Exact rollouts to three digits and chances of each end to four; the chances sum to 1."""
-    found = operating(book().table, rate)
+    found = operating(tables().table, rate)
     rollouts, *chances = OPERATING[rate]
     assert found.expected == pytest.approx(rollouts, abs=6e-4)
     ends = [*(found.decided[verdict] for verdict in CLASSES), found.undecided]
@@ -125,13 +127,13 @@ def test_the_default_rule_does_what_the_table_says(rate: float) -> None:
 @pytest.mark.parametrize("name", AVERAGES)
 def test_averages_over_populations(name: str) -> None:
     """Rollouts, errors of the most probable class, and undecided, over four populations, by quadrature."""
-    rows = lattice(population(name), 64, Band())
-    found, labelled = foresee(book().table, rows), foresee(labelling(book().table, book().beliefs), rows)
+    rows = posterior_table(population(name), 64, Band())
+    found, labelled = foresee(tables().table, rows), foresee(labelling(tables().table, tables().beliefs), rows)
     assert (found.rollouts, labelled.wrong, 1 - found.decided) == pytest.approx(AVERAGES[name], abs=6e-4)
     assert labelled.wrong == pytest.approx(AVERAGES[name][1], abs=6e-5)
 
 
-def labelling(table: StoppingTable, beliefs: Lattice) -> StoppingTable:
+def labelling(table: StoppingTable, beliefs: PosteriorTable) -> StoppingTable:
     """The rule, with the most probable class for what it leaves undecided."""
     last = tuple(beliefs.best(k, table.cap)[0] for k in range(table.cap + 1))
     return StoppingTable((*table.cells[:-1], last))
@@ -141,19 +143,19 @@ def test_the_default_rule_meets_its_target() -> None:
     """Population (i): at most 21 rollouts a task, 92 % decided, 5 % of these wrong; fixed n needs 254 for as many."""
     grid = population("i")
     for step in (1, 4):
-        found = foresee(book(Design(step=step)).table, lattice(grid, 64, Band()))
+        found = foresee(tables(Design(step=step)).table, posterior_table(grid, 64, Band()))
         assert found.rollouts <= 21
         assert found.decided >= 0.92
         assert found.wrong / found.decided <= 0.05
-    default = foresee(book().table, lattice(grid, 64, Band()))
+    default = foresee(tables().table, posterior_table(grid, 64, Band()))
     sizes = range(100, 401)
-    beliefs, truth = (lattice(one, sizes[-1], Band()) for one in (DEFAULT_PRIOR, grid))
+    beliefs, truth = (posterior_table(one, sizes[-1], Band()) for one in (DEFAULT_PRIOR, grid))
     needed = next(n for n in sizes if fixed_share(beliefs, truth, n) >= default.decided)
     assert needed == 254
     assert needed / default.rollouts == pytest.approx(14.2, abs=0.05)
 
 
-def fixed_share(beliefs: Lattice, truth: Lattice, n: int) -> float:
+def fixed_share(beliefs: PosteriorTable, truth: PosteriorTable, n: int) -> float:
     """The share of a population's tasks that n rollouts each leave with a class of at least .95."""
     rows = [tuple([None] * (m + 1)) for m in range(n)]
     last = tuple(best if chance >= 0.95 else None for best, chance in (beliefs.best(k, n) for k in range(n + 1)))
@@ -163,22 +165,22 @@ def fixed_share(beliefs: Lattice, truth: Lattice, n: int) -> float:
 @pytest.mark.parametrize("step", STEPS)
 def test_fewer_looks_cost_rollouts(step: int) -> None:
     """Deciding at every 2nd, 4th, 8th rollout only, on population (i)."""
-    found = foresee(book(Design(step=step)).table, lattice(population("i"), 64, Band()))
+    found = foresee(tables(Design(step=step)).table, posterior_table(population("i"), 64, Band()))
     assert found.rollouts == pytest.approx(STEPS[step], abs=0.06)
 
 
 @pytest.mark.parametrize(("graded", "passed"), UNBIASED)
 def test_unbiased_estimates_are_the_tables(graded: int, passed: int) -> None:
     """Six digits of the Girshick-Mosteller-Savage estimate at first stops of the default rule."""
-    assert unbiased_rate(book().table, passed, graded) == pytest.approx(UNBIASED[graded, passed], abs=1e-6)
+    assert unbiased_rate(tables().table, passed, graded) == pytest.approx(UNBIASED[graded, passed], abs=1e-6)
 
 
 def test_no_estimate_where_the_rule_never_stops() -> None:
     """Where one goes on, or never comes, or before anything was run, there is no estimate: None."""
-    assert unbiased_rate(book().table, 0, 8) is None
-    assert unbiased_rate(book().table, 20, 20) is None
-    assert unbiased_rate(book().table, 0, 0) is None
-    assert unbiased_rate(book().table, 5, 65) is None
+    assert unbiased_rate(tables().table, 0, 8) is None
+    assert unbiased_rate(tables().table, 20, 20) is None
+    assert unbiased_rate(tables().table, 0, 0) is None
+    assert unbiased_rate(tables().table, 5, 65) is None
 
 
 @pytest.mark.parametrize("rate", BIAS)
@@ -197,7 +199,7 @@ def test_adaptive_stopping_biases_k_of_n_and_not_the_estimate(rate: float) -> No
 def zone_rule() -> StoppingTable:
     from tests.core.adaptive.test_rollout_value import value_rule
 
-    return value_rule(lattice(DEFAULT_PRIOR, 64, Band(), 0.03), 0.001)
+    return value_rule(posterior_table(DEFAULT_PRIOR, 64, Band(), 0.03), 0.001)
 
 
 def stops(table: StoppingTable, rate: float) -> list[tuple[int, int, float]]:
@@ -213,9 +215,9 @@ def stops(table: StoppingTable, rate: float) -> list[tuple[int, int, float]]:
 
 def test_expected_rollouts_left_are_those_of_the_prior() -> None:
     """Before the first rollout it is the rule's average over its own prior; where it stops, none are left."""
-    rows = book().beliefs
-    left = expected_left(book().table, rows)
-    assert left[0][0] == pytest.approx(foresee(book().table, rows).rollouts)
+    rows = tables().beliefs
+    left = expected_left(tables().table, rows)
+    assert left[0][0] == pytest.approx(foresee(tables().table, rows).rollouts)
     assert left[19][0] == left[64][30] == 0
     assert left[8][0] == pytest.approx(1 + rows.passing[8][0] * left[9][1] + (1 - rows.passing[8][0]) * left[9][0])
 
@@ -224,17 +226,17 @@ def test_a_grid_moves_few_cells_of_the_table() -> None:
     """The 53 nodes in place of the default mixture change 8 cells of the default rule, by a hair: .9492 to .9506."""
     grid = prior.as_grid(DEFAULT_PRIOR, (0.05, 0.75))
     design = Design()
-    rough = make_book(grid, Source.LEARNED, design, certified_table(design))
+    rough = make_tables(grid, Source.LEARNED, design, certified_table(design))
     changed = [
-        (n, k) for n in range(65) for k in range(n + 1) if rough.table.cells[n][k] is not book().table.cells[n][k]
+        (n, k) for n in range(65) for k in range(n + 1) if rough.table.cells[n][k] is not tables().table.cells[n][k]
     ]
     assert len(changed) == 8
-    assert book().beliefs.best(41, 48)[1] == pytest.approx(0.9492, abs=5e-5)
+    assert tables().beliefs.best(41, 48)[1] == pytest.approx(0.9492, abs=5e-5)
     assert rough.beliefs.best(41, 48)[1] == pytest.approx(0.9506, abs=5e-5)
 
 
 def test_a_design_without_a_rule_goes_on_to_its_cap() -> None:
     """Budget mode decides nowhere, and expects as many rollouts as there are to the cap."""
-    never = book(Design(rule=Rule.NEVER, cap=10))
+    never = tables(Design(rule=Rule.NEVER, cap=10))
     assert not any(cell for row in never.table.cells for cell in row)
     assert never.left[3][1] == pytest.approx(7)

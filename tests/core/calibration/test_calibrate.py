@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.core.adaptive.tables import Design, Source
+from taskcal.core.adaptive.design import Design
 from taskcal.core.calibration.calibrate import calibrate
 from taskcal.core.calibration.doubt import Doubt
 from taskcal.core.calibration.summary import summarise
 from taskcal.core.rollout import CheckResult, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
-from taskcal.core.settings import Metric, Question, fixed
+from taskcal.core.settings import CalibrationSettings, Metric, fixed
 from taskcal.core.stats import rates
+from taskcal.core.stats.prior import Source
 from taskcal.core.verdict import Band, Posterior, Strength, Verdict
 from taskcal.errors import Boundary
 from tests.core.core_case import GROUP, calibrated, counts, graded, lost, record, rollouts
@@ -113,10 +114,10 @@ def test_losses_are_counted_both_ways(passed: int, failed: int, losses: int, dou
 
 def test_losses_of_a_mean_reward_are_counted_both_ways() -> None:
     """Where the band is about rewards a lost one may have earned 0 or 1: 0.72 of ten could be 0.77 with two more."""
-    question = replace(ASK, metric=Metric.REWARD)
+    settings = replace(ASK, metric=Metric.REWARD)
     rows = rollouts([*[graded(0.72)] * 10, lost(), lost()])
-    assert calibrate([record()], rows, question)[0].doubts == (Doubt.LOST,)
-    assert calibrate([record()], rows[:10], question)[0].doubts == ()
+    assert calibrate([record()], rows, settings)[0].doubts == (Doubt.LOST,)
+    assert calibrate([record()], rows[:10], settings)[0].doubts == ()
 
 
 @pytest.mark.parametrize(("copies", "noticed"), [(1, 0), (2, 2), (3, 3), (4, 4), (11, 11)])
@@ -224,7 +225,7 @@ def test_the_interval_is_that_of_the_design() -> None:
     """Wilson's for a fixed group; after adaptive stopping the posterior's, at the counts that decided."""
     rows = rollouts([graded(1.0)] * 9)
     plain = calibrate([record()], rows, ASK)[0]
-    stopped = calibrate([record()], rows, Question(8, Design(learn=False)))[0]
+    stopped = calibrate([record()], rows, CalibrationSettings(8, Design(learn=False)))[0]
     assert plain.interval == rates.wilson(9, 9)
     assert stopped.opinion.counts == (7, 7)
     assert stopped.posterior_mean == rates.posterior_mean(7, 7)
@@ -267,8 +268,8 @@ def test_the_largest_index_costs_nothing() -> None:
     """Memory and time follow the rows: one of index 999,999,999 is judged like one of index 1."""
     near, far = rollouts([graded(1.0), graded(0.0)]), [*rollouts([graded(1.0)])]
     far.append(Rollout(RolloutId(GROUP, 999_999_999, 0), graded(0.0)))
-    for question in (ASK, Question(8, Design(cap=2, first=1))):
-        assert calibrate([record()], far, question)[0].n == 2
+    for settings in (ASK, CalibrationSettings(8, Design(cap=2, first=1))):
+        assert calibrate([record()], far, settings)[0].n == 2
     assert calibrate([record()], far, ASK) == calibrate([record()], near, ASK)
 
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskcal.core.adaptive.tables import Design
-from taskcal.core.adaptive.task_state import Launch, TaskState
+from taskcal.core.adaptive.design import Design
+from taskcal.core.adaptive.task_state import Launch, TaskHistory
 from taskcal.core.calibration.calibrate import Calibration, calibrate
 from taskcal.core.calibration.doubt import ORDER, Doubt, losses_before
 from taskcal.core.calibration.posterior_verdict import judge
 from taskcal.core.rollout import Rollout, RolloutId
-from taskcal.core.settings import Metric, Question, fixed
+from taskcal.core.settings import CalibrationSettings, Metric, fixed
 from taskcal.core.verdict import Strength, Verdict
 from tests.core.core_case import GROUP, counts, graded, lost, record
 
@@ -24,15 +24,17 @@ if TYPE_CHECKING:
 
     from taskcal.core.rollout import Outcome
 
-ADAPTIVE = Question(8, Design(learn=False))
+ADAPTIVE = CalibrationSettings(8, Design(learn=False))
 TEN = fixed(10)
 COUNTS = st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(0, 6)).filter(lambda known: sum(known[:2]) > 0)
 
 
-def placed(outcomes: Sequence[Outcome | None], question: Question = TEN, planned: int | None = 10) -> Calibration:
+def placed(
+    outcomes: Sequence[Outcome | None], settings: CalibrationSettings = TEN, planned: int | None = 10
+) -> Calibration:
     """A group with these outcomes by index; None has no row."""
     rows = [Rollout(RolloutId(GROUP, index, 0), outcome) for index, outcome in enumerate(outcomes) if outcome]
-    return calibrate([record()], rows, question, planned)[0]
+    return calibrate([record()], rows, settings, planned)[0]
 
 
 P, F = graded(1.0), graded(0.0)
@@ -131,5 +133,5 @@ def test_an_incomplete_group_of_rewards_leans_too() -> None:
 def test_a_certificate_is_of_the_verdicts_class(passed: int, graded_: int) -> None:
     """At a rate of .735 both p > 0.70 and p < 0.80 are proved: the verdict is in band, and so is its certificate."""
     launches = [Launch.PASSED] * passed + [Launch.FAILED] * (graded_ - passed)
-    found = judge([TaskState(GROUP, tuple(launches))], fixed(8))[0]
+    found = judge([TaskHistory(GROUP, tuple(launches))], fixed(8))[0]
     assert found.certificate is (found.likely or fixed(8).band.verdict(passed / graded_))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from taskcal.core.adaptive.planner import advance
-from taskcal.core.adaptive.tables import Design as Asked
-from taskcal.core.adaptive.task_state import Launch, TaskState
+from taskcal.core.adaptive.design import Design as Asked
+from taskcal.core.adaptive.planner import plan_next
+from taskcal.core.adaptive.task_state import Launch, TaskHistory
 from taskcal.core.calibration.posterior_verdict import judge
 from taskcal.core.rollout import GroupId
 from taskcal.core.settings import fixed
@@ -35,7 +35,7 @@ def test_simulated_fixed_groups_are_judged_as_real_ones(tasks: int, *, warm: boo
     passed, before = chance.integers(0, 9, tasks), chance.integers(0, 17, tasks)
     earlier = [Counts(int(k), 16) if warm else None for k in before]
     states = [
-        TaskState(GroupId(str(number), ""), launches(int(k), 8), known)
+        TaskHistory(GroupId(str(number), ""), launches(int(k), 8), known)
         for number, (k, known) in enumerate(zip(passed, earlier, strict=True))
     ]
     known = Earlier(before[None], np.full((1, tasks), 16)) if warm else None
@@ -54,20 +54,20 @@ def test_simulated_runs_end_where_real_ones_do(*, warm: bool) -> None:
     known = Earlier(chance.binomial(16, rates), np.full(rates.shape, 16)) if warm else None
     passed, graded = claims.run(chance.random((1, 12, 64)) < rates[:, :, None], known)
     states = [
-        TaskState(
+        TaskHistory(
             GroupId(str(number), ""),
             launches(int(k), int(n)),
             Counts(int(known.passed[0, number]), 16) if known else None,
         )
         for number, (k, n) in enumerate(zip(passed[0], graded[0], strict=True))
     ]
-    outlook = advance(states, 0, Asked())
-    assert outlook.done
+    planner_state = plan_next(states, 0, Asked())
+    assert planner_state.done
     assert graded.min() < 20
     assert graded.max() > 40
-    for one, standing in zip(claims.judge(passed, graded, known)[0], outlook.standings, strict=True):
-        assert standing.posterior == pytest.approx(tuple(one), abs=1e-5)
-        assert (standing.likely is not None) == (one.max() >= 0.95)
+    for one, state in zip(claims.judge(passed, graded, known)[0], planner_state.states, strict=True):
+        assert state.posterior == pytest.approx(tuple(one), abs=1e-5)
+        assert (state.likely is not None) == (one.max() >= 0.95)
 
 
 SETTLED = ["i", "ii", "iii", "hardheavy", "nospike", "near", ".10", ".06", ".105", ".015", ".695", ".805"]
@@ -128,7 +128,7 @@ def test_one_rollout_of_each_task_makes_nothing_likely() -> None:
     found = {}
     for size in (1, 3, 4):
         groups = enumerate(passes[:, :size].sum(1))
-        states = [TaskState(GroupId(str(number), ""), launches(int(k), size)) for number, k in groups]
+        states = [TaskHistory(GroupId(str(number), ""), launches(int(k), size)) for number, k in groups]
         found[size] = sum(opinion.likely is not None for opinion in judge(states, fixed(size)))
     assert (found[1], found[3]) == (0, 0)
     assert found[4] > 200

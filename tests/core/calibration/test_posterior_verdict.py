@@ -8,32 +8,32 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskcal.core.adaptive.tables import Design, Rule, Source
-from taskcal.core.adaptive.task_state import Closed, Launch, TaskState
-from taskcal.core.calibration.posterior_verdict import Opinion, judge, judge_rewards, robust
+from taskcal.core.adaptive.design import Design, Rule
+from taskcal.core.adaptive.task_state import Closed, Launch, TaskHistory
+from taskcal.core.calibration.posterior_verdict import PosteriorVerdict, judge, judge_rewards, robust
 from taskcal.core.rollout import GroupId
-from taskcal.core.settings import Metric, Question, fixed
-from taskcal.core.stats.prior import Counts
+from taskcal.core.settings import CalibrationSettings, Metric, fixed
+from taskcal.core.stats.prior import Counts, Source
 from taskcal.core.verdict import Verdict
 
 if TYPE_CHECKING:
     import random
 
 ASK = fixed(8)
-ADAPTIVE = Question(8, Design(learn=False))
+ADAPTIVE = CalibrationSettings(8, Design(learn=False))
 COUNTS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=20, max_size=30)
 
 
-def task(passed: int, graded: int, name: str = "a", earlier: Counts | None = None) -> TaskState:
+def task(passed: int, graded: int, name: str = "a", earlier: Counts | None = None) -> TaskHistory:
     launches = [Launch.PASSED] * passed + [Launch.FAILED] * (graded - passed)
-    return TaskState(GroupId(name, ""), tuple(launches), earlier)
+    return TaskHistory(GroupId(name, ""), tuple(launches), earlier)
 
 
-def alone(passed: int, graded: int, question: Question = ASK) -> Opinion:
-    return judge([task(passed, graded)], question)[0]
+def alone(passed: int, graded: int, settings: CalibrationSettings = ASK) -> PosteriorVerdict:
+    return judge([task(passed, graded)], settings)[0]
 
 
-def among(others: int, like: tuple[int, int], passed: int, graded: int) -> Opinion:
+def among(others: int, like: tuple[int, int], passed: int, graded: int) -> PosteriorVerdict:
     """One task beside so many others that are all alike."""
     rest = [task(*like, name=f"other-{number}") for number in range(others)]
     return judge([task(passed, graded), *rest], ASK)[0]
@@ -111,8 +111,8 @@ def test_certificates_need_what_the_tables_say(passed: int, graded: int, certifi
 def test_the_error_rate_asks_for_more() -> None:
     """At 1 % 0 of 32 and 8 of 8 are no longer sure, and at 10 % fewer are enough."""
     strict, lax = (
-        Question(8, Design(rule=Rule.FIXED, error_rate=0.01)),
-        Question(8, Design(rule=Rule.FIXED, error_rate=0.1)),
+        CalibrationSettings(8, Design(rule=Rule.FIXED, error_rate=0.01)),
+        CalibrationSettings(8, Design(rule=Rule.FIXED, error_rate=0.1)),
     )
     assert (alone(0, 32, strict).certificate, alone(8, 8, strict).likely) == (None, None)
     assert (alone(0, 16, lax).likely, alone(0, 16).likely) == (Verdict.TOO_HARD, None)
@@ -170,5 +170,5 @@ def test_what_is_still_open_says_so() -> None:
 )
 def test_mean_rewards_have_certificates_only(rewards: list[float], certificate: Verdict | None) -> None:
     """There is no prior over all laws of a reward: no posterior and nothing likely, only what holds without one."""
-    found = judge_rewards([rewards], Question(8, Design(rule=Rule.FIXED), metric=Metric.REWARD))[0]
+    found = judge_rewards([rewards], CalibrationSettings(8, Design(rule=Rule.FIXED), metric=Metric.REWARD))[0]
     assert (found.certificate, found.posterior, found.likely, found.source) == (certificate, None, None, Source.NONE)

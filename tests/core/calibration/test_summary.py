@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskcal.core.adaptive.tables import Design
+from taskcal.core.adaptive.design import Design
 from taskcal.core.calibration.calibrate import calibrate
 from taskcal.core.calibration.summary import summarise
 from taskcal.core.rollout import GroupId, Rollout, RolloutId, Stop, Timing, Usage
-from taskcal.core.settings import Question, fixed
+from taskcal.core.settings import CalibrationSettings, fixed
 from taskcal.core.stats import prior as priors
 from taskcal.core.stats import rates
 from taskcal.core.stats.prior import Counts
@@ -31,11 +31,11 @@ ASK = fixed(8)
 IN_BAND = [k for k in range(9) if Band().verdict(k / 8) is Verdict.IN_BAND]
 
 
-def variant(task: str, name: str, passed: int, failed: int, question: Question = ASK) -> Calibration:
+def variant(task: str, name: str, passed: int, failed: int, settings: CalibrationSettings = ASK) -> Calibration:
     group = replace(record(), id=GroupId(task, name))
     outcomes = [graded(1.0)] * passed + [graded(0.0)] * failed
     rows = [Rollout(RolloutId(group.id, index, 0), outcome) for index, outcome in enumerate(outcomes)]
-    return calibrate([group], rows, question)[0]
+    return calibrate([group], rows, settings)[0]
 
 
 def test_the_denominators_add_up() -> None:
@@ -136,9 +136,9 @@ def test_variants_of_a_task_are_no_independent_tasks() -> None:
 
 def test_after_adaptive_stopping_means_are_of_posterior_means() -> None:
     """k/n is biased where n depends on what was seen, so the taskset's mean takes the posteriors' instead."""
-    question = Question(8, Design(learn=False))
-    row = variant("a", "", 7, 0, question)
-    found = summarise([row], question).success_rate
+    settings = CalibrationSettings(8, Design(learn=False))
+    row = variant("a", "", 7, 0, settings)
+    found = summarise([row], settings).success_rate
     assert found is not None
     assert found.mean == row.posterior_mean
     assert row.success_rate == 1.0

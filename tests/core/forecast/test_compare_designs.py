@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest
 
-from taskcal.core.adaptive.tables import Rule
+from taskcal.core.adaptive.design import Rule
 from taskcal.core.forecast.compare_designs import Goal, Match, Scale, Simulation, simulate
 from taskcal.core.forecast.fixed_sizes import Size, count_sizes, smallest_with_guarantee
 from taskcal.core.forecast.population import PRESETS, Population, from_parts, from_rates, parse

@@ -8,7 +8,8 @@ from functools import cache
 
 import pytest
 
-from taskcal.core.adaptive.tables import Design, Rule, Source, certified_table, make_book
+from taskcal.core.adaptive.design import Design, Rule
+from taskcal.core.adaptive.tables import certified_table, make_tables
 from taskcal.core.forecast.population import PRESETS, Population, from_parts, from_rates, learned_prior, parse
 from taskcal.core.forecast.simulate import (
     ERROR_RATES,
@@ -22,8 +23,8 @@ from taskcal.core.forecast.simulate import (
     frontier,
     mixed_groups,
 )
-from taskcal.core.stats.posterior_table import CLASSES, foresee, lattice, operating
-from taskcal.core.stats.prior import Grid
+from taskcal.core.stats.posterior_table import CLASSES, foresee, operating, posterior_table
+from taskcal.core.stats.prior import Grid, Source
 from taskcal.core.verdict import Band
 from tests.core.forecast.population_case import fixed_error, population
 
@@ -113,7 +114,7 @@ def test_mixed_groups_are_as_published(name: str, shares: tuple[float, float]) -
 def test_counting_ways_is_following_all_paths(rule: Rule, rate: float) -> None:
     """At a rate the sum over endings is the forward recursion over every path: rollouts, and each sure verdict."""
     design = Design(rule=rule, learn=False)
-    table = make_book(TERMS.prior, Source.DEFAULT, design, certified_table(design)).table
+    table = make_tables(TERMS.prior, Source.DEFAULT, design, certified_table(design)).table
     expected = operating(table, rate)
     (found,) = fates(adaptive_plan(rule, TERMS), [rate])
     assert found.rollouts == pytest.approx(expected.expected)
@@ -127,8 +128,11 @@ def test_averages_are_those_of_the_lattice() -> None:
     points = known("typical")
     grid = Grid((), points.rates, points.weights)
     design = Design()
-    table = make_book(TERMS.prior, Source.DEFAULT, design, certified_table(design)).table
-    expected, found = foresee(table, lattice(grid, 64, Band())), told(adaptive_plan(Rule.POSTERIOR, TERMS), "typical")
+    table = make_tables(TERMS.prior, Source.DEFAULT, design, certified_table(design)).table
+    expected, found = (
+        foresee(table, posterior_table(grid, 64, Band())),
+        told(adaptive_plan(Rule.POSTERIOR, TERMS), "typical"),
+    )
     assert (found.rollouts, found.decided) == pytest.approx((expected.rollouts, expected.decided))
     assert found.decided_wrong == pytest.approx(expected.wrong / expected.decided)
 

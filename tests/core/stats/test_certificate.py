@@ -23,7 +23,7 @@ from taskcal.core.stats.certificate import (
     log_fortune_counts,
 )
 from taskcal.core.stats.evidence import least_rollouts
-from taskcal.core.stats.posterior_table import foresee, lattice, operating
+from taskcal.core.stats.posterior_table import foresee, operating, posterior_table
 from taskcal.core.verdict import Band, Verdict
 from tests.core.forecast.population_case import average, binomial, population
 
@@ -223,7 +223,7 @@ def test_certificates_need_a_fifth_of_a_fixed_design() -> None:
     """Over population (i) 36.0 rollouts where the smallest fixed n with the same guarantee is 204: 5.7 times fewer."""
     zone = Zone()
     fixed = next(n for n in range(20, 300) if guaranteed(n, zone))
-    found = foresee(certificates(bets(zone), 320, 0.05), lattice(population("i"), 320, Band()))
+    found = foresee(certificates(bets(zone), 320, 0.05), posterior_table(population("i"), 320, Band()))
     assert fixed == 204
     assert found.rollouts == pytest.approx(36.0, abs=0.06)
     assert 1 - found.decided == pytest.approx(0.0065, abs=1e-4)
@@ -249,7 +249,7 @@ def tails(n: int, wrong_at: float, right_at: float) -> bool:
 def test_certificates_cost_what_nobody_can_avoid() -> None:
     """On the exact edges, cap 64, population (i): 1.04 times the bound of any such rule, and half stay undecided."""
     grid = population("i")
-    found = foresee(certificates(exact_edges(0.5), 64, 0.05), lattice(grid, 64, Band()))
+    found = foresee(certificates(exact_edges(0.5), 64, 0.05), posterior_table(grid, 64, Band()))
     bound = average(grid, lambda rate: min(64.0, least_rollouts(rate, Band(), 0.05) or 64.0))
     assert bound == pytest.approx(40.7, abs=0.05)
     assert found.rollouts / bound == pytest.approx(1.04, abs=0.005)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskcal.core.adaptive.tables import Book, Design, Source, certified_table, make_book
+from taskcal.core.adaptive.design import Design
+from taskcal.core.adaptive.tables import DecisionTables, certified_table, make_tables
 from taskcal.core.stats import prior as priors
 from taskcal.core.stats import rates
 from taskcal.core.stats.clustered_mean import PooledMean, Sample, mean_after_stopping, mean_of_these, pooled_mean
-from taskcal.core.stats.prior import Counts
+from taskcal.core.stats.prior import Counts, Source
 from taskcal.core.stats.rates import DEFAULT_PRIOR
 from tests.core.forecast.population_case import draw, seeded
 
@@ -102,9 +103,9 @@ def test_a_prior_that_does_not_fit_enters_the_error(name: str, without: float) -
 
 
 @cache
-def book() -> Book:
+def tables() -> DecisionTables:
     design = Design(learn=False)
-    return make_book(DEFAULT_PRIOR, Source.DEFAULT, design, certified_table(design))
+    return make_tables(DEFAULT_PRIOR, Source.DEFAULT, design, certified_table(design))
 
 
 @cache
@@ -126,5 +127,5 @@ def _path(rate: float, chance: random.Random) -> Iterator[Counts]:
     for graded in range(1, 65):
         passed += chance.random() < rate
         yield Counts(passed, graded)
-        if book().table.cells[graded][passed] is not None:
+        if tables().table.cells[graded][passed] is not None:
             return

@@ -9,7 +9,7 @@ import pytest
 
 from taskcal.core.stats.certificate import bet, log_fortune_counts
 from taskcal.core.stats.evidence import divergence, least_rollouts
-from taskcal.core.stats.posterior_table import lattice
+from taskcal.core.stats.posterior_table import posterior_table
 from taskcal.core.stats.prior import JEFFREYS, UNIFORM
 from taskcal.core.stats.rates import DEFAULT_PRIOR
 from taskcal.core.verdict import Band
@@ -67,7 +67,7 @@ PRIORS: dict[str, Prior] = {"jeffreys": JEFFREYS, "uniform": UNIFORM, "default":
 @pytest.mark.parametrize(("name", "zone"), RUNS)
 def test_runs_that_make_a_class_likely(name: str, zone: float) -> None:
     """Failures and passes in a row until a class has .95, under four priors, with and without a zone."""
-    rows = lattice(PRIORS[name], 64, Band(), zone)
+    rows = posterior_table(PRIORS[name], 64, Band(), zone)
     failures = next(n for n in range(1, 65) if rows.right[n][0][0] >= 0.95)
     assert (failures, next(n for n in range(1, 65) if rows.right[n][n][2] >= 0.95)) == RUNS[name, zone]
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.core.adaptive.tables import Design, certified_table, stopping_table
+from taskcal.core.adaptive.design import Design
+from taskcal.core.adaptive.tables import certified_table, stopping_table
 from taskcal.core.stats import rates
-from taskcal.core.stats.posterior_table import lattice
+from taskcal.core.stats.posterior_table import posterior_table
 from taskcal.core.stats.prior import JEFFREYS, UNIFORM
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def test_adaptive_stopping_does_not_break_the_posteriors_promise() -> None:
     Exact sums over all paths, for 2,000 rates under a uniform prior.
     """
     design = Design(cap=32)
-    beliefs = lattice(UNIFORM, design.limit, design.band)
+    beliefs = posterior_table(UNIFORM, design.limit, design.band)
     counts = [(k, n) for n in range(design.limit + 1) for k in range(n + 1)]
     table = stopping_table(design, beliefs, ((),), certified_table(design))
     reached = [ends(table, rate) for rate in RATES]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskcal.core.stats import prior, rates
-from taskcal.core.stats.posterior_table import CLASSES, lattice
+from taskcal.core.stats.posterior_table import CLASSES, posterior_table
 from taskcal.core.stats.prior import JEFFREYS, UNIFORM, Counts
 from taskcal.core.stats.rates import DEFAULT_PRIOR
 from taskcal.core.verdict import Band
@@ -119,13 +119,13 @@ def test_the_lattice_is_the_posterior(graded: int, share: float) -> None:
 
 
 GRID = prior.as_grid(DEFAULT_PRIOR, BAND)
-LATTICE = (DEFAULT_PRIOR, lattice(DEFAULT_PRIOR, 64, Band()))
-GRID_LATTICE = (GRID, lattice(GRID, 64, Band()))
+LATTICE = (DEFAULT_PRIOR, posterior_table(DEFAULT_PRIOR, 64, Band()))
+GRID_LATTICE = (GRID, posterior_table(GRID, 64, Band()))
 
 
 def test_with_a_zone_either_class_is_right_in_it() -> None:
     """At 0 of n, "too hard" is right below .08, and "in band" above .02: Beta(1, n + 1) has closed forms for both."""
-    rows = lattice(UNIFORM, 40, Band(), zone=0.03)
+    rows = posterior_table(UNIFORM, 40, Band(), zone=0.03)
     for n in (0, 8, 40):
         hard, inside, easy = rows.right[n][0]
         assert hard == pytest.approx(1 - 0.92 ** (n + 1))

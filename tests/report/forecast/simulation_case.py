@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 
-from taskcal.core.adaptive.tables import Rule
+from taskcal.core.adaptive.design import Rule
 from taskcal.core.forecast.compare_designs import Scale, Simulation, simulate
 from taskcal.core.forecast.population import PRESETS, Population, from_parts, from_rates, parse
 from taskcal.core.forecast.simulate import Terms, adaptive_plan, fixed_plan

@@ -82,12 +82,12 @@ def test_a_retry_takes_the_place_of_what_was_lost() -> None:
     """While a lost rollout is tried again it is running, and when it is graded nothing lost is left."""
     board = Board([SHIP], 2, retries=2)
     play(board, SHIP, 0, lost())
-    assert board.standing().marks[Mark.LOST] == 1
+    assert board.totals().marks[Mark.LOST] == 1
     board.started(RolloutId(SHIP, 0, 1))
-    assert (board.standing().done, board.standing().marks[Mark.LOST]) == (0, 0)
+    assert (board.totals().done, board.totals().marks[Mark.LOST]) == (0, 0)
     board.finished(Rollout(RolloutId(SHIP, 0, 1), graded(1, 1)))
-    standing = board.standing()
-    assert (standing.done, standing.measured, standing.marks[Mark.PASSED], standing.marks[Mark.LOST]) == (1, 1, 1, 0)
+    totals = board.totals()
+    assert (totals.done, totals.measured, totals.marks[Mark.PASSED], totals.marks[Mark.LOST]) == (1, 1, 1, 0)
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=40), st.integers(0, 3))
@@ -101,19 +101,19 @@ def test_what_is_done_stays_done(ends: list[tuple[int, bool]], retries: int) -> 
         attempts[index] += 1
         if passes or attempts[index] > retries:
             over.add(index)
-        assert before <= board.standing().done == len(over)
-        before = board.standing().done
+        assert before <= board.totals().done == len(over)
+        before = board.totals().done
 
 
 def test_what_an_earlier_part_lost_is_to_be_done() -> None:
     """A resumed run tries it again, so that it counts only when that has ended, whatever the number of the attempt."""
     board = Board([SHIP], 2, retries=1)
     board.finished(Rollout(RolloutId(SHIP, 0, 2), lost()))
-    assert board.standing().done == 0
+    assert board.totals().done == 0
     play(board, SHIP, 0, lost(), attempt=3)
-    assert board.standing().done == 0
+    assert board.totals().done == 0
     play(board, SHIP, 0, lost(), attempt=4)
-    assert board.standing().done == 1
+    assert board.totals().done == 1
 
 
 def test_rollouts_of_an_earlier_part_do_not_count_as_speed() -> None:
@@ -124,9 +124,9 @@ def test_rollouts_of_an_earlier_part_do_not_count_as_speed() -> None:
     play(board, SHIP, 0, graded(0, 0), attempt=1)
     for index in range(6, 8):
         play(board, SHIP, index, graded(0, 0))
-    standing = board.standing()
-    assert (standing.done, standing.measured) == (8, 3)
-    assert standing.times(30.0) == "30s elapsed, about 40s left"
+    totals = board.totals()
+    assert (totals.done, totals.measured) == (8, 3)
+    assert totals.times(30.0) == "30s elapsed, about 40s left"
 
 
 def test_more_groups_than_lines_show_the_latest_active() -> None:
@@ -168,7 +168,7 @@ def test_money_is_told_while_it_is_spent() -> None:
         rollout = RolloutId(SHIP, 0, attempt)
         board.started(rollout)
         board.finished(Rollout(rollout, graded(1, 1), usage=Usage(cost_usd=0.21)))
-    assert str(board.standing()) == "1/4 done, 1 passed, $0.42"
+    assert str(board.totals()) == "1/4 done, 1 passed, $0.42"
     free = Board([SHIP], 4)
     play(free, SHIP, 0, graded(1, 1))
-    assert str(free.standing()) == "1/4 done, 1 passed"
+    assert str(free.totals()) == "1/4 done, 1 passed"

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from taskcal.core.adaptive.planner import Outlook, advance
-from taskcal.core.adaptive.tables import Design, Rule
-from taskcal.core.adaptive.task_state import Launch, TaskState
+from taskcal.core.adaptive.design import Design, Rule
+from taskcal.core.adaptive.planner import PlannerState, plan_next
+from taskcal.core.adaptive.task_state import Launch, TaskHistory
 from taskcal.core.rollout import GroupId, Rollout, RolloutId
-from taskcal.report.live.outlook_board import BAR, OutlookBoard, bar
+from taskcal.report.live.outlook_board import BAR, AdaptiveBoard, bar
 from tests.report.sample_run import graded, lost
 
 PLAIN = Design(learn=False)
@@ -32,18 +32,18 @@ SHOWN = {
 }
 
 
-def board(tasks: dict[str, list[Launch]], design: Design = PLAIN) -> OutlookBoard:
+def board(tasks: dict[str, list[Launch]], design: Design = PLAIN) -> AdaptiveBoard:
     """A board of tasks with these launches, and one that cannot be run."""
-    made = OutlookBoard([*(GroupId(name, "") for name in tasks), GroupId("no-image", "")], design)
-    made.look(outlook(tasks, design))
+    made = AdaptiveBoard([*(GroupId(name, "") for name in tasks), GroupId("no-image", "")], design)
+    made.look(planner_state(tasks, design))
     return made
 
 
-def outlook(tasks: dict[str, list[Launch]], design: Design = PLAIN) -> Outlook:
-    return advance([TaskState(GroupId(name, ""), tuple(launches)) for name, launches in tasks.items()], 0, design)
+def planner_state(tasks: dict[str, list[Launch]], design: Design = PLAIN) -> PlannerState:
+    return plan_next([TaskHistory(GroupId(name, ""), tuple(launches)) for name, launches in tasks.items()], 0, design)
 
 
-def drawn(made: OutlookBoard, width: int = 100, height: int = 30, elapsed: float = 60.0) -> list[str]:
+def drawn(made: AdaptiveBoard, width: int = 100, height: int = 30, elapsed: float = 60.0) -> list[str]:
     out = io.StringIO()
     Console(file=out, width=width, color_system=None, _environ={}).print(made.draw(width, height, elapsed))
     return [line.rstrip() for line in out.getvalue().splitlines()]
@@ -53,7 +53,7 @@ def row_of(lines: list[str], name: str) -> list[str]:
     return next(line.split() for line in lines if line.startswith(f"{name} "))
 
 
-def finish(made: OutlookBoard, name: str, index: int, attempt: int = 0, *, was_lost: bool = False) -> None:
+def finish(made: AdaptiveBoard, name: str, index: int, attempt: int = 0, *, was_lost: bool = False) -> None:
     rollout = RolloutId(GroupId(name, ""), index, attempt)
     made.started(rollout)
     made.finished(Rollout(rollout, lost() if was_lost else graded(1, 1)))
@@ -92,7 +92,7 @@ def test_every_state_has_its_word() -> None:
 
 def test_before_the_first_look_nothing_is_said() -> None:
     """No bar of chances, no word, no time left."""
-    made = OutlookBoard([GroupId("a", "")], PLAIN)
+    made = AdaptiveBoard([GroupId("a", "")], PLAIN)
     assert drawn(made)[:3] == [f"a  {'·' * BAR}", "0 of 1 closed, 1 open; 0 rollouts", "1m 00s elapsed"]
 
 
@@ -109,7 +109,7 @@ def test_the_summary_counts_the_run() -> None:
     finish(made, "open", 0, was_lost=True)
     finish(made, "open", 0, attempt=1)
     made.started(RolloutId(GroupId("open", ""), 1, 0))
-    left = outlook(SHOWN).expected_left
+    left = planner_state(SHOWN).expected_left
     assert left > 5
     assert made.expected_left == left
     assert made.summary() == f"5 of 7 closed, 2 open; 8 rollouts, about {left:.0f} left"
@@ -191,8 +191,8 @@ def test_it_is_never_higher_than_the_terminal(height: int) -> None:
 @pytest.mark.parametrize("name", ["\x1b[2J[bold]x[/bold]\n" + "y" * 300, "short", "長い" * 40])
 def test_it_is_never_wider_than_the_terminal(width: int, name: str) -> None:
     """A name of any length or script is cut, without control sequences; from 60 columns on the words stay."""
-    made = OutlookBoard([GroupId(name, ""), GroupId("b", "")], PLAIN)
-    made.look(advance([TaskState(GroupId(name, ""), tuple([P] * 7)), TaskState(GroupId("b", ""))], 0, PLAIN))
+    made = AdaptiveBoard([GroupId(name, ""), GroupId("b", "")], PLAIN)
+    made.look(plan_next([TaskHistory(GroupId(name, ""), tuple([P] * 7)), TaskHistory(GroupId("b", ""))], 0, PLAIN))
     lines = drawn(made, width=width)
     assert max(map(cell_len, lines)) <= width
     assert len(lines) == 5

@@ -116,9 +116,9 @@ def test_every_doubt_has_its_words() -> None:
 
 def test_lost_rewards_are_counted_both_ways() -> None:
     """Where the band is about mean rewards, a lost rollout may have earned anything from 0 to 1."""
-    question = replace(QUESTION, metric=Metric.REWARD)
-    row = calibration(record("a"), [HALF] * 10 + [lost()] * 4, question=question)
-    assert "counting the 4 lost rollouts as passed would make it too-easy" in remarks(row, question)
+    settings = replace(QUESTION, metric=Metric.REWARD)
+    row = calibration(record("a"), [HALF] * 10 + [lost()] * 4, settings=settings)
+    assert "counting the 4 lost rollouts as passed would make it too-easy" in remarks(row, settings)
 
 
 def test_notes_are_few_words() -> None:
@@ -156,7 +156,7 @@ def test_partial_signal_is_said_with_the_verdict() -> None:
     noise = found(*[graded(0.43, 0), graded(0.44, 0)] * 4)
     assert formatting.full_verdict(noise) == "too-hard, leaning"
     assert "has a signal" not in explain.advice(noise, QUESTION)
-    alone = calibration(record("a"), [HALF, NONE], question=replace(QUESTION, group_size=1))
+    alone = calibration(record("a"), [HALF, NONE], settings=replace(QUESTION, group_size=1))
     assert formatting.full_verdict(alone) == "too-hard, leaning, partial signal"
 
 
@@ -174,7 +174,7 @@ def test_after_adaptive_stopping_the_interval_is_a_probability(
     """The posterior's interval is told as what it is: the true rate lies in it with a probability of 95 %."""
     rest = passed - failed
     outcomes = [*[FULL, NONE] * min(passed, failed), *[FULL] * rest, *[NONE] * -rest]
-    why = explain.why(calibration(record("a"), outcomes, question=adaptive()), adaptive())
+    why = explain.why(calibration(record("a"), outcomes, settings=adaptive()), adaptive())
     assert why.startswith(f"{counted_as}; with a probability of 95 % the true rate lies between {interval}")
 
 
@@ -187,9 +187,9 @@ def test_what_came_after_the_decision_is_told_apart() -> None:
 
 def test_a_mean_reward_is_told_as_one() -> None:
     """Where the band is about rewards, the reason is the mean reward, not a success rate."""
-    question = replace(QUESTION, metric=Metric.REWARD)
-    row = calibration(record("a"), [graded(1, 0.5)] * 8, question=question)
-    assert explain.why(row, question).startswith("a mean reward of 0.85 over 8, above the band")
+    settings = replace(QUESTION, metric=Metric.REWARD)
+    row = calibration(record("a"), [graded(1, 0.5)] * 8, settings=settings)
+    assert explain.why(row, settings).startswith("a mean reward of 0.85 over 8, above the band")
 
 
 @pytest.mark.parametrize(
@@ -201,8 +201,8 @@ def test_a_mean_reward_is_told_as_one() -> None:
 )
 def test_an_adaptive_run_is_told_how_to_go_on(budget: int | None, words: str) -> None:
     """A leaning verdict says what would make it sure: going on, or more of what ran out."""
-    question = adaptive(budget=budget)
-    assert explain.advice(counted(0, 8, question), question).startswith(words)
+    settings = adaptive(budget=budget)
+    assert explain.advice(counted(0, 8, settings), settings).startswith(words)
 
 
 def noted(*notes: str) -> Calibration:

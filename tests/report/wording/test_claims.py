@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.core.adaptive.tables import Design, Rule
+from taskcal.core.adaptive.design import Design, Rule
 from taskcal.core.calibration.calibrate import calibrate
-from taskcal.core.settings import Metric, Question, fixed
+from taskcal.core.settings import CalibrationSettings, Metric, fixed
 from taskcal.core.stats.certificate import Zone
 from taskcal.core.stats.prior import Counts
 from taskcal.core.verdict import Band, Strength, Verdict
@@ -24,8 +24,8 @@ CERTIFIED = "wrong at most 5 % of the time; per task, if rollouts are independen
 LIKELY = "right 95 times in 100 only if tasks are distributed as the default prior says"
 
 
-def claimed(passed: int, failed: int, question: Question = QUESTION) -> str:
-    return claim(counted(passed, failed, question), question, 1)
+def claimed(passed: int, failed: int, settings: CalibrationSettings = QUESTION) -> str:
+    return claim(counted(passed, failed, settings), settings, 1)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_the_zone_is_that_of_the_band() -> None:
 
 def test_the_error_rate_is_said() -> None:
     """Who asks for 1 % is told 1 %."""
-    strict = Question(8, Design(rule=Rule.FIXED, error_rate=0.01))
+    strict = CalibrationSettings(8, Design(rule=Rule.FIXED, error_rate=0.01))
     assert claimed(0, 64, strict).startswith("p < 0.10, wrong at most 1 % of the time; ")
     assert "; right 99 times in 100 only if " in claimed(12, 0, strict)
 
@@ -90,7 +90,7 @@ def test_a_doubted_verdict_claims_under_a_condition() -> None:
 
 def test_mean_rewards_are_called_so() -> None:
     """A certificate of mean rewards is none of the success rate; without one nothing is claimed."""
-    rewards = calibration(record("a"), [graded(1, 0)] * 6 + [graded(0, 0)] * 2, question=REWARDS)
+    rewards = calibration(record("a"), [graded(1, 0)] * 6 + [graded(0, 0)] * 2, settings=REWARDS)
     assert claim(rewards, REWARDS, 1) == f"0.02 < mean reward < 0.80, {CERTIFIED}"
     assert claimed(1, 3, REWARDS).startswith("nothing yet")
 

@@ -8,7 +8,7 @@ import pytest
 
 from taskcal.core.calibration.calibrate import Calibration, calibrate
 from taskcal.core.rollout import Rollout, RolloutId, Stop
-from taskcal.core.settings import Metric, Question
+from taskcal.core.settings import CalibrationSettings, Metric
 from taskcal.core.stats.clustered_mean import PooledMean
 from taskcal.core.stats.prior import Counts
 from taskcal.core.stats.rates import Interval
@@ -20,15 +20,15 @@ from tests.report.sample_run import QUESTION, calibration, counted, graded, lost
 DASH = "\N{EN DASH}"
 
 
-def told(*rows: Calibration, question: Question = QUESTION) -> Whole:
-    return whole(run_record(question=question), rows)
+def told(*rows: Calibration, settings: CalibrationSettings = QUESTION) -> Whole:
+    return whole(run_record(settings=settings), rows)
 
 
-def many(count: int, passed: int, failed: int, question: Question = QUESTION) -> list[Calibration]:
+def many(count: int, passed: int, failed: int, settings: CalibrationSettings = QUESTION) -> list[Calibration]:
     """So many tasks that are judged together."""
     groups = [record(f"t{number}") for number in range(count)]
     outcomes = [graded(1, 1)] * passed + [graded(0, 0)] * failed
-    return list(calibrate(groups, [row for group in groups for row in rollouts(group, outcomes)], question))
+    return list(calibrate(groups, [row for group in groups for row in rollouts(group, outcomes)], settings))
 
 
 def test_the_headline_has_the_average_the_band_and_the_flat_share() -> None:
@@ -67,9 +67,9 @@ def test_the_headline_of_nothing() -> None:
 
 def test_the_headline_of_mean_rewards() -> None:
     """Where the band is about rewards, the average that is held against it is theirs."""
-    question = replace(QUESTION, metric=Metric.REWARD)
-    row = calibration(record("a"), [graded(1, 1)] * 4 + [graded(0, 0)] * 4, question=question)
-    assert sentences.headline(told(row, question=question)).startswith(
+    settings = replace(QUESTION, metric=Metric.REWARD)
+    row = calibration(record("a"), [graded(1, 1)] * 4 + [graded(0, 0)] * 4, settings=settings)
+    assert sentences.headline(told(row, settings=settings)).startswith(
         f"The average success rate of this task is 50 % [22{DASH}78], the average reward 0.50 [0.22{DASH}0.78], "
         "within or above the band of 0.05 to 0.75; "
     )
@@ -128,7 +128,7 @@ def test_no_selection_where_there_is_no_choice() -> None:
     assert sentences.selection(told(counted(4, 4), counted(3, 5))) == ""
     assert sentences.selection(told(counted(0, 8))) == ""
     single = replace(QUESTION, group_size=1)
-    assert sentences.selection(told(counted(1, 1, single), counted(0, 4, single), question=single)) == ""
+    assert sentences.selection(told(counted(1, 1, single), counted(0, 4, single), settings=single)) == ""
 
 
 def test_the_prior_is_named() -> None:
@@ -137,7 +137,7 @@ def test_the_prior_is_named() -> None:
     assert sentences.prior(told(*many(20, 4, 4))) == "Prior: learned from these 20 tasks."
     warmed = replace(QUESTION, earlier={record("a-task").id: Counts(4, 8)})
     rows = (counted(4, 4, warmed), counted(4, 4, task="b"), counted(4, 4, task="c"))
-    run = replace(run_record(question=warmed), prior_run="20250101-000000-1111")
+    run = replace(run_record(settings=warmed), prior_run="20250101-000000-1111")
     assert sentences.prior(whole(run, rows)) == (
         "Prior: the default one, as fewer than 5 were measured for 2; warm, from run 20250101-000000-1111 for 1."
     )

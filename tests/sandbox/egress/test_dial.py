@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from taskcal.core.network import Way
+from taskcal.core.network import AllowedHost
 from taskcal.sandbox.egress.dial import addresses, dial, is_public
 
 
@@ -37,11 +37,11 @@ def test_only_the_agents_file_leads_to_this_machine() -> None:
     """The same address, named by a taskset, is refused before anything is sent."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-        dial(Way("127.0.0.1", port, trusted=True)).close()
+        dial(AllowedHost("127.0.0.1", port, trusted=True)).close()
         listening.settimeout(5)
         listening.accept()[0].close()
         with pytest.raises(OSError, match=r"127\.0\.0\.1 is not a public address; only the agent's file may name"):
-            dial(Way("127.0.0.1", port))
+            dial(AllowedHost("127.0.0.1", port))
         listening.setblocking(False)
         with pytest.raises(BlockingIOError):
             listening.accept()
@@ -52,7 +52,7 @@ def test_this_machines_public_address_is_its_own(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("taskcal.sandbox.egress.dial.is_public", lambda _: True)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         with pytest.raises(OSError, match=r"127\.0\.0\.1 is this machine's own address"):
-            dial(Way("127.0.0.1", listening.getsockname()[1]))
+            dial(AllowedHost("127.0.0.1", listening.getsockname()[1]))
         listening.setblocking(False)
         with pytest.raises(BlockingIOError):
             listening.accept()
@@ -63,14 +63,14 @@ def test_a_host_that_nobody_is_cannot_be_reached() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
     with pytest.raises(ConnectionRefusedError):
-        dial(Way("127.0.0.1", port, trusted=True))
+        dial(AllowedHost("127.0.0.1", port, trusted=True))
     with pytest.raises(OSError, match=r".+"):
-        dial(Way("no-such-host.invalid", 80))
+        dial(AllowedHost("no-such-host.invalid", 80))
 
 
 def test_each_name_has_an_address_of_its_own() -> None:
     """So that many can have one port; this machine's name has one already."""
-    ways = [Way(f"h{number}", port) for number in range(600) for port in (80, 443)]
-    found = addresses([*ways, Way("localhost", 1)])
+    ways = [AllowedHost(f"h{number}", port) for number in range(600) for port in (80, 443)]
+    found = addresses([*ways, AllowedHost("localhost", 1)])
     assert len(found) == len(set(found.values())) == 600
     assert (found["h0"], found["h249"], found["h250"]) == ("127.0.1.1", "127.0.1.250", "127.0.2.1")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.core.network import Way
+from taskcal.core.network import AllowedHost
 from taskcal.errors import ServiceLost, SetupLost
 from taskcal.sandbox.egress.dial import dial
 from taskcal.sandbox.egress.forwarding import MOST_DIALS, Egress
@@ -88,7 +88,7 @@ def case() -> Iterator[Case]:
     theirs.settimeout(10)
     with socket.create_server(("127.0.0.1", 0)) as listening, ours, theirs:
         listening.settimeout(10)
-        ways = (Way("127.0.0.1", listening.getsockname()[1], trusted=True), Way("127.0.0.1", 80))
+        ways = (AllowedHost("127.0.0.1", listening.getsockname()[1], trusted=True), AllowedHost("127.0.0.1", 80))
         egress = Egress(Line(ours, b"", lambda *_: None), ways, dial)
         inside = Inside(theirs)
         inside.say(Kind.READY)
@@ -168,7 +168,7 @@ def test_few_connections_are_dialled_at_one_time() -> None:
     dialled: list[int] = []
     going = threading.Event()
 
-    def hang(way: Way) -> socket.socket:
+    def hang(way: AllowedHost) -> socket.socket:
         dialled.append(way.port)
         going.wait(10)
         raise OSError("refused")
@@ -176,7 +176,7 @@ def test_few_connections_are_dialled_at_one_time() -> None:
     ours, theirs = socket.socketpair()
     theirs.settimeout(10)
     with ours, theirs:
-        ways = tuple(Way("h", port) for port in range(1, 1001))
+        ways = tuple(AllowedHost("h", port) for port in range(1, 1001))
         egress = Egress(Line(ours, b"", lambda *_: None), ways, hang)
         inside = Inside(theirs)
         for number in range(1, 1001):
