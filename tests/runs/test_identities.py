@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskcal.agents.builtin import Noop, Oracle
-from taskcal.cli.digests import Identities, identify
+from taskcal.runs.identities import Identities, identify
 from taskcal.core.identity import changed_parts
 from taskcal.taskset.load import load
 

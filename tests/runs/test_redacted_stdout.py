@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 
-from taskcal.cli.redacted import Redacted
+from taskcal.runs.redacted_stdout import Redacted
 from taskcal.redact import Redactor
 
 
