@@ -23,9 +23,10 @@ from typer.testing import CliRunner
 from taskcal import __version__
 from taskcal.agents.agent_file import load_agent
 from taskcal.cli.main import app
-from taskcal.core.calibration.calibrate import GroupRecord, calibrate
+from taskcal.core.calibration.calibrate import calibrate
 from taskcal.core.faults import rows as fault_rows
 from taskcal.core.gate import Exit
+from taskcal.core.group_record import GroupRecord
 from taskcal.core.rollout import GroupId, Stop
 from taskcal.core.run import RunRecord
 from taskcal.core.settings import fixed

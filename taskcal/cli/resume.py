@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taskcal.core.identity import changed_parts
 from taskcal.core.rollout import Graded, RolloutId
 from taskcal.core.run import IMPORTED
+from taskcal.core.same_task import changes_of_groups
 from taskcal.core.verdict import Band
 from taskcal.errors import UsageError
 from taskcal.report.wording.sanitize import plain
@@ -20,12 +20,13 @@ from taskcal.report.wording.sentences import SENTENCE
 from taskcal.store.run_folder import find
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from taskcal.cli.options.configuration import Configuration
     from taskcal.cli.options.request import RunOptions
     from taskcal.core.adaptive.design import Design
-    from taskcal.core.calibration.calibrate import Calibration, GroupRecord
+    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.group_record import GroupRecord
     from taskcal.core.plan import Plan
     from taskcal.core.rollout import GroupId, Rollout
     from taskcal.core.run import RunRecord
@@ -75,18 +76,8 @@ def changed_groups(before: RunRecord, old: Sequence[GroupRecord], new: Sequence[
             f"with those of today. It can be reported, but not resumed. Start a new run instead; --prior {before.id} "
             "begins it from these results"
         )
-    was, now = {group.id: group.parts for group in old}, {group.id: group.parts for group in new}
-    names: dict[str, list[str]] = {}
-    for name in dict.fromkeys((*now, *was)):
-        if was.get(name) != now.get(name):
-            names.setdefault(_change(was.get(name), now.get(name)), []).append(str(name))
-    return tuple(f"{some_names(groups)}: {change}" for change, groups in names.items())
-
-
-def _change(before: Mapping[str, str] | None, now: Mapping[str, str] | None) -> str:
-    if before is None:
-        return "not in the run"
-    return "not chosen now" if now is None else ", ".join(changed_parts(before, now))
+    changes = changes_of_groups(old, new)
+    return tuple(f"{some_names(groups)}: {change}" for change, groups in changes.items())
 
 
 def some_names(names: Sequence[str]) -> str:

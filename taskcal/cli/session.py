@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from taskcal.agents import Agent
-    from taskcal.core.calibration.calibrate import Calibration, GroupRecord
+    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.group_record import GroupRecord
     from taskcal.execution.local_threads import LocalThreads
     from taskcal.runs.identities import Identities
     from taskcal.runs.request import Request

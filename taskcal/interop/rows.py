@@ -9,8 +9,8 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from taskcal.core.calibration.calibrate import GroupRecord
 from taskcal.core.grading.grade import TOLERANCE
+from taskcal.core.group_record import GroupRecord
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Outcome, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.errors import UsageError
 from taskcal.interop import cells

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from taskcal.agents.transcript import Entry, Event
-    from taskcal.core.calibration.calibrate import GroupRecord
+    from taskcal.core.group_record import GroupRecord
     from taskcal.core.rollout import CheckResult
 
 FIRST_LINES, LAST_LINES = 30, 10

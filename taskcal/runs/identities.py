@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from taskcal.agents import Agent
-    from taskcal.core.calibration.calibrate import GroupRecord
+    from taskcal.core.group_record import GroupRecord
     from taskcal.core.task import FileCopy, Group, Task, Taskset
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from taskcal.runs.identities import contents_of, records_of
 from taskcal.core.calibration.calibrate import calibrate
 from taskcal.core.run import IMPORTED
+from taskcal.core.same_task import is_same_task
 from taskcal.core.settings import Metric
 from taskcal.core.stats.rates import mean
 from taskcal.errors import RunFolderError, UsageError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from taskcal.core.calibration.calibrate import Calibration, GroupRecord
+    from taskcal.core.calibration.calibrate import Calibration
     from taskcal.core.rollout import GroupId
     from taskcal.core.run import GroupImages
     from taskcal.core.stats.prior import Counts
@@ -49,7 +50,7 @@ class PriorRun:
 def read_prior_run(name: str, root: Path, groups: Sequence[Group]) -> PriorRun:
     """What a run below `root`, or a folder, says of these groups.
 
-    A task of which any part has changed is another task (`taskcal.core.identity`). Raises UsageError where none is the
+    A task of which any part has changed is another task (`taskcal.core.same_task`). Raises UsageError where none is the
     same, RunFolderError where there is no such run.
     """
     folder = find(name, root)
@@ -60,7 +61,7 @@ def read_prior_run(name: str, root: Path, groups: Sequence[Group]) -> PriorRun:
     known = [
         calibration
         for calibration in calibrate(folder.groups(), folder.rollouts(), by_success)
-        if calibration.n and _same(calibration.group, asked.get(calibration.group.id))
+        if calibration.n and (group := asked.get(calibration.group.id)) and is_same_task(calibration.group, group)
     ]
     if not known:
         raise UsageError(f"--prior {name}: run {record.id} measured none of these tasks as they are now")
@@ -82,15 +83,6 @@ def recorded_prior(run: str, root: Path, counts: Mapping[GroupId, Counts]) -> Pr
             known = find(run, root).record().groups
             images = {group: known[str(group)] for group in counts if str(group) in known}
     return PriorRun(run, counts, images=images)
-
-
-def _same(before: GroupRecord, now: GroupRecord | None) -> bool:
-    """Imported groups have neither prompt nor checks; their name has to do. Older runs recorded no parts."""
-    if now is None or not before.prompt:
-        return now is not None
-    if before.parts:
-        return before.parts == now.parts
-    return replace(before, tags=(), file="", line=0) == replace(now, tags=(), file="", line=0, parts={})
 
 
 def _cost(calibration: Calibration) -> float | None:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from taskcal.core.adaptive.design import Design, Rule
-from taskcal.core.calibration.calibrate import GroupRecord
+from taskcal.core.group_record import GroupRecord
 from taskcal.core.identity import Origin
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.core.run import GroupImages, RunRecord

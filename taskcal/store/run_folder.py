@@ -36,7 +36,7 @@ from taskcal.store.rows import group_of, group_row, rollout_of, rollout_row, run
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from taskcal.core.calibration.calibrate import GroupRecord
+    from taskcal.core.group_record import GroupRecord
     from taskcal.core.rollout import Rollout, RolloutId
     from taskcal.core.run import RunRecord
     from taskcal.store.rows import Row

@@ -12,7 +12,8 @@ import tracemalloc
 from typing import TYPE_CHECKING
 
 from taskcal.core.adaptive.design import Design
-from taskcal.core.calibration.calibrate import GroupRecord, calibrate
+from taskcal.core.calibration.calibrate import calibrate
+from taskcal.core.group_record import GroupRecord
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Rollout, RolloutId, Stop
 from taskcal.core.settings import CalibrationSettings, fixed
 

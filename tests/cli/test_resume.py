@@ -13,7 +13,7 @@ from taskcal.cli.options.configuration import Configuration
 from taskcal.cli.options.design import DesignOptions
 from taskcal.cli.resume import changed_groups, command_to_resume, next_id, refuse_differences, remaining, way_on
 from taskcal.core.adaptive.design import Design, Rule
-from taskcal.core.calibration.calibrate import GroupRecord
+from taskcal.core.group_record import GroupRecord
 from taskcal.core.plan import Selection, plan
 from taskcal.core.rollout import GroupId, Rollout, RolloutId
 from taskcal.core.run import IMPORTED

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskcal.core.calibration.calibrate import Calibration, GroupRecord, calibrate
+from taskcal.core.calibration.calibrate import Calibration, calibrate
+from taskcal.core.group_record import GroupRecord
 from taskcal.core.identity import Origin
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop
 from taskcal.core.run import GroupImages

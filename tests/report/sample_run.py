@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from taskcal.core.adaptive.design import Design, Rule
-from taskcal.core.calibration.calibrate import Calibration, GroupRecord, calibrate
+from taskcal.core.calibration.calibrate import Calibration, calibrate
+from taskcal.core.group_record import GroupRecord
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.core.run import RunRecord
 from taskcal.core.settings import CalibrationSettings, fixed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from taskcal.core.calibration.calibrate import GroupRecord
+from taskcal.core.group_record import GroupRecord
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop
 from taskcal.core.run import RunRecord
 from taskcal.core.settings import fixed

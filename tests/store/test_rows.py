@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskcal.core.adaptive.design import Design, Rule
-from taskcal.core.calibration.calibrate import GroupRecord
+from taskcal.core.group_record import GroupRecord
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.core.run import RunRecord
 from taskcal.core.settings import CalibrationSettings, Metric

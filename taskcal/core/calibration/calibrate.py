@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -31,31 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from taskcal.core.calibration.posterior_verdict import PosteriorVerdict
+    from taskcal.core.group_record import GroupRecord
     from taskcal.core.rollout import GroupId, Rollout
     from taskcal.core.settings import CalibrationSettings
     from taskcal.core.stats.prior import Counts
-    from taskcal.core.task import Scalar
-    from taskcal.core.user_override import UserOverride
     from taskcal.core.verdict import Posterior
-
-
-@dataclass(frozen=True, slots=True)
-class GroupRecord:
-    """What a run remembers of a group: enough to calibrate it, and to know it again, without its taskset.
-
-    `override` is set if the agent's file names another user than the task.
-    """
-
-    id: GroupId
-    params: Mapping[str, Scalar]
-    prompt: str
-    tags: tuple[str, ...]
-    passing: float
-    checks: tuple[tuple[str, float], ...]
-    file: str
-    line: int
-    parts: Mapping[str, str] = field(default_factory=dict)  # see core.identity; none of an import or an older version
-    override: UserOverride | None = None
 
 
 @dataclass(frozen=True, slots=True)
