@@ -19,17 +19,18 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from taskcal.core.text import values
+from msgspec import Struct
+
 from taskcal.core.text.foreign_text import cut, sound
 from taskcal.errors import LostError
 from taskcal.store import safe_files
+from taskcal.store.typed_json import Count, Number, Reader, parse, whole_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from taskcal.sandbox import Sink
@@ -98,7 +99,6 @@ class Note:
 
 
 Event = Message | ToolCall | ToolResult | TokenUsage | Note
-Row = Mapping[str, Any]
 OPTIONAL = frozenset({"reasoning", "exit_code"})
 """Keys that stand in a line only where they say something."""
 
@@ -109,6 +109,69 @@ class Entry:
 
     t: float
     event: Event
+
+
+class _AnyRow(Struct):
+    type: str
+
+
+class _Row(Struct, kw_only=True):
+    t: Number
+
+
+class _MessageRow(_Row, kw_only=True):
+    role: str
+    content: str
+    reasoning: str | None = None
+
+    def event(self) -> Event:
+        return Message(self.role, self.content, self.reasoning or "")
+
+
+class _ToolCallRow(_Row, kw_only=True):
+    id: str
+    name: str
+    arguments: str
+
+    def event(self) -> Event:
+        return ToolCall(self.id, self.name, self.arguments)
+
+
+class _ToolResultRow(_Row, kw_only=True):
+    id: str
+    content: str
+    seconds: Number
+    exit_code: object = None
+
+    def event(self) -> Event:
+        exit_code = None if self.exit_code is None else whole_number("exit_code", self.exit_code)
+        return ToolResult(self.id, self.content, self.seconds, exit_code)
+
+
+class _UsageRow(_Row, kw_only=True):
+    input_tokens: Count | None = None
+    cached_tokens: Count | None = None
+    output_tokens: Count | None = None
+
+    def event(self) -> Event:
+        return TokenUsage(self.input_tokens, self.cached_tokens, self.output_tokens)
+
+
+class _NoteRow(_Row, kw_only=True):
+    text: str
+
+    def event(self) -> Event:
+        return Note(self.text)
+
+
+ANY: Reader[_AnyRow] = Reader(_AnyRow)
+READERS: Mapping[str, Reader[_MessageRow | _ToolCallRow | _ToolResultRow | _UsageRow | _NoteRow]] = {
+    Message.type: Reader(_MessageRow),
+    ToolCall.type: Reader(_ToolCallRow),
+    ToolResult.type: Reader(_ToolResultRow),
+    TokenUsage.type: Reader(_UsageRow),
+    Note.type: Reader(_NoteRow),
+}
 
 
 class Transcript:
@@ -194,7 +257,7 @@ def read_transcript(path: Path) -> Iterator[Entry]:
             if not line.endswith(b"\n") and len(line) < LONGEST_LINE:
                 return
             try:
-                entry = entry_of(json.loads(line))
+                entry = entry_of(parse(line))
             except (ValueError, RecursionError):
                 entry = Entry(0.0, Note(f"line {number} cannot be read"))
             if entry is not None:
@@ -203,46 +266,11 @@ def read_transcript(path: Path) -> Iterator[Entry]:
 
 def entry_of(row: object) -> Entry | None:
     """A line's object as an entry; None for a kind that is not known. Raises ValueError for what is none."""
-    if not isinstance(row, dict):
-        raise values.RowError("must be an object")
-    read = READERS.get(values.text(row, "type"))
-    return None if read is None else Entry(values.number(row, "t"), read(row))
-
-
-def _message(row: Row) -> Event:
-    return Message(
-        values.text(row, "role"), values.text(row, "content"), values.or_none(values.text, row, "reasoning") or ""
-    )
-
-
-def _tool_call(row: Row) -> Event:
-    return ToolCall(values.text(row, "id"), values.text(row, "name"), values.text(row, "arguments"))
-
-
-def _tool_result(row: Row) -> Event:
-    exit_code = values.or_none(values.whole, row, "exit_code")
-    return ToolResult(values.text(row, "id"), values.text(row, "content"), values.number(row, "seconds"), exit_code)
-
-
-def _usage(row: Row) -> Event:
-    return TokenUsage(
-        input_tokens=values.or_none(values.count, row, "input_tokens"),
-        cached_tokens=values.or_none(values.count, row, "cached_tokens"),
-        output_tokens=values.or_none(values.count, row, "output_tokens"),
-    )
-
-
-def _note(row: Row) -> Event:
-    return Note(values.text(row, "text"))
-
-
-READERS: Mapping[str, Callable[[Row], Event]] = {
-    Message.type: _message,
-    ToolCall.type: _tool_call,
-    ToolResult.type: _tool_result,
-    TokenUsage.type: _usage,
-    Note.type: _note,
-}
+    kind = ANY.convert(row).type
+    if kind not in READERS:
+        return None
+    found = READERS[kind].convert(row)
+    return Entry(found.t, found.event())
 
 
 def _cleaned(event: Event, redact: Callable[[str], str]) -> Event:

@@ -15,15 +15,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from taskcal.core.rollout import Usage
-from taskcal.core.text import values
 from taskcal.core.text.excerpt import excerpt
 from taskcal.core.text.foreign_text import clipped, parse_json
 from taskcal.sandbox import ROOT_USER, USAGE_FILE, Script
+from taskcal.store.rollout_rows import UsageRow
+from taskcal.store.typed_json import Count, Reader, RowError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
-
     from taskcal.agents.spec import Price
     from taskcal.sandbox import Sandbox
 
@@ -36,6 +34,15 @@ READ = f"""[ -e {USAGE_FILE} ] || [ -L {USAGE_FILE} ] || exit 0
 [ -f {USAGE_FILE} ] && [ ! -L {USAGE_FILE} ] || {{ echo 'no regular file' >&2; exit 1; }}
 exec head -c {MOST_BYTES + 1} {USAGE_FILE}
 """
+
+
+class StatedUsage(UsageRow):
+    """What the file may hold."""
+
+    turns: Count | None = None
+
+
+USAGE: Reader[StatedUsage] = Reader(StatedUsage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +75,14 @@ def parse_usage(data: bytes) -> Reported:
 
 def _reported(row: object) -> Reported:
     if not isinstance(row, dict):
-        raise values.RowError("must be one object")
-    usage = Usage(
-        input_tokens=values.or_none(values.count, row, "input_tokens"),
-        cached_tokens=values.or_none(values.count, row, "cached_tokens"),
-        output_tokens=values.or_none(values.count, row, "output_tokens"),
-        cost_usd=values.or_none(_money, row, "cost_usd"),
-    )
-    if (usage.cached_tokens or 0) > (usage.input_tokens or 0):
-        raise values.RowError("cached_tokens: more than input_tokens, of which they are a part")
-    return Reported(usage, values.or_none(values.count, row, "turns"))
-
-
-def _money(row: Mapping[str, Any], key: str) -> float:
-    value = values.number(row, key)
-    if not 0.0 <= value <= LARGEST_COST:
-        raise values.RowError(f"{key}: must be from 0 to {LARGEST_COST:.0f}")
-    return value
+        raise RowError("must be one object")
+    stated = USAGE.convert(row)
+    if (stated.cached_tokens or 0) > (stated.input_tokens or 0):
+        raise RowError("cached_tokens: more than input_tokens, of which they are a part")
+    if not 0.0 <= (stated.cost_usd or 0.0) <= LARGEST_COST:
+        raise RowError(f"cost_usd: must be from 0 to {LARGEST_COST:.0f}")
+    usage = Usage(stated.input_tokens, stated.cached_tokens, stated.output_tokens, stated.cost_usd)
+    return Reported(usage, stated.turns)
 
 
 def cost(usage: Usage, price: Price) -> float | None:

@@ -7,7 +7,7 @@ import math
 import re
 
 from taskcal.core.grading.grade import TOLERANCE
-from taskcal.core.text.values import LARGEST, MOST
+from taskcal.core.text.number_limits import LARGEST_COUNT, LARGEST_NUMBER
 
 MISSING = frozenset({"", "nan", "null", "none", "na", "n/a", "#n/a", "<na>"})
 """How tables write that a number is not there, in any case."""
@@ -43,7 +43,7 @@ def number(value: object) -> float:
     """A number, as such, as text or as true or false (1 or 0). Raises CellError."""
     if isinstance(value, str):
         return _number_of_text(value.strip())
-    if isinstance(value, int | float) and -LARGEST <= value <= LARGEST:
+    if isinstance(value, int | float) and -LARGEST_NUMBER <= value <= LARGEST_NUMBER:
         return float(value)
     raise CellError(f"{shown(value)} is no number")
 
@@ -52,7 +52,7 @@ def _number_of_text(text: str) -> float:
     word = text.lower()
     if word in YES | NO:
         return float(word in YES)
-    if _NUMBER.fullmatch(text) and abs(float(text)) <= LARGEST:
+    if _NUMBER.fullmatch(text) and abs(float(text)) <= LARGEST_NUMBER:
         return float(text)
     hint = "; decimals are written with a point" if "," in text and _NUMBER.fullmatch(text.replace(",", ".", 1)) else ""
     raise CellError(f"{shown(text)} is no number{hint}")
@@ -83,7 +83,7 @@ def amount(value: object) -> float:
 def count(value: object) -> int:
     """A whole number from 0; a table that knows only floats may write it as 3.0. Raises CellError."""
     found = amount(value)
-    if found != int(found) or found > MOST:
+    if found != int(found) or found > LARGEST_COUNT:
         raise CellError(f"{shown(value)} is no whole number from 0")
     return int(found)
 

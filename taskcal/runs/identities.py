@@ -10,7 +10,7 @@ from taskcal.agents.builtin import Noop, Player
 from taskcal.core import identity
 from taskcal.core.identity import Contents
 from taskcal.machine.file_tree import context_digest, tree_digest
-from taskcal.store.rows import group_record
+from taskcal.store.run_rows import group_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

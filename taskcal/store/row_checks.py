@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.core.rollout import Graded
 from taskcal.core.run import IMPORTED
-from taskcal.core.text.values import RowError
+from taskcal.store.typed_json import RowError
 
 if TYPE_CHECKING:
     from taskcal.core.rollout import GroupId, Rollout

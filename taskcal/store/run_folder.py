@@ -19,19 +19,18 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import json
 import os
 import re
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from taskcal.core.text.values import RowError
 from taskcal.errors import RunFolderError
 from taskcal.machine.draft_folders import draft_folder
 from taskcal.store import safe_files
+from taskcal.store.rollout_rows import read_rollout, rollout_row
 from taskcal.store.row_checks import Ledger
-from taskcal.store.rows import group_of, group_row, rollout_of, rollout_row, run_of, run_row
+from taskcal.store.run_rows import group_row, read_groups, read_run, run_row
+from taskcal.store.seal import check_seal, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -39,10 +38,8 @@ if TYPE_CHECKING:
     from taskcal.core.group_record import GroupRecord
     from taskcal.core.rollout import Rollout, RolloutId
     from taskcal.core.run import RunRecord
-    from taskcal.store.rows import Row
 
 LONGEST_NAME = 60
-SEAL = "crc32"
 
 
 class RunFolder:
@@ -158,7 +155,9 @@ class RunFolder:
     def record(self) -> RunRecord:
         """What was asked. Raises RunFolderError."""
         with self._reading("run.json"):
-            return run_of(unsealed(safe_files.content(self.path / "run.json")))
+            text = safe_files.content(self.path / "run.json")
+            check_seal(text)
+            return read_run(text)
 
     def write_record(self, record: RunRecord) -> None:
         """Replace `run.json`."""
@@ -167,8 +166,9 @@ class RunFolder:
     def groups(self) -> tuple[GroupRecord, ...]:
         """The groups of the run in their order. Raises RunFolderError."""
         with self._reading("taskset.json"):
-            row = unsealed(safe_files.content(self.path / "taskset.json"))
-            return tuple(map(group_of, row["groups"]))
+            text = safe_files.content(self.path / "taskset.json")
+            check_seal(text)
+            return read_groups(text)
 
     def rollouts(self) -> Iterator[Rollout]:
         """Every rollout on disk, in the order of writing. Raises RunFolderError for a damaged or foreign line."""
@@ -179,9 +179,10 @@ class RunFolder:
                 if not line.endswith(b"\n"):
                     return
                 try:
-                    rollout = rollout_of(unsealed(line))
+                    check_seal(line)
+                    rollout = read_rollout(line)
                     ledger.enter(rollout)
-                except (RowError, ValueError, TypeError, AttributeError, RecursionError) as error:
+                except (ValueError, RecursionError) as error:
                     raise RunFolderError(f"{path}:{number}: damaged line: {error}") from error
                 yield rollout
 
@@ -224,39 +225,8 @@ class RunFolder:
             yield
         except OSError as error:
             raise RunFolderError(f"{self.path}/{name}: {error.strerror}") from error
-        except (RowError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise RunFolderError(f"{self.path}/{name}: damaged: {error}") from error
-
-
-def sealed(row: Row, indent: int | None = None) -> str:
-    """An object as JSON, with a checksum of its compact form as its last key."""
-    seal = _checksum(json.dumps(row, allow_nan=False).encode())
-    return json.dumps(row | {SEAL: seal}, indent=indent, allow_nan=False)
-
-
-def unsealed(text: bytes) -> Row:
-    """An object without its checksum, which must fit where there is one. Raises RowError, or what `json` raises."""
-    row = json.loads(text)
-    if not isinstance(row, dict):
-        raise RowError("must be an object")
-    seal = row.pop(SEAL, None)
-    if (
-        seal is not None
-        and not _is_compact(text, seal)
-        and seal != _checksum(json.dumps(row, allow_nan=False).encode())
-    ):
-        raise RowError(f"changed after it was written; remove its {SEAL} if that was meant")
-    return row
-
-
-def _is_compact(text: bytes, seal: object) -> bool:
-    """Whether a text is as it was written: seen without writing it again, for many thousand lines."""
-    end = f', "{SEAL}": "{seal}"}}'.encode()
-    return text.rstrip().endswith(end) and seal == _checksum(text.rstrip().removesuffix(end) + b"}")
-
-
-def _checksum(text: bytes) -> str:
-    return f"{zlib.crc32(text):08x}"
 
 
 def being_written() -> Iterator[Path]:

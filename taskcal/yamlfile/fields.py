@@ -20,7 +20,7 @@ from pydantic import (
 
 from taskcal.core.shell.script import shebang_of
 from taskcal.core.task import Network, NetworkMode, Scalar, as_text
-from taskcal.core.text.values import LARGEST
+from taskcal.core.text.number_limits import LARGEST_NUMBER
 from taskcal.yamlfile.nodes import Map
 from taskcal.yamlfile.paths import Folder, check_delivery, check_destination
 from taskcal.yamlfile.patterns import check_pattern
@@ -212,7 +212,7 @@ def _answer(text: str) -> str:
 def _number(value: object) -> int | float:
     """A finite number, whole ones kept whole: a double holds only those up to 2^53."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        if abs(value) <= LARGEST:
+        if abs(value) <= LARGEST_NUMBER:
             return value
         raise ValueError("must be a finite number")
     shown = f', not "{value[:40]}"' if isinstance(value, str) else ""

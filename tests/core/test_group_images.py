@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from taskcal.core.text.values import RowError
-from taskcal.store.rows import group_of, group_row, run_of, run_row
+from taskcal.store.run_rows import group_row, read_groups, read_run, run_row
+from taskcal.store.typed_json import RowError
 from tests.core.core_case import IMAGES, record
 from tests.store.store_case import RECORD
 
@@ -25,10 +25,10 @@ def test_a_run_of_an_older_version_has_no_groups() -> None:
     """Its record is read as it is, and its groups have no parts."""
     row = through_json(run_row(RUN))
     del row["groups"]
-    assert run_of(row) == replace(RUN, groups={})
+    assert read_run(json.dumps(row).encode()) == replace(RUN, groups={})
     group = through_json(group_row(replace(record(), parts={"prompt": "1"})))
     del group["parts"]
-    assert group_of(group).parts == {}
+    assert read_groups(json.dumps({"groups": [group]}).encode())[0].parts == {}
 
 
 def test_images_keep_the_order_of_their_use() -> None:
@@ -43,4 +43,4 @@ def test_an_origin_of_a_damaged_record_is_refused(images: dict[str, object]) -> 
     row = through_json(run_row(RUN))
     row["groups"]["a/b"]["origins"]["db"]["images"] = images
     with pytest.raises(RowError):
-        run_of(row)
+        read_run(json.dumps(row).encode())

@@ -15,7 +15,8 @@ from taskcal.errors import TaskcalError, UsageError
 from taskcal.interop import rows
 from taskcal.interop.columns import KEYS, guessed, mapped
 from taskcal.interop.rows import Imported, Reading, read
-from taskcal.store.rows import group_of, group_row, rollout_of, rollout_row
+from taskcal.store.rollout_rows import read_rollout, rollout_row
+from taskcal.store.run_rows import group_row, read_groups
 from tests.interop.table_case import imported, jsonl, refused, write
 
 if TYPE_CHECKING:
@@ -206,8 +207,9 @@ def test_any_cells_are_read_or_refused(tmp_path: Path, values: list[dict[str, ob
     reading = Reading(mapped([EVERYTHING]) if is_mapped else guessed())
     found = attempt(write(tmp_path, text, "rows.jsonl"), reading)
     if found is not None:
-        stored = [rollout_of(json.loads(json.dumps(rollout_row(one), allow_nan=False))) for one in found.rollouts]
+        stored = [read_rollout(json.dumps(rollout_row(one), allow_nan=False).encode()) for one in found.rollouts]
         assert [one.outcome for one in stored] == [one.outcome for one in found.rollouts]
         assert [one.id for one in stored] == [one.id for one in found.rollouts]
-        assert [group_of(json.loads(json.dumps(group_row(one)))) for one in found.groups] == list(found.groups)
+        groups = json.dumps({"groups": [group_row(one) for one in found.groups]}).encode()
+        assert read_groups(groups) == tuple(found.groups)
         assert len(found.rollouts) + found.left_out == len(values)

@@ -10,7 +10,7 @@ from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, Ro
 from taskcal.core.run import RunRecord
 from taskcal.core.settings import fixed
 from taskcal.errors import Boundary
-from taskcal.store.run_folder import SEAL
+from taskcal.store.seal import SEAL
 
 if TYPE_CHECKING:
     from pathlib import Path

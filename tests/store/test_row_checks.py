@@ -10,8 +10,8 @@ from taskcal.core.adaptive.design import Design
 from taskcal.core.rollout import GroupId, Outcome, Rollout, RolloutId
 from taskcal.core.run import IMPORTED, RunRecord
 from taskcal.core.settings import CalibrationSettings, fixed
-from taskcal.core.text.values import RowError
 from taskcal.store.row_checks import Ledger
+from taskcal.store.typed_json import RowError
 from tests.core.core_case import GROUP, graded, lost
 from tests.store.store_case import RECORD
 

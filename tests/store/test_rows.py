@@ -17,10 +17,11 @@ from taskcal.core.run import RunRecord
 from taskcal.core.settings import CalibrationSettings, Metric
 from taskcal.core.stats.prior import Counts
 from taskcal.core.task import Group
-from taskcal.core.text.values import RowError
 from taskcal.core.verdict import Band
 from taskcal.errors import Boundary
-from taskcal.store.rows import group_of, group_record, group_row, rollout_of, rollout_row, run_of, run_row
+from taskcal.store.rollout_rows import read_rollout, rollout_row
+from taskcal.store.run_rows import group_record, group_row, read_groups, read_run, run_row
+from taskcal.store.typed_json import RowError
 from tests.core.core_case import IMAGES, rollouts, task
 
 SHARES = st.floats(0, 1)
@@ -93,6 +94,18 @@ def through_json(row: Any) -> Any:
     return json.loads(json.dumps(row, allow_nan=False))
 
 
+def rollout_of(row: Any) -> Rollout:
+    return read_rollout(json.dumps(row).encode())
+
+
+def run_of(row: Any) -> RunRecord:
+    return read_run(json.dumps(row).encode())
+
+
+def group_of(row: Any) -> GroupRecord:
+    return read_groups(json.dumps({"groups": [row]}).encode())[0]
+
+
 def row_with(**changed: Any) -> dict[str, Any]:
     """A graded row with some keys replaced."""
     return {**through_json(rollout_row(rollouts([REWARDED])[0])), **changed}
@@ -102,6 +115,13 @@ def row_with(**changed: Any) -> dict[str, Any]:
 def test_rollouts_come_back_as_they_were(rollout: Rollout) -> None:
     """Any rollout, graded or lost, with any text in it."""
     assert rollout_of(through_json(rollout_row(rollout))) == rollout
+
+
+@pytest.mark.parametrize("answer", ["\ud800", "\udc00 x", "\ud800A", "\U00010000", "\x00"])
+def test_any_text_of_an_agent_comes_back(answer: str) -> None:
+    """Python writes lone surrogates, which strict readers of JSON refuse."""
+    rollout = replace(rollouts([REWARDED])[0], answer=answer)
+    assert rollout_of(rollout_row(rollout)) == rollout
 
 
 @given(group=GROUPS)

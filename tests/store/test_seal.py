@@ -10,7 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from taskcal.errors import RunFolderError
-from taskcal.store.run_folder import SEAL, RunFolder, sealed, unsealed
+from taskcal.store.run_folder import RunFolder
+from taskcal.store.seal import SEAL, check_seal, sealed
+from taskcal.store.typed_json import RowError
 from tests.store.store_case import FIRST, GROUP, RECORD, SECOND, edit
 
 if TYPE_CHECKING:
@@ -63,7 +65,10 @@ def test_what_was_meant_is_read(run: RunFolder, name: str) -> None:
     assert SEAL not in (run.path / name).read_text()
     assert READERS[name](run) == WORTH[name]
     lines = sealed(json.loads((run.path / name).read_text().splitlines()[0]) if name == "rollouts.jsonl" else {"a": 1})
-    assert unsealed(json.dumps(json.loads(lines), indent=3).encode()) == unsealed(lines.encode())
+    for text in (lines, json.dumps(json.loads(lines), indent=3)):
+        check_seal(text.encode())
+        with pytest.raises(RowError, match="changed after it was written"):
+            check_seal(text.replace("1", "2", 1).encode())
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -11,7 +11,7 @@ from taskcal.agents.transcript import FILE, line_of, read_transcript
 from taskcal.errors import RunFolderError, UsageError
 from taskcal.report.show import Record
 from taskcal.store import safe_files
-from taskcal.store.rows import rollout_row
+from taskcal.store.rollout_rows import rollout_row
 from taskcal.store.run_folder import RunFolder, find, newest
 
 if TYPE_CHECKING:
