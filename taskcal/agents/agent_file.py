@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
+from taskcal.agents.agent_hints import AGENT_HINTS
 from taskcal.agents.agent_model import AgentModel, PriceModel, price_of
 from taskcal.agents.chat.model import ChatModel, chat_spec
 from taskcal.agents.spec import CommandSpec, PythonSpec, SimulatedSpec
@@ -30,6 +31,7 @@ class SimulatedModel(AgentModel):
     """An agent that plays a solution with a probability."""
 
     inner_maps: ClassVar[frozenset[str]] = frozenset({"success"})
+    hints = AGENT_HINTS
 
     kind: Literal["simulated"]
     success: Annotated[dict[str, Share], Field(min_length=1)] = Field(default_factory=lambda: {"*": 0.5})
@@ -39,6 +41,7 @@ class CommandModel(AgentModel):
     """An agent that is a shell command inside the sandbox."""
 
     inner_maps: ClassVar[frozenset[str]] = frozenset({"env", "price"})
+    hints = AGENT_HINTS
 
     kind: Literal["command"]
     run: Annotated[ScriptText, Field(min_length=1)]

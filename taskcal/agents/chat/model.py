@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from taskcal.agents.agent_hints import CHAT_HINTS, SAMPLING_HINTS
 from taskcal.agents.agent_model import AgentModel, PriceModel, price_of
 from taskcal.agents.chat.finish import Finish, key_of
 from taskcal.agents.chat.spec import CALL_SECONDS, ChatSpec, Sampling
@@ -104,6 +105,8 @@ ExtraBody = Annotated[dict[str, object], BeforeValidator(_extra_body), WithJsonS
 class SamplingModel(Model):
     """How the model is asked to sample; what is missing is left to the server."""
 
+    hints = SAMPLING_HINTS
+
     temperature: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
     max_tokens: Annotated[int, Field(ge=1, le=10**9)] | None = None
@@ -114,6 +117,7 @@ class ChatModel(AgentModel):
     """A model behind an OpenAI-compatible endpoint, in a loop with tools."""
 
     inner_maps: ClassVar[frozenset[str]] = frozenset({"sampling", "price", "extra_body", "finish_reasons"})
+    hints = CHAT_HINTS
 
     kind: Literal["chat"]
     base_url: BaseUrls
