@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
+from taskcal.agents.agent_hints import AGENT_HINTS
 from taskcal.agents.agent_model import AgentModel, PriceModel, price_of
 from taskcal.agents.chat.model import ChatModel, chat_spec
 from taskcal.agents.spec import CommandSpec, PythonSpec, SimulatedSpec
 from taskcal.errors import InputError, UsageError
-from taskcal.taskset.models.schema import schema_of
 from taskcal.yamlfile.explain import describe, validate
 from taskcal.yamlfile.fields import Destination, Env, EnvName, NetworkField, Pattern, ScriptText, Share, User
 from taskcal.yamlfile.nodes import Map, spell
 from taskcal.yamlfile.paths import Folder
 from taskcal.yamlfile.problems import Problems, suggest
 from taskcal.yamlfile.scalars import check_writable, resolve
+from taskcal.yamlfile.schema import schema_of
 from taskcal.yamlfile.source import parse, read_text
 
 if TYPE_CHECKING:
@@ -30,26 +31,40 @@ class SimulatedModel(AgentModel):
     """An agent that plays a solution with a probability."""
 
     inner_maps: ClassVar[frozenset[str]] = frozenset({"success"})
+    hints = AGENT_HINTS
 
     kind: Literal["simulated"]
+    """Kind of agent: simulated."""
     success: Annotated[dict[str, Share], Field(min_length=1)] = Field(default_factory=lambda: {"*": 0.5})
+    """Probability of a solution, 0 to 1, by task or pattern of tasks. Default {"*": 0.5}."""
 
 
 class CommandModel(AgentModel):
     """An agent that is a shell command inside the sandbox."""
 
     inner_maps: ClassVar[frozenset[str]] = frozenset({"env", "price"})
+    hints = AGENT_HINTS
 
     kind: Literal["command"]
+    """Kind of agent: command."""
     run: Annotated[ScriptText, Field(min_length=1)]
+    """Script that is the agent, run in the sandbox with the prompt in its environment."""
     install: ScriptText = ""
+    """Script that installs the agent into the task's image, run once as root. Default: none."""
     env: Env = Field(default_factory=dict)
+    """Environment variables of the agent, by name. Default: none."""
     secrets: list[EnvName] = Field(default_factory=list)
+    """Names of variables of this machine that the agent gets. Default: none."""
     network: NetworkField | None = None
+    """Network access of the agent: none, bridge or a list of hosts. Default: the task's."""
     user: User | None = None
+    """User that runs the agent. Default: the task's."""
     workdir: Destination | None = None
+    """Working directory of the agent, an absolute path. Default: the task's."""
     lost_pattern: Pattern | None = None
+    """Regular expression of output that means that the provider failed. Default: none."""
     price: PriceModel | None = None
+    """Price of tokens, to compute costs from usage. Default: unknown."""
 
 
 def _call(text: str) -> str:
@@ -65,11 +80,17 @@ class PythonModel(AgentModel):
     inner_maps: ClassVar[frozenset[str]] = frozenset({"price"})
 
     kind: Literal["python"]
+    """Kind of agent: python."""
     call: Annotated[str, AfterValidator(_call)]
+    """Function that is the agent, as module:function, importable next to this file."""
     install: ScriptText = ""
+    """Script that installs the agent into the task's image, run once as root. Default: none."""
     secrets: list[EnvName] = Field(default_factory=list)
+    """Names of variables of this machine that the agent gets. Default: none."""
     network: NetworkField | None = None
+    """Network access of the agent: none, bridge or a list of hosts. Default: the task's."""
     price: PriceModel | None = None
+    """Price of tokens, to compute costs from usage. Default: unknown."""
 
 
 AnyModel = SimulatedModel | CommandModel | ChatModel | PythonModel

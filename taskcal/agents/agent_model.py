@@ -18,15 +18,20 @@ class AgentModel(Model):
     inner_maps: ClassVar[frozenset[str]] = frozenset()
 
     agent: Id
+    """Name of the agent in reports."""
     timeout: Seconds | None = None
+    """Longest time for the agent, such as 5m, at most the task's own. Default: the task's."""
 
 
 class PriceModel(Model):
     """US dollars per million tokens."""
 
     input: Dollars
+    """Price of a million input tokens, in US dollars."""
     output: Dollars
+    """Price of a million output tokens, in US dollars."""
     cached_input: Dollars | None = None
+    """Price of a million cached input tokens, in US dollars. Default: the price of input."""
 
 
 def price_of(model: PriceModel | None) -> Price | None:

@@ -124,7 +124,9 @@ def describe(value: object) -> str:
     if isinstance(value, str):
         shown = value if len(value) <= LONGEST_SHOWN else value[: LONGEST_SHOWN - 1] + "…"
         return f'"{shown}"'.replace("\n", "\\n")
-    return "a map" if isinstance(value, dict) else "a list"
+    if isinstance(value, dict):
+        return "a map"
+    return "a list" if isinstance(value, list) else f"a {type(value).__name__}"
 
 
 def _model_at(model: type[Model], loc: tuple[str | int, ...]) -> type[Model]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import (
     AfterValidator,
@@ -12,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     PlainValidator,
     ValidationInfo,
     WithJsonSchema,
@@ -21,11 +22,17 @@ from pydantic import (
 from taskcal.core.shell.script import shebang_of
 from taskcal.core.task import Network, NetworkMode, Scalar, as_text
 from taskcal.core.text.number_limits import LARGEST_NUMBER
+from taskcal.yamlfile.docstrings import field_docstrings
 from taskcal.yamlfile.nodes import Map
 from taskcal.yamlfile.paths import Folder, check_delivery, check_destination
 from taskcal.yamlfile.patterns import check_pattern
 from taskcal.yamlfile.quantities import parse_duration, parse_memory
 from taskcal.yamlfile.scalars import Written, advice, check_writable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic_core import CoreSchema
 
 IDENTIFIER = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
@@ -52,10 +59,17 @@ LONGEST_HOST = 253
 
 
 class Model(BaseModel):
-    """A map of a YAML file: unknown keys are refused, and null means that the key was not given."""
+    """A map of a YAML file: unknown keys are refused, and null means that the key was not given.
+
+    The docstring of a field is its description in the JSON Schema.
+
+    `nullable` are the keys at which null is a value. `hints` complete the message about an unknown key, by the key in
+    lower case with underscores.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     nullable: ClassVar[frozenset[str]] = frozenset()
+    hints: ClassVar[Mapping[str, str]] = {}
 
     @model_validator(mode="before")
     @classmethod
@@ -73,6 +87,15 @@ class Model(BaseModel):
     def known_keys(cls) -> tuple[str, ...]:
         """Name the keys as they are written in YAML."""
         return tuple(field.alias or name for name, field in cls.model_fields.items())
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Describe each key by the docstring of its field."""
+        schema = handler(core_schema)
+        properties = handler.resolve_ref_schema(schema).get("properties", {})
+        for name, text in field_docstrings(cls).items():
+            properties[cls.model_fields[name].alias or name]["description"] = text
+        return schema
 
 
 def _one_line(text: str) -> str:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from taskcal.agents.agent_hints import CHAT_HINTS, SAMPLING_HINTS
 from taskcal.agents.agent_model import AgentModel, PriceModel, price_of
 from taskcal.agents.chat.finish import Finish, key_of
 from taskcal.agents.chat.spec import CALL_SECONDS, ChatSpec, Sampling
@@ -104,30 +105,50 @@ ExtraBody = Annotated[dict[str, object], BeforeValidator(_extra_body), WithJsonS
 class SamplingModel(Model):
     """How the model is asked to sample; what is missing is left to the server."""
 
+    hints = SAMPLING_HINTS
+
     temperature: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
+    """Sampling temperature, 0 to 100. Default: the server's."""
     top_p: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
+    """Nucleus sampling, above 0 and at most 1. Default: the server's."""
     max_tokens: Annotated[int, Field(ge=1, le=10**9)] | None = None
+    """Maximum number of tokens of one answer. Default: the server's."""
     seed: Seed | None = None
+    """Seed from 0, or none to send no seed. Default: one seed for each rollout."""
 
 
 class ChatModel(AgentModel):
     """A model behind an OpenAI-compatible endpoint, in a loop with tools."""
 
     inner_maps: ClassVar[frozenset[str]] = frozenset({"sampling", "price", "extra_body", "finish_reasons"})
+    hints = CHAT_HINTS
 
     kind: Literal["chat"]
+    """Kind of agent: chat."""
     base_url: BaseUrls
+    """URL of an OpenAI-compatible endpoint, or a list of them to share the load."""
     model: Line
+    """Name of the model at the endpoint."""
     api_key_env: EnvName | None = None
+    """Variable of this machine that holds the API key. Default: OPENAI_API_KEY, if it is set."""
     system: str = ""
+    """System prompt. Default: none."""
     max_turns: Annotated[int, Field(ge=1, le=100_000)] = 50
+    """Maximum number of answers of the model in a rollout. Default 50."""
     tool_output: Output = 16 * 1024
+    """Maximum size of a tool's output for the model, 256 bytes to 1m. Default 16k."""
     call_timeout: Seconds = CALL_SECONDS
+    """Longest time for one call to the model with its retries, such as 10m. Default 10m."""
     sampling: SamplingModel = Field(default_factory=SamplingModel)
+    """Sampling settings to send to the model."""
     send_reasoning: bool = False
+    """Whether earlier reasoning of the model is sent back to it. Default false."""
     extra_body: ExtraBody = Field(default_factory=dict)
+    """Further keys of every request, such as top_k. Default: none."""
     finish_reasons: FinishReasons = Field(default_factory=dict)
+    """Meaning of finish reasons that taskcal does not know, such as {word: stop}. Default: none."""
     price: PriceModel | None = None
+    """Price of tokens, to compute costs from usage. Default: unknown."""
 
 
 def chat_spec(model: ChatModel) -> ChatSpec:

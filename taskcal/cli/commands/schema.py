@@ -1,4 +1,4 @@
-"""`taskcal schema`: the JSON Schema of taskset and agent files, for editors."""
+"""`taskcal schema`: the JSON Schema of the YAML files that people write, for editors."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ class SchemaKind(StrEnum):
 
     TASKSET = "taskset"
     AGENT = "agent"
+    CONFIG = "config"
 
 
 def schema(
-    kind: Annotated[SchemaKind, typer.Argument(help="The kind of file.")] = SchemaKind.TASKSET,
+    kind: Annotated[
+        SchemaKind, typer.Argument(help="The kind of file: taskset, agent or config.")
+    ] = SchemaKind.TASKSET,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write this file instead of printing.")] = None,
 ) -> None:
-    """Print the JSON Schema of taskset or agent files."""
+    """Print the JSON Schema of taskset files, agent files, or taskcal.yaml (config)."""
     from taskcal.cli.terminal.output import print_json
 
     text = schema_text(kind)
@@ -37,10 +40,15 @@ def schema_text(kind: SchemaKind) -> str:
     import json
 
     from taskcal.agents.agent_file import agent_schema
+    from taskcal.cli.options.configuration_file import configuration_schema
     from taskcal.taskset.models.schema import taskset_schema
 
-    value = taskset_schema() if kind is SchemaKind.TASKSET else agent_schema()
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    schemas = {
+        SchemaKind.TASKSET: taskset_schema,
+        SchemaKind.AGENT: agent_schema,
+        SchemaKind.CONFIG: configuration_schema,
+    }
+    return json.dumps(schemas[kind](), indent=2, ensure_ascii=False) + "\n"
 
 
 def write_text(path: Path, text: str) -> None:

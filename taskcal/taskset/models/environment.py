@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
 from taskcal.core.task import Network
+from taskcal.taskset.models.hints import ENVIRONMENT_HINTS, SERVICE_HINTS
 from taskcal.yamlfile.fields import (
     BuildFolder,
     Cpus,
@@ -52,14 +53,23 @@ class ContainerModel(Model):
     """What a sandbox and a service have in common."""
 
     image: Image | None = None
+    """Image to start from, such as python:3.12; give this or build."""
     build: BuildFolder | None = None
+    """Folder with a Dockerfile, relative to the taskset; give this or image."""
     env: Env = Field(default_factory=dict)
+    """Environment variables of the container, by name. Default: none."""
     files: Files = Field(default_factory=dict)
+    """Files to copy in: absolute destination to source next to the taskset. Default: none."""
     setup: ScriptText = ""
+    """Script that prepares the image, run once as root, then frozen. Default: none."""
     ready: ScriptText = ""
+    """Script that is tried until it succeeds, for at most 60 s. Default: none."""
     cpus: Cpus = 1.0
+    """CPU limit of the container in cores, at least 0.01. Default 1."""
     memory: Memory = 2 * 1024**3
+    """Memory limit of the container, such as 512m, 2g or a number of bytes. Default 2g."""
     pids: Annotated[int, Field(ge=16, le=4_194_304)] = 512
+    """Maximum number of processes in the container, at least 16. Default 512."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -76,20 +86,33 @@ class ServiceModel(ContainerModel):
     `params` are the params that its image reads from its environment.
     """
 
+    hints = SERVICE_HINTS
+
     command: Command | None = None
+    """Command of the container: a line or a list of words. Default: the image's own."""
     params: list[ParamName] = Field(default_factory=list, max_length=200)
+    """Names of the params that the image reads from its environment. Default: none."""
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """TCP port of the service, to check that no two services share one. Default: unknown."""
 
 
 class EnvironmentModel(ContainerModel):
     """What the sandbox is made of."""
 
+    hints = ENVIRONMENT_HINTS
+
     workdir: Destination | None = None
+    """Working directory of the agent and the scripts, an absolute path. Default: the image's own."""
     user: User | None = None
+    """User that the agent runs as: NAME, UID, NAME:GROUP or UID:GID. Default: the image's own."""
     network: NetworkField = Network()
+    """Network access: none, bridge (everything), or a list of allowed hosts. Default: none."""
     start: ScriptText = ""
+    """Script that runs before the agent in every rollout; its processes stay. Default: none."""
     finish: ScriptText = ""
+    """Script that runs after grading in every rollout, whatever happened. Default: none."""
     services: Annotated[dict[ServiceName, ServiceModel], Field(max_length=MOST_SERVICES)] = Field(default_factory=dict)
+    """Containers next to the sandbox in its network, by host name; at most 32. Default: none."""
 
     @model_validator(mode="after")
     def _services_differ(self) -> Self:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from taskcal.taskset.models.check_schema import answer_schema, check_schema
+from taskcal.taskset.models.hints import CHECK_HINTS, GRADER_HINTS
 from taskcal.yamlfile.fields import (
     Answer,
     Destination,
@@ -53,12 +54,18 @@ class AnswerModel(Model):
     """A condition on the agent's final message."""
 
     model_config = ConfigDict(json_schema_extra=answer_schema())
+    hints = CHECK_HINTS
 
     equals: Answer | None = None
+    """Text that the whole message must equal."""
     contains: Annotated[Answer, Field(min_length=1)] | None = None
+    """Text that the message must contain."""
     matches: Annotated[Pattern, Field(min_length=1)] | None = None
+    """Regular expression that the message must match somewhere."""
     number: Number | None = None
+    """Number that the message must give, within tolerance."""
     tolerance: Tolerance = 0
+    """Largest allowed difference from number. Default 0."""
 
 
 class CheckModel(Model):
@@ -66,68 +73,84 @@ class CheckModel(Model):
 
     model_config = ConfigDict(json_schema_extra=check_schema())
     nullable: ClassVar[frozenset[str]] = frozenset({"equals"})
+    hints = CHECK_HINTS
 
     name: Line
+    """Name of the check in reports, one line, unique in its grader."""
     weight: Weight = 1.0
+    """Share of the reward in proportion to the other checks, from 0. Default 1."""
     required: bool = False
+    """Whether the reward is 0 unless this check is met. Default false."""
     run: Annotated[ScriptText, AfterValidator(_commands), Field(json_schema_extra={"minLength": 1})] | None = None
+    """Script that judges the end state; exit status 0 means met."""
     score: Literal["exit", "stdout"] = "exit"
+    """Source of the score: exit (the status of run) or stdout (its last line, 0 to 1). Default exit."""
     timeout: Seconds | None = None
+    """Longest time for run, such as 60s. Default: timeouts.grader of the task."""
     alone: bool = False
+    """Whether run executes code of the agent, so it runs last and by itself. Default false."""
     service: str = Field(default="", alias="in")
+    """Service whose container runs the script. Default: the sandbox."""
     user: User | Literal[""] = ""
+    """User that runs the script, without params and by itself. Default: root."""
     file: Destination | None = None
+    """File to look at, an absolute path in the sandbox."""
     exists: Literal[True] | None = None
+    """Condition that the file, or the value at pointer, exists; always true."""
     absent: Literal[True] | None = None
+    """Condition that the file, or the value at pointer, does not exist; always true."""
     equals: object = None
+    """Text of the whole file, or with pointer the JSON value."""
     contains: Annotated[str, Field(min_length=1)] | None = None
+    """Text that the file, or the value at pointer, must contain."""
     matches: Annotated[Pattern, Field(min_length=1)] | None = None
+    """Regular expression that the file, or the value at pointer, must match somewhere."""
     pointer: Annotated[str, Field(pattern=POINTER), WithJsonSchema(POINTER_SCHEMA)] | None = None
+    """JSON pointer to the value in the file, such as /orders/0/id. Default: the file as text."""
     answer: AnswerModel | None = None
+    """Condition on the agent's final message."""
 
 
 class ArtifactModel(Model):
     """A path that a fresh grading sandbox receives; a bare path is the sandbox's."""
 
     path: Destination
+    """Absolute path to copy into the fresh grading sandbox."""
     service: str = ""
+    """Service to copy the path from. Default: the sandbox."""
     exclude: Annotated[list[Annotated[str, AfterValidator(check_below)]], Field(max_length=100)] = Field(
         default_factory=list
     )
+    """Paths below it to leave out, such as .venv; at most 100. Default: none."""
 
 
 def _artifact(value: object) -> object:
     return {"path": value} if isinstance(value, str) else value
 
 
-ARTIFACT_SCHEMA = {
-    "anyOf": [
-        {"type": "string"},
-        {
-            "type": "object",
-            "properties": {
-                "path": {"type": "string"},
-                "service": {"type": "string"},
-                "exclude": {"type": "array", "items": {"type": "string"}, "maxItems": 100},
-            },
-            "required": ["path"],
-            "additionalProperties": False,
-        },
-    ]
-}
+ARTIFACT_SCHEMA = {"anyOf": [{"type": "string"}, ArtifactModel.model_json_schema()]}
 ArtifactField = Annotated[ArtifactModel, BeforeValidator(_artifact), WithJsonSchema(ARTIFACT_SCHEMA)]
 
 
 class GraderModel(Model):
     """What judges the end state."""
 
+    hints = GRADER_HINTS
+
     checks: Annotated[list[CheckModel], Field(min_length=1, max_length=500)]
+    """Checks that make up the reward, 1 to 500."""
     files: Files = Field(default_factory=dict)
+    """Files that arrive after the agent has stopped: absolute destination to source. Default: none."""
     run: Annotated[ScriptText, AfterValidator(_commands_if_any)] = ""
+    """Script that scores the checks without a kind: its last line is {"check name": score}. Default: none."""
     env: Env = Field(default_factory=dict)
+    """Environment variables of the checks, by name. Default: none."""
     sandbox: Literal["shared", "fresh"] = "shared"
+    """Sandbox to grade in: shared (the agent's) or fresh (a new one). Default shared."""
     processes: Literal["stop", "keep"] = "stop"
+    """Processes of the agent before grading: stop or keep. Default stop."""
     artifacts: list[ArtifactField] = Field(default_factory=list)
+    """Paths that a fresh grading sandbox receives from the rollout. Default: none."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -1,84 +1,62 @@
-"""Editors complete and check what they have a JSON Schema for: the models give it, with the names resolved here."""
+"""The JSON Schema of taskset files: the models give it, with `extends` and the names of shared parts added here."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from pydantic.json_schema import models_json_schema
+from typing import TYPE_CHECKING
 
 from taskcal.taskset.models.environment import EnvironmentModel
 from taskcal.taskset.models.grader import GraderModel
 from taskcal.taskset.models.taskset import TaskModel, TasksetModel
+from taskcal.yamlfile.fields import SCALAR_SCHEMA
+from taskcal.yamlfile.schema import definitions, file_schema, map_of, reference, replace_property
 
 if TYPE_CHECKING:
-    from taskcal.yamlfile.fields import Model
+    from taskcal.yamlfile.schema import JsonSchema
 
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
-JsonSchema = dict[str, Any]
-SCALARS: JsonSchema = {"type": "array", "minItems": 1, "items": {"type": ["string", "number", "boolean", "null"]}}
-PARAMS: JsonSchema = {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean", "null"]}}
+VALUES: JsonSchema = {"type": "array", "minItems": 1, "items": SCALAR_SCHEMA}
+PARAMS: JsonSchema = {"type": "object", "additionalProperties": SCALAR_SCHEMA}
 ROWS: JsonSchema = {
     "type": "object",
-    "properties": {"from": {"type": "string"}},
+    "properties": {
+        "from": {"type": "string", "description": "JSONL or CSV file next to the taskset, one variant a row."}
+    },
     "required": ["from"],
     "additionalProperties": False,
 }
-PRODUCT: JsonSchema = {"type": "object", "minProperties": 1, "additionalProperties": SCALARS}
+PRODUCT: JsonSchema = {"type": "object", "minProperties": 1, "additionalProperties": VALUES}
 VARIANTS: JsonSchema = {
-    "description": "a map of lists (their product), a list of maps, or rows of a file",
     "anyOf": [ROWS, PRODUCT, {"type": "array", "minItems": 1, "items": PARAMS}, {"type": "null"}],
 }
+EXTENDS: JsonSchema = {"type": "string", "description": "Name of a shared one whose keys this map adds to."}
 
 
 def taskset_schema() -> JsonSchema:
-    """Give the JSON Schema of taskset files."""
-    defs = _definitions(TasksetModel, TaskModel, EnvironmentModel, GraderModel)
+    """Return the JSON Schema of taskset files."""
+    defs = definitions(TasksetModel, TaskModel, EnvironmentModel, GraderModel)
     top = defs.pop("TasksetModel")
     for kind in ("EnvironmentModel", "GraderModel"):
         defs[f"{kind}Part"] = _part(defs[kind])
     task = defs["TaskModel"]
-    task["properties"].update(environment=_named("EnvironmentModel"), grader=_named("GraderModel"), variants=VARIANTS)
+    replace_property(task, "environment", _named("EnvironmentModel"))
+    replace_property(task, "grader", _named("GraderModel"))
+    replace_property(task, "variants", VARIANTS)
+    replace_property(top, "environments", map_of("EnvironmentModelPart"))
+    replace_property(top, "graders", map_of("GraderModelPart"))
+    replace_property(top, "defaults", reference("DefaultsModel"))
+    replace_property(top, "tasks", {"type": "array", "minItems": 1, "items": reference("TaskPart")})
     defs["DefaultsModel"] = _defaults(task)
-    top["properties"].update(
-        environments=_map_of("EnvironmentModelPart"),
-        graders=_map_of("GraderModelPart"),
-        defaults=_ref("DefaultsModel"),
-        tasks={"type": "array", "minItems": 1, "items": _ref("TaskPart")},
-    )
     defs["TaskPart"] = {key: value for key, value in task.items() if key != "required"} | {"required": ["id"]}
-    del defs["TaskModel"]
-    return {"$schema": DIALECT, **top, "$defs": defs}
-
-
-def schema_of(*models: type[Model]) -> JsonSchema:
-    """Give the JSON Schema of a file that is one of `models`."""
-    defs = _definitions(*models)
-    return {"$schema": DIALECT, "anyOf": [_ref(model.__name__) for model in models], "$defs": defs}
-
-
-def _definitions(*models: type[Model]) -> JsonSchema:
-    """Give the schemas of `models` and of all that they hold, by name."""
-    _, whole = models_json_schema([(model, "validation") for model in models])
-    defs: JsonSchema = whole["$defs"]
-    return defs
-
-
-def _ref(name: str) -> JsonSchema:
-    return {"$ref": f"#/$defs/{name}"}
-
-
-def _map_of(name: str) -> JsonSchema:
-    return {"type": "object", "additionalProperties": _ref(name)}
+    return file_schema(top, defs)
 
 
 def _named(name: str) -> JsonSchema:
-    """Either the name of a shared one or a map, which may stand on another's shoulders."""
-    return {"anyOf": [{"type": "string"}, _ref(f"{name}Part")]}
+    """Either the name of a shared one or a map, which may extend another."""
+    return {"anyOf": [{"type": "string"}, reference(f"{name}Part")]}
 
 
 def _part(model: JsonSchema) -> JsonSchema:
     """Add `extends`; nothing is required then, since the other one may bring it."""
-    properties = {"extends": {"type": "string", "description": "the name of one to add to"}, **model["properties"]}
+    properties = {"extends": EXTENDS, **model["properties"]}
     return {**{key: value for key, value in model.items() if key != "required"}, "properties": properties}
 
 

@@ -197,13 +197,19 @@ class ToolModel(Model):
     """A named command that the agent is offered."""
 
     name: ToolName
+    """Name of the tool: letters, digits, "_" and "-", at most 64."""
     run: Annotated[ScriptText, Field(min_length=1)]
+    """Script that runs in the sandbox when the agent calls the tool; arguments are variables."""
     description: str = ""
+    """Explanation of the tool for the agent. Default: none."""
     parameters: Parameters = Field(default_factory=dict)
+    """JSON Schema of the arguments, an object, at most 64 KiB. Default: no arguments."""
 
 
 class McpModel(Model):
     """An MCP server inside the sandbox, started by `run` and spoken to over its standard input and output."""
 
     name: ToolName
+    """Name of the server: letters, digits, "_" and "-", at most 64."""
     run: Annotated[ScriptText, Field(min_length=1)]
+    """Command that starts the server and speaks MCP over standard input and output."""

@@ -24,7 +24,9 @@ def app() -> typer.Typer:
     return app
 
 
-@pytest.mark.parametrize(("arguments", "key"), [([], "properties"), (["taskset"], "properties"), (["agent"], "anyOf")])
+@pytest.mark.parametrize(
+    ("arguments", "key"), [([], "properties"), (["taskset"], "properties"), (["agent"], "anyOf"), (["config"], "anyOf")]
+)
 def test_it_prints_json_only(app: typer.Typer, arguments: list[str], key: str) -> None:
     """The output can be piped into a file."""
     result = CliRunner().invoke(app, arguments)

@@ -102,22 +102,23 @@ def test_an_agent_file_is_found_beside_the_configuration(project: Path, monkeypa
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("groupsize: 4\n", "groupsize: unknown setting; did you mean group_size?"),
-        ("colour: red\n", "colour: unknown setting; known: agent, group_size, concurrency, retries, fail_on"),
-        ("group_size: four\n", "group_size: 'four' does not fit here"),
-        ("group_size: 4.5\n", "group_size: 4.5 does not fit here"),
-        ("group_size: true\n", "group_size: True does not fit here"),
-        ("agent:\n", "agent: None does not fit here"),
-        ("agent: [a]\n", "agent: ['a'] does not fit here"),
+        ("groupsize: 4\n", "groupsize: unknown key, did you mean group_size?"),
+        ("colour: red\n", "colour: unknown key; known are agent, group_size, concurrency, retries, fail_on"),
+        ("retries: 1\ngroupsize: 4\n", "taskcal.yaml:2: groupsize: unknown key"),
+        ("group_size: four\n", 'group_size: must be a whole number, not "four"'),
+        ("group_size: 4.5\n", "group_size: must be a whole number, not the number 4.5"),
+        ("group_size: true\n", "group_size: must be a whole number, not true"),
+        ("agent:\n", "agent: must have a value; leave out the key"),
+        ("agent: [a]\n", "agent: must be text, not a list"),
         ("group_size: 0\n", "group_size: must be at least 1"),
         ("concurrency: 0\n", "concurrency: must be at least 1"),
         ("concurrency: -4\n", "concurrency: must be at least 1"),
         ("retries: -1\n", "retries: must be at least 0"),
         ("max_lost: -0.1\n", "max_lost: must be at least 0"),
-        ("max_lost: .nan\n", "max_lost: must be at least 0"),
+        ("max_lost: .nan\n", "max_lost: must be a finite number"),
         ("max_lost: 20\n", "max_lost: must be at most 1"),
-        ("3: x\n", "3: unknown setting"),
-        ("fail_on: sometimes\n", "fail_on: 'sometimes' must be one of never, flagged"),
+        ("3: x\n", "3: unknown key"),
+        ("fail_on: sometimes\n", 'fail_on: must be one of never, flagged, not "sometimes"'),
         ("band: wide\n", "band: wide: two numbers with a comma between them, such as 0.05,0.75"),
         ("band: 0.9,0.1\n", "band: 0.9,0.1: both ends lie in [0, 1], the lower one first"),
         ("band: 0.1,.nan\n", "band: 0.1,.nan: two numbers"),
@@ -144,6 +145,23 @@ def test_a_mistake_is_one_line_with_its_place(
     assert len(error) < 1000
 
 
+def test_all_mistakes_are_named_at_once(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One look at the file mends it; a TOML file has no lines to name."""
+    monkeypatch.chdir(project)
+    (project / "pyproject.toml").write_text("[tool.taskcal]\nretries = -1\ngroup_size = 0\n")
+    lines = refused(project).splitlines()
+    assert [line.partition(", not")[0] for line in lines] == [
+        "pyproject.toml: group_size: must be at least 1",
+        "pyproject.toml: retries: must be at least 0",
+    ]
+    (project / "taskcal.yaml").write_text("retries: -1\ngroup_size: 0\n")
+    lines = refused(project).splitlines()
+    assert [line.partition(", not")[0] for line in lines] == [
+        "taskcal.yaml:1: retries: must be at least 0",
+        "taskcal.yaml:2: group_size: must be at least 1",
+    ]
+
+
 @pytest.mark.parametrize("name", ["taskcal.yaml", "pyproject.toml"])
 def test_a_configuration_that_leads_elsewhere_is_not_read(
     project: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -162,10 +180,11 @@ def test_a_configuration_that_leads_elsewhere_is_not_read(
         ("[tool.taskcal\n", "pyproject.toml: Expected"),
         ("tool = 3\n", "pyproject.toml: tool: must be a table"),
         ("[tool.taskcal]\nagent = " + "[" * 100_000, "pyproject.toml: nested too deep"),
-        ("[tool.taskcal]\nfail_on = 'all'\n", "pyproject.toml: fail_on: 'all' must be one of never, flagged"),
+        ("[tool.taskcal]\nfail_on = 'all'\n", 'pyproject.toml: fail_on: must be one of never, flagged, not "all"'),
         ("[tool.taskcal]\nband = '1'\n", "pyproject.toml: band: 1: two numbers"),
-        ("[tool]\ntaskcal = 5\n", "pyproject.toml: must be a map of settings"),
-        ("[tool.taskcal]\nband = 0.5\n", "pyproject.toml: band: 0.5 does not fit here"),
+        ("[tool.taskcal]\nagent = 2026-01-01\n", "pyproject.toml: agent: must be text, not a date"),
+        ("[tool]\ntaskcal = 5\n", "pyproject.toml: tool.taskcal: must be a table of settings"),
+        ("[tool.taskcal]\nband = 0.5\n", "pyproject.toml: band: must be text such as 0.05,0.75, not the number 0.5"),
     ],
     ids=lambda text: text[:40],
 )

@@ -92,10 +92,10 @@ def test_every_place_of_a_band_reads_every_form(
 def test_a_wrong_band_of_a_file_names_the_file(tmp_path: Path) -> None:
     """Not the option; the forms are shown."""
     (tmp_path / "taskcal.yaml").write_text("band: 75,5\n")
-    with pytest.raises(InputError, match=r"taskcal.yaml: band: 75,5: both ends .* such as 0.05,0.75 or"):
+    with pytest.raises(InputError, match=r"taskcal.yaml:1: band: 75,5: both ends .* such as 0.05,0.75 or"):
         find_configuration(tmp_path)
     (tmp_path / "taskcal.yaml").write_text("band: [5, 75]\n")
-    with pytest.raises(InputError, match=r"taskcal.yaml: band: \[5, 75\] does not fit here, must be text such as 0.05"):
+    with pytest.raises(InputError, match=r"taskcal.yaml:1: band: must be text such as 0.05,0.75, not a list"):
         find_configuration(tmp_path)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from taskcal.agents.agent_file import CommandModel, SimulatedModel, agent_schema
+from taskcal.cli.options.configuration_file import configuration_schema
 from taskcal.taskset.models.environment import EnvironmentModel, ServiceModel
 from taskcal.taskset.models.grader import CheckModel, GraderModel
 from taskcal.taskset.models.schema import taskset_schema
@@ -32,12 +33,35 @@ def references(value: object) -> Iterator[str]:
             yield from references(item)
 
 
+def properties(value: object) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give all properties of a schema; those below allOf are conditions on others."""
+    if isinstance(value, dict):
+        yield from value.get("properties", {}).items()
+        for key, item in value.items():
+            if key != "allOf":
+                yield from properties(item)
+    if isinstance(value, list):
+        for item in value:
+            yield from properties(item)
+
+
+@pytest.mark.parametrize("schema", [SCHEMA, agent_schema(), configuration_schema()])
+def test_every_property_is_described_in_a_sentence(schema: dict[str, Any]) -> None:
+    """An editor shows what a key means, and what it is if it is left out."""
+    described = [(key, value.get("description", "")) for key, value in properties(schema)]
+    assert len(described) > 7
+    assert [(key, text) for key, text in described if len(text.split()) < 3] == []
+    assert [(key, text) for key, text in described if not text[0].isupper() or not text.endswith(".")] == []
+    defaults = [(key, value) for key, value in properties(schema) if value.get("default") is not None]
+    assert [key for key, value in defaults if "Default" not in value["description"]] == []
+
+
 @pytest.mark.parametrize("schema", [SCHEMA, agent_schema()])
 def test_every_reference_leads_somewhere_and_it_is_json(schema: dict[str, Any]) -> None:
     """An editor can resolve the whole of it."""
     found = {name.removeprefix("#/$defs/") for name in references(schema)}
     assert found
-    assert found <= schema["$defs"].keys()
+    assert found == schema["$defs"].keys()
     assert json.loads(json.dumps(schema)) == schema
 
 
