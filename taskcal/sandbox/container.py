@@ -23,7 +23,6 @@ from taskcal.sandbox.condition import condition_of
 from taskcal.sandbox.delivery import Destination, deliver, give, ids_of
 from taskcal.sandbox.egress.allowed_hosts import WaysOut
 from taskcal.sandbox.egress.dial import addresses
-from taskcal.sandbox.engine.container_files import read_small
 from taskcal.sandbox.engine.labels import KEPT_PREFIX
 from taskcal.sandbox.engine.run_resources import DROPPED, FIRST_PROCESS, RunScope, host_config
 from taskcal.sandbox.execute import conclude, could_not_start, execute, run_once
@@ -90,7 +89,7 @@ class DockerSandbox:
     def file_above(self, path: str) -> str | None:
         """The first part of a path that is neither a folder nor a link, or None."""
         for above in above_all(plain_path(path)):
-            found = self._engine.path_stat(self._container, above)
+            found = self._engine.files.path_stat(self._container, above)
             if found is not None and not found.is_folder and not found.leads_to:
                 return above
         return None
@@ -127,7 +126,7 @@ class DockerSandbox:
             self._container = self._create(reach, self._order.images.sandbox)
             return f"container:{self._container}"
         self._fresh = self._create(reach, self._order.images.fresh)
-        self._names = {path: read_small(self._engine, self._fresh, path) for path in NAME_FILES}
+        self._names = {path: self._engine.files.read_small(self._fresh, path) for path in NAME_FILES}
         self._container = self._create(reach, self._order.images.sandbox, beside=self._fresh)
         return f"container:{self._fresh}"
 
@@ -372,7 +371,7 @@ class DockerSandbox:
         )
         self._made.append(container)
         if self._order.fresh:
-            self._engine.put_archive(container, folder(ROOM, 0o1777))
+            self._engine.files.put_archive(container, folder(ROOM, 0o1777))
         start_idle(self._engine, container)
         if not beside:
             self.ways_out.open(container, reach)

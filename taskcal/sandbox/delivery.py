@@ -109,7 +109,7 @@ class Destination:
         """Put folders back, whose places are empty, as the image has them. Raises a LostError."""
         for path in folders:
             with self.pristine.archive(self.image, path) as archive:
-                self.engine.put_archive(self.container, archive, at=posixpath.dirname(path))
+                self.engine.files.put_archive(self.container, archive, at=posixpath.dirname(path))
 
     def put(self, files: Sequence[FileCopy], artifacts: Sequence[str] = ()) -> None:
         """Copy files for root's eyes only, in folders that are root's only. Raises OSError, LostError.
@@ -120,7 +120,7 @@ class Destination:
             return
         kept = [path for path in _folders(files) if self.pristine.is_folder(self.image, path)]
         with packed(files, without=kept, owner=ROOT_ALONE, folders=self._made_above(files, artifacts)) as archive:
-            self.engine.put_archive(self.container, archive)
+            self.engine.files.put_archive(self.container, archive)
 
     def shown(self, files: Sequence[FileCopy], artifacts: Sequence[str], *, readable: bool) -> str:
         """A script that lets every user read these files where they were put, or root alone."""
@@ -198,13 +198,13 @@ def give(engine: DockerEngine, container: str, files: Sequence[FileCopy], owner:
     """Copy files that a user could have made: they and the folders made for them are its own. Raises OSError."""
 
     def there(path: str) -> bool:
-        return engine.path_stat(container, path) is not None
+        return engine.files.path_stat(container, path) is not None
 
     above = dict.fromkeys(parent for copy in files for parent in above_all(plain_path(copy.destination)))
     made = [path for path in above if not there(path)]
     kept = [path for path in _folders(files) if there(path)]
     with packed(files, without=kept, owner=owner, folders=made) as archive:
-        engine.put_archive(container, archive)
+        engine.files.put_archive(container, archive)
 
 
 def ids_of(run: Run, user: str | None) -> Owner:

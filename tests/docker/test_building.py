@@ -41,7 +41,9 @@ def test_a_run_has_the_operators_bounds(engine: DockerEngine, write: Callable[[s
     text = f"FROM {IMAGE}\nRUN : {secrets.token_hex(8)}; ({V1}) 2>/dev/null || {V2}\n"
     said: list[str] = []
     bounds = BuildBounds(memory=64 * 1024**2, cpus=0.5, seconds=60)
-    engine.remove_image(engine.build(str(write("box/Dockerfile", text).parent), bounds, labels={}, log=said.append))
+    engine.remove_image(
+        engine.builder.build(str(write("box/Dockerfile", text).parent), bounds, labels={}, log=said.append)
+    )
     words = "".join(said).split()
     assert "67108864" in words
     assert "50000" in words
@@ -58,7 +60,7 @@ def test_a_build_is_given_up_at_its_deadline(
     folder = write("box/Dockerfile", f"FROM {IMAGE}\nRUN : {token}; {script}\n").parent
     begun = time.monotonic()
     with pytest.raises(ImageLost, match=r"not done within 3 s \(timeouts.setup\)"):
-        engine.build(str(folder), BuildBounds(seconds=3), labels={}, log=lambda _: None)
+        engine.builder.build(str(folder), BuildBounds(seconds=3), labels={}, log=lambda _: None)
     assert time.monotonic() - begun < 10
     while is_building(token):
         assert time.monotonic() - begun < 60
@@ -73,19 +75,21 @@ def test_what_a_failed_build_leaves_is_found(engine: DockerEngine, write: Callab
     token, said = secrets.token_hex(8), list[str]()
     folder = write("box/Dockerfile", f"FROM {IMAGE}\nCOPY . /c\nRUN ls -A /c && echo {token} >/x\nRUN false\n").parent
     mine = Owner.here().labels("a run")
-    with engine.mark({**mine, BOOT: "another", BUILDING: BUILT}), pytest.raises(ImageLost, match="code: 1"):
-        engine.build(str(folder), BuildBounds(seconds=60), labels={BAKE: BUILT, "token": token}, log=said.append)
+    with engine.builder.mark({**mine, BOOT: "another", BUILDING: BUILT}), pytest.raises(ImageLost, match="code: 1"):
+        engine.builder.build(
+            str(folder), BuildBounds(seconds=60), labels={BAKE: BUILT, "token": token}, log=said.append
+        )
     assert "Dockerfile\n" in said
     assert not [line for line in said if line.startswith(".")]
-    with engine.mark({**mine, BUILDING: BUILT}):
+    with engine.builder.mark({**mine, BUILDING: BUILT}):
         assert sweep_layers(engine) == 0
-        assert engine.unnamed_images(f"token={token}")
-    with engine.mark({**mine, STARTED: "1", BUILDING: BUILT, "token": token}):
+        assert engine.builder.unnamed_images(f"token={token}")
+    with engine.builder.mark({**mine, STARTED: "1", BUILDING: BUILT, "token": token}):
         begun = time.monotonic()
-        while engine.unnamed_images(f"token={token}"):  # another test's build may be under way
+        while engine.builder.unnamed_images(f"token={token}"):  # another test's build may be under way
             assert time.monotonic() - begun < 60
             sweep_layers(engine)
-        assert engine.marks_labelled(f"token={token}") == ()
+        assert engine.builder.marks_labelled(f"token={token}") == ()
 
 
 def test_a_build_reads_as_we_do(engine: DockerEngine, write: Callable[[str, str], Path]) -> None:
@@ -93,9 +97,9 @@ def test_a_build_reads_as_we_do(engine: DockerEngine, write: Callable[[str, str]
     token = f"taskcal-test-{secrets.token_hex(8)}"
     own = write("own/Dockerfile", f"FROM {IMAGE} AS {token}\nCOPY --from={token} /etc/hostname /x\n").parent
     with pytest.raises(ImageLost, match=rf"{token}.*(denied|lookup|not|no )"):
-        engine.build(str(own), BuildBounds(seconds=60), labels={}, log=lambda _: None)
+        engine.builder.build(str(own), BuildBounds(seconds=60), labels={}, log=lambda _: None)
     text = f"FROM {IMAGE} AS One\nFROM oNE\nRUN echo a\\\n  # said\n\nb {token}\nCOPY --from=0 /etc/passwd /x\n"
     said: list[str] = []
     folder = write("box/Dockerfile", text).parent
-    engine.remove_image(engine.build(str(folder), BuildBounds(seconds=60), labels={}, log=said.append))
+    engine.remove_image(engine.builder.build(str(folder), BuildBounds(seconds=60), labels={}, log=said.append))
     assert f"ab {token}\n" in said

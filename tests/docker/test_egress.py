@@ -196,7 +196,7 @@ def test_a_way_out_that_ends_is_no_failure_of_the_agent(scope: RunScope, tmp_pat
     while not (log := tmp_path / "agent.log").exists() or not log.stat().st_size:
         assert thread.is_alive()
     for container in scope.engine.containers_labelled(f"{RUN}={scope.run}"):
-        if scope.engine._client.inspect_container(container.id)["HostConfig"]["NetworkMode"] != "none":
+        if scope.engine._api.inspect_container(container.id)["HostConfig"]["NetworkMode"] != "none":
             scope.engine.remove(container.id)
     thread.join()
     (lost,) = outcomes

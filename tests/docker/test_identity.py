@@ -57,7 +57,7 @@ class Tag:
         """Let the name stand for an image with this version in it; gives its id."""
         self._folder.mkdir(exist_ok=True)
         (self._folder / "Dockerfile").write_text(f"FROM {IMAGE}\nRUN echo {version} {self.name} >/version\n")
-        built = self._engine.build(str(self._folder), BuildBounds(seconds=60), labels={}, log=lambda _: None)
+        built = self._engine.builder.build(str(self._folder), BuildBounds(seconds=60), labels={}, log=lambda _: None)
         self._engine.name_image(built, self.name)
         return built
 
@@ -179,7 +179,7 @@ def test_an_image_that_is_made_again_is_the_same(taskcal: CommandLine, write: Wr
 
 def _remove_images(engine: DockerEngine, baked: str) -> None:
     """Remove a baked image and all that it was made from, down to the base image."""
-    while (info := engine._client.inspect_image(baked)).get("Parent") and IMAGE not in info["RepoTags"]:
+    while (info := engine._api.inspect_image(baked)).get("Parent") and IMAGE not in info["RepoTags"]:
         assert engine.remove_image(baked)
         if engine.image(info["Parent"]) is None:
             break

@@ -54,7 +54,7 @@ def test_no_search_path_leads_a_fresh_grading_to_the_agent(scope: RunScope, tmp_
         act(sandbox, source, user="agent")
         judged = judge(sandbox, group).graded
         gone = {one.variable for one in sandbox.check_variables().gone}
-        healthcheck = scope.engine._client.inspect_container(sandbox.container)["Config"]["Healthcheck"]
+        healthcheck = scope.engine._api.inspect_container(sandbox.container)["Config"]["Healthcheck"]
     assert [check.score for check in judged.checks] == [0, 0, 0, 1, 1, 1]
     assert (gone, healthcheck) == ({"PATH", "PERL5LIB", "LD_PRELOAD", "HOME"}, {"Test": ["NONE"]})
 

@@ -96,7 +96,7 @@ def secret(monkeypatch: pytest.MonkeyPatch) -> str:
 
 def at_engine(engine: DockerEngine, run: str, images: Iterator[str]) -> str:
     """All that the engine tells of a run's kept containers, of each process that was run in them, and of images."""
-    client: Any = engine._client
+    client: Any = engine._api
     kept = [one.id for one in engine.containers_labelled("taskcal.run") if one.name.startswith(f"{KEPT_PREFIX}{run}")]
     assert kept
     facts = [client.inspect_container(container) for container in kept]

@@ -107,7 +107,7 @@ def own_engine(like: DockerEngine, disk: str = "") -> Iterator[OwnEngine]:
             subprocess.run(["/bin/mount", "-t", "tmpfs", "-o", f"size={disk}", "none", folder / "data"], check=True)
         engine.start()
         client = engine.connect()
-        client._client.load_image(b"".join(like._client.get_image(BASE_IMAGE)))
+        client._api.load_image(b"".join(like._api.get_image(BASE_IMAGE)))
         client.close()
         yield engine
     finally:

@@ -128,14 +128,14 @@ def test_a_killed_build_leaves_nothing(
     while building(engine, token):
         assert time.monotonic() < deadline
         time.sleep(0.1)  # the engine notices that nobody listens any more
-    assert engine.unnamed_images(f"token={token}")
-    while engine.unnamed_images(f"token={token}"):  # another test's build may be under way
+    assert engine.builder.unnamed_images(f"token={token}")
+    while engine.builder.unnamed_images(f"token={token}"):  # another test's build may be under way
         assert time.monotonic() < deadline + 60
         assert taskcal("clean").code == 0
-    assert not [mark for mark in engine.marks_labelled(BUILDING) if Owner.of(mark.labels).is_dead()]
+    assert not [mark for mark in engine.builder.marks_labelled(BUILDING) if Owner.of(mark.labels).is_dead()]
 
 
 def building(engine: DockerEngine, token: str) -> bool:
     """Whether a container of a build with this word is there; the engine's own, without a label of ours."""
-    rows = engine._client.containers(all=True)
+    rows = engine._api.containers(all=True)
     return any(token in row["Command"] for row in rows)

@@ -38,14 +38,14 @@ def volumes_of(engine: DockerEngine, run: str) -> set[str]:
     names: set[str] = set()
     for container in engine.containers_labelled(f"taskcal.run={run}"):
         with contextlib.suppress(docker.errors.NotFound):
-            mounts = engine._client.inspect_container(container.id)["Mounts"]
+            mounts = engine._api.inspect_container(container.id)["Mounts"]
             names |= {mount["Name"] for mount in mounts if mount["Type"] == "volume"}
     return names
 
 
 def volumes_left(engine: DockerEngine, names: set[str]) -> set[str]:
     """Those that the engine still has."""
-    return names & {volume["Name"] for volume in engine._client.volumes()["Volumes"] or ()}
+    return names & {volume["Name"] for volume in engine._api.volumes()["Volumes"] or ()}
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def test_ordinary_dockerfiles_build_on_it(tmp_path: Path, monkeypatch: pytest.Mo
     ]
     (context / "Dockerfile").write_text("\n".join([f"FROM {tag}", *(f"RUN {check}" for check in checks)]))
     try:
-        built = engine.build(str(context), BuildBounds(network=True), labels={}, log=lambda _: None)
+        built = engine.builder.build(str(context), BuildBounds(network=True), labels={}, log=lambda _: None)
         engine.remove_image(built)
     finally:
         engine.remove_image(tag)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from taskcal.execution.grading_driver import ABSENT, MARK
 from taskcal.sandbox.engine.docker_types import ContainerState, ExecResult
@@ -62,6 +62,11 @@ class FakeEngine:
         """Start it."""
         assert container in self.containers
         self._call("start")
+
+    @property
+    def files(self) -> Self:
+        """Where files are copied to."""
+        return self
 
     def put_archive(self, container: str, archive: bytes) -> None:
         """Copy into it."""

@@ -20,7 +20,7 @@ from taskcal.sandbox.artifacts.safe_tar import Bounds, Place, TooMuch, rewrite
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from taskcal.sandbox.engine.container_files import Contents
+    from taskcal.sandbox.engine.container_files import ContainerFiles
 
 MOST_BYTES = 1024**3
 MOST_ENTRIES = 100_000
@@ -58,9 +58,9 @@ class Parcel:
 class Carrier:
     """Collects the artifacts of one rollout, within bounds that they share."""
 
-    def __init__(self, engine: Contents, fresh: str, *, reserved: Sequence[str], folders: Sequence[str]) -> None:
+    def __init__(self, files: ContainerFiles, fresh: str, *, reserved: Sequence[str], folders: Sequence[str]) -> None:
         """`fresh` is the container that will receive them; the rest as in `hostile.Place`."""
-        self._engine = engine
+        self._files = files
         self._fresh = fresh
         self._reserved = tuple(plain_path(path) for path in reserved)
         self._folders = tuple(plain_path(path) for path in folders)
@@ -80,7 +80,7 @@ class Carrier:
         place = Place(path, (*inner, *self._reserved), self._folders, _spared(source))
         if not source.foreign and not self._same_way(source.container, path):
             return Parcel(path, None, f"{path} was left out: a folder above it was replaced by a link")
-        with self._engine.archive(source.container, path) as stream:
+        with self._files.archive(source.container, path) as stream:
             if stream is None:
                 return Parcel(path, None, "" if source.silent else f"{path} was not there")
             return self._rewritten(stream, place, stack.enter_context(tempfile.TemporaryFile()))
@@ -100,10 +100,10 @@ class Carrier:
     def _same_way(self, container: str, path: str) -> bool:
         """Whether every folder above a path is one, or leads where it leads in the image."""
         for above in above_all(path):
-            here = self._engine.path_stat(container, above)
+            here = self._files.path_stat(container, above)
             if here is None or here.is_folder:
                 continue
-            there = self._engine.path_stat(self._fresh, above)
+            there = self._files.path_stat(self._fresh, above)
             if there is None or not here.leads_to or there.leads_to != here.leads_to:
                 return False
         return True
@@ -111,7 +111,7 @@ class Carrier:
     def _own_links(self, path: str) -> Mapping[str, str]:
         """The links that the image has at a path, each with its target as it is written."""
         above = posixpath.dirname(path)
-        with self._engine.archive(self._fresh, path) as stream:
+        with self._files.archive(self._fresh, path) as stream:
             if stream is None:
                 return {}
             with tarfile.open(fileobj=stream, mode="r|") as members:

@@ -35,14 +35,14 @@ def move_over(
     true = place.resolved(files, artifacts)
     restored = outside(place.restored(true), artifacts)
     reserved = (*(copy.destination for copy in (*files, *true)), *restored)
-    carrier = Carrier(place.engine, place.container, reserved=reserved, folders=[place.workdir])
+    carrier = Carrier(place.engine.files, place.container, reserved=reserved, folders=[place.workdir])
     with carrier.parcels(sources) as parcels:
-        taken = {one.path: one.spared for one in parcels if place.engine.path_stat(place.container, one.path)}
+        taken = {one.path: one.spared for one in parcels if place.engine.files.path_stat(place.container, one.path)}
         if taken or names:
             _clear(clear_way(taken, names, place.workdir), run)
         for parcel in parcels:
             if parcel.archive is not None:
-                place.engine.put_archive(place.container, parcel.archive)
+                place.engine.files.put_archive(place.container, parcel.archive)
     place.restore(restored)
     place.put(true, artifacts)
     return tuple(parcel.note for parcel in parcels if parcel.note)

@@ -15,12 +15,15 @@ from typing import IO, TYPE_CHECKING, Any
 
 from taskcal.errors import EngineLost, ImageLost, SandboxLost
 from taskcal.sandbox.archive import pack_context
+from taskcal.sandbox.engine.connection import send_with_credentials
 from taskcal.sandbox.engine.docker_types import Labelled, follow
+from taskcal.sandbox.engine.error_translation import translated
 from taskcal.sandbox.engine.first_layers import FirstLayers, first_layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
+
+    from taskcal.sandbox.engine.connection import EngineClient
 
 Events = Iterator[Mapping[str, Any]]
 """What the engine reports while it works, one object an event."""
@@ -45,13 +48,12 @@ class BuildBounds:
         return memory | cpus
 
 
-class Building:
-    """The part of the engine's connection that builds; `DockerEngine` is made of it."""
+class ImageBuilder:
+    """Builds images of folders, and marks on the engine that a build is under way."""
 
-    _client: Any
-    _own_client: Callable[[float], AbstractContextManager[Any]]
-    _request: Callable[[Any, Callable[[], Events]], Events]
-    _translated: Callable[..., AbstractContextManager[None]]
+    def __init__(self, client: EngineClient) -> None:
+        """`client` is the engine's."""
+        self._client = client
 
     def build(self, folder: str, bounds: BuildBounds, *, labels: Mapping[str, str], log: Callable[[str], None]) -> str:
         """Build a folder's Dockerfile and give the image's id. Raises ImageLost, also at the deadline."""
@@ -71,8 +73,8 @@ class Building:
     @contextlib.contextmanager
     def mark(self, labels: Mapping[str, str]) -> Iterator[None]:
         """Show on the engine, by a labelled volume that nothing uses, that work is under way. Raises EngineLost."""
-        with self._translated("creating a volume"):
-            name = self._client.create_volume(labels=dict(labels))["Name"]
+        with translated("creating a volume"):
+            name = self._client.api.create_volume(labels=dict(labels))["Name"]
         try:
             yield
         finally:
@@ -80,19 +82,19 @@ class Building:
 
     def marks_labelled(self, label: str) -> tuple[Labelled, ...]:
         """All that is under way, or was when its process died."""
-        with self._translated("listing volumes"):
-            rows = self._client.volumes(filters={"label": label})["Volumes"] or ()
+        with translated("listing volumes"):
+            rows = self._client.api.volumes(filters={"label": label})["Volumes"] or ()
         return tuple(Labelled.of({**row, "Id": row["Name"], "Created": row.get("CreatedAt")}) for row in rows)
 
     def remove_mark(self, name: str) -> None:
         """Take a mark away; one that is gone is a success."""
-        with contextlib.suppress(SandboxLost), self._translated("removing a volume"):
-            self._client.remove_volume(name)
+        with contextlib.suppress(SandboxLost), translated("removing a volume"):
+            self._client.api.remove_volume(name)
 
     def unnamed_images(self, label: str) -> tuple[str, ...]:
         """The ids of the images that carry a label, and that have neither a name nor another image on top."""
-        with self._translated("listing images"):
-            return tuple(row["Id"] for row in self._client.images(filters={"label": label, "dangling": True}))
+        with translated("listing images"):
+            return tuple(row["Id"] for row in self._client.api.images(filters={"label": label, "dangling": True}))
 
     def _follow(
         self,
@@ -105,7 +107,7 @@ class Building:
         """Read all that the engine reports of a build. Raises ImageLost, also at the deadline."""
         deadline = time.monotonic() + bounds.seconds
         try:
-            refused = self._translated(f"building {folder}", ImageLost, ImageLost)
+            refused = translated(f"building {folder}", ImageLost, ImageLost)
             with refused, self._events(context, bounds, labels) as events:
                 follow(_until(deadline, *events), step)
         except ImageLost as error:
@@ -123,7 +125,7 @@ class Building:
 
         Leaving closes the connection, whatever is still to come.
         """
-        with self._own_client(bounds.seconds) as client, contextlib.ExitStack() as stack:
+        with self._client.with_timeout(bounds.seconds) as client, contextlib.ExitStack() as stack:
             answers: list[Any] = []
             client.hooks["response"].append(lambda answer, **_: answers.append(stack.enter_context(answer)))
             client.params = bounds.query()
@@ -139,7 +141,7 @@ class Building:
                 )
                 return events
 
-            events = self._request(client, send)
+            events = send_with_credentials(client, send)
             yield events, answers[-1].raw._fp.fp.raw._sock  # noqa: SLF001 - the SDK's own reads without a deadline
 
 

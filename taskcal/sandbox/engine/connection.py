@@ -1,4 +1,4 @@
-"""How a connection to a container engine begins: the SDK's settings for an endpoint, and the first questions to it."""
+"""A connection to a container engine: the SDK's client and its settings, and the first questions to an engine."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import contextlib
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import docker
+import docker.auth
 import docker.constants
+import docker.credentials.errors
 import docker.errors
 import docker.tls
 import requests
@@ -19,7 +21,11 @@ from taskcal.machine.engine_endpoint import config_file
 from taskcal.sandbox.engine.docker_types import innermost
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from taskcal.machine.engine_endpoint import Endpoint
+
+Answer = TypeVar("Answer")
 
 ANSWER_SECONDS = 8
 """In which an engine must answer four small questions at the start: one that hangs is reported within ten seconds."""
@@ -43,6 +49,42 @@ SDK_STUMBLES = (
 """The SDK's errors for a config.json whose values are not of the type that it expects."""
 
 NO_ENGINE = "no container engine answers at {endpoint}: {error}; run `taskcal doctor --fix`, or start Docker"
+
+
+class NoCredentials(docker.auth.AuthConfig):
+    """Credentials for no registry, which the SDK does not replace by reading the configuration again."""
+
+    is_empty = False
+
+
+class EngineClient:
+    """The SDK's client of one engine, shared by threads, and clients with a limit of their own for long requests."""
+
+    def __init__(self, api: docker.APIClient, endpoint: Endpoint) -> None:
+        """`api` is a client of an engine that has answered at `endpoint`."""
+        self.api: Any = api  # the SDK's stubs miss what is used here
+        self._endpoint = endpoint
+
+    @contextlib.contextmanager
+    def with_timeout(self, seconds: float) -> Iterator[Any]:
+        """A client for one request that may take long; `seconds` are of silence."""
+        settings = {"version": self.api.api_version, "timeout": seconds, **settings_of(self._endpoint)}
+        with contextlib.closing(docker.APIClient(**settings)) as client:
+            yield client
+
+
+def send_with_credentials(client: Any, request: Callable[[], Answer]) -> Answer:
+    """Make a request that may send registry credentials, without them if the helper that keeps them fails.
+
+    An image that is here, or a build on one, needs no credentials; a registry that needs some refuses the request.
+    """
+    try:
+        return request()
+    except (docker.credentials.errors.StoreError, docker.errors.DockerException) as error:
+        if type(error) not in {docker.credentials.errors.StoreError, docker.errors.DockerException}:
+            raise
+        client._auth_configs = NoCredentials({})  # noqa: SLF001 - the SDK asks its helper whatever it is given
+        return request()
 
 
 def settings_of(endpoint: Endpoint) -> dict[str, Any]:

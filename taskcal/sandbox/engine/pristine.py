@@ -13,7 +13,7 @@ from taskcal.errors import GraderLost
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from taskcal.sandbox.engine.container_files import Contents
+    from taskcal.sandbox.engine.docker import DockerEngine
     from taskcal.sandbox.engine.docker_types import PathStat
 
 
@@ -24,7 +24,7 @@ MOST_STEPS = 256
 class Pristine:
     """The images of one run, safe to ask from many threads. An image does not change, so answers are remembered."""
 
-    def __init__(self, engine: Contents, create: Callable[[str], str]) -> None:
+    def __init__(self, engine: DockerEngine, create: Callable[[str], str]) -> None:
         """`create` makes a container of an image and gives its id; who closes the run removes it."""
         self._engine = engine
         self._create = create
@@ -37,7 +37,7 @@ class Pristine:
         """What an image has at a path, a link at its end not followed; None for nothing. Raises a LostError."""
         with self._lock:
             if (image, path) not in self._found:
-                self._found[image, path] = self._engine.path_stat(self._container(image), path)
+                self._found[image, path] = self._engine.files.path_stat(self._container(image), path)
             return self._found[image, path]
 
     def is_folder(self, image: str, path: str) -> bool:
@@ -49,7 +49,7 @@ class Pristine:
         """Owner, mode and, of a link, its target as it is written; None for nothing. Raises a LostError."""
         with self._lock:
             if (image, path) not in self._headers:
-                with self._engine.archive(self._container(image), path) as stream:
+                with self._engine.files.archive(self._container(image), path) as stream:
                     self._headers[image, path] = None if stream is None else _first(stream)
             return self._headers[image, path]
 
@@ -82,7 +82,7 @@ class Pristine:
         """A tar archive of a folder that an image has, to unpack in the folder above it. Raises a LostError."""
         with self._lock:
             container = self._container(image)
-        with self._engine.archive(container, path) as stream:
+        with self._engine.files.archive(container, path) as stream:
             if stream is None:
                 raise GraderLost(f"the image's own {path} could not be read")
             yield stream

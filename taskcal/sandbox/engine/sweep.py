@@ -58,13 +58,13 @@ def sweep_layers(engine: DockerEngine, before: float | None = None) -> int:
 
     A layer cannot say whose it is: its label must be the same in every run, or no build would find it again.
     """
-    marks = engine.marks_labelled(BUILDING)
+    marks = engine.builder.marks_labelled(BUILDING)
     left = [mark for mark in marks if _is_left(mark, before)]
     for mark in left:
-        engine.remove_mark(mark.id)
+        engine.builder.remove_mark(mark.id)
     if len(left) < len(marks):
         return 0
-    return sum(engine.remove_image(image) for image in engine.unnamed_images(f"{BAKE}={BUILT}"))
+    return sum(engine.remove_image(image) for image in engine.builder.unnamed_images(f"{BAKE}={BUILT}"))
 
 
 def sweep(engine: DockerEngine, found: Leftovers) -> None:

@@ -226,8 +226,8 @@ class Images:
     def _built(self, folder: str, bounds: BuildBounds, log: Callable[[str], None]) -> ImageInfo:
         """Build, and name what was built while a mark keeps others from removing it."""
         engine = self._scope.engine
-        with engine.mark({**self._scope.labels(), BUILDING: BUILT}):
-            found = engine.image(engine.build(folder, bounds, labels={BAKE: BUILT}, log=log))
+        with engine.builder.mark({**self._scope.labels(), BUILDING: BUILT}):
+            found = engine.image(engine.builder.build(folder, bounds, labels={BAKE: BUILT}, log=log))
             if found is None:
                 raise ImageLost(f"building {folder}: the image is gone")
             engine.name_image(found.id, f"taskcal/built:{found.id.removeprefix('sha256:')[:24]}")
@@ -257,7 +257,7 @@ class Images:
                 if hashlib.file_digest(archive, "sha256").hexdigest() != contents:
                     raise SetupLost("its files changed while they were read; run it again")
                 archive.seek(0)
-                engine.put_archive(container, archive)
+                engine.files.put_archive(container, archive)
             start_idle(engine, container)
             self._set_up(container, recipe, base.volumes)
             return engine.commit(container, tag, base, {**BLANK, BAKE: key})

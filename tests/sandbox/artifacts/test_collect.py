@@ -19,7 +19,7 @@ from taskcal.sandbox.engine.docker_types import ContainerState, PathStat
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from taskcal.sandbox.engine.container_files import Contents
+    from taskcal.sandbox.engine.container_files import ContainerFiles
 
 DIRECTORY = PathStat(is_folder=True, leads_to="")
 
@@ -76,7 +76,7 @@ def carried(
     contents: FakeContents, *sources: Source, reserved: Sequence[str] = (), folders: Sequence[str] = ()
 ) -> list[tuple[Parcel, list[str]]]:
     """Each parcel with the names in it."""
-    carrier = Carrier(cast("Contents", contents), "fresh", reserved=reserved, folders=folders)
+    carrier = Carrier(cast("ContainerFiles", contents), "fresh", reserved=reserved, folders=folders)
     with carrier.parcels(sources) as parcels:
         found = [(parcel, names(parcel)) for parcel in parcels]
     assert contents.open == 0

@@ -7,7 +7,7 @@ import io
 import posixpath
 import tarfile
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Self, cast
 
 from taskcal.sandbox.engine.docker_types import ContainerState, PathStat
 from taskcal.sandbox.engine.pristine import Pristine
@@ -15,7 +15,7 @@ from taskcal.sandbox.engine.pristine import Pristine
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from taskcal.sandbox.engine.container_files import Contents
+    from taskcal.sandbox.engine.docker import DockerEngine
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,11 @@ class Tree:
     def state(self, container: str) -> ContainerState:
         """It is there."""
         return ContainerState.of({"State": {"Running": False, "Id": container}})
+
+    @property
+    def files(self) -> Self:
+        """Its files are its own."""
+        return self
 
     def path_stat(self, container: str, path: str) -> PathStat | None:
         """What lies there."""
@@ -78,4 +83,4 @@ class Tree:
 def pristine(**nodes: Node) -> Pristine:
     """The image `image` with these; a double underscore in a name is a slash."""
     tree = Tree({"/" + name.replace("__", "/"): node for name, node in nodes.items()})
-    return Pristine(cast("Contents", tree), lambda image: image)
+    return Pristine(cast("DockerEngine", tree), lambda image: image)

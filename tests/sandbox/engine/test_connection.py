@@ -112,7 +112,7 @@ def test_an_engine_that_answers_is_connected(short: Path, monkeypatch: pytest.Mo
         monkeypatch.setenv("DOCKER_HOST", server.address)
         engine = DockerEngine.connect()
         assert (engine.version, engine.product, engine.data_root) == ("1.0", "Docker", "/var/lib/docker")
-        assert engine._client.timeout == connection.CALL_SECONDS
+        assert engine._api.timeout == connection.CALL_SECONDS
         assert engine.endpoint == server.address
         assert engine.answers()
         server.answers = ()
@@ -144,7 +144,7 @@ def test_a_context_is_followed_by_every_connection(short: Path, monkeypatch: pyt
     with engine_server(short / "s", *ANSWERS) as server:
         engine = DockerEngine.connect()
         monkeypatch.setenv("DOCKER_CONTEXT", "gone")
-        with engine._own_client(5) as client:
+        with engine._client.with_timeout(5) as client:
             assert client.version()["Version"] == "1.0"
         assert engine.endpoint == server.address
         engine.close()
