@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from taskcal.runs.request import Spending
 
 from taskcal.agents.builtin import Noop
 from taskcal.agents.chat.agent import ChatAgent
@@ -20,7 +21,6 @@ from taskcal.core.settings import CalibrationSettings, Metric, fixed
 from taskcal.core.stats.prior import Counts
 from taskcal.core.verdict import Band
 from taskcal.errors import UsageError
-from taskcal.runs.request import Spending
 
 PLAIN = fixed(8)
 ADAPTIVE = DesignOptions(adaptive=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from taskcal.runs.request import images_of
 
 from taskcal.cli.options import request as resolving
 from taskcal.cli.options.configuration import Configuration
@@ -31,7 +32,6 @@ from taskcal.core.task import (
 )
 from taskcal.core.verdict import Band
 from taskcal.errors import InputError, UsageError
-from taskcal.runs.request import images_of
 from tests.cli.options.options_case import TASKSET, request
 
 CONFIGURED = Configuration(

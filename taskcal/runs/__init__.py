@@ -1,0 +1,1 @@
+"""One whole run, without a terminal."""
