@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from taskcal.agents import AgentResult, UsageSoFar
-from taskcal.agents.builtin import stop_of
-from taskcal.agents.file_agent import FromFile, read_secrets, report_usage
+from taskcal.agents.builtin import stop_of_result
+from taskcal.agents.file_agent import FileAgent, read_secrets, report_usage
 from taskcal.agents.missing_program import missing_program
 from taskcal.agents.tools.path_programs import ON_PATH, tools_on_path
 from taskcal.agents.transcript import Message, Note
@@ -41,7 +41,7 @@ START = f"""umask 022
 
 
 @dataclass(frozen=True)
-class CommandAgent(FromFile):
+class CommandAgent(FileAgent):
     """Runs the command of an agent file as the environment's user, or the file's."""
 
     spec: CommandSpec
@@ -85,7 +85,7 @@ class CommandAgent(FromFile):
         pattern = self.spec.lost_pattern
         if result.exit_code == TEMPORARY_FAILURE or (pattern and search_within(pattern, said, PATTERN_SECONDS)):
             raise ReportedLost(f"the agent says that it is not its fault (exit {result.exit_code}): {result.tail}")
-        return stop_of(result)
+        return stop_of_result(result)
 
 
 def give_prompt(sandbox: Sandbox, prompt: str, user: str | None) -> dict[str, str]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FromFile:
+class FileAgent:
     """All of an agent but how it acts. What cannot be reached now is no part of what the agent is."""
 
     spec: CommandSpec | PythonSpec

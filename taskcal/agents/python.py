@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.agents import AgentResult
 from taskcal.agents.answer import hand_in
-from taskcal.agents.file_agent import FromFile, read_secrets, report_usage
+from taskcal.agents.file_agent import FileAgent, read_secrets, report_usage
 from taskcal.agents.sandbox_handle import SandboxHandle, TimeUp
 from taskcal.agents.spec import PythonSpec
 from taskcal.agents.tools.path_programs import tools_on_path
@@ -49,7 +49,7 @@ ENTRY_POINTS = "taskcal.agents"
 
 
 @dataclass(frozen=True)
-class PythonAgent(FromFile):
+class PythonAgent(FileAgent):
     """Calls the function of an agent file once a rollout. `code` is a digest of the file that it is written in."""
 
     spec: PythonSpec

@@ -104,7 +104,7 @@ OPTIONAL = frozenset({"reasoning", "exit_code"})
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TranscriptEntry:
     """An event and when it happened, in seconds since the agent began."""
 
     t: float
@@ -135,28 +135,30 @@ class Transcript:
             with path.open("ab") as file:
                 file.write(line)
 
-        return cls(stored(append, path.name), redact)
+        return cls(storage_sink(append, path.name), redact)
 
     def add(self, event: Event) -> None:
         """Write one event. Raises LostError if it cannot be stored."""
         clean = _cleaned(event, self._redact)
         self._hash.update(_essence(clean))
-        line = line_of(Entry(self._clock() - self._begun, _each_text(clean, lambda text: cut(text, LONGEST_TEXT))))
+        line = line_of(
+            TranscriptEntry(self._clock() - self._begun, _each_text(clean, lambda text: cut(text, LONGEST_TEXT)))
+        )
         if self._left <= 0:
             return
         self._left -= len(line)
-        self._sink(line if self._left > 0 else line_of(Entry(self._clock() - self._begun, Note(CUT))))
+        self._sink(line if self._left > 0 else line_of(TranscriptEntry(self._clock() - self._begun, Note(CUT))))
 
     @property
     def digest(self) -> str:
-        """`digest` of the events so far, those behind a cut as well."""
+        """`conversation_digest` of all events so far, including those after the transcript was cut off."""
         return self._hash.hexdigest()
 
 
-def stored(write: Sink, name: str) -> Sink:
-    """A sink that raises LostError if `write` cannot store something.
+def storage_sink(write: Sink, name: str) -> Sink:
+    """A sink that raises LostError if `write` cannot store a chunk.
 
-    An OSError would not do: whoever catches those of a sandbox or of an agent's own code would take it for one of them.
+    An OSError could be mistaken for one of the sandbox or of the agent's own code, which are caught elsewhere.
     """
 
     def sink(chunk: bytes) -> None:
@@ -168,7 +170,7 @@ def stored(write: Sink, name: str) -> Sink:
     return sink
 
 
-def digest(events: Iterable[Event]) -> str:
+def conversation_digest(events: Iterable[Event]) -> str:
     """SHA-256 over messages, tool calls and results without times and ids: equal for conversations that are."""
     total = hashlib.sha256()
     for event in events:
@@ -176,14 +178,14 @@ def digest(events: Iterable[Event]) -> str:
     return total.hexdigest()
 
 
-def line_of(entry: Entry) -> bytes:
+def line_of(entry: TranscriptEntry) -> bytes:
     """An entry as a line of the file."""
     row = asdict(entry.event)
     kept = {key: value for key, value in row.items() if key not in OPTIONAL or value not in ("", None)}
     return json.dumps({"t": round(entry.t, 3), "type": entry.event.type, **kept}).encode() + b"\n"
 
 
-def read_transcript(path: Path) -> Iterator[Entry]:
+def read_transcript(path: Path) -> Iterator[TranscriptEntry]:
     """The entries of a file, in order; a torn last line is left out. Raises OSError where it cannot be read.
 
     What a line holds is not trusted: one that is no entry becomes a note that names its number. Kinds and keys that a
@@ -196,17 +198,17 @@ def read_transcript(path: Path) -> Iterator[Entry]:
             try:
                 entry = entry_of(json.loads(line))
             except (ValueError, RecursionError):
-                entry = Entry(0.0, Note(f"line {number} cannot be read"))
+                entry = TranscriptEntry(0.0, Note(f"line {number} cannot be read"))
             if entry is not None:
                 yield entry
 
 
-def entry_of(row: object) -> Entry | None:
+def entry_of(row: object) -> TranscriptEntry | None:
     """A line's object as an entry; None for a kind that is not known. Raises ValueError for what is none."""
     if not isinstance(row, dict):
         raise values.RowError("must be an object")
     read = READERS.get(values.text(row, "type"))
-    return None if read is None else Entry(values.number(row, "t"), read(row))
+    return None if read is None else TranscriptEntry(values.number(row, "t"), read(row))
 
 
 def _message(row: Row) -> Event:

@@ -18,7 +18,7 @@ from taskcal.agents.chat.endpoint import Endpoint
 from taskcal.agents.chat.limiter import RealClock
 from taskcal.agents.chat.proxy import check_proxies
 from taskcal.agents.tools.chat_tools import offered
-from taskcal.agents.tools.task_tools import offered_tools
+from taskcal.agents.tools.task_tools import open_tools
 from taskcal.agents.transcript import Note
 from taskcal.errors import MissingError, ProviderLost, UsageError
 from taskcal.redact import Redactor
@@ -152,7 +152,7 @@ class ChatAgent:
         """Talk until the model is done. Raises UsageError where the endpoint can never answer (key, model, request)."""
         task, bound = attempt.group.task, self.spec.tool_output
         try:
-            with offered_tools(sandbox, task, task.environment.user, bound) as own:
+            with open_tools(sandbox, task, task.environment.user, bound) as own:
                 tools = (*offered(task, bound), *own)
                 endpoint, window = self._shared_endpoint(), self._window()
                 return Conversation(self.spec, endpoint, sandbox, attempt, self._clock, tools, window).run()

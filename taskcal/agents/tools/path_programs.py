@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from taskcal.agents.tools.command_line import arguments_of, manual
-from taskcal.agents.tools.task_tools import MOST_OUTPUT, offered_tools
+from taskcal.agents.tools.task_tools import MOST_OUTPUT, open_tools
 from taskcal.agents.tools.tool_arguments import CallError, fit, understanding
 from taskcal.agents.transcript import ToolCall, ToolResult
 from taskcal.errors import LostError, SetupLost
@@ -99,7 +99,7 @@ def tools_on_path(sandbox: Sandbox, attempt: Attempt, user: str | None) -> Itera
     Gives the variables that tell the agent of them. Raises SetupLost where they cannot be offered, and at the end
     whatever our side failed with during a call.
     """
-    with offered_tools(sandbox, attempt.group.task, user, MOST_OUTPUT) as tools:
+    with open_tools(sandbox, attempt.group.task, user, MOST_OUTPUT) as tools:
         if not tools:
             yield {}
             return

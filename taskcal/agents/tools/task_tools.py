@@ -82,7 +82,7 @@ def tools_of(task: Task, user: str | None, bound: int) -> tuple[ScriptTool, ...]
 
 
 @contextlib.contextmanager
-def offered_tools(sandbox: Sandbox, task: Task, user: str | None, bound: int) -> Iterator[tuple[Tool, ...]]:
+def open_tools(sandbox: Sandbox, task: Task, user: str | None, bound: int) -> Iterator[tuple[Tool, ...]]:
     """All tools of a task; its MCP servers run as long as the context. Raises SetupLost where one does not start.
 
     `user` is who the agent is (None the image's own); `bound` is the bytes of a call's output that a model is told.

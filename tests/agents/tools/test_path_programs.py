@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from taskcal.agents.tools.path_programs import LISTENER, Relay, tools_on_path
 from taskcal.agents.tools.task_tools import tools_of
-from taskcal.agents.transcript import Transcript, stored
+from taskcal.agents.transcript import Transcript, storage_sink
 from taskcal.core.tool import Tool
 from taskcal.errors import EngineLost, LostError
 from taskcal.sandbox import Ending, ScriptResult
@@ -89,7 +89,7 @@ def test_a_record_that_cannot_be_written_is_our_side() -> None:
         raise FULL_DISK
 
     sandbox = Ringing()
-    asked = replace(attempt(SHOP), transcript=Transcript(stored(fail, "transcript.jsonl")))
+    asked = replace(attempt(SHOP), transcript=Transcript(storage_sink(fail, "transcript.jsonl")))
     with (
         pytest.raises(LostError, match=r"transcript\.jsonl cannot be written: No space left"),
         tools_on_path(sandbox, asked, None),

@@ -13,7 +13,7 @@ from taskcal.agents.tools.task_tools import (
     as_variables,
     call_script,
     missing_for_tools,
-    offered_tools,
+    open_tools,
     tools_of,
 )
 from taskcal.agents.tools.tool_arguments import wrong_arguments
@@ -102,7 +102,7 @@ def test_searches_have_a_limit_of_time() -> None:
 def test_a_task_without_tools_costs_nothing() -> None:
     """No script runs for it."""
     sandbox = FakeSandbox()
-    with offered_tools(sandbox, task(), None, 1000) as tools:
+    with open_tools(sandbox, task(), None, 1000) as tools:
         assert tools == ()
     assert sandbox.scripts == []
 
