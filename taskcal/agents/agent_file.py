@@ -1,19 +1,15 @@
-"""An agent file is YAML for people, read with the same care as a taskset and with the same quality of mistakes."""
+"""Read an agent file, YAML with one of four kinds of agent, with the same care and error messages as a taskset."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING
 
-from pydantic import AfterValidator, Field
-
-from taskcal.agents.agent_model import AgentModel, PriceModel, price_of
-from taskcal.agents.chat.model import ChatModel, chat_spec
-from taskcal.agents.spec import CommandSpec, PythonSpec, SimulatedSpec
+from taskcal.agents.agent_models import KINDS, NO_SEED, ChatModel, PythonModel, SimulatedModel
+from taskcal.agents.spec import ChatSpec, CommandSpec, Price, PythonSpec, Sampling, SimulatedSpec
 from taskcal.errors import InputError, UsageError
 from taskcal.taskset.models.schema import schema_of
 from taskcal.yamlfile.explain import describe, validate
-from taskcal.yamlfile.fields import Destination, Env, EnvName, NetworkField, Pattern, ScriptText, Share, User
 from taskcal.yamlfile.nodes import Map, spell
 from taskcal.yamlfile.paths import Folder
 from taskcal.yamlfile.problems import Problems, suggest
@@ -23,62 +19,9 @@ from taskcal.yamlfile.source import parse, read_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from taskcal.agents.agent_models import AgentModel, AnyModel, PriceModel
     from taskcal.agents.spec import AgentSpec
 
-
-class SimulatedModel(AgentModel):
-    """An agent that plays a solution with a probability."""
-
-    inner_maps: ClassVar[frozenset[str]] = frozenset({"success"})
-
-    kind: Literal["simulated"]
-    success: Annotated[dict[str, Share], Field(min_length=1)] = Field(default_factory=lambda: {"*": 0.5})
-
-
-class CommandModel(AgentModel):
-    """An agent that is a shell command inside the sandbox."""
-
-    inner_maps: ClassVar[frozenset[str]] = frozenset({"env", "price"})
-
-    kind: Literal["command"]
-    run: Annotated[ScriptText, Field(min_length=1)]
-    install: ScriptText = ""
-    env: Env = Field(default_factory=dict)
-    secrets: list[EnvName] = Field(default_factory=list)
-    network: NetworkField | None = None
-    user: User | None = None
-    workdir: Destination | None = None
-    lost_pattern: Pattern | None = None
-    price: PriceModel | None = None
-
-
-def _call(text: str) -> str:
-    module, colon, function = text.partition(":")
-    if not colon or not all(part.isidentifier() for part in (*module.split("."), *function.split("."))):
-        raise ValueError(f'must be module:function, not "{text[:60]}"')
-    return text
-
-
-class PythonModel(AgentModel):
-    """An agent that is a Python function."""
-
-    inner_maps: ClassVar[frozenset[str]] = frozenset({"price"})
-
-    kind: Literal["python"]
-    call: Annotated[str, AfterValidator(_call)]
-    install: ScriptText = ""
-    secrets: list[EnvName] = Field(default_factory=list)
-    network: NetworkField | None = None
-    price: PriceModel | None = None
-
-
-AnyModel = SimulatedModel | CommandModel | ChatModel | PythonModel
-KINDS: Mapping[str, type[AnyModel]] = {
-    "simulated": SimulatedModel,
-    "command": CommandModel,
-    "chat": ChatModel,
-    "python": PythonModel,
-}
 NUMBERS = frozenset(
     {"timeout", "success", "price", "max_turns", "call_timeout", "sampling", "extra_body", "send_reasoning"}
 )
@@ -160,7 +103,7 @@ def _spec(model: AnyModel, folder: str) -> AgentSpec:
     if isinstance(model, PythonModel):
         return _python_spec(model, folder)
     if isinstance(model, ChatModel):
-        return chat_spec(model)
+        return _chat_spec(model)
     return CommandSpec(
         name=model.agent,
         run=model.run,
@@ -172,7 +115,7 @@ def _spec(model: AnyModel, folder: str) -> AgentSpec:
         workdir=model.workdir,
         lost_pattern=model.lost_pattern,
         timeout=model.timeout,
-        price=price_of(model.price),
+        price=_price(model.price),
     )
 
 
@@ -184,9 +127,37 @@ def _python_spec(model: PythonModel, folder: str) -> PythonSpec:
         secrets=tuple(model.secrets),
         network=model.network,
         timeout=model.timeout,
-        price=price_of(model.price),
+        price=_price(model.price),
         folder=folder,
     )
+
+
+def _chat_spec(model: ChatModel) -> ChatSpec:
+    """What a file of this kind means."""
+    asked = model.sampling
+    sends_seed = asked.seed != NO_SEED
+    seed = asked.seed if sends_seed else None
+    return ChatSpec(
+        name=model.agent,
+        base_urls=tuple(dict.fromkeys(model.base_url)),
+        model=model.model,
+        api_key_env=model.api_key_env,
+        system=model.system,
+        max_turns=model.max_turns,
+        tool_output=model.tool_output,
+        call_timeout=model.call_timeout,
+        sampling=Sampling(asked.temperature, asked.top_p, asked.max_tokens, seed, sends_seed=sends_seed),
+        send_reasoning=model.send_reasoning,
+        extra_body=model.extra_body,
+        finish_reasons=model.finish_reasons,
+        price=_price(model.price),
+        timeout=model.timeout,
+    )
+
+
+def _price(model: PriceModel | None) -> Price | None:
+    """The price of an agent file, where it has one."""
+    return None if model is None else Price(model.input, model.output, model.cached_input)
 
 
 def agent_schema() -> dict[str, object]:

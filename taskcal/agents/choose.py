@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 from taskcal.agents.agent_file import load_agent
 from taskcal.agents.builtin import Noop, Oracle, Simulated
 from taskcal.agents.chat.agent import open_chat
-from taskcal.agents.chat.spec import ChatSpec
 from taskcal.agents.command import CommandAgent
 from taskcal.agents.file_agent import read_secrets
 from taskcal.agents.python import load_python, plugin, plugin_names
-from taskcal.agents.spec import PythonSpec, SimulatedSpec
+from taskcal.agents.spec import ChatSpec, PythonSpec, SimulatedSpec
 from taskcal.errors import UsageError
 from taskcal.yamlfile.problems import suggest
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from taskcal.agents.chat.endpoint import Caller
     from taskcal.agents.chat.identity import Served
     from taskcal.agents.chat.limiter import Clock
-    from taskcal.agents.chat.spec import ChatSpec, Sampling
+    from taskcal.agents.spec import ChatSpec, Sampling
     from taskcal.core.task import Network, Task
     from taskcal.sandbox import Sandbox
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from taskcal.agents.chat.endpoint import Answered, Endpoint
     from taskcal.agents.chat.limiter import Clock
     from taskcal.agents.chat.messages import Json, Reply
-    from taskcal.agents.chat.spec import ChatSpec
+    from taskcal.agents.spec import ChatSpec
     from taskcal.agents.tools.chat_tools import Tool
     from taskcal.sandbox import Sandbox
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from taskcal.agents.chat.limiter import Clock, Ticket
-    from taskcal.agents.chat.spec import ChatSpec
+    from taskcal.agents.spec import ChatSpec
 
 TRIES = 5
 FIRST_BACKOFF = 1.0

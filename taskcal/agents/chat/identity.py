@@ -21,7 +21,7 @@ from taskcal.errors import MissingError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from taskcal.agents.chat.spec import ChatSpec
+    from taskcal.agents.spec import ChatSpec
 
 ASK_SECONDS = 5.0
 TRIES = 3

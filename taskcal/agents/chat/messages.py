@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from taskcal.agents.chat.spec import ChatSpec
+    from taskcal.agents.spec import ChatSpec
 
 Json = dict[str, Any]
 

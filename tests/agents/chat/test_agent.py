@@ -9,8 +9,7 @@ import pytest
 
 from taskcal.agents.chat.agent import ChatAgent, open_chat, read_key, sampled
 from taskcal.agents.chat.identity import Served
-from taskcal.agents.chat.spec import ChatSpec, Sampling
-from taskcal.agents.spec import Price
+from taskcal.agents.spec import ChatSpec, Price, Sampling
 from taskcal.errors import MissingError, ProviderLost, UsageError
 from taskcal.sandbox import Ending, ScriptResult
 from tests.agents.chat.chat_case import KEY, ChatCase

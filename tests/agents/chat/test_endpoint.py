@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from taskcal.agents.chat.endpoint import TRIES, Answered, CallContext, Ended, Endpoint, backoff
 from taskcal.agents.chat.messages import Reply
 from taskcal.agents.chat.provider_errors import TIMED_OUT, UNREACHABLE, Failure
-from taskcal.agents.chat.spec import ChatSpec, Sampling
+from taskcal.agents.spec import ChatSpec, Sampling
 from taskcal.core.rollout import Stop
 from taskcal.errors import ProviderLost, UsageError
 from tests.agents.chat.fake_clock import FakeClock

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 from taskcal.agents.chat.identity import Identity, Served, ask_models, identify, served
-from taskcal.agents.chat.spec import ChatSpec
+from taskcal.agents.spec import ChatSpec
 from taskcal.errors import MissingError
 from tests.agents.chat.openai_server import OpenAIServer, Step, dead_url, fails
 from tests.agents.chat.test_messages import JSON

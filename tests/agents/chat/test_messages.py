@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from taskcal.agents.chat.messages import Call, Reply, answered, reply_of, request, said
 from taskcal.agents.chat.provider_errors import Action, Failure, classify
-from taskcal.agents.chat.spec import ChatSpec, Sampling
+from taskcal.agents.spec import ChatSpec, Sampling
 from taskcal.agents.transcript import TokenUsage
 
 NOW = datetime(2025, 1, 2, tzinfo=UTC)

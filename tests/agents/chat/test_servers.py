@@ -21,7 +21,7 @@ import pytest
 from taskcal.agents import UsageSoFar
 from taskcal.agents.chat.agent import ChatAgent, call_openai
 from taskcal.agents.chat.identity import identify
-from taskcal.agents.chat.spec import ChatSpec
+from taskcal.agents.spec import ChatSpec
 from taskcal.agents.transcript import Message, ToolCall, ToolResult, Transcript, entry_of
 from taskcal.core.rollout import Stop
 from taskcal.errors import ProviderLost, UsageError

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from taskcal.agents.builtin import Noop
 from taskcal.agents.chat.agent import ChatAgent
-from taskcal.agents.chat.spec import ChatSpec
-from taskcal.agents.spec import Price
+from taskcal.agents.spec import ChatSpec, Price
 from taskcal.cli.options.design import DesignOptions, Spending, check_cost, settings_of_design
 from taskcal.core.adaptive.design import CAP, CERTIFIED_CAP, Design, Rule
 from taskcal.core.rollout import GroupId

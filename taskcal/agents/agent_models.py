@@ -1,18 +1,33 @@
-"""The file of a chat agent: what may stand in it, and what it means."""
+"""What may stand in an agent file: one model per `kind`, with the rules that need no other key."""
 
 from __future__ import annotations
 
 import json
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from taskcal.agents.agent_model import AgentModel, PriceModel, price_of
 from taskcal.agents.chat.finish import Finish, key_of
-from taskcal.agents.chat.spec import CALL_SECONDS, ChatSpec, Sampling
-from taskcal.yamlfile.fields import EnvName, Line, Model, Seconds
+from taskcal.agents.spec import CALL_SECONDS
+from taskcal.yamlfile.fields import (
+    Destination,
+    Env,
+    EnvName,
+    Id,
+    Line,
+    Model,
+    NetworkField,
+    Pattern,
+    ScriptText,
+    Seconds,
+    Share,
+    User,
+)
 from taskcal.yamlfile.quantities import BYTES, LONGEST_TEXT, MEMORY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NO_SEED = -1
 LEAST_OUTPUT, MOST_OUTPUT = 256, 1024**2
@@ -25,6 +40,71 @@ SAMPLED = {
     "seed": "seed",
 }
 """What belongs into `sampling`: there it is reported, and an answer that is cut is known to be cut by it."""
+
+Dollars = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+
+
+class AgentModel(Model):
+    """What every kind of agent has."""
+
+    inner_maps: ClassVar[frozenset[str]] = frozenset()
+
+    agent: Id
+    timeout: Seconds | None = None
+
+
+class PriceModel(Model):
+    """US dollars per million tokens."""
+
+    input: Dollars
+    output: Dollars
+    cached_input: Dollars | None = None
+
+
+class SimulatedModel(AgentModel):
+    """An agent that plays a solution with a probability."""
+
+    inner_maps: ClassVar[frozenset[str]] = frozenset({"success"})
+
+    kind: Literal["simulated"]
+    success: Annotated[dict[str, Share], Field(min_length=1)] = Field(default_factory=lambda: {"*": 0.5})
+
+
+class CommandModel(AgentModel):
+    """An agent that is a shell command inside the sandbox."""
+
+    inner_maps: ClassVar[frozenset[str]] = frozenset({"env", "price"})
+
+    kind: Literal["command"]
+    run: Annotated[ScriptText, Field(min_length=1)]
+    install: ScriptText = ""
+    env: Env = Field(default_factory=dict)
+    secrets: list[EnvName] = Field(default_factory=list)
+    network: NetworkField | None = None
+    user: User | None = None
+    workdir: Destination | None = None
+    lost_pattern: Pattern | None = None
+    price: PriceModel | None = None
+
+
+def _call(text: str) -> str:
+    module, colon, function = text.partition(":")
+    if not colon or not all(part.isidentifier() for part in (*module.split("."), *function.split("."))):
+        raise ValueError(f'must be module:function, not "{text[:60]}"')
+    return text
+
+
+class PythonModel(AgentModel):
+    """An agent that is a Python function."""
+
+    inner_maps: ClassVar[frozenset[str]] = frozenset({"price"})
+
+    kind: Literal["python"]
+    call: Annotated[str, AfterValidator(_call)]
+    install: ScriptText = ""
+    secrets: list[EnvName] = Field(default_factory=list)
+    network: NetworkField | None = None
+    price: PriceModel | None = None
 
 
 def _base_urls(value: object) -> list[str]:
@@ -130,24 +210,10 @@ class ChatModel(AgentModel):
     price: PriceModel | None = None
 
 
-def chat_spec(model: ChatModel) -> ChatSpec:
-    """What a file of this kind means."""
-    asked = model.sampling
-    sends_seed = asked.seed != NO_SEED
-    seed = asked.seed if sends_seed else None
-    return ChatSpec(
-        name=model.agent,
-        base_urls=tuple(dict.fromkeys(model.base_url)),
-        model=model.model,
-        api_key_env=model.api_key_env,
-        system=model.system,
-        max_turns=model.max_turns,
-        tool_output=model.tool_output,
-        call_timeout=model.call_timeout,
-        sampling=Sampling(asked.temperature, asked.top_p, asked.max_tokens, seed, sends_seed=sends_seed),
-        send_reasoning=model.send_reasoning,
-        extra_body=model.extra_body,
-        finish_reasons=model.finish_reasons,
-        price=price_of(model.price),
-        timeout=model.timeout,
-    )
+AnyModel = SimulatedModel | CommandModel | ChatModel | PythonModel
+KINDS: Mapping[str, type[AnyModel]] = {
+    "simulated": SimulatedModel,
+    "command": CommandModel,
+    "chat": ChatModel,
+    "python": PythonModel,
+}
