@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from taskcal.agents.agent_hints import AGENT_HINTS, CHAT_HINTS, SAMPLING_HINTS
 from taskcal.agents.chat.finish import Finish, key_of
 from taskcal.agents.spec import CALL_SECONDS
 from taskcal.yamlfile.fields import (
@@ -65,6 +66,7 @@ class SimulatedModel(AgentModel):
     """An agent that plays a solution with a probability."""
 
     inner_maps: ClassVar[frozenset[str]] = frozenset({"success"})
+    hints = AGENT_HINTS
 
     kind: Literal["simulated"]
     success: Annotated[dict[str, Share], Field(min_length=1)] = Field(default_factory=lambda: {"*": 0.5})
@@ -74,6 +76,7 @@ class CommandModel(AgentModel):
     """An agent that is a shell command inside the sandbox."""
 
     inner_maps: ClassVar[frozenset[str]] = frozenset({"env", "price"})
+    hints = AGENT_HINTS
 
     kind: Literal["command"]
     run: Annotated[ScriptText, Field(min_length=1)]
@@ -184,6 +187,8 @@ ExtraBody = Annotated[dict[str, object], BeforeValidator(_extra_body), WithJsonS
 class SamplingModel(Model):
     """How the model is asked to sample; what is missing is left to the server."""
 
+    hints = SAMPLING_HINTS
+
     temperature: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
     max_tokens: Annotated[int, Field(ge=1, le=10**9)] | None = None
@@ -194,6 +199,7 @@ class ChatModel(AgentModel):
     """A model behind an OpenAI-compatible endpoint, in a loop with tools."""
 
     inner_maps: ClassVar[frozenset[str]] = frozenset({"sampling", "price", "extra_body", "finish_reasons"})
+    hints = CHAT_HINTS
 
     kind: Literal["chat"]
     base_url: BaseUrls

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import (
     AfterValidator,
@@ -26,6 +26,9 @@ from taskcal.yamlfile.paths import Folder, check_delivery, check_destination
 from taskcal.yamlfile.patterns import check_pattern
 from taskcal.yamlfile.quantities import parse_duration, parse_memory
 from taskcal.yamlfile.scalars import Written, advice, check_writable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 IDENTIFIER = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
@@ -52,10 +55,15 @@ LONGEST_HOST = 253
 
 
 class Model(BaseModel):
-    """A map of a YAML file: unknown keys are refused, and null means that the key was not given."""
+    """A map of a YAML file: unknown keys are refused, and null means that the key was not given.
+
+    `nullable` are the keys at which null is a value. `hints` complete the message about an unknown key, by the key in
+    lower case with underscores.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     nullable: ClassVar[frozenset[str]] = frozenset()
+    hints: ClassVar[Mapping[str, str]] = {}
 
     @model_validator(mode="before")
     @classmethod

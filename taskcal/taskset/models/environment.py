@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
 from taskcal.core.task import Network
+from taskcal.taskset.models.hints import ENVIRONMENT_HINTS, SERVICE_HINTS
 from taskcal.yamlfile.fields import (
     BuildFolder,
     Cpus,
@@ -76,6 +77,8 @@ class ServiceModel(ContainerModel):
     `params` are the params that its image reads from its environment.
     """
 
+    hints = SERVICE_HINTS
+
     command: Command | None = None
     params: list[ParamName] = Field(default_factory=list, max_length=200)
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
@@ -83,6 +86,8 @@ class ServiceModel(ContainerModel):
 
 class EnvironmentModel(ContainerModel):
     """What the sandbox is made of."""
+
+    hints = ENVIRONMENT_HINTS
 
     workdir: Destination | None = None
     user: User | None = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from taskcal.taskset.models.check_schema import answer_schema, check_schema
+from taskcal.taskset.models.hints import CHECK_HINTS, GRADER_HINTS
 from taskcal.yamlfile.fields import (
     Answer,
     Destination,
@@ -53,6 +54,7 @@ class AnswerModel(Model):
     """A condition on the agent's final message."""
 
     model_config = ConfigDict(json_schema_extra=answer_schema())
+    hints = CHECK_HINTS
 
     equals: Answer | None = None
     contains: Annotated[Answer, Field(min_length=1)] | None = None
@@ -66,6 +68,7 @@ class CheckModel(Model):
 
     model_config = ConfigDict(json_schema_extra=check_schema())
     nullable: ClassVar[frozenset[str]] = frozenset({"equals"})
+    hints = CHECK_HINTS
 
     name: Line
     weight: Weight = 1.0
@@ -120,6 +123,8 @@ ArtifactField = Annotated[ArtifactModel, BeforeValidator(_artifact), WithJsonSch
 
 class GraderModel(Model):
     """What judges the end state."""
+
+    hints = GRADER_HINTS
 
     checks: Annotated[list[CheckModel], Field(min_length=1, max_length=500)]
     files: Files = Field(default_factory=dict)

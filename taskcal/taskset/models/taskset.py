@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
+from taskcal.taskset.models.hints import ATTEMPT_HINTS, TASK_HINTS, TASKSET_HINTS
 from taskcal.taskset.models.tool import McpModel, ToolModel
 from taskcal.yamlfile.fields import (
     Answer,
@@ -40,6 +41,8 @@ class TimeoutsModel(Model):
 class AttemptModel(Model):
     """What a solution and a wrong answer have in common."""
 
+    hints = ATTEMPT_HINTS
+
     name: Line
     run: ScriptText = ""
     answer: Answer | None = None
@@ -64,6 +67,8 @@ class WrongModel(AttemptModel):
 
 class TaskModel(Model):
     """One problem with its grader."""
+
+    hints = TASK_HINTS
 
     id: Id
     prompt: Annotated[str, Field(min_length=1)]
@@ -96,6 +101,8 @@ class TaskModel(Model):
 
 class TasksetModel(Model):
     """The top of a file."""
+
+    hints = TASKSET_HINTS
 
     taskset: Id
     version: Literal[1]
