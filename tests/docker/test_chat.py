@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskcal.agents.tools.chat_tools import Bash, ToolReply
+from taskcal.agents.tools.agent_tool import ToolReply
+from taskcal.agents.tools.bash import Bash
 from taskcal.agents.transcript import Message, ToolCall, ToolResult, conversation_digest, read_transcript
 from taskcal.core.task import Limits
 from tests.agents.chat.openai_server import OpenAIServer, calls, completion, dead_url, fails, runs, says

@@ -17,7 +17,7 @@ from taskcal.agents.chat.conversation import Conversation
 from taskcal.agents.chat.endpoint import Endpoint
 from taskcal.agents.chat.limiter import RealClock
 from taskcal.agents.chat.proxy import check_proxies
-from taskcal.agents.tools.chat_tools import offered
+from taskcal.agents.tools.bash import bash_of
 from taskcal.agents.tools.task_tools import open_tools
 from taskcal.agents.transcript import Note
 from taskcal.errors import MissingError, ProviderLost, UsageError
@@ -153,7 +153,7 @@ class ChatAgent:
         task, bound = attempt.group.task, self.spec.tool_output
         try:
             with open_tools(sandbox, task, task.environment.user, bound) as own:
-                tools = (*offered(task, bound), *own)
+                tools = (bash_of(task, bound), *own)
                 endpoint, window = self._shared_endpoint(), self._window()
                 return Conversation(self.spec, endpoint, sandbox, attempt, self._clock, tools, window).run()
         except (ProviderLost, UsageError) as error:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from taskcal.agents import AgentResult
 from taskcal.agents.answer import hand_in
 from taskcal.agents.chat.endpoint import CallContext, Ended
-from taskcal.agents.chat.messages import MOST_CALLS, answered, length_of, request, said
-from taskcal.agents.tools.chat_tools import ToolReply, described, use
+from taskcal.agents.chat.messages import MOST_CALLS, answered, length_of, request, said, tool_definition
+from taskcal.agents.tools.agent_tool import ToolReply, call_tool
 from taskcal.agents.transcript import Message, Note, TokenUsage, ToolCall, ToolResult
 from taskcal.agents.usage import priced
 from taskcal.core.rollout import Stop, Usage
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from taskcal.agents.chat.limiter import Clock
     from taskcal.agents.chat.messages import Json, Reply
     from taskcal.agents.spec import ChatSpec
-    from taskcal.agents.tools.chat_tools import Tool
+    from taskcal.agents.tools.agent_tool import AgentTool
     from taskcal.sandbox import Sandbox
 
 WAITING_SECONDS = 3600.0
@@ -49,7 +49,7 @@ class Conversation:
     sandbox: Sandbox
     attempt: Attempt
     clock: Clock
-    tools: Sequence[Tool]
+    tools: Sequence[AgentTool]
     window: int | None = None
     """Tokens of the model's context, if its server reports it."""
     messages: list[Json] = field(default_factory=list)
@@ -82,7 +82,7 @@ class Conversation:
         return Stop.MAX_TURNS
 
     def _body(self) -> Json:
-        return request(self.spec, self.attempt.seed, self.messages, [described(tool) for tool in self.tools])
+        return request(self.spec, self.attempt.seed, self.messages, [tool_definition(tool) for tool in self.tools])
 
     def _wish(self) -> CallContext:
         is_full = bool(self.usages) and self._fills(self._least_tokens())
@@ -134,7 +134,7 @@ class Conversation:
             if reply.is_cut and call is reply.calls[-1] and not call.is_whole:
                 used = ToolReply(CUT_CALL.format(where=self._limit(reply)))
             else:
-                used = use(self.tools, self.sandbox, call.name, call.arguments, self._left())
+                used = call_tool(self.tools, self.sandbox, call.name, call.arguments, self._left())
             seconds = self.clock.now() - begun
             self.worked += seconds
             content = cut(used.content, self.spec.tool_output + SLACK_BYTES)

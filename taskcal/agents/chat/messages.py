@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from taskcal.agents.spec import ChatSpec
+    from taskcal.agents.tools.agent_tool import AgentTool
 
 Json = dict[str, Any]
 
@@ -136,6 +137,12 @@ def _said_call(call: Call) -> Json:
 def answered(call: Call, content: str) -> Json:
     """A tool's answer as it goes to the model."""
     return {"role": "tool", "tool_call_id": call.id, "content": content}
+
+
+def tool_definition(tool: AgentTool) -> dict[str, Any]:
+    """A tool as a function in a request."""
+    function = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
+    return {"type": "function", "function": function}
 
 
 def reply_of(text: str, now: datetime, finish_reasons: Mapping[str, Finish] = NO_WORDS) -> Reply | Failure:

@@ -20,9 +20,8 @@ from mcp import types as protocol
 from mcp.shared.message import SessionMessage
 
 from taskcal import __version__
-from taskcal.agents.tools.chat_tools import Prepared, ToolReply
+from taskcal.agents.tools.agent_tool import MOST_OUTPUT, PreparedCall, ToolReply, cut_reply
 from taskcal.agents.tools.mcp_process import START_SECONDS, ServerProcess
-from taskcal.agents.tools.task_tools import MOST_OUTPUT, bounded
 from taskcal.core.text.excerpt import excerpt
 from taskcal.core.text.foreign_text import clipped
 from taskcal.errors import SetupLost
@@ -53,10 +52,10 @@ class McpTool:
     bound: int
     connection: _Connection = field(repr=False)
 
-    def prepare(self, arguments: Mapping[str, Any], seconds: float) -> Prepared:
+    def prepare(self, arguments: Mapping[str, Any], seconds: float) -> PreparedCall:
         """Make sure that the arguments can be sent."""
         json.dumps(arguments, allow_nan=False)
-        return Prepared(lambda _: self._called(arguments, seconds), self._shown)
+        return PreparedCall(lambda _: self._called(arguments, seconds), self._shown)
 
     def _called(self, arguments: Mapping[str, Any], seconds: float) -> ScriptResult:
         """Call it, in the sandbox that its server runs in."""
@@ -69,7 +68,7 @@ class McpTool:
 
     def _shown(self, result: ScriptResult) -> ToolReply:
         said = (result.stdout + result.stderr).decode(errors="replace").rstrip("\n")
-        return bounded(ToolReply(said or "(no output)", result.exit_code), self.bound)
+        return cut_reply(ToolReply(said or "(no output)", result.exit_code), self.bound)
 
 
 @contextlib.contextmanager

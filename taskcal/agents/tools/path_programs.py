@@ -26,9 +26,10 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from taskcal.agents.tools.agent_tool import MOST_OUTPUT, prepare_call
 from taskcal.agents.tools.command_line import arguments_of, manual
-from taskcal.agents.tools.task_tools import MOST_OUTPUT, open_tools
-from taskcal.agents.tools.tool_arguments import CallError, fit, understanding
+from taskcal.agents.tools.task_tools import open_tools
+from taskcal.agents.tools.tool_arguments import CallError, as_call_errors
 from taskcal.agents.transcript import ToolCall, ToolResult
 from taskcal.errors import LostError, SetupLost
 from taskcal.sandbox import ROOM, ROOT_USER, Ending, Script, ScriptResult
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from taskcal.agents import Attempt
-    from taskcal.agents.tools.chat_tools import Tool
+    from taskcal.agents.tools.agent_tool import AgentTool
     from taskcal.sandbox import Sandbox
 
 AT_ONCE = 8
@@ -119,7 +120,7 @@ class Relay:
 
     sandbox: Sandbox
     attempt: Attempt
-    tools: Sequence[Tool]
+    tools: Sequence[AgentTool]
     user: str | None
     _ends: float = field(init=False)
     _heard: bytes = b""
@@ -216,18 +217,17 @@ class Relay:
         if given == ["--help"]:
             return ScriptResult(Ending.EXITED, 0, manual(tool.name, tool.description, tool.parameters).encode(), b"")
         try:
-            with understanding():
+            with as_call_errors():
                 arguments = arguments_of(tool.parameters, given)
         except CallError as error:
             return refused(f"{name}: {error}; try {name} --help")
         return self._called(call, tool, arguments)
 
-    def _called(self, call: str, tool: Tool, arguments: dict[str, object]) -> ScriptResult:
+    def _called(self, call: str, tool: AgentTool, arguments: dict[str, object]) -> ScriptResult:
         self.attempt.transcript.add(ToolCall(call, tool.name, json.dumps(arguments)))
         begun = time.monotonic()
         try:
-            with understanding():
-                prepared = tool.prepare(fit(tool.parameters, arguments), self.seconds_left)
+            prepared = prepare_call(tool, arguments, self.seconds_left)
         except CallError as error:
             result = refused(f"{tool.name}: {error}; try {tool.name} --help")
         else:
@@ -242,7 +242,7 @@ def refused(reason: str) -> ScriptResult:
     return ScriptResult(Ending.EXITED, WRONG_USAGE, b"", reason.encode(errors="replace") + b"\n")
 
 
-def programs(tools: Sequence[Tool]) -> str:
+def programs(tools: Sequence[AgentTool]) -> str:
     """The script of root's that puts the programs in place."""
     lines = (
         f"printf %s {shlex.quote(PROGRAM.replace('@', tool.name, 2))} >{ROOM}/bin/{tool.name} && "

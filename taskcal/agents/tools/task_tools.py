@@ -15,9 +15,8 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from taskcal.agents.tools.chat_tools import Prepared, ToolReply, told
+from taskcal.agents.tools.agent_tool import MOST_OUTPUT, PreparedCall, command_reply, cut_reply
 from taskcal.core.task import as_text
-from taskcal.core.text.foreign_text import cut
 from taskcal.errors import SetupLost
 from taskcal.sandbox import ROOM, Script
 from taskcal.sandbox.interpreters import as_shell
@@ -25,13 +24,11 @@ from taskcal.sandbox.interpreters import as_shell
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from taskcal.agents.tools.chat_tools import Tool
+    from taskcal.agents.tools.agent_tool import AgentTool
     from taskcal.core import tool as declared
     from taskcal.core.task import Task
     from taskcal.sandbox import Sandbox
 
-MOST_OUTPUT = 1024 * 1024
-"""Bytes of a call's output that are kept, from its end."""
 LONGEST_VALUE = 64 * 1024
 LONGEST_TOGETHER = 96 * 1024
 """Bytes of arguments that become variables; longer ones are on standard input alone."""
@@ -60,20 +57,15 @@ class ScriptTool:
         """Its parameters in the taskset."""
         return {"type": "object", "properties": {}, **self.tool.parameters}
 
-    def prepare(self, arguments: Mapping[str, Any], seconds: float) -> Prepared:
+    def prepare(self, arguments: Mapping[str, Any], seconds: float) -> PreparedCall:
         """Make the script that runs its script."""
         known = {name: value for name, value in arguments.items() if name in self.parameters["properties"]}
         # Hidden: a call's arguments may hold a secret, and command lines are for everybody to read.
         script = Script(call_script(self.tool, arguments), seconds, self.user, as_variables(known), hidden=True)
-        return Prepared(
+        return PreparedCall(
             lambda sandbox: sandbox.run(script, limit=MOST_OUTPUT),
-            lambda result: bounded(told(result, seconds), self.bound),
+            lambda result: cut_reply(command_reply(result, seconds), self.bound),
         )
-
-
-def bounded(used: ToolReply, bound: int) -> ToolReply:
-    """A reply of at most about `bound` characters."""
-    return ToolReply(cut(used.content, bound), used.exit_code)
 
 
 def tools_of(task: Task, user: str | None, bound: int) -> tuple[ScriptTool, ...]:
@@ -82,13 +74,13 @@ def tools_of(task: Task, user: str | None, bound: int) -> tuple[ScriptTool, ...]
 
 
 @contextlib.contextmanager
-def open_tools(sandbox: Sandbox, task: Task, user: str | None, bound: int) -> Iterator[tuple[Tool, ...]]:
+def open_tools(sandbox: Sandbox, task: Task, user: str | None, bound: int) -> Iterator[tuple[AgentTool, ...]]:
     """All tools of a task; its MCP servers run as long as the context. Raises SetupLost where one does not start.
 
     `user` is who the agent is (None the image's own); `bound` is the bytes of a call's output that a model is told.
     """
     with contextlib.ExitStack() as servers:
-        tools: list[Tool] = [*tools_of(task, user, bound)]
+        tools: list[AgentTool] = [*tools_of(task, user, bound)]
         if task.mcp:
             from taskcal.agents.tools.mcp import connected  # noqa: PLC0415 - loads the mcp package, which takes a second
 

@@ -1,21 +1,20 @@
-"""What a chat agent can do in the sandbox: the bash tool, how tool calls are answered, and how their output is cut."""
+"""The bash tool of a chat agent: one shell for all calls of a rollout, as far as folder and variables go."""
 
 from __future__ import annotations
 
 import math
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from taskcal.agents.tools.tool_arguments import LONGEST_QUOTE, CallError, fit, read_object, understanding
-from taskcal.core.text.foreign_text import clipped
-from taskcal.sandbox import ROOM, Ending, Script
+from taskcal.agents.tools.agent_tool import PreparedCall, command_reply, timeout_note
+from taskcal.agents.tools.tool_arguments import CallError
+from taskcal.sandbox import ROOM, Script
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
 
     from taskcal.core.task import Task
-    from taskcal.sandbox import Sandbox, ScriptResult
 
 DEFAULT_SECONDS = 120.0
 """How long one command may take unless the model asks for more."""
@@ -27,60 +26,9 @@ STILL_RUNNING = 124
 STATE = f"{ROOM}/shell"
 
 
-@dataclass(frozen=True, slots=True)
-class ToolReply:
-    """What a tool call came to: what the model is told, and the status where a process exited."""
-
-    content: str
-    exit_code: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A call that was understood. `run` carries it out: what it raises is our side's failure, whatever the call holds.
-
-    `show` makes of its result what the model is told.
-    """
-
-    run: Callable[[Sandbox], ScriptResult]
-    show: Callable[[ScriptResult], ToolReply]
-
-
-class Tool(Protocol):
-    """Something that an agent may call: a chat agent as a function, others as a program on PATH."""
-
-    @property
-    def name(self) -> str:
-        """What it is called by: letters, digits, `_` and `-`."""
-        ...
-
-    @property
-    def description(self) -> str:
-        """What it does."""
-        ...
-
-    @property
-    def parameters(self) -> Mapping[str, Any]:
-        """The JSON Schema of its arguments: an object."""
-        ...
-
-    def prepare(self, arguments: Mapping[str, Any], seconds: float) -> Prepared:
-        """Understand a call of at most `seconds`, whose arguments fit the schema. Touches nothing.
-
-        Raises CallError, or whatever `understanding` makes one of, for a call that cannot be carried out.
-        """
-        ...
-
-
-def offered(task: Task, bound: int) -> tuple[Tool, ...]:
-    """The tools of a task's agent; each answers with at most about `bound` bytes."""
-    return (Bash(task.environment.user, bound),)
-
-
-def described(tool: Tool) -> dict[str, Any]:
-    """A tool as it stands in a request."""
-    function = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
-    return {"type": "function", "function": function}
+def bash_of(task: Task, bound: int) -> Bash:
+    """The bash tool for a task's agent, with replies of at most about `bound` bytes."""
+    return Bash(task.environment.user, bound)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +56,15 @@ class Bash:
         command = {"type": "string", "description": "What to run."}
         return {"type": "object", "properties": {"command": command, "timeout": timeout}, "required": ["command"]}
 
-    def prepare(self, arguments: Mapping[str, Any], seconds: float) -> Prepared:
+    def prepare(self, arguments: Mapping[str, Any], seconds: float) -> PreparedCall:
         """Make the script that runs the command."""
         command = str(arguments["command"]).replace("\0", "")
         if len(command.encode()) > LONGEST_COMMAND:
             raise CallError(f"the command is longer than {LONGEST_COMMAND // 1024} KiB; write long files in parts")
         allowed = allowed_seconds(arguments.get("timeout"), seconds)
         script = Script(shell_script(command, allowed, self.bound), allowed + GRACE_SECONDS, user=self.user)
-        return Prepared(
-            lambda sandbox: sandbox.run(script, limit=self.bound + 1024), lambda result: told(result, allowed)
+        return PreparedCall(
+            lambda sandbox: sandbox.run(script, limit=self.bound + 1024), lambda result: command_reply(result, allowed)
         )
 
 
@@ -153,7 +101,7 @@ if [ "$TASKCAL_SIZE" -le {bound} ]; then cat /proc/self/fd/3; else
   tail -c {half} /proc/self/fd/3
 fi
 case $TASKCAL_STATUS in 124|137|143)
-  [ $(($(date +%s) - TASKCAL_BEGUN)) -lt {whole} ] || {{ echo; echo '[{late(whole)}]'; exit {STILL_RUNNING}; }}
+  [ $(($(date +%s) - TASKCAL_BEGUN)) -lt {whole} ] || {{ echo; echo '[{timeout_note(whole)}]'; exit {STILL_RUNNING}; }}
 esac
 exit $TASKCAL_STATUS
 """
@@ -167,39 +115,3 @@ exit $TASKCAL_STATUS' EXIT
 eval "$TASKCAL_COMMAND"
 """
 """Puts folder and variables back before a command and keeps them after it, except where it is killed."""
-
-
-def late(seconds: float) -> str:
-    """What is said of a command that was killed for its time."""
-    return f"killed: still running after {seconds:.0f} s"
-
-
-def told(result: ScriptResult, allowed: float) -> ToolReply:
-    """What the model is told about a command that was given `allowed` seconds."""
-    output = (result.stdout + result.stderr).decode(errors="replace").rstrip("\n")
-    return ToolReply(
-        "\n".join(part for part in (output, remark(result, allowed)) if part) or "(no output)", result.exit_code
-    )
-
-
-def remark(result: ScriptResult, allowed: float) -> str:
-    """How a command ended, where that is worth a word."""
-    if result.ending is Ending.TIMED_OUT:
-        return f"[{late(allowed)}]"
-    if result.ending is Ending.OUT_OF_MEMORY:
-        return "[killed: out of memory]"
-    return f"[exit status {result.exit_code}]" if result.exit_code else ""
-
-
-def use(tools: Sequence[Tool], sandbox: Sandbox, name: str, arguments: str, seconds: float) -> ToolReply:
-    """Carry out a call as the model wrote it; one that cannot be is answered with what is wrong with it."""
-    tool = next((tool for tool in tools if tool.name == name), None)
-    if tool is None:
-        known = ", ".join(tool.name for tool in tools)
-        return ToolReply(f"there is no tool {clipped(name, LONGEST_QUOTE)!r}; the tools are {known}")
-    try:
-        with understanding():
-            prepared = tool.prepare(fit(tool.parameters, read_object(arguments)), seconds)
-    except CallError as error:
-        return ToolReply(f"{name} was not run: {error}")
-    return prepared.show(prepared.run(sandbox))
