@@ -66,10 +66,10 @@ def run_solution(
     if solution.answer is not None:
         source = f"printf %s {shlex.quote(solution.answer)} >{ANSWER_FILE}\n{source}"
     user = attempt.group.task.environment.user
-    with tools_on_path(sandbox, attempt, user) as told:
-        whole = ON_PATH + source if told else source
+    with tools_on_path(sandbox, attempt, user) as variables:
+        whole = ON_PATH + source if variables else source
         # A variant's answer may depend on its params, which only the script knows.
-        env = {**told, **sandbox.variables, "TASKCAL_ANSWER_FILE": ANSWER_FILE}
+        env = {**variables, **sandbox.variables, "TASKCAL_ANSWER_FILE": ANSWER_FILE}
         script = Script(whole, attempt.seconds, user=user, env=env)
         return sandbox.run(script, sink=attempt.log, errors=errors)
 

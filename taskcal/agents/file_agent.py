@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from taskcal.agents.usage import priced, read_usage
+from taskcal.agents.usage import add_cost, read_usage
 from taskcal.errors import UsageError
 from taskcal.redact import Redactor
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class FileAgent:
-    """All of an agent but how it acts. What cannot be reached now is no part of what the agent is."""
+    """The base of agents that a file describes: everything but `act`. `missing` is not part of the agent's digest."""
 
     spec: CommandSpec | PythonSpec
     about: str = ""
@@ -68,7 +68,7 @@ def report_usage(sandbox: Sandbox, attempt: Attempt, price: Price | None) -> Non
     reported = read_usage(sandbox)
     if reported.problem:
         attempt.remark(f"usage.json is not used: {reported.problem}")
-    attempt.account.turns, attempt.account.usage = reported.turns, priced(reported.usage, price)
+    attempt.account.turns, attempt.account.usage = reported.turns, add_cost(reported.usage, price)
 
 
 def read_secrets(names: tuple[str, ...], host: Mapping[str, str]) -> dict[str, str]:

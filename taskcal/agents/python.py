@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskcal.agents import AgentResult
-from taskcal.agents.answer import hand_in
+from taskcal.agents.answer import write_answer
 from taskcal.agents.file_agent import FileAgent, read_secrets, report_usage
 from taskcal.agents.sandbox_handle import SandboxHandle, TimeUp
 from taskcal.agents.spec import PythonSpec
@@ -60,12 +60,12 @@ class PythonAgent(FileAgent):
         """Call the function, and wait for it as long as the attempt lasts."""
         attempt.transcript.add(Message("user", attempt.group.variant.prompt))
         user = attempt.group.task.environment.user
-        with tools_on_path(sandbox, attempt, user) as told:
-            call = self._called(SandboxHandle(sandbox, attempt, attempt.log, told), attempt)
+        with tools_on_path(sandbox, attempt, user) as variables:
+            call = self._call(SandboxHandle(sandbox, attempt, attempt.log, variables), attempt)
         attempt.log(call.complaint.encode(errors="replace"))
         if call.stop is Stop.FINISHED and call.answer is not None:
             attempt.transcript.add(Message("assistant", call.answer))
-            remark = hand_in(sandbox, call.answer, user)
+            remark = write_answer(sandbox, call.answer, user)
             if remark:
                 attempt.transcript.add(Note(remark))
         report_usage(sandbox, attempt, self.spec.price)
@@ -73,7 +73,7 @@ class PythonAgent(FileAgent):
             raise type(call.provider)(f"the agent reports a failure of its provider: {call.provider}")
         return AgentResult(call.stop)
 
-    def _called(self, handle: SandboxHandle, attempt: Attempt) -> _Call:
+    def _call(self, handle: SandboxHandle, attempt: Attempt) -> _Call:
         """Call the function in a thread of its own. Raises the LostError of a sandbox that broke under it."""
         call = _Call(self.solve, handle, attempt)
         thread = threading.Thread(target=call, name=f"agent {self.name}", daemon=True)
@@ -101,8 +101,8 @@ class _Call:
 
     def __call__(self) -> None:
         try:
-            said = self.solve(self.attempt.group.variant.prompt, self.handle, self.attempt.seed)
-            self.answer, self.stop = _answer(said), Stop.FINISHED
+            answer = self.solve(self.attempt.group.variant.prompt, self.handle, self.attempt.seed)
+            self.answer, self.stop = _answer(answer), Stop.FINISHED
         except TimeUp:
             self.stop = Stop.TIMEOUT
         except ProviderLost as error:
@@ -120,10 +120,10 @@ def _complaint(error: BaseException) -> str:
         return f"{type(error).__name__}, which cannot be printed: {type(worse).__name__}\n"
 
 
-def _answer(said: object) -> str | None:
-    if said is None or isinstance(said, str):
-        return None if said is None else sound(said)
-    raise TypeError(f"the agent returned {type(said).__name__}, and must return its answer as text, or None")
+def _answer(answer: object) -> str | None:
+    if answer is None or isinstance(answer, str):
+        return None if answer is None else sound(answer)
+    raise TypeError(f"the agent returned {type(answer).__name__}, and must return its answer as text, or None")
 
 
 def load_python(spec: PythonSpec) -> PythonAgent:
@@ -135,7 +135,7 @@ def load_python(spec: PythonSpec) -> PythonAgent:
     read_secrets(spec.secrets, os.environ)
     if spec.folder and spec.folder not in sys.path:
         sys.path.insert(0, spec.folder)
-    solve = _imported(spec.call)
+    solve = _import_function(spec.call)
     if inspect.iscoroutinefunction(solve):
         raise UsageError(f"call: {spec.call} is async, and nothing would await it; give a plain function")
     try:
@@ -145,7 +145,7 @@ def load_python(spec: PythonSpec) -> PythonAgent:
     return PythonAgent(spec, _digest(solve), solve)
 
 
-def _imported(call: str) -> Solve:
+def _import_function(call: str) -> Solve:
     module_name, _, path = call.partition(":")
     try:
         found: Any = importlib.import_module(module_name)

@@ -59,7 +59,7 @@ class SandboxHandle:
     _sandbox: Sandbox
     _attempt: Attempt
     _log: Sink
-    _told: Mapping[str, str] = field(default_factory=dict)
+    _variables: Mapping[str, str] = field(default_factory=dict)
     """The variables that tell of the task's tools."""
     _ends: float = field(init=False)
     _state: threading.Condition = field(default_factory=threading.Condition)
@@ -83,7 +83,7 @@ class SandboxHandle:
         """
         with self._operation("run", {"command": command}) as answer:
             limit = self.seconds_left if timeout is None else min(timeout, self.seconds_left)
-            result = self._script(Script(ON_PATH + command, limit, env={**self._told, **(env or {})}), self._log)
+            result = self._script(Script(ON_PATH + command, limit, env={**self._variables, **(env or {})}), self._log)
             ran = Ran(result.exit_code, _text(result.stdout), _text(result.stderr), result.ending.value == "timed-out")
             answer(ran.stdout + ran.stderr, ran.exit_code)
         return ran

@@ -39,34 +39,34 @@ exec head -c {MOST_BYTES + 1} {USAGE_FILE}
 
 
 @dataclass(frozen=True, slots=True)
-class Reported:
-    """What an agent says that it consumed; `problem` says why nothing of it could be used."""
+class UsageReport:
+    """The usage that an agent reports; `problem` is the reason if the report could not be used."""
 
     usage: Usage = field(default_factory=Usage)
     turns: int | None = None
     problem: str = ""
 
 
-def read_usage(sandbox: Sandbox) -> Reported:
+def read_usage(sandbox: Sandbox) -> UsageReport:
     """Read the usage file of a rollout whose agent has ended. Raises SandboxLost or EngineLost."""
     result = sandbox.run(Script(READ, READ_SECONDS, user=ROOT_USER, clean=True), limit=MOST_BYTES + 1)
     if not result.ok:
         said = result.stderr.decode(errors="replace")
-        return Reported(problem=excerpt(said, LONGEST_PROBLEM) or "it cannot be read")
-    return parse_usage(result.stdout) if result.stdout.strip() else Reported()
+        return UsageReport(problem=excerpt(said, LONGEST_PROBLEM) or "it cannot be read")
+    return parse_usage(result.stdout) if result.stdout.strip() else UsageReport()
 
 
-def parse_usage(data: bytes) -> Reported:
+def parse_usage(data: bytes) -> UsageReport:
     """What a usage file says, or why it says nothing that can be used."""
     if len(data) > MOST_BYTES:
-        return Reported(problem=f"longer than {MOST_BYTES // 1024} KiB")
+        return UsageReport(problem=f"longer than {MOST_BYTES // 1024} KiB")
     try:
-        return _reported(parse_json(data))
+        return _report_of(parse_json(data))
     except ValueError as error:
-        return Reported(problem=clipped(" ".join(str(error).split()), LONGEST_PROBLEM))
+        return UsageReport(problem=clipped(" ".join(str(error).split()), LONGEST_PROBLEM))
 
 
-def _reported(row: object) -> Reported:
+def _report_of(row: object) -> UsageReport:
     if not isinstance(row, dict):
         raise values.RowError("must be one object")
     usage = Usage(
@@ -77,7 +77,7 @@ def _reported(row: object) -> Reported:
     )
     if (usage.cached_tokens or 0) > (usage.input_tokens or 0):
         raise values.RowError("cached_tokens: more than input_tokens, of which they are a part")
-    return Reported(usage, values.or_none(values.count, row, "turns"))
+    return UsageReport(usage, values.or_none(values.count, row, "turns"))
 
 
 def _money(row: Mapping[str, Any], key: str) -> float:
@@ -97,7 +97,7 @@ def cost(usage: Usage, price: Price) -> float | None:
     return total / TOKENS_OF_A_PRICE
 
 
-def priced(usage: Usage, price: Price | None) -> Usage:
-    """Usage with its cost by the agent file's price, where there is one and the tokens were counted."""
+def add_cost(usage: Usage, price: Price | None) -> Usage:
+    """Usage with its cost by the agent file's price, if it has one and the tokens were counted."""
     worked_out = None if price is None else cost(usage, price)
     return usage if worked_out is None else replace(usage, cost_usd=worked_out)

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from taskcal.agents.chat.conversation import Conversation
-from taskcal.agents.chat.endpoint import Endpoint
+from taskcal.agents.chat.endpoint import ChatEndpoint
 from taskcal.agents.chat.limiter import RealClock
 from taskcal.agents.chat.proxy import check_proxies
 from taskcal.agents.tools.bash import bash_of
@@ -47,9 +47,9 @@ def open_chat(spec: ChatSpec) -> ChatAgent:
         raise MissingError("agents of kind chat need the httpcore package; run `pip install 'taskcal[chat]'`")
     key = read_key(spec, os.environ)
     check_proxies(spec.base_urls, os.environ)
-    from taskcal.agents.chat.identity import identify  # noqa: PLC0415 - needs the extra `chat`
+    from taskcal.agents.chat.identity import identify_model  # noqa: PLC0415 - needs the extra `chat`
 
-    found = identify(spec, key)
+    found = identify_model(spec, key)
     return ChatAgent(spec, key, found.served, missing=found.missing)
 
 
@@ -91,7 +91,7 @@ class ChatAgent:
         self.spec, self._key, self.served, self.missing = spec, key, served, missing
         self._clock: Clock = clock or RealClock()
         self._call = call
-        self._endpoint: Endpoint | None = None
+        self._endpoint: ChatEndpoint | None = None
         self._opening = threading.Lock()
 
     def __repr__(self) -> str:
@@ -115,9 +115,9 @@ class ChatAgent:
     @property
     def about(self) -> str:
         """Which weights, where the name does not say, and how they are sampled."""
-        roots = {one.root for one in self.served if one.root and one.root != self.spec.model}
+        roots = {entry.root for entry in self.served if entry.root and entry.root != self.spec.model}
         weights = [f"{self.spec.model} is {' and '.join(sorted(roots))}"] if roots else []
-        return "; ".join((*weights, sampled(self.spec.sampling)))
+        return "; ".join((*weights, describe_sampling(self.spec.sampling)))
 
     @property
     def install(self) -> str:
@@ -161,16 +161,16 @@ class ChatAgent:
             raise
 
     def _window(self) -> int | None:
-        return min((one.window for one in self.served if one.window is not None), default=None)
+        return min((entry.window for entry in self.served if entry.window is not None), default=None)
 
-    def _shared_endpoint(self) -> Endpoint:
+    def _shared_endpoint(self) -> ChatEndpoint:
         with self._opening:
             if self._endpoint is None:
-                self._endpoint = Endpoint(self.spec, self._call(self.spec, self._key), self._clock)
+                self._endpoint = ChatEndpoint(self.spec, self._call(self.spec, self._key), self._clock)
             return self._endpoint
 
 
-def sampled(sampling: Sampling) -> str:
+def describe_sampling(sampling: Sampling) -> str:
     """How the model is sampled, in words, with a warning where the server decides."""
     asked = {"temperature": sampling.temperature, "top_p": sampling.top_p, "max_tokens": sampling.max_tokens}
     told = [f"{name} {'server default' if value is None else value}" for name, value in asked.items()]

@@ -116,7 +116,7 @@ class Content:
     output_tokens: int | None
 
 
-def judge(word: str, content: Content, added: Mapping[str, Finish]) -> Finish | Failure:
+def judge_finish(word: str, content: Content, added: Mapping[str, Finish]) -> Finish | Failure:
     """What an answer is by its finish reason and its content; `added` is the agent file's `finish_reasons`."""
     found = meaning(word, added)
     if found in {Finish.REFUSED, Finish.FULL}:
@@ -129,24 +129,24 @@ def _failure(word: str, found: Finish | None, content: Content) -> tuple[str, st
     """Code and message of what is wrong with an answer that is neither refused nor full."""
     is_missing = found is None and key_of(word) == MISSING
     if found is None and not is_missing:
-        return "unknown_finish_reason", unknown(word)
+        return "unknown_finish_reason", describe_unknown(word)
     if found is Finish.FAILED:
         return key_of(word), f"finish_reason {quoted(word)}: the server did not complete this answer"
     if content.is_empty and not content.output_tokens:
         return EMPTY, "an answer without text, tool call or output token"
     if is_missing and not content.output_tokens:
-        return "no_finish_reason", f"no finish_reason and no token count; {advice(MISSING)}"
+        return "no_finish_reason", f"no finish_reason and no token count; {suggest_finish_reason(MISSING)}"
     if key_of(word) in CALLS and not content.has_calls:
         return "no_calls", f"finish_reason {quoted(word)} without a tool call: the server lost it"
     return None
 
 
-def unknown(word: str) -> str:
+def describe_unknown(word: str) -> str:
     """What to do about a word that is not in the table."""
-    return f"unknown finish_reason {quoted(word)}; {advice(word)}"
+    return f"unknown finish_reason {quoted(word)}; {suggest_finish_reason(word)}"
 
 
-def advice(word: str) -> str:
+def suggest_finish_reason(word: str) -> str:
     """The line of an agent file that makes a word the end of an answer."""
     short = clipped(word, LONGEST_WORD)
     is_plain = PLAIN.fullmatch(short) and short.lower() not in YAML_WORDS

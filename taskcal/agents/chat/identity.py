@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.agents.chat.provider_errors import retry_after
 from taskcal.agents.chat.proxy import proxy_of
-from taskcal.agents.chat.transport import Request, Transport
+from taskcal.agents.chat.transport import HttpRequest, Transport
 from taskcal.agents.chat.wire import Late, NoAnswer, Unreachable
 from taskcal.core.text.foreign_text import parse_json
 from taskcal.errors import MissingError
@@ -59,7 +59,7 @@ class Identity:
     missing: str = ""
 
 
-def identify(spec: ChatSpec, key: str, ask: Callable[[str, str], str | None] | None = None) -> Identity:
+def identify_model(spec: ChatSpec, key: str, ask: Callable[[str, str], str | None] | None = None) -> Identity:
     """Ask all replicas. A server without such a list is no reason to stop: the first rollout will tell."""
     found: dict[Served, Served] = {}
     unreachable: list[str] = []
@@ -101,7 +101,7 @@ def _window(entry: Mapping[str, object]) -> int | None:
 
 
 def _smaller(first: Served, second: Served) -> Served:
-    windows = [one.window for one in (first, second) if one.window is not None]
+    windows = [entry.window for entry in (first, second) if entry.window is not None]
     return replace(first, window=min(windows, default=None))
 
 
@@ -124,7 +124,7 @@ def _ask(transport: Transport, base_url: str, key: str, sleep: Callable[[float],
     problem = ""
     for number in range(TRIES):
         try:
-            answer = transport.send(Request(f"{base_url}/models", key), ASK_SECONDS, MOST_BYTES)
+            answer = transport.send(HttpRequest(f"{base_url}/models", key), ASK_SECONDS, MOST_BYTES)
         except Late:
             problem = f"{place}: /models gave no answer within {ASK_SECONDS:g} s, {TRIES} times"
             continue

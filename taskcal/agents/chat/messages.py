@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from taskcal.agents.chat.finish import OK, Content, Finish, judge, meaning
+from taskcal.agents.chat.finish import OK, Content, Finish, judge_finish, meaning
 from taskcal.agents.chat.provider_errors import Failure, failure_of, one_line
 from taskcal.agents.tools.tool_arguments import history_of
 from taskcal.agents.transcript import TokenUsage
@@ -109,7 +109,7 @@ def request(spec: ChatSpec, seed: int, messages: Sequence[Json], tools: Sequence
     return body | dict(spec.extra_body)
 
 
-def said(reply: Reply, *, with_reasoning: bool = False) -> Json:
+def assistant_message(reply: Reply, *, with_reasoning: bool = False) -> Json:
     """An answer as it goes back with the next request.
 
     Arguments that are no JSON object are sent as {}, and names that no tool can have without what is wrong in them:
@@ -118,7 +118,7 @@ def said(reply: Reply, *, with_reasoning: bool = False) -> Json:
     """
     message: Json = {"role": "assistant", "content": reply.content}
     if reply.calls:
-        message |= {"content": reply.content or None, "tool_calls": [_said_call(call) for call in reply.calls]}
+        message |= {"content": reply.content or None, "tool_calls": [_call_of_history(call) for call in reply.calls]}
     return message | ({reply.thought: reply.reasoning} if with_reasoning and reply.thought else {})
 
 
@@ -129,12 +129,12 @@ def length_of(message: Json) -> int:
     return sum(len(text) for text in texts if isinstance(text, str))
 
 
-def _said_call(call: Call) -> Json:
+def _call_of_history(call: Call) -> Json:
     name = NOT_A_NAME.sub("_", call.name)[:LONGEST_NAME] or "unknown"
     return {"id": call.id, "type": "function", "function": {"name": name, "arguments": history_of(call.arguments)}}
 
 
-def answered(call: Call, content: str) -> Json:
+def tool_message(call: Call, content: str) -> Json:
     """A tool's answer as it goes to the model."""
     return {"role": "tool", "tool_call_id": call.id, "content": content}
 
@@ -185,7 +185,7 @@ def _judged(reply: Reply, word: str, finish_reasons: Mapping[str, Finish]) -> Re
     if reply.is_refused and not word:
         return replace(reply, finish=Finish.REFUSED)
     content = Content(reply.is_empty, bool(reply.calls), reply.usage.output_tokens)
-    found = judge(word, content, finish_reasons)
+    found = judge_finish(word, content, finish_reasons)
     return found if isinstance(found, Failure) else replace(reply, finish=found)
 
 

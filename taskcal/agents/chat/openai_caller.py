@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from taskcal.agents.chat.finish import OK
 from taskcal.agents.chat.messages import NO_WORDS, Reply, reply_of
 from taskcal.agents.chat.provider_errors import TIMED_OUT, UNREACHABLE, Failure, failure_of, one_line
-from taskcal.agents.chat.transport import Request, Transport
+from taskcal.agents.chat.transport import HttpRequest, Transport
 from taskcal.agents.chat.wire import Late, NoAnswer, TooLong
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class OpenAICaller:
         """Ask for one completion and wait at most `seconds` for the whole of it."""
         data = json.dumps(dict(body), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
         try:
-            answer = self._transport.send(Request(self._urls[replica], self._key, data), seconds, MOST_BYTES)
+            answer = self._transport.send(HttpRequest(self._urls[replica], self._key, data), seconds, MOST_BYTES)
         except Late as error:
             return Failure(None, TIMED_OUT, str(error))
         except TooLong as error:

@@ -89,10 +89,10 @@ INPUT_SIZE = re.compile(
 RENAMED = re.compile(r"\buse\b.{0,20}max_completion_tokens", re.IGNORECASE)
 
 
-def classify(failure: Failure) -> Action:
+def classify_failure(failure: Failure) -> Action:
     """What a failure means, from its status, code and words; the module's docstring has the reasons."""
     status, code, words = failure.status, failure.code.lower(), failure.message
-    if is_refusal(failure):
+    if refuses_content(failure):
         return Action.REFUSED
     if is_full(failure):
         return Action.CONTEXT_FULL
@@ -106,7 +106,7 @@ def classify(failure: Failure) -> Action:
     return Action.RETRY if retried else Action.LOST
 
 
-def is_refusal(failure: Failure) -> bool:
+def refuses_content(failure: Failure) -> bool:
     """Whether the content was refused: by a code for it, or in words of policy about nothing else."""
     words = failure.message
     if failure.is_own or failure.status not in REFUSAL_STATUSES or known.NOT_WORDS.match(words):
@@ -134,7 +134,7 @@ def _are_fatal(words: str) -> bool:
     )
 
 
-def advice(failure: Failure, model: str, key: str) -> str:
+def suggest_fix(failure: Failure, model: str, key: str) -> str:
     """What a person should do about a failure that no rollout can survive; `key` is the name of the key's variable."""
     words, status = failure.message, failure.status
     is_money = status == 402 or known.MONEY.search(failure.code) or known.MONEY.search(words)

@@ -55,25 +55,25 @@ class McpTool:
     def prepare(self, arguments: Mapping[str, Any], seconds: float) -> PreparedCall:
         """Make sure that the arguments can be sent."""
         json.dumps(arguments, allow_nan=False)
-        return PreparedCall(lambda _: self._called(arguments, seconds), self._shown)
+        return PreparedCall(lambda _: self._call(arguments, seconds), self._show)
 
-    def _called(self, arguments: Mapping[str, Any], seconds: float) -> ScriptResult:
+    def _call(self, arguments: Mapping[str, Any], seconds: float) -> ScriptResult:
         """Call it, in the sandbox that its server runs in."""
         try:
             answer = self.connection.call(self.name, arguments, seconds)
         except MCPError as error:
             return ScriptResult(Ending.EXITED, FAILED, b"", error.message.encode(errors="replace") + b"\n")
-        text = shown(answer).encode(errors="replace")[:MOST_OUTPUT] + b"\n"
+        text = answer_text(answer).encode(errors="replace")[:MOST_OUTPUT] + b"\n"
         return ScriptResult(Ending.EXITED, FAILED if answer.is_error else 0, text, b"")
 
-    def _shown(self, result: ScriptResult) -> ToolReply:
+    def _show(self, result: ScriptResult) -> ToolReply:
         said = (result.stdout + result.stderr).decode(errors="replace").rstrip("\n")
         return cut_reply(ToolReply(said or "(no output)", result.exit_code), self.bound)
 
 
 @contextlib.contextmanager
-def connected(sandbox: Sandbox, server: McpServer, user: str | None, bound: int) -> Iterator[tuple[McpTool, ...]]:
-    """The tools of a server that runs as long as the context. Raises SetupLost where it does not start, LostError."""
+def connect_server(sandbox: Sandbox, server: McpServer, user: str | None, bound: int) -> Iterator[tuple[McpTool, ...]]:
+    """Run a server while the context lasts and yield its tools. Raises SetupLost if it does not start, LostError."""
     process = ServerProcess(sandbox, server, user)
     with contextlib.ExitStack() as stack:
         portal = stack.enter_context(start_blocking_portal())
@@ -83,11 +83,11 @@ def connected(sandbox: Sandbox, server: McpServer, user: str | None, bound: int)
             opening = portal.wrap_async_context_manager(_session(process))
             session = opening.__enter__()
             stack.callback(opening.__exit__, None, None, None)  # what is raised in here is no concern of the session's
-            offered = portal.call(_listed, session)
+            offered = portal.call(_list_tools, session)
         except (MCPError, TimeoutError, RuntimeError, ValueError, anyio.ClosedResourceError) as error:
             raise process.failure(str(error)) from error
         connection = _Connection(portal, session, process)
-        yield tuple(_tool(server.name, one, bound, connection) for one in offered)
+        yield tuple(_tool(server.name, tool, bound, connection) for tool in offered)
 
 
 def _tool(server: str, offered: protocol.Tool, bound: int, connection: _Connection) -> McpTool:
@@ -114,7 +114,7 @@ class _Connection:
         answering: the session only handles what the server wrote.
         """
         try:
-            answer: protocol.CallToolResult = self.portal.call(_called, self.session, name, arguments, seconds)
+            answer: protocol.CallToolResult = self.portal.call(_call, self.session, name, arguments, seconds)
         except Exception as error:
             if self.process.lost is not None:
                 raise self.process.lost from error
@@ -125,7 +125,7 @@ class _Connection:
         return answer
 
 
-async def _called(
+async def _call(
     session: ClientSession, name: str, arguments: Mapping[str, Any], seconds: float
 ) -> protocol.CallToolResult:
     """Call a tool; the session's own way would check the answer by a schema of the server's, without a bound."""
@@ -134,7 +134,7 @@ async def _called(
         return await session.send_request(protocol.CallToolRequest(params=params), protocol.CallToolResult)
 
 
-async def _listed(session: ClientSession) -> list[protocol.Tool]:
+async def _list_tools(session: ClientSession) -> list[protocol.Tool]:
     """Greet the server, and ask for every tool, page by page, as far as a bound."""
     found: list[protocol.Tool] = []
     cursor: str | None = None
@@ -174,7 +174,7 @@ async def _write_all(process: ServerProcess, outgoing: MemoryObjectReceiveStream
             await anyio.to_thread.run_sync(process.write, item.message)
 
 
-def shown(answer: protocol.CallToolResult) -> str:
+def answer_text(answer: protocol.CallToolResult) -> str:
     """A call's answer as text: its texts, what else there is by its kind, or its structured content alone."""
     parts = [_part(block) for block in answer.content]
     if not parts and answer.structured_content is not None:

@@ -219,7 +219,7 @@ class ServerProcess:
     def _refuse_all(self, reason: str) -> None:
         for request in tuple(self._waiting):
             self._waiting.discard(request)
-            self._pass_on(SessionMessage(refusal(request, reason)))
+            self._pass_on(SessionMessage(error_response(request, reason)))
 
     def _pass_on(self, message: SessionMessage | None) -> None:
         """Give the session a message; None is the end. A session that is gone needs none."""
@@ -240,7 +240,7 @@ def message_of(line: bytes) -> JSONRPCMessage | None:
         return None
 
 
-def refusal(request: int | str, reason: str) -> JSONRPCError:
+def error_response(request: int | str, reason: str) -> JSONRPCError:
     """The answer to a request, if the server's own cannot be used."""
     return JSONRPCError(
         jsonrpc="2.0", id=request, error=protocol.ErrorData(code=protocol.INTERNAL_ERROR, message=reason)

@@ -61,7 +61,7 @@ class ScriptTool:
         """Make the script that runs its script."""
         known = {name: value for name, value in arguments.items() if name in self.parameters["properties"]}
         # Hidden: a call's arguments may hold a secret, and command lines are for everybody to read.
-        script = Script(call_script(self.tool, arguments), seconds, self.user, as_variables(known), hidden=True)
+        script = Script(call_script(self.tool, arguments), seconds, self.user, argument_variables(known), hidden=True)
         return PreparedCall(
             lambda sandbox: sandbox.run(script, limit=MOST_OUTPUT),
             lambda result: cut_reply(command_reply(result, seconds), self.bound),
@@ -75,17 +75,17 @@ def tools_of(task: Task, user: str | None, bound: int) -> tuple[ScriptTool, ...]
 
 @contextlib.contextmanager
 def open_tools(sandbox: Sandbox, task: Task, user: str | None, bound: int) -> Iterator[tuple[AgentTool, ...]]:
-    """All tools of a task; its MCP servers run as long as the context. Raises SetupLost where one does not start.
+    """All tools of a task; its MCP servers run while the context lasts. Raises SetupLost if a server does not start.
 
-    `user` is who the agent is (None the image's own); `bound` is the bytes of a call's output that a model is told.
+    `user` runs them (None is the image's own); `bound` is the largest reply to a model, in bytes.
     """
     with contextlib.ExitStack() as servers:
         tools: list[AgentTool] = [*tools_of(task, user, bound)]
         if task.mcp:
-            from taskcal.agents.tools.mcp import connected  # noqa: PLC0415 - loads the mcp package, which takes a second
+            from taskcal.agents.tools.mcp import connect_server  # noqa: PLC0415 - loads the mcp package, which takes a second
 
             for server in task.mcp:
-                tools += servers.enter_context(connected(sandbox, server, user, bound))
+                tools += servers.enter_context(connect_server(sandbox, server, user, bound))
         names = [tool.name for tool in tools]
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled:
@@ -116,7 +116,7 @@ exit $TASKCAL_STATUS
 """
 
 
-def as_variables(arguments: Mapping[str, Any]) -> dict[str, str]:
+def argument_variables(arguments: Mapping[str, Any]) -> dict[str, str]:
     """Arguments as their script sees them: lists and objects as JSON, and without those that are too long."""
     texts = {name: _as_text(value).replace("\0", "") for name, value in arguments.items()}
     left = LONGEST_TOGETHER

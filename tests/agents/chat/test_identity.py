@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from taskcal.agents.chat.identity import Identity, Served, ask_models, identify, served
+from taskcal.agents.chat.identity import Identity, Served, ask_models, identify_model, served
 from taskcal.agents.spec import ChatSpec
 from taskcal.errors import MissingError
 from tests.agents.chat.openai_server import OpenAIServer, Step, dead_url, fails
@@ -61,7 +61,7 @@ def test_the_size_of_the_context_is_found(entry: dict[str, object], window: int 
     assert found.window == window
     assert repr(found) == repr(Served("qwen"))
     small = json.dumps({"data": [{"id": "qwen", "max_model_len": 2048}]})
-    (both,) = identify(spec("a", "b"), "", lambda url, _: body if url == "a" else small).served
+    (both,) = identify_model(spec("a", "b"), "", lambda url, _: body if url == "a" else small).served
     assert both.window == min(2048, window or 2048)
 
 
@@ -83,17 +83,19 @@ def test_replicas_that_agree_are_one_answer() -> None:
         return None if root is None else json.dumps({"data": [{"id": "qwen", "root": root}]})
 
     both = (Served("qwen", "/step-1"), Served("qwen", "/step-2"))
-    assert identify(spec("a", "b", "c", "d"), "sk", ask) == Identity(both)
-    assert identify(spec("d"), "sk", ask) == Identity()
+    assert identify_model(spec("a", "b", "c", "d"), "sk", ask) == Identity(both)
+    assert identify_model(spec("d"), "sk", ask) == Identity()
 
 
 def test_one_replica_that_answers_is_enough() -> None:
     """Only where none of them can be reached is something missing, and then it says what."""
     with OpenAIServer() as server:
-        assert identify(replace(spec(dead_url(), server.url), model="m"), "") == Identity((Served("m", "/models/m"),))
+        assert identify_model(replace(spec(dead_url(), server.url), model="m"), "") == Identity(
+            (Served("m", "/models/m"),)
+        )
     gone = dead_url()
-    assert identify(spec(gone), "").missing == f"nothing answers at {gone}: [Errno 111] Connection refused"
-    assert identify(spec(gone, gone), "").missing.count("Connection refused") == 2
+    assert identify_model(spec(gone), "").missing == f"nothing answers at {gone}: [Errno 111] Connection refused"
+    assert identify_model(spec(gone, gone), "").missing.count("Connection refused") == 2
 
 
 def test_the_list_is_asked_for_with_the_key() -> None:
@@ -145,5 +147,5 @@ def test_what_was_not_said_is_not_taken_for_no_answer() -> None:
         server.redirect = fails(503, "loading")
         with pytest.raises(MissingError, match=r"/models still answers 503 after 3 tries"):
             ask_models(server.url, "", slept.append)
-        assert identify(spec(server.url), "", lambda *_: ask_models(server.url, "", slept.append)).missing
+        assert identify_model(spec(server.url), "", lambda *_: ask_models(server.url, "", slept.append)).missing
     assert slept == [1.0, 2.0, 4.0] * 2

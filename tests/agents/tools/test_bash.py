@@ -171,7 +171,7 @@ def test_a_command_that_no_shell_takes_is_answered() -> None:
 
 @dataclass
 class Multiply:
-    """A tool that needs no sandbox; obeys `taskcal.agents.tools.chat_tools.Tool`."""
+    """A tool that needs no sandbox; obeys `taskcal.agents.tools.agent_tool.AgentTool`."""
 
     name: str = "multiply"
     description: str = "Multiply two numbers."
