@@ -25,28 +25,28 @@ if TYPE_CHECKING:
 NUMBERS = frozenset(
     {"timeout", "success", "price", "max_turns", "call_timeout", "sampling", "extra_body", "send_reasoning"}
 )
-"""Keys with numbers; all other single values are text, also where they look like numbers."""
+"""Keys with numbers; all other single values are text, even if they look like numbers."""
 
 
 def load_agent(path: str | Path, overrides: Mapping[str, str] | None = None) -> AgentSpec:
     """Read an agent file; `overrides` are the `--set key=value` of the command line, as `timeout` or `env.NAME`.
 
-    Raises InputError with all mistakes of the file, UsageError where it does not exist or an override is wrong.
+    Raises InputError with all mistakes of the file, UsageError if it does not exist or an override is wrong.
     """
-    file, given = str(path), overrides or {}
+    file, settings = str(path), overrides or {}
     if not Path(path).is_file():
         raise UsageError(f"{file}: no such agent file")
     problems = Problems()
     raw, mistakes = parse(read_text(Path(path), file), file)
     problems.extend(mistakes)
-    kind = _kind(raw, file, given, problems)
+    kind = _kind(raw, file, settings, problems)
     if kind is None:
-        _raise_overridden(problems, given)
+        _raise_overridden(problems, settings)
         raise InputError(problems.found())
-    for key, text in given.items():
+    for key, text in settings.items():
         _override(raw, kind, key, text)
     model = validate(kind, raw, file, Folder(Path(path).parent), problems)
-    _raise_overridden(problems, given)
+    _raise_overridden(problems, settings)
     problems.raise_any()
     if model is None:
         raise InputError(problems.found())
@@ -133,10 +133,10 @@ def _python_spec(model: PythonModel, folder: str) -> PythonSpec:
 
 
 def _chat_spec(model: ChatModel) -> ChatSpec:
-    """What a file of this kind means."""
-    asked = model.sampling
-    sends_seed = asked.seed != NO_SEED
-    seed = asked.seed if sends_seed else None
+    """The spec of a chat agent's file; `seed: none` becomes `sends_seed` False."""
+    sampling = model.sampling
+    sends_seed = sampling.seed != NO_SEED
+    seed = sampling.seed if sends_seed else None
     return ChatSpec(
         name=model.agent,
         base_urls=tuple(dict.fromkeys(model.base_url)),
@@ -146,7 +146,7 @@ def _chat_spec(model: ChatModel) -> ChatSpec:
         max_turns=model.max_turns,
         tool_output=model.tool_output,
         call_timeout=model.call_timeout,
-        sampling=Sampling(asked.temperature, asked.top_p, asked.max_tokens, seed, sends_seed=sends_seed),
+        sampling=Sampling(sampling.temperature, sampling.top_p, sampling.max_tokens, seed, sends_seed=sends_seed),
         send_reasoning=model.send_reasoning,
         extra_body=model.extra_body,
         finish_reasons=model.finish_reasons,
@@ -156,7 +156,7 @@ def _chat_spec(model: ChatModel) -> ChatSpec:
 
 
 def _price(model: PriceModel | None) -> Price | None:
-    """The price of an agent file, where it has one."""
+    """The price of an agent file, None if it has none."""
     return None if model is None else Price(model.input, model.output, model.cached_input)
 
 

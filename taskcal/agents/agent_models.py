@@ -46,7 +46,7 @@ Dollars = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 
 
 class AgentModel(Model):
-    """What every kind of agent has."""
+    """The keys of every kind of agent. `inner_maps` are the keys whose entries `--set key.entry=value` can change."""
 
     inner_maps: ClassVar[frozenset[str]] = frozenset()
 
@@ -111,9 +111,9 @@ class PythonModel(AgentModel):
 
 
 def _base_urls(value: object) -> list[str]:
-    given = value if isinstance(value, list) else [value]
-    urls = [_base_url(url) for url in given if isinstance(url, str)]
-    if not urls or len(urls) < len(given):
+    values = value if isinstance(value, list) else [value]
+    urls = [_base_url(url) for url in values if isinstance(url, str)]
+    if not urls or len(urls) < len(values):
         raise ValueError("must be a URL such as http://localhost:8000/v1, or a list of them")
     return urls
 
@@ -133,10 +133,10 @@ def _base_url(url: str) -> str:
 
 def _extra_body(value: object) -> object:
     """Plain JSON, free of the file that it was read from."""
-    given = set(value) if isinstance(value, dict) else set()
-    for taken in sorted(OWN_KEYS & given):
-        raise ValueError(f"{taken} is taskcal's own; set it where the agent file has it, or not at all")
-    for name in sorted(set(SAMPLED) & given):
+    keys = set(value) if isinstance(value, dict) else set()
+    for key in sorted(OWN_KEYS & keys):
+        raise ValueError(f"{key} is taskcal's own; set it where the agent file has it, or not at all")
+    for name in sorted(set(SAMPLED) & keys):
         raise ValueError(f"{name} belongs into sampling: {{{SAMPLED[name]}: …}}, where reports tell it")
     return json.loads(json.dumps(value, allow_nan=False))
 

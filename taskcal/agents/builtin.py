@@ -48,7 +48,7 @@ class DeclaredSolution(Protocol):
 
     @property
     def files(self) -> tuple[FileCopy, ...]:
-        """What it brings."""
+        """The files that it brings into the sandbox."""
         ...
 
 
@@ -114,7 +114,7 @@ class BuiltinAgent:
 
 @dataclass(frozen=True)
 class Noop(BuiltinAgent):
-    """Ends at once: what a task gives to nobody."""
+    """Ends at once; its reward is that of the unchanged state."""
 
     name: str = "noop"
     about: str = "does nothing: every reward is the unchanged state's"
@@ -131,7 +131,7 @@ class Noop(BuiltinAgent):
 
 @dataclass(frozen=True)
 class Oracle(BuiltinAgent):
-    """Plays the first solution: what a task gives to somebody who knows."""
+    """Plays the first solution: the reward of a correct solution."""
 
     name: str = "oracle"
     about: str = "plays each task's first solution: every task should pass"
@@ -171,14 +171,14 @@ class Simulated(BuiltinAgent):
         return "the simulated agent needs a solution, and the task has none"
 
     def act(self, sandbox: Sandbox, attempt: Attempt) -> AgentResult:
-        """Throw the dice of this rollout's seed and play what they say."""
+        """Choose a solution, a wrong answer or nothing by this rollout's seed, and run it."""
         task = attempt.group.task
         solution = choose_solution(random.Random(attempt.seed), task, probability(self.spec.success, task.id))  # noqa: S311 - no secret
         return AgentResult(Stop.FINISHED) if solution is None else apply_solution(sandbox, attempt, solution)
 
 
 def probability(success: Mapping[str, float], task: str) -> float:
-    """The probability of the longest glob that matches a task's id; 0 where none does."""
+    """The probability of the longest glob that matches a task's id; 0 if none does."""
     matching = [pattern for pattern in success if fnmatch.fnmatchcase(task, pattern)]
     return success[max(matching, key=len)] if matching else 0.0
 

@@ -80,7 +80,7 @@ class CommandAgent(FileAgent):
             )
 
     def _stop(self, result: ScriptResult) -> Stop:
-        """Why the agent ended. Raises ReportedLost for what it says is not its fault."""
+        """Why the agent ended. Raises ReportedLost if it reports that the failure is not its fault."""
         output = b"\n".join(stream[-LAST_WORDS:] for stream in (result.stdout, result.stderr)).decode(errors="replace")
         pattern = self.spec.lost_pattern
         if result.exit_code == TEMPORARY_FAILURE or (pattern and search_within(pattern, output, PATTERN_SECONDS)):

@@ -64,11 +64,11 @@ class FileAgent:
 
 
 def report_usage(sandbox: Sandbox, attempt: Attempt, price: Price | None) -> None:
-    """Put what the usage file says into the attempt's account; a file that says nothing usable is noted in its log."""
-    reported = read_usage(sandbox)
-    if reported.problem:
-        attempt.remark(f"usage.json is not used: {reported.problem}")
-    attempt.account.turns, attempt.account.usage = reported.turns, add_cost(reported.usage, price)
+    """Copy the usage file into the attempt's account, or note in its log why the file cannot be used."""
+    report = read_usage(sandbox)
+    if report.problem:
+        attempt.remark(f"usage.json is not used: {report.problem}")
+    attempt.account.turns, attempt.account.usage = report.turns, add_cost(report.usage, price)
 
 
 def read_secrets(names: tuple[str, ...], host: Mapping[str, str]) -> dict[str, str]:

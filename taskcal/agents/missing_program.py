@@ -99,8 +99,8 @@ def missing_program(run: str, result: ScriptResult, sandbox: Sandbox, script: Sc
     """
     if result.ending is not Ending.EXITED or result.exit_code is None:
         return None
-    found = (_missing(text, result, sandbox, script) for text in commands(run))
-    return next((name for name in found if name is not None), None)
+    names = (_missing(text, result, sandbox, script) for text in commands(run))
+    return next((name for name in names if name is not None), None)
 
 
 def commands(run: str) -> tuple[str, ...]:
@@ -151,7 +151,7 @@ def find_blamed_program(run: str, result: ScriptResult, seen: str) -> str | None
 
 
 def _is_complaint(output: str, seen: str) -> bool:
-    """Whether an output is no more than that something was not found, in a shell's words or those of the probe."""
+    """Whether an output consists only of "not found" messages, of a shell or of the probe."""
     lines = (line.strip() for line in output.splitlines())
     known = {line.strip() for line in seen.splitlines()}
     return all(not line or line in known or NOT_FOUND.search(line) for line in lines)

@@ -7,7 +7,7 @@ an installed package, by the name of its entry point) can name it, and never a t
 An exception is its own failure: the rollout is graded as it stands, with the traceback in `agent.log`. `ProviderLost`
 alone reports a failure of the model's endpoint, as a command does with status 75.
 
-A thread cannot be killed. Where the function has not returned when its time is over, its handle refuses everything
+A thread cannot be killed. If the function has not returned when its time is over, its handle refuses everything
 from then on, the rollout is graded as a timeout, and the thread is left to end by itself.
 """
 
@@ -127,7 +127,7 @@ def _answer(answer: object) -> str | None:
 
 
 def load_python(spec: PythonSpec) -> PythonAgent:
-    """The agent of a file. Raises UsageError where its function or one of its secrets is not there.
+    """The agent of a file. Raises UsageError if its function or one of its secrets is missing.
 
     The module is looked for beside the agent file first, then where Python finds modules: the file's folder is put at
     the front of `sys.path`, as Python does for a script.
@@ -148,18 +148,18 @@ def load_python(spec: PythonSpec) -> PythonAgent:
 def _import_function(call: str) -> Solve:
     module_name, _, path = call.partition(":")
     try:
-        found: Any = importlib.import_module(module_name)
+        member: Any = importlib.import_module(module_name)
         for part in path.split("."):
-            found = getattr(found, part)
+            member = getattr(member, part)
     except Exception as error:  # a person's module may raise anything while it is imported
         raise UsageError(f"call: {call} cannot be imported: {type(error).__name__}: {error}") from error
-    if not callable(found):
+    if not callable(member):
         raise UsageError(f"call: {call} is no function; write module:function")
-    return found  # type: ignore[no-any-return]  # what a person's module holds has no type here
+    return member  # type: ignore[no-any-return]  # what a person's module holds has no type here
 
 
 def _digest(solve: Solve) -> str:
-    """SHA-256 of the file that holds the function, '' where there is none; what it imports is not covered."""
+    """SHA-256 of the file that holds the function, '' if there is none. Its imports are not covered."""
     try:
         return hashlib.sha256(Path(inspect.getfile(inspect.unwrap(solve))).read_bytes()).hexdigest()
     except (TypeError, OSError):

@@ -18,7 +18,7 @@ CALL_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """US dollars per million tokens; cached input costs as much as other input where nothing else is said."""
+    """US dollars per million tokens; cached input costs `input` unless `cached_input` is set."""
 
     input: float
     output: float
@@ -27,7 +27,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedSpec:
-    """Plays a solution with a probability: `success` maps task-id globs to it, the longest match wins."""
+    """Runs a solution with a probability: `success` maps task-id globs to it, and the longest match wins."""
 
     name: str
     success: Mapping[str, float] = field(default_factory=lambda: {"*": 0.5})
@@ -90,7 +90,7 @@ class Sampling:
 class ChatSpec:
     """A model behind one or more OpenAI-compatible servers, which all serve the same.
 
-    `api_key_env` None is `DEFAULT_KEY` where it is set, else no key. `timeout` (seconds) caps the task's own,
+    `api_key_env` None means `DEFAULT_KEY` if it is set, else no key. `timeout` (seconds) caps the task's own,
     `call_timeout` is how long one call may go without an answer, retries included, but not the waits that the server
     asks for. `tool_output` is in bytes.
     `extra_body` goes into every request as it stands; `send_reasoning` sends back what the model thought before.

@@ -8,7 +8,7 @@ A transcript is a file `transcript.jsonl` beside the rollout's logs: one JSON ob
     {"t": 1.3,  "type": "usage", "input_tokens": 812, "cached_tokens": 640, "output_tokens": 31}
     {"t": 1.3,  "type": "note", "text": "…"}, a remark of taskcal's own
 
-`t` is seconds since the agent began. `arguments` is the text that the model wrote, also where it is no JSON. A token
+`t` is seconds since the agent began. `arguments` is the text that the model wrote, even if it is not JSON. A token
 count that the server does not report is null. Secrets are replaced by their names before anything is cut or written,
 lone surrogates by `?`. The middle of a text beyond 1 MiB is left out. A transcript that grows beyond `LIMIT` bytes ends
 with a note that says so.
@@ -56,7 +56,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A tool that the model wants called; `arguments` is its own text, also where it is no JSON."""
+    """A tool that the model wants called; `arguments` is its own text, even if it is not JSON."""
 
     type: ClassVar[str] = "tool_call"
 
@@ -67,7 +67,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What the model was answered to the call of that id, after `seconds`; `exit_code` None where nothing exited."""
+    """The reply to the call of that id, after `seconds`; `exit_code` is None if no process exited."""
 
     type: ClassVar[str] = "tool_result"
 
@@ -79,7 +79,7 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
-    """The tokens of one answer, as the server counts them; None where it does not."""
+    """The tokens of one answer, as the server counts them; None if it does not."""
 
     type: ClassVar[str] = "usage"
 
@@ -90,7 +90,7 @@ class TokenUsage:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A remark of taskcal's own: something that it did or found, and that nobody said."""
+    """A remark of taskcal's own, not part of the conversation."""
 
     type: ClassVar[str] = "note"
 
@@ -100,7 +100,7 @@ class Note:
 Event = Message | ToolCall | ToolResult | TokenUsage | Note
 Row = Mapping[str, Any]
 OPTIONAL = frozenset({"reasoning", "exit_code"})
-"""Keys that stand in a line only where they say something."""
+"""Keys that are left out of a line if they are empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,9 +186,9 @@ def line_of(entry: TranscriptEntry) -> bytes:
 
 
 def read_transcript(path: Path) -> Iterator[TranscriptEntry]:
-    """The entries of a file, in order; a torn last line is left out. Raises OSError where it cannot be read.
+    """The entries of a file, in order; a torn last line is left out. Raises OSError if it cannot be read.
 
-    What a line holds is not trusted: one that is no entry becomes a note that names its number. Kinds and keys that a
+    The file is not trusted: a line that is not an entry becomes a note with its line number. Kinds and keys that a
     later version may add are passed over.
     """
     with safe_files.opened(path) as file:
@@ -257,7 +257,7 @@ def _each_text(event: Event, change: Callable[[str], str]) -> Event:
 
 
 def _essence(event: Event) -> bytes:
-    """What of an event makes one conversation differ from another."""
+    """The parts of an event that distinguish one conversation from another."""
     if isinstance(event, TokenUsage | Note):
         return b""
     row = {name: value for name, value in asdict(event).items() if name not in {"id", "seconds"}}

@@ -51,13 +51,13 @@ def read_usage(sandbox: Sandbox) -> UsageReport:
     """Read the usage file of a rollout whose agent has ended. Raises SandboxLost or EngineLost."""
     result = sandbox.run(Script(READ, READ_SECONDS, user=ROOT_USER, clean=True), limit=MOST_BYTES + 1)
     if not result.ok:
-        said = result.stderr.decode(errors="replace")
-        return UsageReport(problem=excerpt(said, LONGEST_PROBLEM) or "it cannot be read")
+        stderr = result.stderr.decode(errors="replace")
+        return UsageReport(problem=excerpt(stderr, LONGEST_PROBLEM) or "it cannot be read")
     return parse_usage(result.stdout) if result.stdout.strip() else UsageReport()
 
 
 def parse_usage(data: bytes) -> UsageReport:
-    """What a usage file says, or why it says nothing that can be used."""
+    """The content of a usage file, or the reason why it cannot be used."""
     if len(data) > MOST_BYTES:
         return UsageReport(problem=f"longer than {MOST_BYTES // 1024} KiB")
     try:
@@ -88,7 +88,7 @@ def _money(row: Mapping[str, Any], key: str) -> float:
 
 
 def cost(usage: Usage, price: Price) -> float | None:
-    """US dollars for the tokens of a rollout; None where input or output were not counted."""
+    """US dollars for the tokens of a rollout; None if input or output tokens were not counted."""
     if usage.input_tokens is None or usage.output_tokens is None:
         return None
     cached = min(usage.cached_tokens or 0, usage.input_tokens)

@@ -49,8 +49,8 @@ def open_chat(spec: ChatSpec) -> ChatAgent:
     check_proxies(spec.base_urls, os.environ)
     from taskcal.agents.chat.identity import identify_model  # noqa: PLC0415 - needs the extra `chat`
 
-    found = identify_model(spec, key)
-    return ChatAgent(spec, key, found.served, missing=found.missing)
+    identity = identify_model(spec, key)
+    return ChatAgent(spec, key, identity.served, missing=identity.missing)
 
 
 def read_key(spec: ChatSpec, host: Mapping[str, str]) -> str:
@@ -84,9 +84,9 @@ class ChatAgent:
         call: Callable[[ChatSpec, str], Caller] = call_openai,
         clock: Clock | None = None,
     ) -> None:
-        """`key` is the endpoint's, '' for none; `served` what the endpoint says that it serves.
+        """`key` is the endpoint's, '' for none; `served` are the models that the endpoint lists.
 
-        `missing` says why it cannot be reached now.
+        `missing` is the reason why it cannot be reached now, '' if it can.
         """
         self.spec, self._key, self.served, self.missing = spec, key, served, missing
         self._clock: Clock = clock or RealClock()
@@ -95,13 +95,13 @@ class ChatAgent:
         self._opening = threading.Lock()
 
     def __repr__(self) -> str:
-        """What is said to the model and by which weights. Where the server stands and what it costs is not in it."""
+        """Everything that changes the conversation: prompts, sampling and weights, but not the address or the price."""
         spec = self.spec
         limits = (spec.max_turns, spec.tool_output, spec.timeout)
-        asked = (spec.system, spec.sampling, spec.send_reasoning, spec.extra_body)
+        request = (spec.system, spec.sampling, spec.send_reasoning, spec.extra_body)
         words = sorted((word, finish.value) for word, finish in spec.finish_reasons.items())
-        said_of = (spec.name, spec.model, self.served, asked, limits, *words)
-        return f"ChatAgent{said_of!r}"
+        parts = (spec.name, spec.model, self.served, request, limits, *words)
+        return f"ChatAgent{parts!r}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Other processes get it without what it has open."""
@@ -114,7 +114,7 @@ class ChatAgent:
 
     @property
     def about(self) -> str:
-        """Which weights, where the name does not say, and how they are sampled."""
+        """The weights, if the model's name does not show them, and the sampling."""
         roots = {entry.root for entry in self.served if entry.root and entry.root != self.spec.model}
         weights = [f"{self.spec.model} is {' and '.join(sorted(roots))}"] if roots else []
         return "; ".join((*weights, describe_sampling(self.spec.sampling)))
@@ -149,7 +149,7 @@ class ChatAgent:
         return Redactor({self.spec.key_name: self._key} if len(self._key) >= SHORTEST_SECRET else {})
 
     def act(self, sandbox: Sandbox, attempt: Attempt) -> AgentResult:
-        """Talk until the model is done. Raises UsageError where the endpoint can never answer (key, model, request)."""
+        """Run the conversation. Raises UsageError if the endpoint can never answer (key, model, request)."""
         task, bound = attempt.group.task, self.spec.tool_output
         try:
             with open_tools(sandbox, task, task.environment.user, bound) as own:
@@ -171,9 +171,9 @@ class ChatAgent:
 
 
 def describe_sampling(sampling: Sampling) -> str:
-    """How the model is sampled, in words, with a warning where the server decides."""
-    asked = {"temperature": sampling.temperature, "top_p": sampling.top_p, "max_tokens": sampling.max_tokens}
-    told = [f"{name} {'server default' if value is None else value}" for name, value in asked.items()]
+    """The sampling in words, with a warning if a value is the server's default."""
+    values = {"temperature": sampling.temperature, "top_p": sampling.top_p, "max_tokens": sampling.max_tokens}
+    settings = [f"{name} {'server default' if value is None else value}" for name, value in values.items()]
     seed = "a seed per rollout" if sampling.sends_seed else "no seed sent"
-    warning = "; a server default comes from the model's own files" if None in asked.values() else ""
-    return f"sampling: {', '.join((*told, seed))}{warning}"
+    warning = "; a server default comes from the model's own files" if None in values.values() else ""
+    return f"sampling: {', '.join((*settings, seed))}{warning}"

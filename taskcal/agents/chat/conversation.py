@@ -139,13 +139,13 @@ class Conversation:
                 return Stop.TIMEOUT
             begun = self.clock.now()
             if reply.is_cut and call is reply.calls[-1] and not call.is_whole:
-                used = ToolReply(CUT_CALL.format(where=self._limit(reply)))
+                result = ToolReply(CUT_CALL.format(where=self._limit(reply)))
             else:
-                used = call_tool(self.tools, self.sandbox, call.name, call.arguments, self._left())
+                result = call_tool(self.tools, self.sandbox, call.name, call.arguments, self._left())
             seconds = self.clock.now() - begun
             self.worked += seconds
-            content = cut(used.content, self.spec.tool_output + SLACK_BYTES)
-            self.attempt.transcript.add(ToolResult(call.id, content, round(seconds, 3), used.exit_code))
+            content = cut(result.content, self.spec.tool_output + SLACK_BYTES)
+            self.attempt.transcript.add(ToolResult(call.id, content, round(seconds, 3), result.exit_code))
             self.messages.append(tool_message(call, content))
         if reply.left_out:
             self._say("user", TOO_MANY.format(most=MOST_CALLS, all=MOST_CALLS + reply.left_out))
@@ -164,7 +164,7 @@ class Conversation:
         return "at its limit" if limit is None else f"at {limit} tokens"
 
     def _finish(self, answer: str) -> Stop:
-        """Put the last message where checks look for the answer; an agent that has barred the way has barred it."""
+        """Write the last message to the answer file. If the agent has blocked that path, it has no answer."""
         remark = write_answer(self.sandbox, answer, self.attempt.group.task.environment.user)
         if remark:
             self._note(remark)

@@ -104,8 +104,8 @@ def backoff(failures: int, failure: Failure, chance: float) -> float:
     A server that asks for a wait gets it whole; one that asks again and again gets our own pause if that is longer.
     """
     own = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0 ** min(failures - 1, 10)) * (0.5 + chance / 2.0)
-    asked = failure.retry_after
-    return own if asked is None else asked if failures <= TRIES else max(asked, own)
+    demanded = failure.retry_after
+    return own if demanded is None else demanded if failures <= TRIES else max(demanded, own)
 
 
 def congestion_signal(outcome: Reply | Failure | None) -> CongestionSignal:
@@ -135,7 +135,7 @@ class ChatEndpoint:
     def complete(self, body: Mapping[str, Any], context: CallContext) -> ModelAnswer | ConversationEnd:
         """One answer of the model.
 
-        Raises ProviderLost where the endpoint does not give one in time, UsageError where it never will.
+        Raises ProviderLost if the endpoint gives no answer in time, UsageError if it never will.
         """
         state = RetryState()
         while True:
@@ -179,7 +179,7 @@ class ChatEndpoint:
         return {NEW_NAME if key == OLD_NAME else key: value for key, value in body.items()}
 
     def _conversation_end(self, failure: Failure, ticket: Ticket, context: CallContext) -> ConversationEnd | None:
-        """The end of the conversation, or None to try again; raises where neither helps."""
+        """The end of the conversation, or None to try again. Raises ProviderLost or UsageError if neither helps."""
         action = classify_failure(failure)
         if action is Action.REFUSED:
             return ConversationEnd(Stop.REFUSED, str(failure))

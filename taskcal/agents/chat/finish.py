@@ -102,14 +102,14 @@ def key_of(word: str) -> str:
 
 
 def meaning(word: str, added: Mapping[str, Finish]) -> Finish | None:
-    """What a word means, or None for one that is not known."""
+    """The meaning of a word, None if it is unknown."""
     key = key_of(word)
     return added.get(key) or WORDS.get(key) or FILTERS.get(key.partition(":")[0] if ":" in key else "")
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What an answer holds, as far as it matters here; `output_tokens` None means that the server did not count."""
+    """The content of an answer, as far as it matters here; `output_tokens` is None if the server did not count."""
 
     is_empty: bool
     has_calls: bool
@@ -117,20 +117,20 @@ class Content:
 
 
 def judge_finish(word: str, content: Content, added: Mapping[str, Finish]) -> Finish | Failure:
-    """What an answer is by its finish reason and its content; `added` is the agent file's `finish_reasons`."""
-    found = meaning(word, added)
-    if found in {Finish.REFUSED, Finish.FULL}:
-        return found
-    failure = _failure(word, found, content)
-    return found or Finish.DONE if failure is None else Failure(OK, *failure, is_own=True)
+    """Classify an answer by its finish reason and content; `added` is the agent file's `finish_reasons`."""
+    finish = meaning(word, added)
+    if finish in {Finish.REFUSED, Finish.FULL}:
+        return finish
+    failure = _failure(word, finish, content)
+    return finish or Finish.DONE if failure is None else Failure(OK, *failure, is_own=True)
 
 
-def _failure(word: str, found: Finish | None, content: Content) -> tuple[str, str] | None:
+def _failure(word: str, finish: Finish | None, content: Content) -> tuple[str, str] | None:
     """Code and message of what is wrong with an answer that is neither refused nor full."""
-    is_missing = found is None and key_of(word) == MISSING
-    if found is None and not is_missing:
+    is_missing = finish is None and key_of(word) == MISSING
+    if finish is None and not is_missing:
         return "unknown_finish_reason", describe_unknown(word)
-    if found is Finish.FAILED:
+    if finish is Finish.FAILED:
         return key_of(word), f"finish_reason {quoted(word)}: the server did not complete this answer"
     if content.is_empty and not content.output_tokens:
         return EMPTY, "an answer without text, tool call or output token"
@@ -142,7 +142,7 @@ def _failure(word: str, found: Finish | None, content: Content) -> tuple[str, st
 
 
 def describe_unknown(word: str) -> str:
-    """What to do about a word that is not in the table."""
+    """The message about a word that is not in the table, with its fix."""
     return f"unknown finish_reason {quoted(word)}; {suggest_finish_reason(word)}"
 
 

@@ -50,9 +50,9 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What the replicas say that the model's name stands for, each different answer once; nothing where none says it.
+    """The models that the replicas list under the model's name, each different entry once; empty if none lists it.
 
-    `missing` says that not one of them could be asked, and why; '' where one could.
+    `missing` is the reason why no replica could be reached; '' if at least one could.
     """
 
     served: tuple[Served, ...] = ()
@@ -60,8 +60,8 @@ class Identity:
 
 
 def identify_model(spec: ChatSpec, key: str, ask: Callable[[str, str], str | None] | None = None) -> Identity:
-    """Ask all replicas. A server without such a list is no reason to stop: the first rollout will tell."""
-    found: dict[Served, Served] = {}
+    """Ask all replicas for their models. A server without such a list is fine: the first rollout shows if it works."""
+    entries: dict[Served, Served] = {}
     unreachable: list[str] = []
     for url in spec.base_urls:
         try:
@@ -70,9 +70,9 @@ def identify_model(spec: ChatSpec, key: str, ask: Callable[[str, str], str | Non
             unreachable.append(str(error))
         else:
             if entry is not None:
-                found[entry] = _smaller(found.get(entry, entry), entry)
+                entries[entry] = _smaller(entries.get(entry, entry), entry)
     is_missing = len(unreachable) == len(spec.base_urls)
-    return Identity(tuple(sorted(found.values())), "; ".join(unreachable) if is_missing else "")
+    return Identity(tuple(sorted(entries.values())), "; ".join(unreachable) if is_missing else "")
 
 
 def served(text: str, model: str) -> Served | None:
@@ -135,6 +135,6 @@ def _ask(transport: Transport, base_url: str, key: str, sleep: Callable[[float],
         if answer.status not in BUSY:
             return answer.text if answer.is_success else None
         problem = f"{place}: /models still answers {answer.status} after {TRIES} tries"
-        asked = retry_after(answer.headers, datetime.now(UTC))
-        sleep(min(LONGEST_WAIT, 2.0**number if asked is None else asked))
+        wait = retry_after(answer.headers, datetime.now(UTC))
+        sleep(min(LONGEST_WAIT, 2.0**number if wait is None else wait))
     raise MissingError(problem)

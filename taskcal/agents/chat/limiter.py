@@ -26,7 +26,7 @@ POLL_SECONDS = 1.0
 
 
 class Clock(Protocol):
-    """Time, as the agent sees it; tests bring one that nobody waits for."""
+    """The agent's source of time; tests use one that does not wait."""
 
     def now(self) -> float:
         """Seconds of a clock that only goes forward."""
@@ -140,7 +140,7 @@ class Limiter:
             return tuple(self._loads)
 
     def acquire(self, preferred: int | None, patience: float) -> Ticket | None:
-        """Wait for a place, at most `patience` seconds; None where there was none."""
+        """Wait for a place, at most `patience` seconds; None if there was none."""
         deadline = self._clock.now() + patience
         with self._changed:
             while True:

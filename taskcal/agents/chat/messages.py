@@ -53,10 +53,10 @@ class Call:
     def is_whole(self) -> bool:
         """Whether its arguments are an object that holds something, so that nothing of them was cut off."""
         try:
-            given = json.loads(self.arguments)
+            arguments = json.loads(self.arguments)
         except (ValueError, RecursionError):
             return False
-        return isinstance(given, dict) and bool(given)
+        return isinstance(arguments, dict) and bool(arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +98,19 @@ class Reply:
 
 def request(spec: ChatSpec, seed: int, messages: Sequence[Json], tools: Sequence[Json]) -> Json:
     """The body of one call; what the agent file leaves open is not in it."""
-    asked = spec.sampling
-    sampling = {"temperature": asked.temperature, "top_p": asked.top_p, "max_tokens": asked.max_tokens}
+    settings = spec.sampling
+    sampling = {"temperature": settings.temperature, "top_p": settings.top_p, "max_tokens": settings.max_tokens}
     body: Json = {"model": spec.model, "messages": list(messages)}
     body |= {name: value for name, value in sampling.items() if value is not None}
-    if asked.sends_seed:
-        body["seed"] = (seed + (asked.seed or 0)) % SEEDS
+    if settings.sends_seed:
+        body["seed"] = (seed + (settings.seed or 0)) % SEEDS
     if tools:
         body["tools"] = list(tools)
     return body | dict(spec.extra_body)
 
 
 def assistant_message(reply: Reply, *, with_reasoning: bool = False) -> Json:
-    """An answer as it goes back with the next request.
+    """An answer in the form in which the next request repeats it.
 
     Arguments that are no JSON object are sent as {}, and names that no tool can have without what is wrong in them:
     servers that check the history refuse the whole request otherwise, and the tool's answer says what was wrong.
@@ -185,14 +185,14 @@ def _judged(reply: Reply, word: str, finish_reasons: Mapping[str, Finish]) -> Re
     if reply.is_refused and not word:
         return replace(reply, finish=Finish.REFUSED)
     content = Content(reply.is_empty, bool(reply.calls), reply.usage.output_tokens)
-    found = judge_finish(word, content, finish_reasons)
-    return found if isinstance(found, Failure) else replace(reply, finish=found)
+    finish = judge_finish(word, content, finish_reasons)
+    return finish if isinstance(finish, Failure) else replace(reply, finish=finish)
 
 
 def _reply(message: Mapping[str, Any], usage: TokenUsage) -> Reply:
     thought = next((key for key in REASONING if _text(message.get(key))), "")
-    given = message.get("tool_calls")
-    raw: list[object] = given if isinstance(given, list) else []
+    calls = message.get("tool_calls")
+    raw: list[object] = calls if isinstance(calls, list) else []
     return Reply(
         content=_content(message.get("content")),
         reasoning=_text(message.get(thought)),
@@ -219,8 +219,8 @@ def _word(choice: Mapping[str, Any]) -> str:
 def _without_message(body: Json) -> Failure:
     """The failure in a body without a message; some servers put their errors there."""
     words = next((body[key] for key in ("message", "msg", "detail") if isinstance(body.get(key), str)), "")
-    found = "an answer without a message (no choices)"
-    return Failure(OK, "", one_line(f"{found}: {words}") if words else found)
+    problem = "an answer without a message (no choices)"
+    return Failure(OK, "", one_line(f"{problem}: {words}") if words else problem)
 
 
 def _inner_failure(error: object, text: str, now: datetime) -> Failure:
@@ -262,10 +262,10 @@ def _calls(raw_calls: Sequence[object]) -> tuple[Call, ...]:
     """The calls, each under an id of its own: servers may leave ids out, or give one twice."""
     calls: list[Call] = []
     for number, raw in enumerate(raw_calls):
-        given = raw if isinstance(raw, dict) else {}
-        function = given.get("function")
+        call_row = raw if isinstance(raw, dict) else {}
+        function = call_row.get("function")
         function = function if isinstance(function, dict) else {}
-        name = _text(given.get("id"))
+        name = _text(call_row.get("id"))
         unique = name if name and all(name != call.id for call in calls) else f"call_{number}"
         calls.append(Call(unique, _text(function.get("name")), _arguments(function.get("arguments"))))
     return tuple(calls)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class Action(StrEnum):
-    """What to do about a failure."""
+    """The consequence of a failure."""
 
     RETRY = "retry"
     LOST = "lost"
@@ -90,7 +90,7 @@ RENAMED = re.compile(r"\buse\b.{0,20}max_completion_tokens", re.IGNORECASE)
 
 
 def classify_failure(failure: Failure) -> Action:
-    """What a failure means, from its status, code and words; the module's docstring has the reasons."""
+    """The consequence of a failure by its status, code and words; the module's docstring has the reasons."""
     status, code, words = failure.status, failure.code.lower(), failure.message
     if refuses_content(failure):
         return Action.REFUSED
@@ -173,10 +173,10 @@ def _number(match: re.Match[str]) -> int:
 def failure_of(status: int, headers: Mapping[str, str], text: str, now: datetime) -> Failure:
     """The failure that an answer reports, in whichever form its body has."""
     code, message = _reported(text)
-    asked = retry_after(headers, now)
-    if asked is None and status in BUSY:
-        asked = _written_wait(message)
-    return Failure(status, code, one_line(message), asked)
+    wait = retry_after(headers, now)
+    if wait is None and status in BUSY:
+        wait = _written_wait(message)
+    return Failure(status, code, one_line(message), wait)
 
 
 def _written_wait(words: str) -> float | None:

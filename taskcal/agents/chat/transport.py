@@ -157,7 +157,7 @@ class _PooledConnection:
         with self._pool.stream(method, url, headers=headers, content=request.body) as response:
             if not self._limits.received:  # a server that sends more than one answer to the request before
                 raise Broken("the answer was there before its request")
-            found = {
+            headers_received = {
                 name.lower().decode("latin-1"): value.decode("latin-1") for name, value in reversed(response.headers)
             }
             is_success = 200 <= response.status < 300
@@ -169,7 +169,7 @@ class _PooledConnection:
             except (NoAnswer, httpcore.NetworkError, httpcore.ProtocolError, OSError):
                 if is_success:
                     raise
-        return Answer(response.status, found, bytes(body))
+        return Answer(response.status, headers_received, bytes(body))
 
     def close(self) -> None:
         self._pool.close()

@@ -46,7 +46,7 @@ class AgentTool(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called by: letters, digits, `_` and `-`."""
+        """Its name: letters, digits, `_` and `-`."""
         ...
 
     @property

@@ -68,10 +68,10 @@ class Bash:
         )
 
 
-def allowed_seconds(asked: float | None, left: float) -> float:
+def allowed_seconds(wanted: float | None, left: float) -> float:
     """How long a command may take: as long as the model asks, from 1 s to what is left. 0 and NaN ask for nothing."""
-    is_nothing = not asked or (isinstance(asked, float) and math.isnan(asked))
-    return min(left, max(1.0, DEFAULT_SECONDS if is_nothing or asked is None else asked))
+    is_nothing = not wanted or (isinstance(wanted, float) and math.isnan(wanted))
+    return min(left, max(1.0, DEFAULT_SECONDS if is_nothing or wanted is None else wanted))
 
 
 def shell_script(command: str, seconds: float, bound: int) -> str:

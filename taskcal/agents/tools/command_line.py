@@ -25,19 +25,19 @@ SHORT = {"integer": "N", "number": "N", "boolean": "", "array": "JSON", "object"
 
 
 def arguments_of(parameters: Mapping[str, Any], words: Sequence[str]) -> dict[str, Any]:
-    """What a call's words say. Raises CallError with a sentence for the caller where they are no arguments."""
+    """The arguments in a call's words. Raises CallError with a sentence for the caller if they are not arguments."""
     if len(words) == 1 and words[0].lstrip().startswith("{"):
         return read_object(words[0])
-    found: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     rest = list(words)
     while rest:
         name, text = _flag(parameters, rest)
         value = _value(properties_of(parameters).get(name), name, text)
-        if isinstance(found.get(name), list) and isinstance(value, list):
-            found[name] += value
+        if isinstance(arguments.get(name), list) and isinstance(value, list):
+            arguments[name] += value
         else:
-            found[name] = value
-    return found
+            arguments[name] = value
+    return arguments
 
 
 def _flag(parameters: Mapping[str, Any], rest: list[str]) -> tuple[str, str]:
@@ -74,7 +74,7 @@ def _kinds(parameters: Mapping[str, Any], name: str) -> tuple[str, ...]:
 
 
 def _items(schema: object) -> object:
-    """What a list's items are, where a schema or one of its forms says so."""
+    """The schema of a list's items, from a schema or one of its forms; None if it has none."""
     if not isinstance(schema, dict):
         return None
     return next(
@@ -83,7 +83,7 @@ def _items(schema: object) -> object:
 
 
 def manual(name: str, description: str, parameters: Mapping[str, Any]) -> str:
-    """What `--help` prints."""
+    """The text of `--help`."""
     required = parameters.get("required")
     needed = required if isinstance(required, list) else ()
     lines = [
@@ -98,6 +98,6 @@ def manual(name: str, description: str, parameters: Mapping[str, Any]) -> str:
         about = str(facts.get("description", ""))
         choices = "one of " + ", ".join(map(json.dumps, facts["enum"])) if isinstance(facts.get("enum"), list) else ""
         optional = "" if argument in needed else "optional"
-        said = "; ".join(part for part in (about, choices, optional) if part)
-        lines.append(f"  --{argument} {value}".rstrip() + (f"  {said}" if said else ""))
+        notes = "; ".join(part for part in (about, choices, optional) if part)
+        lines.append(f"  --{argument} {value}".rstrip() + (f"  {notes}" if notes else ""))
     return "\n".join(lines) + "\n"

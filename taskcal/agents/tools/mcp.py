@@ -44,7 +44,7 @@ FAILED = 1
 
 @dataclass(frozen=True, slots=True)
 class McpTool:
-    """A tool of a server; `bound` is how much of its output a model is told, in bytes."""
+    """A tool of a server; `bound` is the largest reply to a model, in bytes."""
 
     name: str
     description: str
@@ -67,8 +67,8 @@ class McpTool:
         return ScriptResult(Ending.EXITED, FAILED if answer.is_error else 0, text, b"")
 
     def _show(self, result: ScriptResult) -> ToolReply:
-        said = (result.stdout + result.stderr).decode(errors="replace").rstrip("\n")
-        return cut_reply(ToolReply(said or "(no output)", result.exit_code), self.bound)
+        output = (result.stdout + result.stderr).decode(errors="replace").rstrip("\n")
+        return cut_reply(ToolReply(output or "(no output)", result.exit_code), self.bound)
 
 
 @contextlib.contextmanager
@@ -136,20 +136,20 @@ async def _call(
 
 async def _list_tools(session: ClientSession) -> list[protocol.Tool]:
     """Greet the server, and ask for every tool, page by page, as far as a bound."""
-    found: list[protocol.Tool] = []
+    tools: list[protocol.Tool] = []
     cursor: str | None = None
     size = 0
     with anyio.fail_after(START_SECONDS):
         await session.initialize()
         for _ in range(MOST_TOOLS):  # pages, of which each may be empty
             page = await session.list_tools(params=protocol.PaginatedRequestParams(cursor=cursor))
-            found += page.tools
+            tools += page.tools
             size += len(page.model_dump_json())
-            if size > MOST_OFFER or len(found) > MOST_TOOLS:
+            if size > MOST_OFFER or len(tools) > MOST_TOOLS:
                 break
             cursor = page.next_cursor
             if not cursor:
-                return found
+                return tools
     raise ValueError(f"it offers more than {MOST_TOOLS} tools, or they take more than {MOST_OFFER // 1024**2} MiB")
 
 

@@ -133,11 +133,11 @@ class ServerProcess:
         """Why the server is of no use, with its own last words."""
         if self.lost is not None:
             return self.lost
-        said = ""
+        last_words = ""
         with contextlib.suppress(LostError):
             log = f"{ROOM}/mcp/{self.server.name}.err"
-            said = self.sandbox.run(self._script(LAST_WORDS.replace("@log", log))).tail
-        words = ": ".join(part for part in (reason or "it did not answer in time", said) if part)
+            last_words = self.sandbox.run(self._script(LAST_WORDS.replace("@log", log))).tail
+        words = ": ".join(part for part in (reason or "it did not answer in time", last_words) if part)
         return SetupLost(f"the MCP server {self.server.name} does not work: {words}")
 
     def write(self, message: JSONRPCMessage) -> None:
@@ -205,9 +205,9 @@ class ServerProcess:
         if isinstance(message, JSONRPCError) and message.id is None:
             self._refuse_all(message.error.message[:LONGEST_REASON])
         elif isinstance(message, JSONRPCResponse | JSONRPCError):
-            asked = next((request for request in tuple(self._waiting) if str(request) == str(message.id)), None)
-            if asked is not None:
-                self._waiting.discard(asked)
+            request_id = next((request for request in tuple(self._waiting) if str(request) == str(message.id)), None)
+            if request_id is not None:
+                self._waiting.discard(request_id)
                 self._pass_on(SessionMessage(message))
         elif isinstance(message, JSONRPCRequest):
             if message.id not in self._asked and len(self._asked) < MOST_ASKED and self._asks.take():

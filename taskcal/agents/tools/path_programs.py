@@ -140,11 +140,11 @@ class ToolServer:
 
     @property
     def seconds_left(self) -> float:
-        """What is left of the attempt's time."""
+        """The rest of the attempt's time."""
         return max(0.0, self._ends - time.monotonic())
 
     def open(self) -> None:
-        """Put the programs in place and listen. Raises SetupLost where the image lacks what they need."""
+        """Put the programs in place and listen. Raises SetupLost if the image lacks a program that they need."""
         self.sandbox.run(Script(install_script(self.tools), REPLY_SECONDS, user=ROOT_USER, hidden=True, clean=True))
         self._thread.start()
         self._ready.wait(READY_SECONDS)
@@ -201,7 +201,7 @@ class ToolServer:
                     under_way.add_done_callback(self._under_way.discard)
 
     def _answer(self, call: str, words: bytes) -> None:
-        """Answer one call. It runs in a thread of its own, whose failure nobody would see."""
+        """Answer one call. It runs in a thread of its own, whose exception would go unseen."""
         try:
             result = self._carry_out(call, base64.b64decode(words))
             if not self._closed.is_set():
@@ -253,7 +253,7 @@ def install_script(tools: Sequence[AgentTool]) -> str:
 
 
 def reply_script(name: str, result: ScriptResult, user: str | None) -> Script:
-    """What answers a call."""
+    """The script that writes the reply to a call."""
     status = NOT_ANSWERED if result.exit_code is None else result.exit_code
     source = REPLY.replace("@name", name).replace("@status", str(status))
     source = source.replace("@out", _encode(result.stdout)).replace("@err", _encode(result.stderr))

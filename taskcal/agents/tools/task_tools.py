@@ -36,7 +36,7 @@ LONGEST_TOGETHER = 96 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ScriptTool:
-    """A tool that is a script of the task; `bound` is how much of its output a model is told, in bytes."""
+    """A tool that is a script of the task; `bound` is the largest reply to a model, in bytes."""
 
     tool: declared.Tool
     user: str | None
@@ -94,7 +94,7 @@ def open_tools(sandbox: Sandbox, task: Task, user: str | None, bound: int) -> It
 
 
 def missing_for_tools(task: Task) -> str | None:
-    """What this installation lacks for a task's tools, and how to get it, or None."""
+    """A package that a task's tools need and this installation lacks, with how to get it, or None."""
     if task.mcp and importlib.util.find_spec("mcp") is None:
         return "it has MCP servers, which need the mcp package; run `pip install 'taskcal[mcp]'`"
     return None

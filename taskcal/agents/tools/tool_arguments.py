@@ -53,14 +53,14 @@ def read_object(text: str) -> dict[str, Any]:
     if len(text) > LONGEST_ARGUMENTS:
         raise CallError(f"the arguments are longer than {LONGEST_ARGUMENTS // 1024} KiB")
     try:
-        found = parse_json(text)
-        if isinstance(found, str):
-            found = parse_json(found)
+        value = parse_json(text)
+        if isinstance(value, str):
+            value = parse_json(value)
     except ValueError as error:
         raise CallError(f"the arguments are not JSON ({error}): {clipped(text, LONGEST_QUOTE)}") from error
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise CallError("the arguments must be a JSON object")
-    return found
+    return value
 
 
 def history_of(text: str) -> str:
@@ -77,7 +77,7 @@ def history_of(text: str) -> str:
     return text if json.loads(text) == value else written
 
 
-def fit_arguments(parameters: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def fit_arguments(parameters: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """A call's arguments as its schema means them. Raises CallError for arguments that do not fit.
 
     Two slips of models are forgiven at the outer level: a number, true, false, a list or an object that is written as
@@ -86,7 +86,7 @@ def fit_arguments(parameters: Mapping[str, Any], given: Mapping[str, Any]) -> di
     schemas = properties_of(parameters)
     required = parameters.get("required") or ()
     meant: dict[str, Any] = {}
-    for name, value in given.items():
+    for name, value in arguments.items():
         kinds = outer_types(schemas.get(name))
         if value is None and kinds and "null" not in kinds and name not in required:
             continue
