@@ -139,7 +139,7 @@ class Transcript:
 
     def add(self, event: Event) -> None:
         """Write one event. Raises LostError if it cannot be stored."""
-        clean = _cleaned(event, self._redact)
+        clean = _clean(event, self._redact)
         self._hash.update(_essence(clean))
         line = line_of(
             TranscriptEntry(self._clock() - self._begun, _each_text(clean, lambda text: cut(text, LONGEST_TEXT)))
@@ -247,7 +247,7 @@ READERS: Mapping[str, Callable[[Row], Event]] = {
 }
 
 
-def _cleaned(event: Event, redact: Callable[[str], str]) -> Event:
+def _clean(event: Event, redact: Callable[[str], str]) -> Event:
     return _each_text(event, lambda text: redact(sound(text)))
 
 

@@ -79,7 +79,7 @@ class Conversation:
             if sum(length_of(message) for message in self.messages) > MOST_SAID:
                 self._note(f"the conversation is longer than {MOST_SAID // 1024**2} MiB, more than any context holds")
                 return Stop.CONTEXT_FULL
-            answer = self.endpoint.complete(self._body(), self._wish())
+            answer = self.endpoint.complete(self._body(), self._call_context())
             if isinstance(answer, ConversationEnd):
                 self._note(answer.reason)
                 return answer.stop
@@ -91,7 +91,7 @@ class Conversation:
     def _body(self) -> Json:
         return request(self.spec, self.attempt.seed, self.messages, [tool_definition(tool) for tool in self.tools])
 
-    def _wish(self) -> CallContext:
+    def _call_context(self) -> CallContext:
         is_full = bool(self.usages) and self._fills(self._least_tokens())
         return CallContext(self.replica, self.until, is_first=not self.usages, note=self._note, is_full=is_full)
 

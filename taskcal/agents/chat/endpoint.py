@@ -211,7 +211,7 @@ class ChatEndpoint:
         wait = backoff(state.tries + state.waits, failure, self._chance.random())
         spent = state.seconds if asks_to_wait(failure) else state.seconds + wait
         if state.tries >= TRIES or spent >= self._spec.call_timeout:
-            raise ProviderLost(self._exhausted(state, failure, ticket))
+            raise ProviderLost(self._describe_failures(state, failure, ticket))
         if self._clock.now() + wait >= context.until:
             asks = f", and it asks to wait {wait:.0f} s" if failure.retry_after else ""
             raise ProviderLost(f"{self._where(ticket)}: {failure}{asks}; {OVER}")
@@ -220,7 +220,7 @@ class ChatEndpoint:
         self._clock.sleep(wait)
         return replace(state, seconds=spent)
 
-    def _exhausted(self, state: RetryState, failure: Failure, ticket: Ticket) -> str:
+    def _describe_failures(self, state: RetryState, failure: Failure, ticket: Ticket) -> str:
         number = state.tries + state.waits
         tries = f"{number} tries" if number > 1 else "one try"
         spent = f"{self._where(ticket)}: {failure} ({tries}, {state.seconds:.1f} s"

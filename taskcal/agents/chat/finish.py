@@ -131,19 +131,19 @@ def _failure(word: str, finish: Finish | None, content: Content) -> tuple[str, s
     if finish is None and not is_missing:
         return "unknown_finish_reason", describe_unknown(word)
     if finish is Finish.FAILED:
-        return key_of(word), f"finish_reason {quoted(word)}: the server did not complete this answer"
+        return key_of(word), f"finish_reason {quote_word(word)}: the server did not complete this answer"
     if content.is_empty and not content.output_tokens:
         return EMPTY, "an answer without text, tool call or output token"
     if is_missing and not content.output_tokens:
         return "no_finish_reason", f"no finish_reason and no token count; {suggest_finish_reason(MISSING)}"
     if key_of(word) in CALLS and not content.has_calls:
-        return "no_calls", f"finish_reason {quoted(word)} without a tool call: the server lost it"
+        return "no_calls", f"finish_reason {quote_word(word)} without a tool call: the server lost it"
     return None
 
 
 def describe_unknown(word: str) -> str:
     """The message about a word that is not in the table, with its fix."""
-    return f"unknown finish_reason {quoted(word)}; {suggest_finish_reason(word)}"
+    return f"unknown finish_reason {quote_word(word)}; {suggest_finish_reason(word)}"
 
 
 def suggest_finish_reason(word: str) -> str:
@@ -154,6 +154,6 @@ def suggest_finish_reason(word: str) -> str:
     return f"if it ends a good answer, add finish_reasons: {{{key}: stop}} to the agent file"
 
 
-def quoted(word: str) -> str:
+def quote_word(word: str) -> str:
     """A word of a server in a message, of bounded length."""
     return json.dumps(clipped(word, LONGEST_WORD))

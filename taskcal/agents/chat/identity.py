@@ -65,7 +65,7 @@ def identify_model(spec: ChatSpec, key: str, ask: Callable[[str, str], str | Non
     unreachable: list[str] = []
     for url in spec.base_urls:
         try:
-            entry = served((ask or ask_models)(url, key) or "", spec.model)
+            entry = find_model((ask or ask_models)(url, key) or "", spec.model)
         except MissingError as error:
             unreachable.append(str(error))
         else:
@@ -75,7 +75,7 @@ def identify_model(spec: ChatSpec, key: str, ask: Callable[[str, str], str | Non
     return Identity(tuple(sorted(entries.values())), "; ".join(unreachable) if is_missing else "")
 
 
-def served(text: str, model: str) -> Served | None:
+def find_model(text: str, model: str) -> Served | None:
     """The model's entry in the body of `/v1/models`, or None."""
     try:
         body = parse_json(text)

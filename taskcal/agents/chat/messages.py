@@ -156,10 +156,10 @@ def reply_of(text: str, now: datetime, finish_reasons: Mapping[str, Finish] = NO
         return Failure(OK, "", f"not JSON, though the status is 200: {one_line(clipped(text, 100))}", is_own=True)
     if not isinstance(body, dict):
         return Failure(OK, "", NOT_AN_ANSWER, is_own=True)
-    return _found(body, text, now, finish_reasons)
+    return _read_body(body, text, now, finish_reasons)
 
 
-def _found(body: Json, text: str, now: datetime, finish_reasons: Mapping[str, Finish]) -> Reply | Failure:
+def _read_body(body: Json, text: str, now: datetime, finish_reasons: Mapping[str, Finish]) -> Reply | Failure:
     if _is_error(body.get("error")):
         return _inner_failure(body["error"], text, now)
     choice = _first(body.get("choices"))
@@ -170,7 +170,7 @@ def _found(body: Json, text: str, now: datetime, finish_reasons: Mapping[str, Fi
     if isinstance(message, dict):
         if not _is_readable(message.get("content")):
             return Failure(OK, "", "an answer whose content is neither text nor a list of parts", is_own=True)
-        return _judged(_reply(message, _usage(body.get("usage"))), word, finish_reasons)
+        return _with_finish(_reply(message, _usage(body.get("usage"))), word, finish_reasons)
     if meaning(word, finish_reasons) is Finish.REFUSED:
         return Reply(finish=Finish.REFUSED, usage=_usage(body.get("usage")))  # as Gemini's compatible endpoint refuses
     return _without_message(body)
@@ -181,7 +181,7 @@ def _is_error(value: object) -> bool:
     return any(value.values()) if isinstance(value, dict) else bool(value)
 
 
-def _judged(reply: Reply, word: str, finish_reasons: Mapping[str, Finish]) -> Reply | Failure:
+def _with_finish(reply: Reply, word: str, finish_reasons: Mapping[str, Finish]) -> Reply | Failure:
     if reply.is_refused and not word:
         return replace(reply, finish=Finish.REFUSED)
     content = Content(reply.is_empty, bool(reply.calls), reply.usage.output_tokens)

@@ -54,7 +54,7 @@ class OpenAICaller:
 def outcome_of(answer: Answer, now: datetime, finish_reasons: Mapping[str, Finish]) -> Reply | Failure:
     """The completion in an answer, or the failure that it reports or is."""
     if answer.is_redirect:
-        return _redirected(answer)
+        return _redirect_failure(answer)
     if not answer.is_success:
         return failure_of(answer.status, answer.headers, answer.text, now)
     if answer.compression:
@@ -63,7 +63,7 @@ def outcome_of(answer: Answer, now: datetime, finish_reasons: Mapping[str, Finis
     return reply_of(answer.text, now, finish_reasons)
 
 
-def _redirected(answer: Answer) -> Failure:
+def _redirect_failure(answer: Answer) -> Failure:
     """A redirect is not followed: the request, and its key, are for the address in the agent file alone."""
     address = answer.headers.get("location", "").removesuffix("/chat/completions")
     shown = "".join(character if character.isprintable() else "?" for character in address)

@@ -172,7 +172,7 @@ def _number(match: re.Match[str]) -> int:
 
 def failure_of(status: int, headers: Mapping[str, str], text: str, now: datetime) -> Failure:
     """The failure that an answer reports, in whichever form its body has."""
-    code, message = _reported(text)
+    code, message = _code_and_words(text)
     wait = retry_after(headers, now)
     if wait is None and status in BUSY:
         wait = _written_wait(message)
@@ -189,7 +189,7 @@ def _written_wait(words: str) -> float | None:
     return min(float(match[1]) * scale, LONGEST_WAIT)
 
 
-def _reported(text: str) -> tuple[str, str]:
+def _code_and_words(text: str) -> tuple[str, str]:
     """Code and words of an error's body: OpenAI's form, vLLM's older one, FastAPI's, or plain text."""
     try:
         body = parse_json(text)

@@ -121,8 +121,8 @@ def _as_meant(kinds: Sequence[str], text: str) -> Any:
 
 def wrong_arguments(parameters: Mapping[str, Any], arguments: object) -> str | None:
     """Why arguments do not fit a schema, or None."""
-    return misfit(dict(parameters), arguments, _is_found)
+    return misfit(dict(parameters), arguments, _matches)
 
 
-def _is_found(pattern: str, text: str) -> bool:
+def _matches(pattern: str, text: str) -> bool:
     return search_within(pattern, text[:LONGEST_ARGUMENTS], PATTERN_SECONDS) is True

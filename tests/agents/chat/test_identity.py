@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from taskcal.agents.chat.identity import Identity, Served, ask_models, identify_model, served
+from taskcal.agents.chat.identity import Identity, Served, ask_models, find_model, identify_model
 from taskcal.agents.spec import ChatSpec
 from taskcal.errors import MissingError
 from tests.agents.chat.openai_server import OpenAIServer, Step, dead_url, fails
@@ -37,7 +37,7 @@ def spec(*urls: str) -> ChatSpec:
 )
 def test_the_models_entry_is_found(body: object, found: Served | None) -> None:
     """Its id, and the root that vLLM adds: the path or name of the weights."""
-    assert served(json.dumps(body), "qwen") == found
+    assert find_model(json.dumps(body), "qwen") == found
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_the_models_entry_is_found(body: object, found: Served | None) -> None:
 def test_the_size_of_the_context_is_found(entry: dict[str, object], window: int | None) -> None:
     """Under the keys of the servers that list it; the smallest of the replicas, and not part of what the agent is."""
     body = json.dumps({"data": [{"id": "qwen", **entry}]})
-    found = served(body, "qwen")
+    found = find_model(body, "qwen")
     assert found is not None
     assert found.window == window
     assert repr(found) == repr(Served("qwen"))
@@ -69,8 +69,8 @@ def test_the_size_of_the_context_is_found(entry: dict[str, object], window: int 
 def test_any_list_can_be_read(body: Any) -> None:
     """Whatever the endpoint sends."""
     for value in (body, {"data": body}, {"data": [body]}):
-        assert served(json.dumps(value), "qwen") is None or value
-    assert served("no json", "qwen") is None
+        assert find_model(json.dumps(value), "qwen") is None or value
+    assert find_model("no json", "qwen") is None
 
 
 def test_replicas_that_agree_are_one_answer() -> None:
