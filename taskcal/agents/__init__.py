@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class UsageSoFar:
-    """What a rollout has consumed so far, as its agent says; one that is lost on the way has cost it all the same."""
+    """What a rollout has consumed so far, as its agent reports. A lost rollout has consumed it all the same."""
 
     turns: int | None = None
     usage: Usage = field(default_factory=Usage)
@@ -25,7 +25,7 @@ class UsageSoFar:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What an agent is given beside the sandbox: the group, its own seed, seconds to work, and where it is recorded.
+    """An agent's task besides the sandbox: its group, its own seed, its time in seconds, and its log and transcript.
 
     `log` gets what it prints, but for its standard error if `errors` takes it; both redact. `timeout` bounds its
     working time; `wall` (None is no bound of its own) bounds the whole, waiting included. `account` is written as soon
@@ -48,7 +48,7 @@ class Attempt:
 
     @property
     def seconds(self) -> float:
-        """How long an agent may take whose work cannot be told from its waiting."""
+        """Seconds for an agent whose working time cannot be separated from its waiting time."""
         return self.timeout if self.wall is None else min(self.timeout, self.wall)
 
 
@@ -74,12 +74,12 @@ class Agent(Protocol):
 
     @property
     def about(self) -> str:
-        """One sentence for every place where the name is shown and could mislead; '' where it cannot."""
+        """One sentence that reports show next to a name that could mislead; '' for any other name."""
         ...
 
     @property
     def missing(self) -> str:
-        """What it needs and cannot reach now, so that no rollout could succeed; '' where nothing is known of it."""
+        """A requirement that cannot be reached now, so that no rollout could succeed; '' if none is known."""
         ...
 
     @property
@@ -108,9 +108,9 @@ class Agent(Protocol):
 
     @property
     def redactor(self) -> Redactor:
-        """What takes its secrets out of all that leaves; the same one at each call."""
+        """Removes its secrets from all output. Every call returns the same object."""
         ...
 
     def act(self, sandbox: Sandbox, attempt: Attempt) -> AgentResult:
-        """Attempt the task. Raises a LostError where our side broke; the agent's own failures are stops."""
+        """Attempt the task. Raises a LostError if our side broke; the agent's own failures are stops."""
         ...

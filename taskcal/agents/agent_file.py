@@ -1,19 +1,14 @@
-"""An agent file is YAML for people, read with the same care as a taskset and with the same quality of mistakes."""
+"""Read an agent file, YAML with one of four kinds of agent, with the same care and error messages as a taskset."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING
 
-from pydantic import AfterValidator, Field
-
-from taskcal.agents.agent_hints import AGENT_HINTS
-from taskcal.agents.agent_model import AgentModel, PriceModel, price_of
-from taskcal.agents.chat.model import ChatModel, chat_spec
-from taskcal.agents.spec import CommandSpec, PythonSpec, SimulatedSpec
+from taskcal.agents.agent_models import KINDS, NO_SEED, ChatModel, PythonModel, SimulatedModel
+from taskcal.agents.spec import ChatSpec, CommandSpec, Price, PythonSpec, Sampling, SimulatedSpec
 from taskcal.errors import InputError, UsageError
 from taskcal.yamlfile.explain import describe, validate
-from taskcal.yamlfile.fields import Destination, Env, EnvName, NetworkField, Pattern, ScriptText, Share, User
 from taskcal.yamlfile.nodes import Map, spell
 from taskcal.yamlfile.paths import Folder
 from taskcal.yamlfile.problems import Problems, suggest
@@ -24,107 +19,34 @@ from taskcal.yamlfile.source import parse, read_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from taskcal.agents.agent_models import AgentModel, AnyModel, PriceModel
     from taskcal.agents.spec import AgentSpec
 
-
-class SimulatedModel(AgentModel):
-    """An agent that plays a solution with a probability."""
-
-    inner_maps: ClassVar[frozenset[str]] = frozenset({"success"})
-    hints = AGENT_HINTS
-
-    kind: Literal["simulated"]
-    """Kind of agent: simulated."""
-    success: Annotated[dict[str, Share], Field(min_length=1)] = Field(default_factory=lambda: {"*": 0.5})
-    """Probability of a solution, 0 to 1, by task or pattern of tasks. Default {"*": 0.5}."""
-
-
-class CommandModel(AgentModel):
-    """An agent that is a shell command inside the sandbox."""
-
-    inner_maps: ClassVar[frozenset[str]] = frozenset({"env", "price"})
-    hints = AGENT_HINTS
-
-    kind: Literal["command"]
-    """Kind of agent: command."""
-    run: Annotated[ScriptText, Field(min_length=1)]
-    """Script that is the agent, run in the sandbox with the prompt in its environment."""
-    install: ScriptText = ""
-    """Script that installs the agent into the task's image, run once as root. Default: none."""
-    env: Env = Field(default_factory=dict)
-    """Environment variables of the agent, by name. Default: none."""
-    secrets: list[EnvName] = Field(default_factory=list)
-    """Names of variables of this machine that the agent gets. Default: none."""
-    network: NetworkField | None = None
-    """Network access of the agent: none, bridge or a list of hosts. Default: the task's."""
-    user: User | None = None
-    """User that runs the agent. Default: the task's."""
-    workdir: Destination | None = None
-    """Working directory of the agent, an absolute path. Default: the task's."""
-    lost_pattern: Pattern | None = None
-    """Regular expression of output that means that the provider failed. Default: none."""
-    price: PriceModel | None = None
-    """Price of tokens, to compute costs from usage. Default: unknown."""
-
-
-def _call(text: str) -> str:
-    module, colon, function = text.partition(":")
-    if not colon or not all(part.isidentifier() for part in (*module.split("."), *function.split("."))):
-        raise ValueError(f'must be module:function, not "{text[:60]}"')
-    return text
-
-
-class PythonModel(AgentModel):
-    """An agent that is a Python function."""
-
-    inner_maps: ClassVar[frozenset[str]] = frozenset({"price"})
-
-    kind: Literal["python"]
-    """Kind of agent: python."""
-    call: Annotated[str, AfterValidator(_call)]
-    """Function that is the agent, as module:function, importable next to this file."""
-    install: ScriptText = ""
-    """Script that installs the agent into the task's image, run once as root. Default: none."""
-    secrets: list[EnvName] = Field(default_factory=list)
-    """Names of variables of this machine that the agent gets. Default: none."""
-    network: NetworkField | None = None
-    """Network access of the agent: none, bridge or a list of hosts. Default: the task's."""
-    price: PriceModel | None = None
-    """Price of tokens, to compute costs from usage. Default: unknown."""
-
-
-AnyModel = SimulatedModel | CommandModel | ChatModel | PythonModel
-KINDS: Mapping[str, type[AnyModel]] = {
-    "simulated": SimulatedModel,
-    "command": CommandModel,
-    "chat": ChatModel,
-    "python": PythonModel,
-}
 NUMBERS = frozenset(
     {"timeout", "success", "price", "max_turns", "call_timeout", "sampling", "extra_body", "send_reasoning"}
 )
-"""Keys with numbers; all other single values are text, also where they look like numbers."""
+"""Keys with numbers; all other single values are text, even if they look like numbers."""
 
 
 def load_agent(path: str | Path, overrides: Mapping[str, str] | None = None) -> AgentSpec:
     """Read an agent file; `overrides` are the `--set key=value` of the command line, as `timeout` or `env.NAME`.
 
-    Raises InputError with all mistakes of the file, UsageError where it does not exist or an override is wrong.
+    Raises InputError with all mistakes of the file, UsageError if it does not exist or an override is wrong.
     """
-    file, given = str(path), overrides or {}
+    file, settings = str(path), overrides or {}
     if not Path(path).is_file():
         raise UsageError(f"{file}: no such agent file")
     problems = Problems()
     raw, mistakes = parse(read_text(Path(path), file), file)
     problems.extend(mistakes)
-    kind = _kind(raw, file, given, problems)
+    kind = _kind(raw, file, settings, problems)
     if kind is None:
-        _raise_overridden(problems, given)
+        _raise_overridden(problems, settings)
         raise InputError(problems.found())
-    for key, text in given.items():
+    for key, text in settings.items():
         _override(raw, kind, key, text)
     model = validate(kind, raw, file, Folder(Path(path).parent), problems)
-    _raise_overridden(problems, given)
+    _raise_overridden(problems, settings)
     problems.raise_any()
     if model is None:
         raise InputError(problems.found())
@@ -181,7 +103,7 @@ def _spec(model: AnyModel, folder: str) -> AgentSpec:
     if isinstance(model, PythonModel):
         return _python_spec(model, folder)
     if isinstance(model, ChatModel):
-        return chat_spec(model)
+        return _chat_spec(model)
     return CommandSpec(
         name=model.agent,
         run=model.run,
@@ -193,7 +115,7 @@ def _spec(model: AnyModel, folder: str) -> AgentSpec:
         workdir=model.workdir,
         lost_pattern=model.lost_pattern,
         timeout=model.timeout,
-        price=price_of(model.price),
+        price=_price(model.price),
     )
 
 
@@ -205,9 +127,37 @@ def _python_spec(model: PythonModel, folder: str) -> PythonSpec:
         secrets=tuple(model.secrets),
         network=model.network,
         timeout=model.timeout,
-        price=price_of(model.price),
+        price=_price(model.price),
         folder=folder,
     )
+
+
+def _chat_spec(model: ChatModel) -> ChatSpec:
+    """The spec of a chat agent's file; `seed: none` becomes `sends_seed` False."""
+    sampling = model.sampling
+    sends_seed = sampling.seed != NO_SEED
+    seed = sampling.seed if sends_seed else None
+    return ChatSpec(
+        name=model.agent,
+        base_urls=tuple(dict.fromkeys(model.base_url)),
+        model=model.model,
+        api_key_env=model.api_key_env,
+        system=model.system,
+        max_turns=model.max_turns,
+        tool_output=model.tool_output,
+        call_timeout=model.call_timeout,
+        sampling=Sampling(sampling.temperature, sampling.top_p, sampling.max_tokens, seed, sends_seed=sends_seed),
+        send_reasoning=model.send_reasoning,
+        extra_body=model.extra_body,
+        finish_reasons=model.finish_reasons,
+        price=_price(model.price),
+        timeout=model.timeout,
+    )
+
+
+def _price(model: PriceModel | None) -> Price | None:
+    """The price of an agent file, None if it has none."""
+    return None if model is None else Price(model.input, model.output, model.cached_input)
 
 
 def agent_schema() -> dict[str, object]:

@@ -16,7 +16,7 @@ LONGEST_ANSWER = 1024 * 1024
 WRITE_SECONDS = 60.0
 
 
-def hand_in(sandbox: Sandbox, answer: str, user: str | None) -> str:
+def write_answer(sandbox: Sandbox, answer: str, user: str | None) -> str:
     """Write an answer as the agent's user and give a remark on what was left out of it, or '' if it is whole.
 
     An agent that has barred the way (with a folder or a pipe in the file's place) has no answer. Raises LostError.

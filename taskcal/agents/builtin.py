@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from taskcal.sandbox import Sandbox, ScriptResult, Sink
 
 
-class Play(Protocol):
-    """What can be played: a solution or a wrong answer."""
+class DeclaredSolution(Protocol):
+    """A solution or a wrong answer that a task declares."""
 
     @property
     def name(self) -> str:
@@ -48,31 +48,33 @@ class Play(Protocol):
 
     @property
     def files(self) -> tuple[FileCopy, ...]:
-        """What it brings."""
+        """The files that it brings into the sandbox."""
         ...
 
 
-def play(sandbox: Sandbox, attempt: Attempt, move: Play) -> AgentResult:
-    """Carry out a solution or a wrong answer as the agent would."""
-    return AgentResult(stop_of(run_move(sandbox, attempt, move)))
+def apply_solution(sandbox: Sandbox, attempt: Attempt, solution: DeclaredSolution) -> AgentResult:
+    """Run a solution or a wrong answer as the agent would, and return how it ended."""
+    return AgentResult(stop_of_result(run_solution(sandbox, attempt, solution)))
 
 
-def run_move(sandbox: Sandbox, attempt: Attempt, move: Play, errors: Sink | None = None) -> ScriptResult:
-    """The same with how its script ended; `errors` gets its standard error, else the attempt's log does."""
-    sandbox.give(move.files, attempt.group.task.environment.user)
-    source = as_shell(move.run)
-    if move.answer is not None:
-        source = f"printf %s {shlex.quote(move.answer)} >{ANSWER_FILE}\n{source}"
+def run_solution(
+    sandbox: Sandbox, attempt: Attempt, solution: DeclaredSolution, errors: Sink | None = None
+) -> ScriptResult:
+    """Run it and return its script's result; `errors` gets its standard error, else the attempt's log does."""
+    sandbox.give(solution.files, attempt.group.task.environment.user)
+    source = as_shell(solution.run)
+    if solution.answer is not None:
+        source = f"printf %s {shlex.quote(solution.answer)} >{ANSWER_FILE}\n{source}"
     user = attempt.group.task.environment.user
-    with tools_on_path(sandbox, attempt, user) as told:
-        whole = ON_PATH + source if told else source
+    with tools_on_path(sandbox, attempt, user) as variables:
+        whole = ON_PATH + source if variables else source
         # A variant's answer may depend on its params, which only the script knows.
-        env = {**told, **sandbox.variables, "TASKCAL_ANSWER_FILE": ANSWER_FILE}
+        env = {**variables, **sandbox.variables, "TASKCAL_ANSWER_FILE": ANSWER_FILE}
         script = Script(whole, attempt.seconds, user=user, env=env)
         return sandbox.run(script, sink=attempt.log, errors=errors)
 
 
-def stop_of(result: ScriptResult) -> Stop:
+def stop_of_result(result: ScriptResult) -> Stop:
     """Why an agent ended, from how its process did."""
     if result.ending is Ending.TIMED_OUT:
         return Stop.TIMEOUT
@@ -81,7 +83,7 @@ def stop_of(result: ScriptResult) -> Stop:
     return Stop.FINISHED if result.ok else Stop.CRASHED
 
 
-class Player:
+class BuiltinAgent:
     """What the agents here share: nothing to install, no timeout or network of their own, no secrets."""
 
     @property
@@ -111,8 +113,8 @@ class Player:
 
 
 @dataclass(frozen=True)
-class Noop(Player):
-    """Ends at once: what a task gives to nobody."""
+class Noop(BuiltinAgent):
+    """Ends at once; its reward is that of the unchanged state."""
 
     name: str = "noop"
     about: str = "does nothing: every reward is the unchanged state's"
@@ -128,8 +130,8 @@ class Noop(Player):
 
 
 @dataclass(frozen=True)
-class Oracle(Player):
-    """Plays the first solution: what a task gives to somebody who knows."""
+class Oracle(BuiltinAgent):
+    """Plays the first solution: the reward of a correct solution."""
 
     name: str = "oracle"
     about: str = "plays each task's first solution: every task should pass"
@@ -141,11 +143,11 @@ class Oracle(Player):
 
     def act(self, sandbox: Sandbox, attempt: Attempt) -> AgentResult:
         """Play the first solution."""
-        return play(sandbox, attempt, attempt.group.task.solutions[0])
+        return apply_solution(sandbox, attempt, attempt.group.task.solutions[0])
 
 
 @dataclass(frozen=True)
-class Simulated(Player):
+class Simulated(BuiltinAgent):
     """Plays a solution with a known probability per task, else a wrong answer or nothing; seeded."""
 
     spec: SimulatedSpec
@@ -169,21 +171,21 @@ class Simulated(Player):
         return "the simulated agent needs a solution, and the task has none"
 
     def act(self, sandbox: Sandbox, attempt: Attempt) -> AgentResult:
-        """Throw the dice of this rollout's seed and play what they say."""
+        """Choose a solution, a wrong answer or nothing by this rollout's seed, and run it."""
         task = attempt.group.task
-        move = choose(random.Random(attempt.seed), task, probability(self.spec.success, task.id))  # noqa: S311 - no secret
-        return AgentResult(Stop.FINISHED) if move is None else play(sandbox, attempt, move)
+        solution = choose_solution(random.Random(attempt.seed), task, probability(self.spec.success, task.id))  # noqa: S311 - no secret
+        return AgentResult(Stop.FINISHED) if solution is None else apply_solution(sandbox, attempt, solution)
 
 
 def probability(success: Mapping[str, float], task: str) -> float:
-    """The probability of the longest glob that matches a task's id; 0 where none does."""
+    """The probability of the longest glob that matches a task's id; 0 if none does."""
     matching = [pattern for pattern in success if fnmatch.fnmatchcase(task, pattern)]
     return success[max(matching, key=len)] if matching else 0.0
 
 
-def choose(dice: random.Random, task: Task, success: float) -> Play | None:
+def choose_solution(dice: random.Random, task: Task, success: float) -> DeclaredSolution | None:
     """A solution with probability `success`, else evenly a wrong answer or nothing (None)."""
     if dice.random() < success:
         return dice.choice(task.solutions)
-    moves: Sequence[Play | None] = (None, *task.wrong)
-    return dice.choice(moves)
+    solutions: Sequence[DeclaredSolution | None] = (None, *task.wrong)
+    return dice.choice(solutions)

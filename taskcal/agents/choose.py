@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 from taskcal.agents.agent_file import load_agent
 from taskcal.agents.builtin import Noop, Oracle, Simulated
 from taskcal.agents.chat.agent import open_chat
-from taskcal.agents.chat.spec import ChatSpec
 from taskcal.agents.command import CommandAgent
 from taskcal.agents.file_agent import read_secrets
 from taskcal.agents.python import load_python, plugin, plugin_names
-from taskcal.agents.spec import PythonSpec, SimulatedSpec
+from taskcal.agents.spec import ChatSpec, PythonSpec, SimulatedSpec
 from taskcal.errors import UsageError
 from taskcal.yamlfile.problems import suggest
 
@@ -48,7 +47,7 @@ def choose_agent(name: str | None, overrides: Mapping[str, str], named_by: str =
     if isinstance(spec, SimulatedSpec):
         return Simulated(spec)
     if isinstance(spec, PythonSpec):
-        return _loaded(spec, name, name, named_by)
+        return _load_named(spec, name, name, named_by)
     if isinstance(spec, ChatSpec):
         return open_chat(spec)
     read_secrets(spec.secrets, os.environ)
@@ -58,10 +57,10 @@ def choose_agent(name: str | None, overrides: Mapping[str, str], named_by: str =
 def _plugin(name: str, named_by: str) -> Agent | None:
     """An installed package's agent; a file of that name comes first."""
     spec = None if Path(name).exists() else plugin(name)
-    return None if spec is None else _loaded(spec, f"--agent {name}", name, named_by)
+    return None if spec is None else _load_named(spec, f"--agent {name}", name, named_by)
 
 
-def _loaded(spec: PythonSpec, place: str, name: str, named_by: str) -> Agent:
+def _load_named(spec: PythonSpec, place: str, name: str, named_by: str) -> Agent:
     """The agent whose function is named at a place. Raises UsageError that begins with it."""
     if named_by:
         raise UsageError(

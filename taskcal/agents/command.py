@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from taskcal.agents import AgentResult, UsageSoFar
-from taskcal.agents.builtin import stop_of
-from taskcal.agents.file_agent import FromFile, read_secrets, report_usage
+from taskcal.agents.builtin import stop_of_result
+from taskcal.agents.file_agent import FileAgent, read_secrets, report_usage
 from taskcal.agents.missing_program import missing_program
 from taskcal.agents.tools.path_programs import ON_PATH, tools_on_path
 from taskcal.agents.transcript import Message, Note
@@ -41,7 +41,7 @@ START = f"""umask 022
 
 
 @dataclass(frozen=True)
-class CommandAgent(FromFile):
+class CommandAgent(FileAgent):
     """Runs the command of an agent file as the environment's user, or the file's."""
 
     spec: CommandSpec
@@ -57,10 +57,10 @@ class CommandAgent(FromFile):
         user = spec.user or environment.user
         secrets = read_secrets(spec.secrets, os.environ)
         attempt.transcript.add(Message("user", attempt.group.variant.prompt))
-        given = {**give_prompt(sandbox, attempt.group.variant.prompt, user), **spec.env, **secrets}
-        script = Script(START + as_shell(spec.run), attempt.seconds, user=user, env=given, workdir=spec.workdir)
-        with tools_on_path(sandbox, attempt, user) as told:
-            result = sandbox.run(replace(script, env={**told, **given}), sink=attempt.log, errors=attempt.errors)
+        own = {**give_prompt(sandbox, attempt.group.variant.prompt, user), **spec.env, **secrets}
+        script = Script(START + as_shell(spec.run), attempt.seconds, user=user, env=own, workdir=spec.workdir)
+        with tools_on_path(sandbox, attempt, user) as variables:
+            result = sandbox.run(replace(script, env={**variables, **own}), sink=attempt.log, errors=attempt.errors)
         attempt.transcript.add(Note(f"the command ended ({result.how}); agent.log holds what it printed"))
         report_usage(sandbox, attempt, spec.price)
         output, errors = self.redactor.together(
@@ -68,7 +68,7 @@ class CommandAgent(FromFile):
         )
         result = replace(result, stdout=output.encode(), stderr=errors.encode())
         if attempt.account == UsageSoFar():  # one that reports usage has worked
-            self._check_program(sandbox, result, replace(script, env={**told, **spec.env}))
+            self._check_program(sandbox, result, replace(script, env={**variables, **spec.env}))
         return AgentResult(self._stop(result))
 
     def _check_program(self, sandbox: Sandbox, result: ScriptResult, script: Script) -> None:
@@ -80,12 +80,12 @@ class CommandAgent(FromFile):
             )
 
     def _stop(self, result: ScriptResult) -> Stop:
-        """Why the agent ended. Raises ReportedLost for what it says is not its fault."""
-        said = b"\n".join(stream[-LAST_WORDS:] for stream in (result.stdout, result.stderr)).decode(errors="replace")
+        """Why the agent ended. Raises ReportedLost if it reports that the failure is not its fault."""
+        output = b"\n".join(stream[-LAST_WORDS:] for stream in (result.stdout, result.stderr)).decode(errors="replace")
         pattern = self.spec.lost_pattern
-        if result.exit_code == TEMPORARY_FAILURE or (pattern and search_within(pattern, said, PATTERN_SECONDS)):
+        if result.exit_code == TEMPORARY_FAILURE or (pattern and search_within(pattern, output, PATTERN_SECONDS)):
             raise ReportedLost(f"the agent says that it is not its fault (exit {result.exit_code}): {result.tail}")
-        return stop_of(result)
+        return stop_of_result(result)
 
 
 def give_prompt(sandbox: Sandbox, prompt: str, user: str | None) -> dict[str, str]:

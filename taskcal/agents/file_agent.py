@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from taskcal.agents.usage import priced, read_usage
+from taskcal.agents.usage import add_cost, read_usage
 from taskcal.errors import UsageError
 from taskcal.redact import Redactor
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FromFile:
-    """All of an agent but how it acts. What cannot be reached now is no part of what the agent is."""
+class FileAgent:
+    """The base of agents that a file describes: everything but `act`. `missing` is not part of the agent's digest."""
 
     spec: CommandSpec | PythonSpec
     about: str = ""
@@ -64,11 +64,11 @@ class FromFile:
 
 
 def report_usage(sandbox: Sandbox, attempt: Attempt, price: Price | None) -> None:
-    """Put what the usage file says into the attempt's account; a file that says nothing usable is noted in its log."""
-    reported = read_usage(sandbox)
-    if reported.problem:
-        attempt.remark(f"usage.json is not used: {reported.problem}")
-    attempt.account.turns, attempt.account.usage = reported.turns, priced(reported.usage, price)
+    """Copy the usage file into the attempt's account, or note in its log why the file cannot be used."""
+    report = read_usage(sandbox)
+    if report.problem:
+        attempt.remark(f"usage.json is not used: {report.problem}")
+    attempt.account.turns, attempt.account.usage = report.turns, add_cost(report.usage, price)
 
 
 def read_secrets(names: tuple[str, ...], host: Mapping[str, str]) -> dict[str, str]:

@@ -99,8 +99,8 @@ def missing_program(run: str, result: ScriptResult, sandbox: Sandbox, script: Sc
     """
     if result.ending is not Ending.EXITED or result.exit_code is None:
         return None
-    found = (_missing(text, result, sandbox, script) for text in commands(run))
-    return next((name for name in found if name is not None), None)
+    names = (_missing(text, result, sandbox, script) for text in commands(run))
+    return next((name for name in names if name is not None), None)
 
 
 def commands(run: str) -> tuple[str, ...]:
@@ -114,52 +114,52 @@ def commands(run: str) -> tuple[str, ...]:
 
 def _missing(run: str, result: ScriptResult, sandbox: Sandbox, script: Script) -> str | None:
     offered = script.env.get("TASKCAL_TOOLS", "").split()
-    named = tuple(name for name in resolved(run, script.env) if name not in offered)
-    is_told = result.exit_code in STATUSES or not not_found(_said(result)).isdisjoint(named)
-    if not named or not is_told:
+    named = tuple(name for name in resolve_programs(run, script.env) if name not in offered)
+    is_named = result.exit_code in STATUSES or not not_found(_output(result)).isdisjoint(named)
+    if not named or not is_named:
         return None
     with sandbox.twin() as untouched:
         seen = untouched.run(replace(script, source=look(run, named), timeout=LOOK_SECONDS))
-    return decide(run, result, (seen.stdout + seen.stderr).decode(errors="replace"))
+    return find_blamed_program(run, result, (seen.stdout + seen.stderr).decode(errors="replace"))
 
 
-def resolved(run: str, env: Mapping[str, str]) -> tuple[str, ...]:
+def resolve_programs(run: str, env: Mapping[str, str]) -> tuple[str, ...]:
     """The programs of a command; in place of one such as `$TOOL` its value, if `run` or the environment has it."""
     values = {**env, **{match["name"]: match["value"] for match in PLAIN_ASSIGNMENT.finditer(run)}}
-    names = (values.get(name.strip("${}"), name) if name.startswith("$") else name for name in programs(run))
+    names = (values.get(name.strip("${}"), name) if name.startswith("$") else name for name in programs_in(run))
     return tuple(dict.fromkeys(names))
 
 
-def _said(result: ScriptResult) -> str:
+def _output(result: ScriptResult) -> str:
     return (result.stdout + result.stderr).decode(errors="replace")
 
 
-def decide(run: str, result: ScriptResult, seen: str) -> str | None:
+def find_blamed_program(run: str, result: ScriptResult, seen: str) -> str | None:
     """`missing_program`, given what the probe of the image printed."""
     missing = [line.removeprefix("missing ") for line in seen.splitlines() if re.match(r"missing \S", line)]
-    named = programs(run)
+    named = programs_in(run)
     own = [name for name in missing if _begins_with(named, name) or ("/" not in name and _is_first(run, name, missing))]
-    said = _said(result)
-    if not _is_complaint(said, seen):
+    output = _output(result)
+    if not _is_complaint(output, seen):
         return None
-    if result.exit_code not in STATUSES and not (said.strip() and _nothing_works(run, named, missing)):
+    if result.exit_code not in STATUSES and not (output.strip() and _nothing_works(run, named, missing)):
         return None
-    if said.strip():
-        blamed = not_found(said)
+    if output.strip():
+        blamed = not_found(output)
         return next((name for name in own if blamed & {name, *not_found(seen)}), None)
     return next((name for name in own if not _may_be_made(run, name)), None)
 
 
-def _is_complaint(said: str, seen: str) -> bool:
-    """Whether an output is no more than that something was not found, in a shell's words or those of the probe."""
-    lines = (line.strip() for line in said.splitlines())
+def _is_complaint(output: str, seen: str) -> bool:
+    """Whether an output consists only of "not found" messages, of a shell or of the probe."""
+    lines = (line.strip() for line in output.splitlines())
     known = {line.strip() for line in seen.splitlines()}
     return all(not line or line in known or NOT_FOUND.search(line) for line in lines)
 
 
 def _is_first(run: str, name: str, missing: list[str]) -> bool:
     """Whether nothing that the image has could work before a program is called."""
-    named = programs(run)
+    named = programs_in(run)
     return name not in named or _nothing_works(run, named[: named.index(name)], missing)
 
 
@@ -174,15 +174,15 @@ def _nothing_works(run: str, named: tuple[str, ...], missing: list[str]) -> bool
 def _begins_with(named: tuple[str, ...], name: str) -> bool:
     """Whether nothing but the shell itself acts before a program; a file may be what the agent had to write."""
     before = named[: named.index(name)] if name in named else named
-    return all(one in SHELLS_OWN or one in WRAPPERS for one in before)
+    return all(program in SHELLS_OWN or program in WRAPPERS for program in before)
 
 
 def _may_be_made(run: str, name: str) -> bool:
     """Whether something in `run` before its first use, or a file that it sources, could bring a program."""
     first = re.search(rf"(?<![\w./-]){re.escape(name)}(?![\w./-])", run)
-    before = programs(run[: first.start()]) if first else programs(run)
+    before = programs_in(run[: first.start()]) if first else programs_in(run)
     is_function = re.search(rf"(?<!\w){re.escape(name)}\s*\(\)", run)
-    is_elsewhere = "/" in name and not name.startswith("/") and "cd" in programs(run)
+    is_elsewhere = "/" in name and not name.startswith("/") and "cd" in programs_in(run)
     return bool(set(before) - SHELLS_OWN - WRAPPERS) or bool(is_function) or bool(SOURCES.search(run)) or is_elsewhere
 
 
@@ -197,7 +197,7 @@ def not_found(output: str) -> frozenset[str]:
     return frozenset(match["name"] for match in NOT_FOUND.finditer(output))
 
 
-def programs(run: str, depth: int = DEEPEST) -> tuple[str, ...]:
+def programs_in(run: str, depth: int = DEEPEST) -> tuple[str, ...]:
     """The programs that a shell command names, in their order, each once; () for one that cannot be read."""
     try:
         names = (name for name in _programs(run, depth) if any(map(str.isalnum, name)) or name in SHELLS_OWN)
@@ -228,7 +228,7 @@ def _started_by(words: list[str], depth: int) -> Iterator[str]:
             yield from _started_by(rest, depth)
     elif name in SHELLS and depth:
         texts = (text for option, text in itertools.pairwise(rest) if re.fullmatch("-[a-z]*c", option))
-        yield from programs(next(texts, ""), depth - 1)
+        yield from programs_in(next(texts, ""), depth - 1)
 
 
 def _commands(run: str) -> Iterator[list[str]]:

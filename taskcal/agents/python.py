@@ -7,7 +7,7 @@ an installed package, by the name of its entry point) can name it, and never a t
 An exception is its own failure: the rollout is graded as it stands, with the traceback in `agent.log`. `ProviderLost`
 alone reports a failure of the model's endpoint, as a command does with status 75.
 
-A thread cannot be killed. Where the function has not returned when its time is over, its handle refuses everything
+A thread cannot be killed. If the function has not returned when its time is over, its handle refuses everything
 from then on, the rollout is graded as a timeout, and the thread is left to end by itself.
 """
 
@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskcal.agents import AgentResult
-from taskcal.agents.answer import hand_in
-from taskcal.agents.file_agent import FromFile, read_secrets, report_usage
+from taskcal.agents.answer import write_answer
+from taskcal.agents.file_agent import FileAgent, read_secrets, report_usage
 from taskcal.agents.sandbox_handle import SandboxHandle, TimeUp
 from taskcal.agents.spec import PythonSpec
 from taskcal.agents.tools.path_programs import tools_on_path
@@ -49,7 +49,7 @@ ENTRY_POINTS = "taskcal.agents"
 
 
 @dataclass(frozen=True)
-class PythonAgent(FromFile):
+class PythonAgent(FileAgent):
     """Calls the function of an agent file once a rollout. `code` is a digest of the file that it is written in."""
 
     spec: PythonSpec
@@ -60,12 +60,12 @@ class PythonAgent(FromFile):
         """Call the function, and wait for it as long as the attempt lasts."""
         attempt.transcript.add(Message("user", attempt.group.variant.prompt))
         user = attempt.group.task.environment.user
-        with tools_on_path(sandbox, attempt, user) as told:
-            call = self._called(SandboxHandle(sandbox, attempt, attempt.log, told), attempt)
+        with tools_on_path(sandbox, attempt, user) as variables:
+            call = self._call(SandboxHandle(sandbox, attempt, attempt.log, variables), attempt)
         attempt.log(call.complaint.encode(errors="replace"))
         if call.stop is Stop.FINISHED and call.answer is not None:
             attempt.transcript.add(Message("assistant", call.answer))
-            remark = hand_in(sandbox, call.answer, user)
+            remark = write_answer(sandbox, call.answer, user)
             if remark:
                 attempt.transcript.add(Note(remark))
         report_usage(sandbox, attempt, self.spec.price)
@@ -73,7 +73,7 @@ class PythonAgent(FromFile):
             raise type(call.provider)(f"the agent reports a failure of its provider: {call.provider}")
         return AgentResult(call.stop)
 
-    def _called(self, handle: SandboxHandle, attempt: Attempt) -> _Call:
+    def _call(self, handle: SandboxHandle, attempt: Attempt) -> _Call:
         """Call the function in a thread of its own. Raises the LostError of a sandbox that broke under it."""
         call = _Call(self.solve, handle, attempt)
         thread = threading.Thread(target=call, name=f"agent {self.name}", daemon=True)
@@ -101,8 +101,8 @@ class _Call:
 
     def __call__(self) -> None:
         try:
-            said = self.solve(self.attempt.group.variant.prompt, self.handle, self.attempt.seed)
-            self.answer, self.stop = _answer(said), Stop.FINISHED
+            answer = self.solve(self.attempt.group.variant.prompt, self.handle, self.attempt.seed)
+            self.answer, self.stop = _answer(answer), Stop.FINISHED
         except TimeUp:
             self.stop = Stop.TIMEOUT
         except ProviderLost as error:
@@ -120,14 +120,14 @@ def _complaint(error: BaseException) -> str:
         return f"{type(error).__name__}, which cannot be printed: {type(worse).__name__}\n"
 
 
-def _answer(said: object) -> str | None:
-    if said is None or isinstance(said, str):
-        return None if said is None else sound(said)
-    raise TypeError(f"the agent returned {type(said).__name__}, and must return its answer as text, or None")
+def _answer(answer: object) -> str | None:
+    if answer is None or isinstance(answer, str):
+        return None if answer is None else sound(answer)
+    raise TypeError(f"the agent returned {type(answer).__name__}, and must return its answer as text, or None")
 
 
 def load_python(spec: PythonSpec) -> PythonAgent:
-    """The agent of a file. Raises UsageError where its function or one of its secrets is not there.
+    """The agent of a file. Raises UsageError if its function or one of its secrets is missing.
 
     The module is looked for beside the agent file first, then where Python finds modules: the file's folder is put at
     the front of `sys.path`, as Python does for a script.
@@ -135,7 +135,7 @@ def load_python(spec: PythonSpec) -> PythonAgent:
     read_secrets(spec.secrets, os.environ)
     if spec.folder and spec.folder not in sys.path:
         sys.path.insert(0, spec.folder)
-    solve = _imported(spec.call)
+    solve = _import_function(spec.call)
     if inspect.iscoroutinefunction(solve):
         raise UsageError(f"call: {spec.call} is async, and nothing would await it; give a plain function")
     try:
@@ -145,21 +145,21 @@ def load_python(spec: PythonSpec) -> PythonAgent:
     return PythonAgent(spec, _digest(solve), solve)
 
 
-def _imported(call: str) -> Solve:
+def _import_function(call: str) -> Solve:
     module_name, _, path = call.partition(":")
     try:
-        found: Any = importlib.import_module(module_name)
+        member: Any = importlib.import_module(module_name)
         for part in path.split("."):
-            found = getattr(found, part)
+            member = getattr(member, part)
     except Exception as error:  # a person's module may raise anything while it is imported
         raise UsageError(f"call: {call} cannot be imported: {type(error).__name__}: {error}") from error
-    if not callable(found):
+    if not callable(member):
         raise UsageError(f"call: {call} is no function; write module:function")
-    return found  # type: ignore[no-any-return]  # what a person's module holds has no type here
+    return member  # type: ignore[no-any-return]  # what a person's module holds has no type here
 
 
 def _digest(solve: Solve) -> str:
-    """SHA-256 of the file that holds the function, '' where there is none; what it imports is not covered."""
+    """SHA-256 of the file that holds the function, '' if there is none. Its imports are not covered."""
     try:
         return hashlib.sha256(Path(inspect.getfile(inspect.unwrap(solve))).read_bytes()).hexdigest()
     except (TypeError, OSError):

@@ -41,7 +41,7 @@ class TimeUp(TimeoutError):
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """How a command ended: `exit_code` is None where it ran out of time or memory, output is its last 64 KiB."""
+    """How a command ended: `exit_code` is None if it ran out of time or memory, output is its last 64 KiB."""
 
     exit_code: int | None
     stdout: str
@@ -53,13 +53,13 @@ class Ran:
 class SandboxHandle:
     """One rollout's sandbox: commands run in the task's folder as the task's user, its tools on PATH.
 
-    Every method raises TimeUp when the attempt's time is over, and LostError where our side broke: let both pass.
+    Every method raises TimeUp when the attempt's time is over, and LostError if our side broke: let both pass.
     """
 
     _sandbox: Sandbox
     _attempt: Attempt
     _log: Sink
-    _told: Mapping[str, str] = field(default_factory=dict)
+    _variables: Mapping[str, str] = field(default_factory=dict)
     """The variables that tell of the task's tools."""
     _ends: float = field(init=False)
     _state: threading.Condition = field(default_factory=threading.Condition)
@@ -73,7 +73,7 @@ class SandboxHandle:
 
     @property
     def seconds_left(self) -> float:
-        """What is left of the attempt's time."""
+        """The rest of the attempt's time."""
         return max(0.0, self._ends - time.monotonic())
 
     def run(self, command: str, *, timeout: float | None = None, env: Mapping[str, str] | None = None) -> Ran:
@@ -83,13 +83,13 @@ class SandboxHandle:
         """
         with self._operation("run", {"command": command}) as answer:
             limit = self.seconds_left if timeout is None else min(timeout, self.seconds_left)
-            result = self._script(Script(ON_PATH + command, limit, env={**self._told, **(env or {})}), self._log)
+            result = self._script(Script(ON_PATH + command, limit, env={**self._variables, **(env or {})}), self._log)
             ran = Ran(result.exit_code, _text(result.stdout), _text(result.stderr), result.ending.value == "timed-out")
             answer(ran.stdout + ran.stderr, ran.exit_code)
         return ran
 
     def read(self, path: str) -> bytes:
-        """A file's content. Raises FileNotFoundError for what is no file, OSError for what cannot be read."""
+        """A file's content. Raises FileNotFoundError if there is no such file, OSError if it cannot be read."""
         with self._operation("read", {"path": path}) as answer:
             script = Script(READ, self.seconds_left, env={"TASKCAL_PATH": path})
             result = self._script(script, limit=MOST_BYTES + 1)
@@ -101,7 +101,7 @@ class SandboxHandle:
         return result.stdout
 
     def write(self, path: str, content: bytes | str) -> None:
-        """Replace a file, and make the folders above it. Raises ValueError beyond 16 MiB, OSError where it cannot."""
+        """Replace a file, and make the folders above it. Raises ValueError beyond 16 MiB, OSError if it cannot."""
         with self._operation("write", {"path": path}) as answer:
             result = self._script(write_script(path, content, self.seconds_left))
             answer(_text(result.stderr), result.exit_code)
@@ -160,7 +160,7 @@ class _Answer:
 
 
 def check_runnable(script: Script) -> None:
-    """Raise ValueError for what no process can be started with, and what an engine would fail at.
+    """Raise ValueError for a script that no process can be started with, or at which an engine would fail.
 
     Half of a surrogate pair is no reason: models write it, and it becomes `?`.
     """
@@ -178,7 +178,7 @@ def check_runnable(script: Script) -> None:
 
 
 def write_script(path: str, content: bytes | str, timeout: float) -> Script:
-    """What writes a file, its content on standard input. Raises ValueError for one beyond 16 MiB."""
+    """A script that writes a file, its content on standard input. Raises ValueError for one beyond 16 MiB."""
     data = content.encode(errors="replace") if isinstance(content, str) else bytes(content)
     if len(data) > MOST_BYTES:
         raise ValueError(f"{path}: longer than 16 MiB")

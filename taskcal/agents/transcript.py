@@ -8,7 +8,7 @@ A transcript is a file `transcript.jsonl` beside the rollout's logs: one JSON ob
     {"t": 1.3,  "type": "usage", "input_tokens": 812, "cached_tokens": 640, "output_tokens": 31}
     {"t": 1.3,  "type": "note", "text": "…"}, a remark of taskcal's own
 
-`t` is seconds since the agent began. `arguments` is the text that the model wrote, also where it is no JSON. A token
+`t` is seconds since the agent began. `arguments` is the text that the model wrote, even if it is not JSON. A token
 count that the server does not report is null. Secrets are replaced by their names before anything is cut or written,
 lone surrogates by `?`. The middle of a text beyond 1 MiB is left out. A transcript that grows beyond `LIMIT` bytes ends
 with a note that says so.
@@ -57,7 +57,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A tool that the model wants called; `arguments` is its own text, also where it is no JSON."""
+    """A tool that the model wants called; `arguments` is its own text, even if it is not JSON."""
 
     type: ClassVar[str] = "tool_call"
 
@@ -68,7 +68,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What the model was answered to the call of that id, after `seconds`; `exit_code` None where nothing exited."""
+    """The reply to the call of that id, after `seconds`; `exit_code` is None if no process exited."""
 
     type: ClassVar[str] = "tool_result"
 
@@ -80,7 +80,7 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
-    """The tokens of one answer, as the server counts them; None where it does not."""
+    """The tokens of one answer, as the server counts them; None if it does not."""
 
     type: ClassVar[str] = "usage"
 
@@ -91,7 +91,7 @@ class TokenUsage:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A remark of taskcal's own: something that it did or found, and that nobody said."""
+    """A remark of taskcal's own, not part of the conversation."""
 
     type: ClassVar[str] = "note"
 
@@ -100,11 +100,11 @@ class Note:
 
 Event = Message | ToolCall | ToolResult | TokenUsage | Note
 OPTIONAL = frozenset({"reasoning", "exit_code"})
-"""Keys that stand in a line only where they say something."""
+"""Keys that are left out of a line if they are empty."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TranscriptEntry:
     """An event and when it happened, in seconds since the agent began."""
 
     t: float
@@ -198,28 +198,30 @@ class Transcript:
             with path.open("ab") as file:
                 file.write(line)
 
-        return cls(stored(append, path.name), redact)
+        return cls(storage_sink(append, path.name), redact)
 
     def add(self, event: Event) -> None:
         """Write one event. Raises LostError if it cannot be stored."""
-        clean = _cleaned(event, self._redact)
+        clean = _clean(event, self._redact)
         self._hash.update(_essence(clean))
-        line = line_of(Entry(self._clock() - self._begun, _each_text(clean, lambda text: cut(text, LONGEST_TEXT))))
+        line = line_of(
+            TranscriptEntry(self._clock() - self._begun, _each_text(clean, lambda text: cut(text, LONGEST_TEXT)))
+        )
         if self._left <= 0:
             return
         self._left -= len(line)
-        self._sink(line if self._left > 0 else line_of(Entry(self._clock() - self._begun, Note(CUT))))
+        self._sink(line if self._left > 0 else line_of(TranscriptEntry(self._clock() - self._begun, Note(CUT))))
 
     @property
     def digest(self) -> str:
-        """`digest` of the events so far, those behind a cut as well."""
+        """`conversation_digest` of all events so far, including those after the transcript was cut off."""
         return self._hash.hexdigest()
 
 
-def stored(write: Sink, name: str) -> Sink:
-    """A sink that raises LostError if `write` cannot store something.
+def storage_sink(write: Sink, name: str) -> Sink:
+    """A sink that raises LostError if `write` cannot store a chunk.
 
-    An OSError would not do: whoever catches those of a sandbox or of an agent's own code would take it for one of them.
+    An OSError could be mistaken for one of the sandbox or of the agent's own code, which are caught elsewhere.
     """
 
     def sink(chunk: bytes) -> None:
@@ -231,7 +233,7 @@ def stored(write: Sink, name: str) -> Sink:
     return sink
 
 
-def digest(events: Iterable[Event]) -> str:
+def conversation_digest(events: Iterable[Event]) -> str:
     """SHA-256 over messages, tool calls and results without times and ids: equal for conversations that are."""
     total = hashlib.sha256()
     for event in events:
@@ -239,17 +241,17 @@ def digest(events: Iterable[Event]) -> str:
     return total.hexdigest()
 
 
-def line_of(entry: Entry) -> bytes:
+def line_of(entry: TranscriptEntry) -> bytes:
     """An entry as a line of the file."""
     row = asdict(entry.event)
     kept = {key: value for key, value in row.items() if key not in OPTIONAL or value not in ("", None)}
     return json.dumps({"t": round(entry.t, 3), "type": entry.event.type, **kept}).encode() + b"\n"
 
 
-def read_transcript(path: Path) -> Iterator[Entry]:
-    """The entries of a file, in order; a torn last line is left out. Raises OSError where it cannot be read.
+def read_transcript(path: Path) -> Iterator[TranscriptEntry]:
+    """The entries of a file, in order; a torn last line is left out. Raises OSError if it cannot be read.
 
-    What a line holds is not trusted: one that is no entry becomes a note that names its number. Kinds and keys that a
+    The file is not trusted: a line that is not an entry becomes a note with its line number. Kinds and keys that a
     later version may add are passed over.
     """
     with safe_files.opened(path) as file:
@@ -259,21 +261,21 @@ def read_transcript(path: Path) -> Iterator[Entry]:
             try:
                 entry = entry_of(parse(line))
             except (ValueError, RecursionError):
-                entry = Entry(0.0, Note(f"line {number} cannot be read"))
+                entry = TranscriptEntry(0.0, Note(f"line {number} cannot be read"))
             if entry is not None:
                 yield entry
 
 
-def entry_of(row: object) -> Entry | None:
+def entry_of(row: object) -> TranscriptEntry | None:
     """A line's object as an entry; None for a kind that is not known. Raises ValueError for what is none."""
     kind = ANY.convert(row).type
     if kind not in READERS:
         return None
     found = READERS[kind].convert(row)
-    return Entry(found.t, found.event())
+    return TranscriptEntry(found.t, found.event())
 
 
-def _cleaned(event: Event, redact: Callable[[str], str]) -> Event:
+def _clean(event: Event, redact: Callable[[str], str]) -> Event:
     return _each_text(event, lambda text: redact(sound(text)))
 
 
@@ -283,7 +285,7 @@ def _each_text(event: Event, change: Callable[[str], str]) -> Event:
 
 
 def _essence(event: Event) -> bytes:
-    """What of an event makes one conversation differ from another."""
+    """The parts of an event that distinguish one conversation from another."""
     if isinstance(event, TokenUsage | Note):
         return b""
     row = {name: value for name, value in asdict(event).items() if name not in {"id", "seconds"}}

@@ -46,34 +46,34 @@ USAGE: Reader[StatedUsage] = Reader(StatedUsage)
 
 
 @dataclass(frozen=True, slots=True)
-class Reported:
-    """What an agent says that it consumed; `problem` says why nothing of it could be used."""
+class UsageReport:
+    """The usage that an agent reports; `problem` is the reason if the report could not be used."""
 
     usage: Usage = field(default_factory=Usage)
     turns: int | None = None
     problem: str = ""
 
 
-def read_usage(sandbox: Sandbox) -> Reported:
+def read_usage(sandbox: Sandbox) -> UsageReport:
     """Read the usage file of a rollout whose agent has ended. Raises SandboxLost or EngineLost."""
     result = sandbox.run(Script(READ, READ_SECONDS, user=ROOT_USER, clean=True), limit=MOST_BYTES + 1)
     if not result.ok:
-        said = result.stderr.decode(errors="replace")
-        return Reported(problem=excerpt(said, LONGEST_PROBLEM) or "it cannot be read")
-    return parse_usage(result.stdout) if result.stdout.strip() else Reported()
+        stderr = result.stderr.decode(errors="replace")
+        return UsageReport(problem=excerpt(stderr, LONGEST_PROBLEM) or "it cannot be read")
+    return parse_usage(result.stdout) if result.stdout.strip() else UsageReport()
 
 
-def parse_usage(data: bytes) -> Reported:
-    """What a usage file says, or why it says nothing that can be used."""
+def parse_usage(data: bytes) -> UsageReport:
+    """The content of a usage file, or the reason why it cannot be used."""
     if len(data) > MOST_BYTES:
-        return Reported(problem=f"longer than {MOST_BYTES // 1024} KiB")
+        return UsageReport(problem=f"longer than {MOST_BYTES // 1024} KiB")
     try:
-        return _reported(parse_json(data))
+        return _report_of(parse_json(data))
     except ValueError as error:
-        return Reported(problem=clipped(" ".join(str(error).split()), LONGEST_PROBLEM))
+        return UsageReport(problem=clipped(" ".join(str(error).split()), LONGEST_PROBLEM))
 
 
-def _reported(row: object) -> Reported:
+def _report_of(row: object) -> UsageReport:
     if not isinstance(row, dict):
         raise RowError("must be one object")
     stated = USAGE.convert(row)
@@ -82,11 +82,11 @@ def _reported(row: object) -> Reported:
     if not 0.0 <= (stated.cost_usd or 0.0) <= LARGEST_COST:
         raise RowError(f"cost_usd: must be from 0 to {LARGEST_COST:.0f}")
     usage = Usage(stated.input_tokens, stated.cached_tokens, stated.output_tokens, stated.cost_usd)
-    return Reported(usage, stated.turns)
+    return UsageReport(usage, stated.turns)
 
 
 def cost(usage: Usage, price: Price) -> float | None:
-    """US dollars for the tokens of a rollout; None where input or output were not counted."""
+    """US dollars for the tokens of a rollout; None if input or output tokens were not counted."""
     if usage.input_tokens is None or usage.output_tokens is None:
         return None
     cached = min(usage.cached_tokens or 0, usage.input_tokens)
@@ -95,7 +95,7 @@ def cost(usage: Usage, price: Price) -> float | None:
     return total / TOKENS_OF_A_PRICE
 
 
-def priced(usage: Usage, price: Price | None) -> Usage:
-    """Usage with its cost by the agent file's price, where there is one and the tokens were counted."""
+def add_cost(usage: Usage, price: Price | None) -> Usage:
+    """Usage with its cost by the agent file's price, if it has one and the tokens were counted."""
     worked_out = None if price is None else cost(usage, price)
     return usage if worked_out is None else replace(usage, cost_usd=worked_out)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from taskcal.agents import Attempt
-from taskcal.agents.builtin import Noop, run_move
+from taskcal.agents.builtin import Noop, run_solution
 from taskcal.agents.command import START, give_prompt
 from taskcal.agents.tools.path_programs import tools_on_path
 from taskcal.cli.options.parse import network
@@ -34,7 +34,7 @@ from taskcal.sandbox.terminal import join
 from taskcal.taskset.load import load
 
 if TYPE_CHECKING:
-    from taskcal.agents.builtin import Play
+    from taskcal.agents.builtin import DeclaredSolution
     from taskcal.core.rollout import CheckResult
     from taskcal.core.task import Group
     from taskcal.sandbox import ScriptResult
@@ -106,9 +106,9 @@ def choose_group(asked: InnerLoop) -> Group:
     return groups[0]
 
 
-def find_play(group: Group, name: str) -> Play:
+def find_play(group: Group, name: str) -> DeclaredSolution:
     """The solution or wrong answer of that name. Raises UsageError."""
-    moves: dict[str, Play] = {move.name: move for move in group.task.wrong}
+    moves: dict[str, DeclaredSolution] = {move.name: move for move in group.task.wrong}
     moves |= {move.name: move for move in group.task.solutions}
     if name not in moves:
         raise UsageError(
@@ -141,12 +141,12 @@ def _log(line: str) -> None:
     typer.echo(visible(line.rstrip()), err=True)
 
 
-def _act(sandbox: DockerSandbox, group: Group, move: Play | None, piped: str | None) -> list[str]:
+def _act(sandbox: DockerSandbox, group: Group, move: DeclaredSolution | None, piped: str | None) -> list[str]:
     """Play the move; then the person's shell on a terminal, or the script that was piped in. Gives how each ended."""
     display, endings = Display(sys.stderr), []
     user, seconds = group.task.environment.user, group.task.timeouts.agent
     if move is not None:
-        played = run_move(sandbox, Attempt(group, 0, seconds, display.output), move, display.errors)
+        played = run_solution(sandbox, Attempt(group, 0, seconds, display.output), move, display.errors)
         display.end()
         endings.append(_ended(f"`{move.name}`", played, seconds))
     attempt = Attempt(group, 0, seconds, display.output, wall=LONGEST_SHELL)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from taskcal.agents import AgentResult, Attempt, UsageSoFar
-from taskcal.agents.transcript import FILE, Transcript, stored
+from taskcal.agents.transcript import FILE, Transcript, storage_sink
 from taskcal.core.plan import rollout_seed
 from taskcal.core.rollout import Graded, Lost, Rollout, Timing
 from taskcal.core.text.foreign_text import sound
@@ -173,7 +173,7 @@ def _act_to_the_end(
 def _act(sandbox: DockerSandbox, planned: PlannedRollout, context: Context, account: UsageSoFar) -> AgentResult:
     redactor = context.agent.redactor
     with context.log_path(planned.id, "agent.log").open("wb", buffering=0) as log:
-        sink = stored(_bounded(log.write), "agent.log")
+        sink = storage_sink(_bounded(log.write), "agent.log")
         output, errors = redactor.stream(sink), redactor.stream(sink)
 
         def remark(line: bytes) -> None:

@@ -18,7 +18,7 @@ from taskcal.report.wording.sanitize import plain, reason, verbatim
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from taskcal.agents.transcript import Entry, Event
+    from taskcal.agents.transcript import Event, TranscriptEntry
     from taskcal.core.group_record import GroupRecord
     from taskcal.core.rollout import CheckResult
 
@@ -58,7 +58,7 @@ class Record:
 
     rollout: Rollout
     group: GroupRecord
-    entries: Sequence[Entry]
+    entries: Sequence[TranscriptEntry]
     log: str
     place: str
 
@@ -136,13 +136,13 @@ def _was_said(record: Record) -> bool:
     return bool(said) and said[-1].role == "assistant" and said[-1].content == record.rollout.answer
 
 
-def _after_prompt(record: Record) -> Iterator[Entry]:
+def _after_prompt(record: Record) -> Iterator[TranscriptEntry]:
     """The entries without the prompt, which is shown already."""
     prompt = Message("user", record.group.prompt)
     return (entry for entry in record.entries if entry.event != prompt)
 
 
-def _turns(entries: Iterable[Entry], *, full: bool) -> Iterator[Line]:
+def _turns(entries: Iterable[TranscriptEntry], *, full: bool) -> Iterator[Line]:
     turn = 0
     for entry in entries:
         event = entry.event

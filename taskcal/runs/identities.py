@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taskcal.agents.builtin import Noop, Player
+from taskcal.agents.builtin import BuiltinAgent, Noop
 from taskcal.core import identity
 from taskcal.core.identity import Contents
 from taskcal.machine.file_tree import context_digest, tree_digest
@@ -33,7 +33,7 @@ def identify(taskset: Taskset, agent: Agent, version: str = "") -> Identities:
     """Read every file that the tasks bring. `version` is what stands behind --agent-version."""
     contents = contents_of(taskset.tasks)
     groups = records_of(taskset.groups(), contents, agent.user)
-    played = {} if isinstance(agent, Noop) or not isinstance(agent, Player) else _plays(taskset, contents)
+    played = {} if isinstance(agent, Noop) or not isinstance(agent, BuiltinAgent) else _plays(taskset, contents)
     definitions = {str(group.id): identity.definition(group.parts) for group in groups}
     return Identities(groups, identity.taskset_digest(definitions), identity.agent_digest(agent, version, played))
 

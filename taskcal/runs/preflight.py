@@ -28,7 +28,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taskcal.agents.builtin import Player
+from taskcal.agents.builtin import BuiltinAgent
 from taskcal.core.plan import PlannedRollout
 from taskcal.core.rollout import Graded, Lost, Rollout, RolloutId, Stop
 from taskcal.core.task import (
@@ -115,7 +115,7 @@ def trivial(like: Group | None) -> Group:
 
 def is_exempt(agent: Agent) -> bool:
     """Whether an agent has nothing that could be wrong: noop, oracle and simulated play what a task declares."""
-    return isinstance(agent, Player)
+    return isinstance(agent, BuiltinAgent)
 
 
 def was_seen(runs: Path, digest: str) -> bool:

@@ -6,13 +6,13 @@ import contextlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from taskcal.runs.identities import contents_of, records_of
 from taskcal.core.calibration.calibrate import calibrate
 from taskcal.core.run import IMPORTED
 from taskcal.core.same_task import is_same_task
 from taskcal.core.settings import Metric
 from taskcal.core.stats.rates import mean
 from taskcal.errors import RunFolderError, UsageError
+from taskcal.runs.identities import contents_of, records_of
 from taskcal.store.run_folder import find
 
 if TYPE_CHECKING:

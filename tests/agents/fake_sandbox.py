@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from taskcal.agents import Attempt
-from taskcal.agents.tools.chat_tools import use
+from taskcal.agents.tools.agent_tool import call_tool
 from taskcal.agents.usage import READ
 from taskcal.core.task import Check, Environment, FileProbe, Grader, Group, ImageSource, Solution, Task, Variant
 from taskcal.sandbox import Ending, Script, ScriptResult
@@ -16,7 +16,7 @@ from taskcal.sandbox import Ending, Script, ScriptResult
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from taskcal.agents.tools.chat_tools import Tool, ToolReply
+    from taskcal.agents.tools.agent_tool import AgentTool, ToolReply
     from taskcal.core.task import FileCopy, WrongAnswer
     from taskcal.sandbox import Sandbox, Sink
 
@@ -103,6 +103,6 @@ def attempt(one: Task, log: list[bytes] | None = None, seed: int = 7, prompt: st
     return Attempt(group, seed, timeout=60.0, log=([] if log is None else log).append)
 
 
-def carried_out(tool: Tool, sandbox: Sandbox, arguments: Mapping[str, Any], seconds: float = 30.0) -> ToolReply:
+def carried_out(tool: AgentTool, sandbox: Sandbox, arguments: Mapping[str, Any], seconds: float = 30.0) -> ToolReply:
     """A model's call with these arguments, whatever they are."""
-    return use((tool,), sandbox, tool.name, json.dumps(arguments), seconds)
+    return call_tool((tool,), sandbox, tool.name, json.dumps(arguments), seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,6 +30,24 @@ user: agent
 workdir: /work
 lost_pattern: rate limit
 price: {input: 3, cached_input: 0.3, output: 15}
+"""
+PYTHON = """\
+agent: mine
+kind: python
+call: my_agent:solve
+secrets: [MY_KEY]
+network: [localhost:80]
+price: {input: 3, output: 15}
+"""
+CHAT = """\
+agent: mine
+kind: chat
+base_url: http://one:8000/v1
+model: qwen
+sampling: {temperature: 0.7, seed: 11}
+extra_body: {top_k: 20, stop: ["</end>"]}
+finish_reasons: {EOS: stop}
+price: {input: 3, output: 15}
 """
 SIMULATED = 'agent: sim\nkind: simulated\nsuccess: {"*": 0.5, ship-order: 0.2}\n'
 
@@ -74,6 +93,13 @@ def test_a_simulated_agent_is_as_written(folder: Path) -> None:
     """Probabilities by glob; without them, one half for every task."""
     assert load_agent(write(folder, SIMULATED)) == SimulatedSpec("sim", {"*": 0.5, "ship-order": 0.2})
     assert load_agent(write(folder, "agent: s\nkind: simulated\n")) == SimulatedSpec("s", {"*": 0.5})
+
+
+@pytest.mark.parametrize("text", [COMMAND, SIMULATED, PYTHON, CHAT])
+def test_a_spec_travels(folder: Path, text: str) -> None:
+    """What a file of any kind says reaches another process unchanged, so that a rollout can run there."""
+    spec = load_agent(write(folder, text))
+    assert pickle.loads(pickle.dumps(spec)) == spec  # noqa: S301 - our own bytes
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskcal.agents.builtin import Noop, Oracle, Simulated, choose, probability, stop_of
+from taskcal.agents.builtin import Noop, Oracle, Simulated, choose_solution, probability, stop_of_result
 from taskcal.agents.spec import SimulatedSpec
 from taskcal.core.rollout import Stop
 from taskcal.core.task import FileCopy, Solution, WrongAnswer
@@ -18,7 +18,7 @@ from tests.agents.fake_sandbox import SOLVED, FakeSandbox, attempt, ending, task
 
 if TYPE_CHECKING:
     from taskcal.agents import Agent
-    from taskcal.agents.builtin import Play
+    from taskcal.agents.builtin import DeclaredSolution
     from taskcal.core.task import Task
 
 WRONG = (WrongAnswer("forgets", 0.7, run="half"), WrongAnswer("all", 0.0, answer="42"))
@@ -35,9 +35,9 @@ def played(agent: Agent, solutions: tuple[Solution, ...] = (SOLVED,), seed: int 
     return sandbox
 
 
-def moves(one: Task, success: float) -> list[Play | None]:
+def moves(one: Task, success: float) -> list[DeclaredSolution | None]:
     """What 400 rollouts with the seeds 0 to 399 play."""
-    return [choose(random.Random(seed), one, success) for seed in range(ROLLOUTS)]  # noqa: S311 - no secret
+    return [choose_solution(random.Random(seed), one, success) for seed in range(ROLLOUTS)]  # noqa: S311 - no secret
 
 
 def is_about(count: int, share: float) -> bool:
@@ -138,7 +138,7 @@ def test_every_solution_has_its_turn() -> None:
 )
 def test_a_stop_is_how_the_process_ended(kind: Ending, code: int | None, stop: Stop) -> None:
     """Each of these is graded: an agent's own end is never a lost rollout."""
-    assert stop_of(ScriptResult(kind, code, b"", b"")) is stop
+    assert stop_of_result(ScriptResult(kind, code, b"", b"")) is stop
 
 
 def test_a_solution_that_fails_is_a_crash() -> None:

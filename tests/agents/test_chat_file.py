@@ -9,9 +9,8 @@ import pytest
 from taskcal.agents.agent_file import agent_schema, load_agent
 from taskcal.agents.chat.agent import ChatAgent
 from taskcal.agents.chat.finish import Finish
-from taskcal.agents.chat.spec import ChatSpec, Sampling
 from taskcal.agents.choose import choose_agent
-from taskcal.agents.spec import Price
+from taskcal.agents.spec import ChatSpec, Price, Sampling
 from taskcal.errors import InputError, MissingError, UsageError
 from tests.agents.chat.openai_server import OpenAIServer
 

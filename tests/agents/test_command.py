@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from taskcal.agents import UsageSoFar
 from taskcal.agents.command import LONGEST_VARIABLE, CommandAgent, give_prompt, pieces
-from taskcal.agents.file_agent import FromFile, read_secrets
+from taskcal.agents.file_agent import FileAgent, read_secrets
 from taskcal.agents.spec import CommandSpec, Price, PythonSpec
 from taskcal.agents.transcript import Transcript
 from taskcal.core.identity import agent_digest
@@ -39,10 +39,10 @@ def script(spec: CommandSpec = SPEC, prompt: str = "Ship it.") -> Script:
 @pytest.mark.parametrize("spec", [SPEC, PythonSpec("mine", "m:solve")])
 def test_a_price_makes_no_other_agent(spec: CommandSpec | PythonSpec) -> None:
     """It changes the cost of a rollout and nothing in it; every other key makes another agent."""
-    known = agent_digest(FromFile(spec=spec))
-    assert agent_digest(FromFile(spec=replace(spec, price=Price(3, 15)))) == known
-    assert agent_digest(FromFile(spec=replace(spec, timeout=9.0))) != known
-    assert agent_digest(FromFile(spec=replace(spec, secrets=("KEY",)))) != known
+    known = agent_digest(FileAgent(spec=spec))
+    assert agent_digest(FileAgent(spec=replace(spec, price=Price(3, 15)))) == known
+    assert agent_digest(FileAgent(spec=replace(spec, timeout=9.0))) != known
+    assert agent_digest(FileAgent(spec=replace(spec, secrets=("KEY",)))) != known
 
 
 def test_the_command_runs_once_as_the_environments_user() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.agents.missing_program import commands, decide, look, not_found, programs, resolved
+from taskcal.agents.missing_program import commands, find_blamed_program, look, not_found, programs_in, resolve_programs
 from taskcal.machine import host
 from taskcal.sandbox import Ending, ScriptResult
 
@@ -42,13 +42,13 @@ NO_NODE = "env: 'node': No such file or directory"
 )
 def test_the_programs_of_a_command(run: str, named: str) -> None:
     """In their order; what a wrapper or a shell starts as well, and never what lies in a text."""
-    assert programs(run) == tuple(named.split())
+    assert programs_in(run) == tuple(named.split())
 
 
 @given(run=st.text())
 def test_any_command_is_read(run: str) -> None:
     """An agent file may hold anything; what cannot be read names nothing."""
-    assert all(name for name in programs(run))
+    assert all(name for name in programs_in(run))
 
 
 @pytest.mark.parametrize(
@@ -72,13 +72,13 @@ def test_what_a_message_names(line: str, name: str) -> None:
     assert not_found(f"before\n{line}\nafter\n") == {name}
 
 
-def lost(run: str, said: str, seen: str, status: int = 127) -> str | None:
+def lost(run: str, output: str, seen: str, status: int = 127) -> str | None:
     """The missing program, given what the agent and the probe printed."""
-    return decide(run, ScriptResult(Ending.EXITED, status, said.encode(), b""), seen)
+    return find_blamed_program(run, ScriptResult(Ending.EXITED, status, output.encode(), b""), seen)
 
 
 @pytest.mark.parametrize(
-    ("run", "said", "seen", "name"),
+    ("run", "output", "seen", "name"),
     [
         ("tool", "sh: 1: tool: not found", "missing tool\n", "tool"),
         ("tool", "sh: 1: tool: not found", "", None),
@@ -101,9 +101,9 @@ def lost(run: str, said: str, seen: str, status: int = 127) -> str | None:
         ("cd a; ./tool 2>/dev/null", "", "missing ./tool\n", None),
     ],
 )  # fmt: skip
-def test_only_a_program_that_the_image_lacks_is_believed(run: str, said: str, seen: str, name: str | None) -> None:
+def test_only_a_program_that_the_image_lacks_is_believed(run: str, output: str, seen: str, name: str | None) -> None:
     """And only if it is the one that was not found, or nothing was said and `run` cannot have made it."""
-    assert lost(run, said, seen) == name
+    assert lost(run, output, seen) == name
 
 
 @pytest.mark.parametrize("status", [0, 1])
@@ -122,8 +122,8 @@ def test_only_a_program_that_the_image_lacks_is_believed(run: str, said: str, se
 )
 def test_a_hidden_status_is_no_reason_to_grade(run: str, is_lost: bool, status: int) -> None:
     """A pipe or `||` hides 127: lost if nothing else in the command could have worked."""
-    said = "sh: 1: tool: not found"
-    assert lost(run, said, "missing tool\n", status) == ("tool" if is_lost else None)
+    output = "sh: 1: tool: not found"
+    assert lost(run, output, "missing tool\n", status) == ("tool" if is_lost else None)
     assert lost(run, "", "missing tool\n", status) is None
 
 
@@ -131,14 +131,14 @@ def test_the_first_line_names_a_program_as_well() -> None:
     """A script in Python holds no command, one in bash is read as well."""
     assert commands("#!/usr/bin/env python3\nimport os") == ("/usr/bin/env python3",)
     assert commands("#!/bin/bash\ntool") == ("/bin/bash", "#!/bin/bash\ntool")
-    said = "/usr/bin/env: 'python3': No such file or directory"
-    assert lost("/usr/bin/env python3", said, "missing python3\n") == "python3"
+    output = "/usr/bin/env: 'python3': No such file or directory"
+    assert lost("/usr/bin/env python3", output, "missing python3\n") == "python3"
     assert lost("/usr/bin/node", "sh: 7: /usr/bin/node: not found", "missing /usr/bin/node\n") == "/usr/bin/node"
 
 
 def test_a_variable_names_a_program() -> None:
     """By its value in the command or in the agent's environment."""
-    assert resolved("BIN=tool; $BIN x; ${OTHER} y; $no", {"OTHER": "node"}) == ("tool", "node", "$no")
+    assert resolve_programs("BIN=tool; $BIN x; ${OTHER} y; $no", {"OTHER": "node"}) == ("tool", "node", "$no")
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_a_variable_names_a_program() -> None:
 )
 def test_the_probe_is_a_script_that_a_shell_reads(run: str) -> None:
     """Whatever the command holds, and without running it."""
-    assert host.run(["sh", "-n"], seconds=30, stdin=look(run, programs(run))).output == ""
+    assert host.run(["sh", "-n"], seconds=30, stdin=look(run, programs_in(run))).output == ""
 
 
 def test_the_probe_looks_where_the_command_does() -> None:

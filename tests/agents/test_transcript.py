@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from taskcal.agents.transcript import (
     CUT,
-    Entry,
     Event,
     Message,
     Note,
@@ -19,7 +18,8 @@ from taskcal.agents.transcript import (
     ToolCall,
     ToolResult,
     Transcript,
-    digest,
+    TranscriptEntry,
+    conversation_digest,
     entry_of,
     line_of,
     read_transcript,
@@ -65,13 +65,13 @@ def written(path: Path, *events: Event, hidden: str = "hunter2") -> Transcript:
 @given(seconds=st.floats(0, 1e6), event=EVENTS)
 def test_a_line_comes_back_as_it_was(seconds: float, event: Event) -> None:
     """Any event, with any text in it; moments to the millisecond."""
-    found = entry_of(json.loads(line_of(Entry(seconds, event))))
-    assert found == Entry(round(seconds, 3), event)
+    found = entry_of(json.loads(line_of(TranscriptEntry(seconds, event))))
+    assert found == TranscriptEntry(round(seconds, 3), event)
 
 
 def test_the_form_is_the_documented_one() -> None:
     """Other programs read these lines: the names are a promise, and optional keys are there only where they speak."""
-    lines = [json.loads(line_of(Entry(1.23456, event))) for event in (*TALK, Note("a remark"))]
+    lines = [json.loads(line_of(TranscriptEntry(1.23456, event))) for event in (*TALK, Note("a remark"))]
     assert lines == [
         {"t": 1.235, "type": "message", "role": "user", "content": "Ship it."},
         {"t": 1.235, "type": "message", "role": "assistant", "content": "", "reasoning": "It must be shipped."},
@@ -148,7 +148,7 @@ def test_a_transcript_is_bounded() -> None:
 )
 def test_other_conversations_have_other_digests(changed: tuple[Event, ...]) -> None:
     """Another thought, command, status, end or order."""
-    assert digest(changed) != digest(TALK)
+    assert conversation_digest(changed) != conversation_digest(TALK)
 
 
 def test_a_digest_knows_no_times_ids_and_remarks(tmp_path: Path) -> None:
@@ -161,9 +161,13 @@ def test_a_digest_knows_no_times_ids_and_remarks(tmp_path: Path) -> None:
         TokenUsage(99, 98, 97),
         *TALK[5:],
     )
-    assert digest(other) == digest(TALK)
+    assert conversation_digest(other) == conversation_digest(TALK)
     transcript = written(tmp_path / "t", *other)
-    assert transcript.digest == digest(TALK) == digest(entry.event for entry in read_transcript(tmp_path / "t"))
+    assert (
+        transcript.digest
+        == conversation_digest(TALK)
+        == conversation_digest(entry.event for entry in read_transcript(tmp_path / "t"))
+    )
 
 
 def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
@@ -199,7 +203,7 @@ def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
 def test_damage_is_a_note(tmp_path: Path, line: bytes) -> None:
     """Whatever a line holds: it is named, and what stands around it is read."""
     path = tmp_path / "t"
-    path.write_bytes(line_of(Entry(0, TALK[0])) + line + b"\n" + line_of(Entry(0, TALK[-1])))
+    path.write_bytes(line_of(TranscriptEntry(0, TALK[0])) + line + b"\n" + line_of(TranscriptEntry(0, TALK[-1])))
     assert [entry.event for entry in read_transcript(path)] == [TALK[0], Note("line 2 cannot be read"), TALK[-1]]
 
 
@@ -207,4 +211,4 @@ def test_what_a_later_version_adds_is_passed_over(tmp_path: Path) -> None:
     """Kinds and keys that are not known yet."""
     path = tmp_path / "t"
     path.write_text('{"t": 1, "type": "image", "url": "x"}\n{"t": 2, "type": "note", "text": "a", "colour": "red"}\n')
-    assert list(read_transcript(path)) == [Entry(2.0, Note("a"))]
+    assert list(read_transcript(path)) == [TranscriptEntry(2.0, Note("a"))]

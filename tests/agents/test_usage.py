@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskcal.agents.spec import Price
-from taskcal.agents.usage import MOST_BYTES, READ, Reported, cost, parse_usage, priced, read_usage
+from taskcal.agents.usage import MOST_BYTES, READ, UsageReport, add_cost, cost, parse_usage, read_usage
 from taskcal.core.rollout import Usage
 from taskcal.machine import host
 from taskcal.sandbox import Ending, ScriptResult
@@ -21,9 +21,9 @@ PRICE = Price(input=3.0, output=15.0, cached_input=0.3)
 def test_every_key_arrives() -> None:
     """Tokens, turns and the agent's own idea of the cost; keys that are not known are passed over."""
     row = {"input_tokens": 5210, "cached_tokens": 4096, "output_tokens": 310, "turns": 7, "cost_usd": 0.021, "x": []}
-    assert parse_usage(json.dumps(row).encode()) == Reported(Usage(5210, 4096, 310, 0.021), turns=7)
-    assert parse_usage(b'{"turns": 3, "cached_tokens": null}') == Reported(turns=3)
-    assert parse_usage(b"{}") == Reported()
+    assert parse_usage(json.dumps(row).encode()) == UsageReport(Usage(5210, 4096, 310, 0.021), turns=7)
+    assert parse_usage(b'{"turns": 3, "cached_tokens": null}') == UsageReport(turns=3)
+    assert parse_usage(b"{}") == UsageReport()
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
 
 def test_a_missing_file_is_no_problem() -> None:
     """Most agents write none."""
-    assert read_usage(FakeSandbox()) == Reported()
+    assert read_usage(FakeSandbox()) == UsageReport()
 
 
 def test_a_file_that_cannot_be_read_is_a_problem() -> None:
@@ -88,11 +88,11 @@ def test_cost_is_by_the_million_and_cached_input_is_a_part_of_the_input() -> Non
 def test_tokens_that_were_not_counted_have_no_cost(usage: Usage) -> None:
     """Unknown is not free."""
     assert cost(usage, PRICE) is None
-    assert priced(usage, PRICE) == usage
+    assert add_cost(usage, PRICE) == usage
 
 
 def test_a_price_comes_before_what_the_agent_says() -> None:
     """The file's price where tokens were counted, else the agent's own figure."""
-    assert priced(Usage(1_000_000, 0, 0, cost_usd=99.0), PRICE).cost_usd == pytest.approx(3.0)
-    assert priced(Usage(cost_usd=99.0), PRICE).cost_usd == 99.0
-    assert priced(Usage(1_000_000, 0, 0, cost_usd=99.0), None).cost_usd == 99.0
+    assert add_cost(Usage(1_000_000, 0, 0, cost_usd=99.0), PRICE).cost_usd == pytest.approx(3.0)
+    assert add_cost(Usage(cost_usd=99.0), PRICE).cost_usd == 99.0
+    assert add_cost(Usage(1_000_000, 0, 0, cost_usd=99.0), None).cost_usd == 99.0

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from taskcal.agents import AgentResult
-from taskcal.agents.builtin import Noop, stop_of
+from taskcal.agents.builtin import Noop, stop_of_result
 from taskcal.core.plan import Bounds, PlannedRollout
 from taskcal.core.rollout import Lost, RolloutId, Stop
 from taskcal.core.task import (
@@ -104,7 +104,7 @@ class Typist(Noop):
 
     def act(self, sandbox: Sandbox, attempt: Attempt) -> AgentResult:
         """Run it."""
-        return AgentResult(stop_of(sandbox.run(Script(self.source, 20.0, user=self.user), sink=attempt.log)))
+        return AgentResult(stop_of_result(sandbox.run(Script(self.source, 20.0, user=self.user), sink=attempt.log)))
 
 
 def outcome(scope: RunScope, folder: Path, group: Group, source: str, user: str | None = None) -> Outcome:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskcal.agents.tools.chat_tools import Bash, ToolReply
-from taskcal.agents.transcript import Message, ToolCall, ToolResult, digest, read_transcript
+from taskcal.agents.tools.agent_tool import ToolReply
+from taskcal.agents.tools.bash import Bash
+from taskcal.agents.transcript import Message, ToolCall, ToolResult, conversation_digest, read_transcript
 from taskcal.core.task import Limits
 from tests.agents.chat.openai_server import OpenAIServer, calls, completion, dead_url, fails, runs, says
 from tests.agents.chat.openai_server import Step as Answer
@@ -71,7 +72,7 @@ def test_a_container_without_network_is_acted_in_and_graded(
     assert row["usage"] == {"input_tokens": 30, "cached_tokens": None, "output_tokens": 15, "cost_usd": 60e-6}
     (path,) = taskcal.folder.rglob("transcript.jsonl")
     events = [entry.event for entry in read_transcript(path)]
-    assert row["transcript_sha256"] == digest(events)
+    assert row["transcript_sha256"] == conversation_digest(events)
     assert [event for event in events if isinstance(event, Message)][-1] == Message("assistant", "lo")
     told = [event.content for event in events if isinstance(event, ToolResult)]
     assert told == ["lo", "lo\n/sys/class/net"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskcal.agents import Attempt
-from taskcal.agents.builtin import play
+from taskcal.agents.builtin import apply_solution
 from taskcal.core.task import Check, FileCopy, FileProbe, Grader, Group, RunProbe, Solution
 from taskcal.sandbox import delivery
 from taskcal.sandbox.scripts import make_way
@@ -198,5 +198,7 @@ def test_a_solutions_files_are_its_own(scope: RunScope, tmp_path: Path, user: st
     keeps = "test \"$(stat -c '%a %U' /work/there)\" = '700 agent'"
     group = task("test -e done", keeps, environment=box)
     with opened(scope, group) as sandbox:
-        played = play(sandbox, Attempt(group, 0, 20.0, lambda _: None), Solution("s", run=script, files=files))
+        played = apply_solution(
+            sandbox, Attempt(group, 0, 20.0, lambda _: None), Solution("s", run=script, files=files)
+        )
         assert [check.score for check in judge(sandbox, group).graded.checks] == [1, 1], played

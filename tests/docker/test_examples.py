@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskcal.agents import AgentResult
-from taskcal.agents.builtin import Noop, play
+from taskcal.agents.builtin import Noop, apply_solution
 from taskcal.core.plan import Bounds, PlannedRollout
 from taskcal.core.rollout import Graded, Lost, Rollout, RolloutId, Stop
 from taskcal.execution.local_threads import LocalThreads
@@ -22,7 +22,7 @@ from taskcal.taskset.load import load
 
 if TYPE_CHECKING:
     from taskcal.agents import Attempt
-    from taskcal.agents.builtin import Play
+    from taskcal.agents.builtin import DeclaredSolution
     from taskcal.core.task import Group, Task
     from taskcal.sandbox import Sandbox
     from taskcal.sandbox.engine.run_resources import RunScope
@@ -33,7 +33,7 @@ EXAMPLES = Path(__file__).parent.parent.parent / "tasksets"
 CONCURRENCY = 3
 
 
-def moves(task: Task, *, every: bool = True) -> list[Play | None]:
+def moves(task: Task, *, every: bool = True) -> list[DeclaredSolution | None]:
     """All that is declared: nothing (None), each solution, each wrong answer; else the first solution and nothing."""
     return [None, *task.solutions, *task.wrong] if every else [None, *task.solutions[:1]]
 
@@ -45,7 +45,7 @@ class EachMove(Noop):
     def act(self, sandbox: Sandbox, attempt: Attempt) -> AgentResult:
         """Play it."""
         move = moves(attempt.group.task)[attempt.seed]
-        return AgentResult(Stop.FINISHED) if move is None else play(sandbox, attempt, move)
+        return AgentResult(Stop.FINISHED) if move is None else apply_solution(sandbox, attempt, move)
 
 
 @pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.long)], ids=["first", "every"])

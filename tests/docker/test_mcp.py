@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskcal.agents.tools.task_tools import offered_tools
+from taskcal.agents.tools.task_tools import open_tools
 from taskcal.core.tool import Tool
 from taskcal.errors import EngineLost, SetupLost
 from tests.agents.fake_sandbox import carried_out
@@ -55,7 +55,7 @@ def test_an_mcp_servers_tools_are_offered_the_same_way(scope: RunScope) -> None:
 def test_a_model_calls_an_mcp_servers_tool(scope: RunScope) -> None:
     """As any other function, and is told of wrong arguments."""
     group = shop(server=SERVER.replace("@schema", STEP))
-    with opened(scope, group) as sandbox, offered_tools(sandbox, group.task, None, 1000) as (tool,):
+    with opened(scope, group) as sandbox, open_tools(sandbox, group.task, None, 1000) as (tool,):
         assert (tool.name, tool.description) == ("count", "Count.")
         assert carried_out(tool, sandbox, {"step": "x"}).content == "count was not run: step must be a whole number"
         assert carried_out(tool, sandbox, {"step": 5, "odd": "\ud800"}).content == "call 1"
@@ -80,7 +80,7 @@ def test_an_mcp_server_that_does_not_work_is_lost_at_setup(scope: RunScope, serv
     with (
         opened(scope, group) as sandbox,
         pytest.raises(SetupLost, match=reason),
-        offered_tools(sandbox, group.task, None, 1000),
+        open_tools(sandbox, group.task, None, 1000),
     ):
         pass
 
@@ -91,7 +91,7 @@ def test_one_name_for_two_tools_is_lost_at_setup(scope: RunScope) -> None:
     with (
         opened(scope, group) as sandbox,
         pytest.raises(SetupLost, match="two tools of this task have the name count"),
-        offered_tools(sandbox, group.task, None, 1000),
+        open_tools(sandbox, group.task, None, 1000),
     ):
         pass
 
@@ -113,7 +113,7 @@ def test_any_answer_of_an_mcp_server_is_an_answer(scope: RunScope, reply: str, t
     server = SERVER.replace("""'{"content":[{"type":"text","text":"call '$n'"}],"isError":false}'""", f"'{reply}'")
     assert server != SERVER
     group = shop(server=server.replace("@schema", STEP))
-    with opened(scope, group) as sandbox, offered_tools(sandbox, group.task, None, 1000) as (tool,):
+    with opened(scope, group) as sandbox, open_tools(sandbox, group.task, None, 1000) as (tool,):
         first = carried_out(tool, sandbox, {"step": 10**400, "note": "\ud83d"}, 300.0)
         assert told in first.content
         assert "within 300 s" not in first.content
@@ -125,7 +125,7 @@ def test_an_engine_that_fails_under_a_call_is_lost(scope: RunScope) -> None:
     group = shop(server=SERVER.replace("@schema", STEP))
     with opened(scope, group) as sandbox:
         failing = Failing(sandbox)
-        with offered_tools(failing, group.task, None, 1000) as (tool,):  # type: ignore[arg-type]  # a wrapper
+        with open_tools(failing, group.task, None, 1000) as (tool,):  # type: ignore[arg-type]  # a wrapper
             failing.error = EngineLost("the engine is gone")
             with pytest.raises(EngineLost, match="the engine is gone"):
                 carried_out(tool, sandbox, {"step": 1}, 300.0)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskcal.agents.builtin import play
+from taskcal.agents.builtin import apply_solution
 from taskcal.agents.command import CommandAgent
 from taskcal.agents.python import PythonAgent
 from taskcal.agents.spec import CommandSpec, PythonSpec
 from taskcal.agents.tools.path_programs import tools_on_path
-from taskcal.agents.tools.task_tools import offered_tools
+from taskcal.agents.tools.task_tools import open_tools
 from taskcal.core.rollout import Stop
 from taskcal.core.task import Solution
 from taskcal.core.tool import Tool
@@ -138,14 +138,14 @@ def test_solutions_functions_and_models_have_the_same_tools(scope: RunScope) -> 
     group = shop(SHIP)
     log: list[bytes] = []
     with opened(scope, group) as sandbox:
-        play(sandbox, attempt(group, log), Solution("s", run="ship-order --order 1 --code solution"))
+        apply_solution(sandbox, attempt(group, log), Solution("s", run="ship-order --order 1 --code solution"))
 
         def solve(_prompt: str, handle: SandboxHandle, _seed: int) -> str:
             return str(handle.run("ship-order --order 2 --code function").exit_code)
 
         acted = PythonAgent(PythonSpec("p", "m:f"), "", solve).act(sandbox, attempt(group, log))
         assert acted.stop is Stop.FINISHED
-        with offered_tools(sandbox, group.task, None, 1000) as (tool,):
+        with open_tools(sandbox, group.task, None, 1000) as (tool,):
             used = carried_out(tool, sandbox, {"order": 3, "code": "model"})
             assert used.content == "/srv\nas 0\n[exit status 3]"
         shipped = act(sandbox, "cat /tmp/shipped /run/taskcal/answer").stdout.decode()

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from taskcal.agents.transcript import Entry, Message, Note, TokenUsage, ToolCall, ToolResult
+from taskcal.agents.transcript import Message, Note, TokenUsage, ToolCall, ToolResult, TranscriptEntry
 from taskcal.core.rollout import CheckResult, Graded, Lost, Stop, Timing, Usage
 from taskcal.errors import Boundary
 from taskcal.report.show import Line, Look, Record, called, check_line, ending, numbers, overview, story
@@ -20,14 +20,14 @@ ROLLOUT = replace(
     timing=Timing(agent=41.2),
 )
 ENTRIES = (
-    Entry(0.0, Message("system", "Be brief.")),
-    Entry(0.0, Message("user", "Ship it.")),
-    Entry(1.2, Message("assistant", "I look.", "Where is it?")),
-    Entry(1.2, ToolCall("c1", "bash", '{"command": "ls -l\\ncat x"}')),
-    Entry(1.4, ToolResult("c1", "  indented\nlast", 0.2, 2)),
-    Entry(1.4, TokenUsage(812, 640, 31)),
-    Entry(2.0, Note("one call was tried again")),
-    Entry(3.5, Message("assistant", "Done.")),
+    TranscriptEntry(0.0, Message("system", "Be brief.")),
+    TranscriptEntry(0.0, Message("user", "Ship it.")),
+    TranscriptEntry(1.2, Message("assistant", "I look.", "Where is it?")),
+    TranscriptEntry(1.2, ToolCall("c1", "bash", '{"command": "ls -l\\ncat x"}')),
+    TranscriptEntry(1.4, ToolResult("c1", "  indented\nlast", 0.2, 2)),
+    TranscriptEntry(1.4, TokenUsage(812, 640, 31)),
+    TranscriptEntry(2.0, Note("one call was tried again")),
+    TranscriptEntry(3.5, Message("assistant", "Done.")),
 )
 RECORD = Record(ROLLOUT, GROUP, ENTRIES, "", "runs/run-1/rollouts/aa/ship/0")
 
@@ -66,7 +66,7 @@ def test_a_rollout_is_read_from_top_to_bottom() -> None:
 
 def test_tokens_that_no_server_counted_are_no_line() -> None:
     """Empty brackets would say that there is something."""
-    entries = (Entry(0.0, Message("assistant", "Done.")), Entry(0.1, TokenUsage()))
+    entries = (TranscriptEntry(0.0, Message("assistant", "Done.")), TranscriptEntry(0.1, TokenUsage()))
     assert not any(line.startswith("[") for line in texts(replace(RECORD, entries=entries)))
 
 
@@ -108,7 +108,11 @@ def test_nothing_in_a_rollout_moves_the_terminal(evil: str) -> None:
     rollout = replace(ROLLOUT, outcome=Graded(Stop.CRASHED, 0.0, passed=False, checks=checks), answer=evil)
     events = (Message("assistant", evil, evil), ToolCall(evil, evil, evil), ToolResult(evil, evil), Note(evil))
     record = Record(
-        rollout, replace(GROUP, prompt=evil), tuple(Entry(0.0, event) for event in events), evil, f"runs/{evil}"
+        rollout,
+        replace(GROUP, prompt=evil),
+        tuple(TranscriptEntry(0.0, event) for event in events),
+        evil,
+        f"runs/{evil}",
     )
     for line in story(record, full=True):
         assert line.text.isprintable(), line.text

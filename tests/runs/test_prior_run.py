@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskcal.runs.prior_run import read_prior_run
 from taskcal.cli.options.design import DesignOptions
 from taskcal.core.adaptive.design import Design
 from taskcal.core.identity import Origin
@@ -20,14 +19,15 @@ from taskcal.core.run import IMPORTED, GroupImages
 from taskcal.core.settings import CalibrationSettings, Metric
 from taskcal.core.stats.prior import Counts
 from taskcal.errors import RunFolderError, UsageError
+from taskcal.runs.prior_run import read_prior_run
 from taskcal.store.run_folder import RunFolder
 from tests.cli.options.options_case import TASKSET, make_run, request
 from tests.execution.schedule_case import BUSY, FAILED, PASSED
 from tests.store.store_case import edit
 
 if TYPE_CHECKING:
-    from taskcal.runs.request import Request
     from taskcal.core.rollout import Outcome
+    from taskcal.runs.request import Request
 
 RUNS = Path("runs")
 SHIP1, SHIP2, REFUND = GroupId("ship", "1"), GroupId("ship", "2"), GroupId("refund", "")

@@ -11,10 +11,10 @@ from taskcal.agents.command import CommandAgent
 from taskcal.agents.spec import CommandSpec
 from taskcal.cli.options.configuration import Configuration
 from taskcal.cli.options.request import resolve
-from taskcal.runs.untrusted import MOST_CPUS, MOST_MEMORY, MOST_PIDS, UntrustedOptions, bounds_of, check_untrusted
 from taskcal.core.plan import Bounds, refusal
 from taskcal.core.task import Limits, Network, NetworkMode, Service
 from taskcal.errors import UsageError
+from taskcal.runs.untrusted import MOST_CPUS, MOST_MEMORY, MOST_PIDS, UntrustedOptions, bounds_of, check_untrusted
 from taskcal.taskset.load import load
 from tests.cli.options.options_case import NOTHING, TASKSET
 

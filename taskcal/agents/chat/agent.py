@@ -14,11 +14,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from taskcal.agents.chat.conversation import Conversation
-from taskcal.agents.chat.endpoint import Endpoint
+from taskcal.agents.chat.endpoint import ChatEndpoint
 from taskcal.agents.chat.limiter import RealClock
 from taskcal.agents.chat.proxy import check_proxies
-from taskcal.agents.tools.chat_tools import offered
-from taskcal.agents.tools.task_tools import offered_tools
+from taskcal.agents.tools.bash import bash_of
+from taskcal.agents.tools.task_tools import open_tools
 from taskcal.agents.transcript import Note
 from taskcal.errors import MissingError, ProviderLost, UsageError
 from taskcal.redact import Redactor
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from taskcal.agents.chat.endpoint import Caller
     from taskcal.agents.chat.identity import Served
     from taskcal.agents.chat.limiter import Clock
-    from taskcal.agents.chat.spec import ChatSpec, Sampling
+    from taskcal.agents.spec import ChatSpec, Sampling
     from taskcal.core.task import Network, Task
     from taskcal.sandbox import Sandbox
 
@@ -47,10 +47,10 @@ def open_chat(spec: ChatSpec) -> ChatAgent:
         raise MissingError("agents of kind chat need the httpcore package; run `pip install 'taskcal[chat]'`")
     key = read_key(spec, os.environ)
     check_proxies(spec.base_urls, os.environ)
-    from taskcal.agents.chat.identity import identify  # noqa: PLC0415 - needs the extra `chat`
+    from taskcal.agents.chat.identity import identify_model  # noqa: PLC0415 - needs the extra `chat`
 
-    found = identify(spec, key)
-    return ChatAgent(spec, key, found.served, missing=found.missing)
+    identity = identify_model(spec, key)
+    return ChatAgent(spec, key, identity.served, missing=identity.missing)
 
 
 def read_key(spec: ChatSpec, host: Mapping[str, str]) -> str:
@@ -84,24 +84,24 @@ class ChatAgent:
         call: Callable[[ChatSpec, str], Caller] = call_openai,
         clock: Clock | None = None,
     ) -> None:
-        """`key` is the endpoint's, '' for none; `served` what the endpoint says that it serves.
+        """`key` is the endpoint's, '' for none; `served` are the models that the endpoint lists.
 
-        `missing` says why it cannot be reached now.
+        `missing` is the reason why it cannot be reached now, '' if it can.
         """
         self.spec, self._key, self.served, self.missing = spec, key, served, missing
         self._clock: Clock = clock or RealClock()
         self._call = call
-        self._endpoint: Endpoint | None = None
+        self._endpoint: ChatEndpoint | None = None
         self._opening = threading.Lock()
 
     def __repr__(self) -> str:
-        """What is said to the model and by which weights. Where the server stands and what it costs is not in it."""
+        """Everything that changes the conversation: prompts, sampling and weights, but not the address or the price."""
         spec = self.spec
         limits = (spec.max_turns, spec.tool_output, spec.timeout)
-        asked = (spec.system, spec.sampling, spec.send_reasoning, spec.extra_body)
+        request = (spec.system, spec.sampling, spec.send_reasoning, spec.extra_body)
         words = sorted((word, finish.value) for word, finish in spec.finish_reasons.items())
-        said_of = (spec.name, spec.model, self.served, asked, limits, *words)
-        return f"ChatAgent{said_of!r}"
+        parts = (spec.name, spec.model, self.served, request, limits, *words)
+        return f"ChatAgent{parts!r}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Other processes get it without what it has open."""
@@ -114,10 +114,10 @@ class ChatAgent:
 
     @property
     def about(self) -> str:
-        """Which weights, where the name does not say, and how they are sampled."""
-        roots = {one.root for one in self.served if one.root and one.root != self.spec.model}
+        """The weights, if the model's name does not show them, and the sampling."""
+        roots = {entry.root for entry in self.served if entry.root and entry.root != self.spec.model}
         weights = [f"{self.spec.model} is {' and '.join(sorted(roots))}"] if roots else []
-        return "; ".join((*weights, sampled(self.spec.sampling)))
+        return "; ".join((*weights, describe_sampling(self.spec.sampling)))
 
     @property
     def install(self) -> str:
@@ -149,11 +149,11 @@ class ChatAgent:
         return Redactor({self.spec.key_name: self._key} if len(self._key) >= SHORTEST_SECRET else {})
 
     def act(self, sandbox: Sandbox, attempt: Attempt) -> AgentResult:
-        """Talk until the model is done. Raises UsageError where the endpoint can never answer (key, model, request)."""
+        """Run the conversation. Raises UsageError if the endpoint can never answer (key, model, request)."""
         task, bound = attempt.group.task, self.spec.tool_output
         try:
-            with offered_tools(sandbox, task, task.environment.user, bound) as own:
-                tools = (*offered(task, bound), *own)
+            with open_tools(sandbox, task, task.environment.user, bound) as own:
+                tools = (bash_of(task, bound), *own)
                 endpoint, window = self._shared_endpoint(), self._window()
                 return Conversation(self.spec, endpoint, sandbox, attempt, self._clock, tools, window).run()
         except (ProviderLost, UsageError) as error:
@@ -161,19 +161,19 @@ class ChatAgent:
             raise
 
     def _window(self) -> int | None:
-        return min((one.window for one in self.served if one.window is not None), default=None)
+        return min((entry.window for entry in self.served if entry.window is not None), default=None)
 
-    def _shared_endpoint(self) -> Endpoint:
+    def _shared_endpoint(self) -> ChatEndpoint:
         with self._opening:
             if self._endpoint is None:
-                self._endpoint = Endpoint(self.spec, self._call(self.spec, self._key), self._clock)
+                self._endpoint = ChatEndpoint(self.spec, self._call(self.spec, self._key), self._clock)
             return self._endpoint
 
 
-def sampled(sampling: Sampling) -> str:
-    """How the model is sampled, in words, with a warning where the server decides."""
-    asked = {"temperature": sampling.temperature, "top_p": sampling.top_p, "max_tokens": sampling.max_tokens}
-    told = [f"{name} {'server default' if value is None else value}" for name, value in asked.items()]
+def describe_sampling(sampling: Sampling) -> str:
+    """The sampling in words, with a warning if a value is the server's default."""
+    values = {"temperature": sampling.temperature, "top_p": sampling.top_p, "max_tokens": sampling.max_tokens}
+    settings = [f"{name} {'server default' if value is None else value}" for name, value in values.items()]
     seed = "a seed per rollout" if sampling.sends_seed else "no seed sent"
-    warning = "; a server default comes from the model's own files" if None in asked.values() else ""
-    return f"sampling: {', '.join((*told, seed))}{warning}"
+    warning = "; a server default comes from the model's own files" if None in values.values() else ""
+    return f"sampling: {', '.join((*settings, seed))}{warning}"

@@ -6,12 +6,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from taskcal.agents import AgentResult
-from taskcal.agents.answer import hand_in
-from taskcal.agents.chat.endpoint import CallContext, Ended
-from taskcal.agents.chat.messages import MOST_CALLS, answered, length_of, request, said
-from taskcal.agents.tools.chat_tools import ToolReply, described, use
+from taskcal.agents.answer import write_answer
+from taskcal.agents.chat.endpoint import CallContext, ConversationEnd
+from taskcal.agents.chat.messages import (
+    MOST_CALLS,
+    assistant_message,
+    length_of,
+    request,
+    tool_definition,
+    tool_message,
+)
+from taskcal.agents.tools.agent_tool import ToolReply, call_tool
 from taskcal.agents.transcript import Message, Note, TokenUsage, ToolCall, ToolResult
-from taskcal.agents.usage import priced
+from taskcal.agents.usage import add_cost
 from taskcal.core.rollout import Stop, Usage
 from taskcal.core.text.foreign_text import cut
 
@@ -19,11 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskcal.agents import Attempt
-    from taskcal.agents.chat.endpoint import Answered, Endpoint
+    from taskcal.agents.chat.endpoint import ChatEndpoint, ModelAnswer
     from taskcal.agents.chat.limiter import Clock
     from taskcal.agents.chat.messages import Json, Reply
-    from taskcal.agents.chat.spec import ChatSpec
-    from taskcal.agents.tools.chat_tools import Tool
+    from taskcal.agents.spec import ChatSpec
+    from taskcal.agents.tools.agent_tool import AgentTool
     from taskcal.sandbox import Sandbox
 
 WAITING_SECONDS = 3600.0
@@ -45,11 +52,11 @@ class Conversation:
     """One rollout: what has been said so far, and how much of the agent's time is used up."""
 
     spec: ChatSpec
-    endpoint: Endpoint
+    endpoint: ChatEndpoint
     sandbox: Sandbox
     attempt: Attempt
     clock: Clock
-    tools: Sequence[Tool]
+    tools: Sequence[AgentTool]
     window: int | None = None
     """Tokens of the model's context, if its server reports it."""
     messages: list[Json] = field(default_factory=list)
@@ -72,8 +79,8 @@ class Conversation:
             if sum(length_of(message) for message in self.messages) > MOST_SAID:
                 self._note(f"the conversation is longer than {MOST_SAID // 1024**2} MiB, more than any context holds")
                 return Stop.CONTEXT_FULL
-            answer = self.endpoint.complete(self._body(), self._wish())
-            if isinstance(answer, Ended):
+            answer = self.endpoint.complete(self._body(), self._call_context())
+            if isinstance(answer, ConversationEnd):
                 self._note(answer.reason)
                 return answer.stop
             stop = self._take(answer)
@@ -82,9 +89,9 @@ class Conversation:
         return Stop.MAX_TURNS
 
     def _body(self) -> Json:
-        return request(self.spec, self.attempt.seed, self.messages, [described(tool) for tool in self.tools])
+        return request(self.spec, self.attempt.seed, self.messages, [tool_definition(tool) for tool in self.tools])
 
-    def _wish(self) -> CallContext:
+    def _call_context(self) -> CallContext:
         is_full = bool(self.usages) and self._fills(self._least_tokens())
         return CallContext(self.replica, self.until, is_first=not self.usages, note=self._note, is_full=is_full)
 
@@ -98,14 +105,14 @@ class Conversation:
     def _fills(self, tokens: int | None) -> bool:
         return self.window is not None and tokens is not None and tokens >= NEARLY * self.window
 
-    def _take(self, answer: Answered) -> Stop | None:
+    def _take(self, answer: ModelAnswer) -> Stop | None:
         """Take in one answer; None to go on."""
         reply = answer.reply
         self.replica = answer.replica
         self.worked += answer.seconds
         self._charge(reply.usage)
         self._record(reply)
-        self.messages.append(said(reply, with_reasoning=self.spec.send_reasoning))
+        self.messages.append(assistant_message(reply, with_reasoning=self.spec.send_reasoning))
         if self._left() <= 0:
             return Stop.TIMEOUT
         if reply.is_refused:
@@ -123,7 +130,7 @@ class Conversation:
     def _charge(self, usage: TokenUsage) -> None:
         self.usages.append(usage)
         account = self.attempt.account
-        account.turns, account.usage = len(self.usages), priced(total(self.usages), self.spec.price)
+        account.turns, account.usage = len(self.usages), add_cost(total(self.usages), self.spec.price)
 
     def _act(self, reply: Reply) -> Stop | None:
         """Carry out the calls of one answer, one after the other as they are written: they share one sandbox."""
@@ -132,14 +139,14 @@ class Conversation:
                 return Stop.TIMEOUT
             begun = self.clock.now()
             if reply.is_cut and call is reply.calls[-1] and not call.is_whole:
-                used = ToolReply(CUT_CALL.format(where=self._limit(reply)))
+                result = ToolReply(CUT_CALL.format(where=self._limit(reply)))
             else:
-                used = use(self.tools, self.sandbox, call.name, call.arguments, self._left())
+                result = call_tool(self.tools, self.sandbox, call.name, call.arguments, self._left())
             seconds = self.clock.now() - begun
             self.worked += seconds
-            content = cut(used.content, self.spec.tool_output + SLACK_BYTES)
-            self.attempt.transcript.add(ToolResult(call.id, content, round(seconds, 3), used.exit_code))
-            self.messages.append(answered(call, content))
+            content = cut(result.content, self.spec.tool_output + SLACK_BYTES)
+            self.attempt.transcript.add(ToolResult(call.id, content, round(seconds, 3), result.exit_code))
+            self.messages.append(tool_message(call, content))
         if reply.left_out:
             self._say("user", TOO_MANY.format(most=MOST_CALLS, all=MOST_CALLS + reply.left_out))
         return Stop.TIMEOUT if self._left() <= 0 else None
@@ -157,8 +164,8 @@ class Conversation:
         return "at its limit" if limit is None else f"at {limit} tokens"
 
     def _finish(self, answer: str) -> Stop:
-        """Put the last message where checks look for the answer; an agent that has barred the way has barred it."""
-        remark = hand_in(self.sandbox, answer, self.attempt.group.task.environment.user)
+        """Write the last message to the answer file. If the agent has blocked that path, it has no answer."""
+        remark = write_answer(self.sandbox, answer, self.attempt.group.task.environment.user)
         if remark:
             self._note(remark)
         return Stop.FINISHED
@@ -184,9 +191,9 @@ class Conversation:
 def total(usages: Sequence[TokenUsage]) -> Usage:
     """The tokens of all answers together; None for a count that not every answer has."""
     return Usage(
-        input_tokens=_sum([one.input_tokens for one in usages]),
-        cached_tokens=_sum([one.cached_tokens for one in usages]),
-        output_tokens=_sum([one.output_tokens for one in usages]),
+        input_tokens=_sum([entry.input_tokens for entry in usages]),
+        cached_tokens=_sum([entry.cached_tokens for entry in usages]),
+        output_tokens=_sum([entry.output_tokens for entry in usages]),
     )
 
 

@@ -102,51 +102,51 @@ def key_of(word: str) -> str:
 
 
 def meaning(word: str, added: Mapping[str, Finish]) -> Finish | None:
-    """What a word means, or None for one that is not known."""
+    """The meaning of a word, None if it is unknown."""
     key = key_of(word)
     return added.get(key) or WORDS.get(key) or FILTERS.get(key.partition(":")[0] if ":" in key else "")
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What an answer holds, as far as it matters here; `output_tokens` None means that the server did not count."""
+    """The content of an answer, as far as it matters here; `output_tokens` is None if the server did not count."""
 
     is_empty: bool
     has_calls: bool
     output_tokens: int | None
 
 
-def judge(word: str, content: Content, added: Mapping[str, Finish]) -> Finish | Failure:
-    """What an answer is by its finish reason and its content; `added` is the agent file's `finish_reasons`."""
-    found = meaning(word, added)
-    if found in {Finish.REFUSED, Finish.FULL}:
-        return found
-    failure = _failure(word, found, content)
-    return found or Finish.DONE if failure is None else Failure(OK, *failure, is_own=True)
+def judge_finish(word: str, content: Content, added: Mapping[str, Finish]) -> Finish | Failure:
+    """Classify an answer by its finish reason and content; `added` is the agent file's `finish_reasons`."""
+    finish = meaning(word, added)
+    if finish in {Finish.REFUSED, Finish.FULL}:
+        return finish
+    failure = _failure(word, finish, content)
+    return finish or Finish.DONE if failure is None else Failure(OK, *failure, is_own=True)
 
 
-def _failure(word: str, found: Finish | None, content: Content) -> tuple[str, str] | None:
+def _failure(word: str, finish: Finish | None, content: Content) -> tuple[str, str] | None:
     """Code and message of what is wrong with an answer that is neither refused nor full."""
-    is_missing = found is None and key_of(word) == MISSING
-    if found is None and not is_missing:
-        return "unknown_finish_reason", unknown(word)
-    if found is Finish.FAILED:
-        return key_of(word), f"finish_reason {quoted(word)}: the server did not complete this answer"
+    is_missing = finish is None and key_of(word) == MISSING
+    if finish is None and not is_missing:
+        return "unknown_finish_reason", describe_unknown(word)
+    if finish is Finish.FAILED:
+        return key_of(word), f"finish_reason {quote_word(word)}: the server did not complete this answer"
     if content.is_empty and not content.output_tokens:
         return EMPTY, "an answer without text, tool call or output token"
     if is_missing and not content.output_tokens:
-        return "no_finish_reason", f"no finish_reason and no token count; {advice(MISSING)}"
+        return "no_finish_reason", f"no finish_reason and no token count; {suggest_finish_reason(MISSING)}"
     if key_of(word) in CALLS and not content.has_calls:
-        return "no_calls", f"finish_reason {quoted(word)} without a tool call: the server lost it"
+        return "no_calls", f"finish_reason {quote_word(word)} without a tool call: the server lost it"
     return None
 
 
-def unknown(word: str) -> str:
-    """What to do about a word that is not in the table."""
-    return f"unknown finish_reason {quoted(word)}; {advice(word)}"
+def describe_unknown(word: str) -> str:
+    """The message about a word that is not in the table, with its fix."""
+    return f"unknown finish_reason {quote_word(word)}; {suggest_finish_reason(word)}"
 
 
-def advice(word: str) -> str:
+def suggest_finish_reason(word: str) -> str:
     """The line of an agent file that makes a word the end of an answer."""
     short = clipped(word, LONGEST_WORD)
     is_plain = PLAIN.fullmatch(short) and short.lower() not in YAML_WORDS
@@ -154,6 +154,6 @@ def advice(word: str) -> str:
     return f"if it ends a good answer, add finish_reasons: {{{key}: stop}} to the agent file"
 
 
-def quoted(word: str) -> str:
+def quote_word(word: str) -> str:
     """A word of a server in a message, of bounded length."""
     return json.dumps(clipped(word, LONGEST_WORD))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.agents.chat.provider_errors import retry_after
 from taskcal.agents.chat.proxy import proxy_of
-from taskcal.agents.chat.transport import Request, Transport
+from taskcal.agents.chat.transport import HttpRequest, Transport
 from taskcal.agents.chat.wire import Late, NoAnswer, Unreachable
 from taskcal.core.text.foreign_text import parse_json
 from taskcal.errors import MissingError
@@ -21,7 +21,7 @@ from taskcal.errors import MissingError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from taskcal.agents.chat.spec import ChatSpec
+    from taskcal.agents.spec import ChatSpec
 
 ASK_SECONDS = 5.0
 TRIES = 3
@@ -50,32 +50,32 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What the replicas say that the model's name stands for, each different answer once; nothing where none says it.
+    """The models that the replicas list under the model's name, each different entry once; empty if none lists it.
 
-    `missing` says that not one of them could be asked, and why; '' where one could.
+    `missing` is the reason why no replica could be reached; '' if at least one could.
     """
 
     served: tuple[Served, ...] = ()
     missing: str = ""
 
 
-def identify(spec: ChatSpec, key: str, ask: Callable[[str, str], str | None] | None = None) -> Identity:
-    """Ask all replicas. A server without such a list is no reason to stop: the first rollout will tell."""
-    found: dict[Served, Served] = {}
+def identify_model(spec: ChatSpec, key: str, ask: Callable[[str, str], str | None] | None = None) -> Identity:
+    """Ask all replicas for their models. A server without such a list is fine: the first rollout shows if it works."""
+    entries: dict[Served, Served] = {}
     unreachable: list[str] = []
     for url in spec.base_urls:
         try:
-            entry = served((ask or ask_models)(url, key) or "", spec.model)
+            entry = find_model((ask or ask_models)(url, key) or "", spec.model)
         except MissingError as error:
             unreachable.append(str(error))
         else:
             if entry is not None:
-                found[entry] = _smaller(found.get(entry, entry), entry)
+                entries[entry] = _smaller(entries.get(entry, entry), entry)
     is_missing = len(unreachable) == len(spec.base_urls)
-    return Identity(tuple(sorted(found.values())), "; ".join(unreachable) if is_missing else "")
+    return Identity(tuple(sorted(entries.values())), "; ".join(unreachable) if is_missing else "")
 
 
-def served(text: str, model: str) -> Served | None:
+def find_model(text: str, model: str) -> Served | None:
     """The model's entry in the body of `/v1/models`, or None."""
     try:
         body = parse_json(text)
@@ -101,7 +101,7 @@ def _window(entry: Mapping[str, object]) -> int | None:
 
 
 def _smaller(first: Served, second: Served) -> Served:
-    windows = [one.window for one in (first, second) if one.window is not None]
+    windows = [entry.window for entry in (first, second) if entry.window is not None]
     return replace(first, window=min(windows, default=None))
 
 
@@ -124,7 +124,7 @@ def _ask(transport: Transport, base_url: str, key: str, sleep: Callable[[float],
     problem = ""
     for number in range(TRIES):
         try:
-            answer = transport.send(Request(f"{base_url}/models", key), ASK_SECONDS, MOST_BYTES)
+            answer = transport.send(HttpRequest(f"{base_url}/models", key), ASK_SECONDS, MOST_BYTES)
         except Late:
             problem = f"{place}: /models gave no answer within {ASK_SECONDS:g} s, {TRIES} times"
             continue
@@ -135,6 +135,6 @@ def _ask(transport: Transport, base_url: str, key: str, sleep: Callable[[float],
         if answer.status not in BUSY:
             return answer.text if answer.is_success else None
         problem = f"{place}: /models still answers {answer.status} after {TRIES} tries"
-        asked = retry_after(answer.headers, datetime.now(UTC))
-        sleep(min(LONGEST_WAIT, 2.0**number if asked is None else asked))
+        wait = retry_after(answer.headers, datetime.now(UTC))
+        sleep(min(LONGEST_WAIT, 2.0**number if wait is None else wait))
     raise MissingError(problem)

@@ -26,7 +26,7 @@ POLL_SECONDS = 1.0
 
 
 class Clock(Protocol):
-    """Time, as the agent sees it; tests bring one that nobody waits for."""
+    """The agent's source of time; tests use one that does not wait."""
 
     def now(self) -> float:
         """Seconds of a clock that only goes forward."""
@@ -57,8 +57,8 @@ class RealClock:
         condition.wait(seconds)
 
 
-class Signal(Enum):
-    """What one call taught about its replica."""
+class CongestionSignal(Enum):
+    """What one call showed about the load of its replica."""
 
     WELL = auto()
     OVERLOADED = auto()
@@ -98,7 +98,7 @@ class Ticket:
     granted_at: float
 
 
-def choose(loads: Sequence[Load], preferred: int | None, now: float) -> int | None:
+def choose_replica(loads: Sequence[Load], preferred: int | None, now: float) -> int | None:
     """The replica for a call: the preferred one, whose cache knows the conversation, else the least loaded one."""
     shuns = any(not load.failures for load in loads)
     open_ = [place for place, load in enumerate(loads) if load.has_room(now, shuns=shuns)]
@@ -107,17 +107,17 @@ def choose(loads: Sequence[Load], preferred: int | None, now: float) -> int | No
     return min(open_, key=lambda place: (loads[place].in_flight, loads[place].failures), default=None)
 
 
-def learned(load: Load, ticket: Ticket, signal: Signal, now: float, pause: float) -> Load:
-    """What a replica's load becomes when a call ends; `pause` is the seconds for which it asks to be left alone."""
+def update_load(load: Load, ticket: Ticket, signal: CongestionSignal, now: float, pause: float) -> Load:
+    """A replica's load after a call has ended; `pause` is the seconds that it asks to wait before the next call."""
     after = replace(load, in_flight=load.in_flight - 1)
-    if signal is Signal.WELL:
+    if signal is CongestionSignal.WELL:
         grows = load.in_flight >= load.limit / 2.0
         return replace(after, limit=load.limit + grows / load.limit, failures=0)
-    if signal is Signal.OVERLOADED:
+    if signal is CongestionSignal.OVERLOADED:
         after = replace(after, paused_until=max(load.paused_until, now + pause))
-    if signal is Signal.NOTHING or ticket.granted_at <= load.bad_at:
+    if signal is CongestionSignal.NOTHING or ticket.granted_at <= load.bad_at:
         return after
-    if signal is Signal.OVERLOADED:
+    if signal is CongestionSignal.OVERLOADED:
         had = load.in_flight if math.isinf(load.limit) else load.limit
         return replace(after, limit=max(LEAST, had / 2.0), bad_at=now)
     shunned = now + min(LONGEST_PAUSE, 2.0 ** (load.failures + 1))
@@ -140,12 +140,12 @@ class Limiter:
             return tuple(self._loads)
 
     def acquire(self, preferred: int | None, patience: float) -> Ticket | None:
-        """Wait for a place, at most `patience` seconds; None where there was none."""
+        """Wait for a place, at most `patience` seconds; None if there was none."""
         deadline = self._clock.now() + patience
         with self._changed:
             while True:
                 now = self._clock.now()
-                place = choose(self._loads, preferred, now)
+                place = choose_replica(self._loads, preferred, now)
                 if place is not None:
                     self._loads[place] = replace(self._loads[place], in_flight=self._loads[place].in_flight + 1)
                     return Ticket(place, now)
@@ -153,11 +153,11 @@ class Limiter:
                     return None
                 self._clock.wait(self._changed, min(self._seconds_to_open(now), deadline - now, POLL_SECONDS))
 
-    def release(self, ticket: Ticket, signal: Signal, pause: float = 0.0) -> None:
+    def release(self, ticket: Ticket, signal: CongestionSignal, pause: float = 0.0) -> None:
         """Give the ticket back with what the call taught."""
         with self._changed:
             load = self._loads[ticket.replica]
-            self._loads[ticket.replica] = learned(load, ticket, signal, self._clock.now(), pause)
+            self._loads[ticket.replica] = update_load(load, ticket, signal, self._clock.now(), pause)
             self._changed.notify(2)
 
     def _seconds_to_open(self, now: float) -> float:

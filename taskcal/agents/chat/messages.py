@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from taskcal.agents.chat.finish import OK, Content, Finish, judge, meaning
+from taskcal.agents.chat.finish import OK, Content, Finish, judge_finish, meaning
 from taskcal.agents.chat.provider_errors import Failure, failure_of, one_line
 from taskcal.agents.tools.tool_arguments import history_of
 from taskcal.agents.transcript import TokenUsage
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from taskcal.agents.chat.spec import ChatSpec
+    from taskcal.agents.spec import ChatSpec
+    from taskcal.agents.tools.agent_tool import AgentTool
 
 Json = dict[str, Any]
 
@@ -52,10 +53,10 @@ class Call:
     def is_whole(self) -> bool:
         """Whether its arguments are an object that holds something, so that nothing of them was cut off."""
         try:
-            given = json.loads(self.arguments)
+            arguments = json.loads(self.arguments)
         except (ValueError, RecursionError):
             return False
-        return isinstance(given, dict) and bool(given)
+        return isinstance(arguments, dict) and bool(arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +98,19 @@ class Reply:
 
 def request(spec: ChatSpec, seed: int, messages: Sequence[Json], tools: Sequence[Json]) -> Json:
     """The body of one call; what the agent file leaves open is not in it."""
-    asked = spec.sampling
-    sampling = {"temperature": asked.temperature, "top_p": asked.top_p, "max_tokens": asked.max_tokens}
+    settings = spec.sampling
+    sampling = {"temperature": settings.temperature, "top_p": settings.top_p, "max_tokens": settings.max_tokens}
     body: Json = {"model": spec.model, "messages": list(messages)}
     body |= {name: value for name, value in sampling.items() if value is not None}
-    if asked.sends_seed:
-        body["seed"] = (seed + (asked.seed or 0)) % SEEDS
+    if settings.sends_seed:
+        body["seed"] = (seed + (settings.seed or 0)) % SEEDS
     if tools:
         body["tools"] = list(tools)
     return body | dict(spec.extra_body)
 
 
-def said(reply: Reply, *, with_reasoning: bool = False) -> Json:
-    """An answer as it goes back with the next request.
+def assistant_message(reply: Reply, *, with_reasoning: bool = False) -> Json:
+    """An answer in the form in which the next request repeats it.
 
     Arguments that are no JSON object are sent as {}, and names that no tool can have without what is wrong in them:
     servers that check the history refuse the whole request otherwise, and the tool's answer says what was wrong.
@@ -117,7 +118,7 @@ def said(reply: Reply, *, with_reasoning: bool = False) -> Json:
     """
     message: Json = {"role": "assistant", "content": reply.content}
     if reply.calls:
-        message |= {"content": reply.content or None, "tool_calls": [_said_call(call) for call in reply.calls]}
+        message |= {"content": reply.content or None, "tool_calls": [_call_of_history(call) for call in reply.calls]}
     return message | ({reply.thought: reply.reasoning} if with_reasoning and reply.thought else {})
 
 
@@ -128,14 +129,20 @@ def length_of(message: Json) -> int:
     return sum(len(text) for text in texts if isinstance(text, str))
 
 
-def _said_call(call: Call) -> Json:
+def _call_of_history(call: Call) -> Json:
     name = NOT_A_NAME.sub("_", call.name)[:LONGEST_NAME] or "unknown"
     return {"id": call.id, "type": "function", "function": {"name": name, "arguments": history_of(call.arguments)}}
 
 
-def answered(call: Call, content: str) -> Json:
+def tool_message(call: Call, content: str) -> Json:
     """A tool's answer as it goes to the model."""
     return {"role": "tool", "tool_call_id": call.id, "content": content}
+
+
+def tool_definition(tool: AgentTool) -> dict[str, Any]:
+    """A tool as a function in a request."""
+    function = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
+    return {"type": "function", "function": function}
 
 
 def reply_of(text: str, now: datetime, finish_reasons: Mapping[str, Finish] = NO_WORDS) -> Reply | Failure:
@@ -149,10 +156,10 @@ def reply_of(text: str, now: datetime, finish_reasons: Mapping[str, Finish] = NO
         return Failure(OK, "", f"not JSON, though the status is 200: {one_line(clipped(text, 100))}", is_own=True)
     if not isinstance(body, dict):
         return Failure(OK, "", NOT_AN_ANSWER, is_own=True)
-    return _found(body, text, now, finish_reasons)
+    return _read_body(body, text, now, finish_reasons)
 
 
-def _found(body: Json, text: str, now: datetime, finish_reasons: Mapping[str, Finish]) -> Reply | Failure:
+def _read_body(body: Json, text: str, now: datetime, finish_reasons: Mapping[str, Finish]) -> Reply | Failure:
     if _is_error(body.get("error")):
         return _inner_failure(body["error"], text, now)
     choice = _first(body.get("choices"))
@@ -163,7 +170,7 @@ def _found(body: Json, text: str, now: datetime, finish_reasons: Mapping[str, Fi
     if isinstance(message, dict):
         if not _is_readable(message.get("content")):
             return Failure(OK, "", "an answer whose content is neither text nor a list of parts", is_own=True)
-        return _judged(_reply(message, _usage(body.get("usage"))), word, finish_reasons)
+        return _with_finish(_reply(message, _usage(body.get("usage"))), word, finish_reasons)
     if meaning(word, finish_reasons) is Finish.REFUSED:
         return Reply(finish=Finish.REFUSED, usage=_usage(body.get("usage")))  # as Gemini's compatible endpoint refuses
     return _without_message(body)
@@ -174,18 +181,18 @@ def _is_error(value: object) -> bool:
     return any(value.values()) if isinstance(value, dict) else bool(value)
 
 
-def _judged(reply: Reply, word: str, finish_reasons: Mapping[str, Finish]) -> Reply | Failure:
+def _with_finish(reply: Reply, word: str, finish_reasons: Mapping[str, Finish]) -> Reply | Failure:
     if reply.is_refused and not word:
         return replace(reply, finish=Finish.REFUSED)
     content = Content(reply.is_empty, bool(reply.calls), reply.usage.output_tokens)
-    found = judge(word, content, finish_reasons)
-    return found if isinstance(found, Failure) else replace(reply, finish=found)
+    finish = judge_finish(word, content, finish_reasons)
+    return finish if isinstance(finish, Failure) else replace(reply, finish=finish)
 
 
 def _reply(message: Mapping[str, Any], usage: TokenUsage) -> Reply:
     thought = next((key for key in REASONING if _text(message.get(key))), "")
-    given = message.get("tool_calls")
-    raw: list[object] = given if isinstance(given, list) else []
+    calls = message.get("tool_calls")
+    raw: list[object] = calls if isinstance(calls, list) else []
     return Reply(
         content=_content(message.get("content")),
         reasoning=_text(message.get(thought)),
@@ -212,8 +219,8 @@ def _word(choice: Mapping[str, Any]) -> str:
 def _without_message(body: Json) -> Failure:
     """The failure in a body without a message; some servers put their errors there."""
     words = next((body[key] for key in ("message", "msg", "detail") if isinstance(body.get(key), str)), "")
-    found = "an answer without a message (no choices)"
-    return Failure(OK, "", one_line(f"{found}: {words}") if words else found)
+    problem = "an answer without a message (no choices)"
+    return Failure(OK, "", one_line(f"{problem}: {words}") if words else problem)
 
 
 def _inner_failure(error: object, text: str, now: datetime) -> Failure:
@@ -255,10 +262,10 @@ def _calls(raw_calls: Sequence[object]) -> tuple[Call, ...]:
     """The calls, each under an id of its own: servers may leave ids out, or give one twice."""
     calls: list[Call] = []
     for number, raw in enumerate(raw_calls):
-        given = raw if isinstance(raw, dict) else {}
-        function = given.get("function")
+        call_row = raw if isinstance(raw, dict) else {}
+        function = call_row.get("function")
         function = function if isinstance(function, dict) else {}
-        name = _text(given.get("id"))
+        name = _text(call_row.get("id"))
         unique = name if name and all(name != call.id for call in calls) else f"call_{number}"
         calls.append(Call(unique, _text(function.get("name")), _arguments(function.get("arguments"))))
     return tuple(calls)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from taskcal.agents.chat.finish import OK
 from taskcal.agents.chat.messages import NO_WORDS, Reply, reply_of
 from taskcal.agents.chat.provider_errors import TIMED_OUT, UNREACHABLE, Failure, failure_of, one_line
-from taskcal.agents.chat.transport import Request, Transport
+from taskcal.agents.chat.transport import HttpRequest, Transport
 from taskcal.agents.chat.wire import Late, NoAnswer, TooLong
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class OpenAICaller:
         """Ask for one completion and wait at most `seconds` for the whole of it."""
         data = json.dumps(dict(body), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
         try:
-            answer = self._transport.send(Request(self._urls[replica], self._key, data), seconds, MOST_BYTES)
+            answer = self._transport.send(HttpRequest(self._urls[replica], self._key, data), seconds, MOST_BYTES)
         except Late as error:
             return Failure(None, TIMED_OUT, str(error))
         except TooLong as error:
@@ -54,7 +54,7 @@ class OpenAICaller:
 def outcome_of(answer: Answer, now: datetime, finish_reasons: Mapping[str, Finish]) -> Reply | Failure:
     """The completion in an answer, or the failure that it reports or is."""
     if answer.is_redirect:
-        return _redirected(answer)
+        return _redirect_failure(answer)
     if not answer.is_success:
         return failure_of(answer.status, answer.headers, answer.text, now)
     if answer.compression:
@@ -63,7 +63,7 @@ def outcome_of(answer: Answer, now: datetime, finish_reasons: Mapping[str, Finis
     return reply_of(answer.text, now, finish_reasons)
 
 
-def _redirected(answer: Answer) -> Failure:
+def _redirect_failure(answer: Answer) -> Failure:
     """A redirect is not followed: the request, and its key, are for the address in the agent file alone."""
     address = answer.headers.get("location", "").removesuffix("/chat/completions")
     shown = "".join(character if character.isprintable() else "?" for character in address)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class Action(StrEnum):
-    """What to do about a failure."""
+    """The consequence of a failure."""
 
     RETRY = "retry"
     LOST = "lost"
@@ -89,10 +89,10 @@ INPUT_SIZE = re.compile(
 RENAMED = re.compile(r"\buse\b.{0,20}max_completion_tokens", re.IGNORECASE)
 
 
-def classify(failure: Failure) -> Action:
-    """What a failure means, from its status, code and words; the module's docstring has the reasons."""
+def classify_failure(failure: Failure) -> Action:
+    """The consequence of a failure by its status, code and words; the module's docstring has the reasons."""
     status, code, words = failure.status, failure.code.lower(), failure.message
-    if is_refusal(failure):
+    if refuses_content(failure):
         return Action.REFUSED
     if is_full(failure):
         return Action.CONTEXT_FULL
@@ -106,7 +106,7 @@ def classify(failure: Failure) -> Action:
     return Action.RETRY if retried else Action.LOST
 
 
-def is_refusal(failure: Failure) -> bool:
+def refuses_content(failure: Failure) -> bool:
     """Whether the content was refused: by a code for it, or in words of policy about nothing else."""
     words = failure.message
     if failure.is_own or failure.status not in REFUSAL_STATUSES or known.NOT_WORDS.match(words):
@@ -134,7 +134,7 @@ def _are_fatal(words: str) -> bool:
     )
 
 
-def advice(failure: Failure, model: str, key: str) -> str:
+def suggest_fix(failure: Failure, model: str, key: str) -> str:
     """What a person should do about a failure that no rollout can survive; `key` is the name of the key's variable."""
     words, status = failure.message, failure.status
     is_money = status == 402 or known.MONEY.search(failure.code) or known.MONEY.search(words)
@@ -172,11 +172,11 @@ def _number(match: re.Match[str]) -> int:
 
 def failure_of(status: int, headers: Mapping[str, str], text: str, now: datetime) -> Failure:
     """The failure that an answer reports, in whichever form its body has."""
-    code, message = _reported(text)
-    asked = retry_after(headers, now)
-    if asked is None and status in BUSY:
-        asked = _written_wait(message)
-    return Failure(status, code, one_line(message), asked)
+    code, message = _code_and_words(text)
+    wait = retry_after(headers, now)
+    if wait is None and status in BUSY:
+        wait = _written_wait(message)
+    return Failure(status, code, one_line(message), wait)
 
 
 def _written_wait(words: str) -> float | None:
@@ -189,7 +189,7 @@ def _written_wait(words: str) -> float | None:
     return min(float(match[1]) * scale, LONGEST_WAIT)
 
 
-def _reported(text: str) -> tuple[str, str]:
+def _code_and_words(text: str) -> tuple[str, str]:
     """Code and words of an error's body: OpenAI's form, vLLM's older one, FastAPI's, or plain text."""
     try:
         body = parse_json(text)

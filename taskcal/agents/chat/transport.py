@@ -19,7 +19,7 @@ import httpcore
 
 from taskcal import __version__
 from taskcal.agents.chat.proxy import PORTS, proxy_of
-from taskcal.agents.chat.wire import Allowance, Broken, NoAnswer, Unreachable, Wires
+from taskcal.agents.chat.wire import Broken, CountingBackend, NoAnswer, RequestLimits, Unreachable
 
 if TYPE_CHECKING:
     import ssl
@@ -37,7 +37,7 @@ SAFE_IN_PATH = "/%:@!$&'()*+,;=~"
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class HttpRequest:
     """A GET, or a POST of a JSON `body`; `key` is the bearer's, '' for none."""
 
     url: str
@@ -80,11 +80,11 @@ class Transport:
 
     def __init__(self) -> None:
         """Nothing is connected yet."""
-        self._idle: dict[tuple[str, str], list[_Line]] = {}
+        self._idle: dict[tuple[str, str], list[_PooledConnection]] = {}
         self._lock = threading.Lock()
         self._context: ssl.SSLContext | None = None
 
-    def send(self, request: Request, seconds: float, most: int) -> Answer:
+    def send(self, request: HttpRequest, seconds: float, most: int) -> Answer:
         """Send a request and read its whole answer, of at most `most` bytes on the wire, within `seconds`.
 
         Raises NoAnswer. A body that is not a success is only read for its words: what came of it until one of the
@@ -117,7 +117,7 @@ class Transport:
         for line in lines:
             line.close()
 
-    def _take(self, place: tuple[str, str], proxy: Proxy | None) -> _Line:
+    def _take(self, place: tuple[str, str], proxy: Proxy | None) -> _PooledConnection:
         """The connection that was used last, or a new one; those that are old are closed."""
         oldest = time.monotonic() - IDLE_SECONDS
         with self._lock:
@@ -132,36 +132,36 @@ class Transport:
                 self._context = httpcore.default_ssl_context()
         for line in old:
             line.close()
-        return taken or _Line(proxy, self._context)
+        return taken or _PooledConnection(proxy, self._context)
 
 
-class _Line:
-    """One connection, and the allowance of the request that uses it."""
+class _PooledConnection:
+    """One connection, and the limits of the request that uses it."""
 
     def __init__(self, proxy: Proxy | None, context: ssl.SSLContext | None) -> None:
         self.idle_since = 0.0
-        self._allowance = Allowance()
+        self._limits = RequestLimits()
         self._pool = httpcore.ConnectionPool(
             ssl_context=context,
             proxy=None if proxy is None else _proxy(proxy, context),
             max_connections=1,
-            network_backend=Wires(self._allowance),
+            network_backend=CountingBackend(self._limits),
         )
 
-    def exchange(self, request: Request, parts: SplitResult, seconds: float, most: int) -> Answer:
+    def exchange(self, request: HttpRequest, parts: SplitResult, seconds: float, most: int) -> Answer:
         """One request and its answer. Raises NoAnswer, OSError, or what httpcore raises."""
-        self._allowance.allow_seconds(seconds)
-        self._allowance.allow_bytes(MOST_HEAD)
+        self._limits.start(seconds)
+        self._limits.limit_bytes(MOST_HEAD)
         method = "GET" if request.body is None else "POST"
         url, headers = _url(parts), _headers(request, parts)
         with self._pool.stream(method, url, headers=headers, content=request.body) as response:
-            if not self._allowance.received:  # a server that sends more than one answer to the request before
+            if not self._limits.received:  # a server that sends more than one answer to the request before
                 raise Broken("the answer was there before its request")
-            found = {
+            headers_received = {
                 name.lower().decode("latin-1"): value.decode("latin-1") for name, value in reversed(response.headers)
             }
             is_success = 200 <= response.status < 300
-            self._allowance.allow_bytes(most if is_success else MOST_ERROR)
+            self._limits.limit_bytes(most if is_success else MOST_ERROR)
             body = bytearray()
             try:
                 for piece in response.iter_stream():
@@ -169,7 +169,7 @@ class _Line:
             except (NoAnswer, httpcore.NetworkError, httpcore.ProtocolError, OSError):
                 if is_success:
                     raise
-        return Answer(response.status, found, bytes(body))
+        return Answer(response.status, headers_received, bytes(body))
 
     def close(self) -> None:
         self._pool.close()
@@ -193,7 +193,7 @@ def _host(parts: SplitResult) -> bytes:
     return name.encode() if name.isascii() else name.encode("idna")
 
 
-def _headers(request: Request, parts: SplitResult) -> list[tuple[str, str]]:
+def _headers(request: HttpRequest, parts: SplitResult) -> list[tuple[str, str]]:
     host = _host(parts).decode()
     host = f"[{host}]" if ":" in host else host
     port = "" if parts.port in {None, PORTS[parts.scheme]} else f":{parts.port}"

@@ -41,8 +41,8 @@ class TooLong(NoAnswer):
     """More bytes came than any answer needs."""
 
 
-class Allowance:
-    """What the request under way has left: seconds until its deadline, and bytes that may still come.
+class RequestLimits:
+    """The limits of the current request: seconds until its deadline, and bytes that may still come.
 
     `received` is the number of bytes that came since it began.
     """
@@ -53,12 +53,12 @@ class Allowance:
         self._deadline = self._seconds = 0.0
         self._room = self._bound = 0
 
-    def allow_seconds(self, seconds: float) -> None:
+    def start(self, seconds: float) -> None:
         """Begin a request that must be over in so many seconds."""
         self._deadline, self._seconds = time.monotonic() + seconds, seconds
         self.received = 0
 
-    def allow_bytes(self, size: int) -> None:
+    def limit_bytes(self, size: int) -> None:
         """Begin a part of the answer that may take so many bytes."""
         self._room = self._bound = size
 
@@ -73,7 +73,7 @@ class Allowance:
         """The error for a request whose time is over."""
         return Late(f"no complete answer within {self._seconds:.3g} s")
 
-    def spend(self, size: int) -> None:
+    def count(self, size: int) -> None:
         """Count bytes that came. Raises TooLong."""
         self.received += size
         self._room -= size
@@ -82,23 +82,23 @@ class Allowance:
             raise TooLong(f"an answer of more than {f'{kib // 1024} MiB' if kib >= 1024 else f'{kib} KiB'}")
 
 
-class Wires(httpcore.NetworkBackend):
-    """Connects for httpcore; what its connections do is charged to one allowance."""
+class CountingBackend(httpcore.NetworkBackend):
+    """Connects for httpcore; what its connections do is charged to the same limits."""
 
-    def __init__(self, allowance: Allowance) -> None:
+    def __init__(self, limits: RequestLimits) -> None:
         """Nothing is connected yet."""
-        self._allowance = allowance
+        self._limits = limits
 
     def connect_tcp(
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ARG002 - httpcore's; the allowance counts
+        timeout: float | None = None,  # noqa: ARG002 - httpcore's; the limits count
         local_address: str | None = None,  # noqa: ARG002
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,  # noqa: ARG002
     ) -> httpcore.NetworkStream:
         """Try the host's addresses in turn, as long as there is time. Raises ConnectError or Late."""
-        seconds = min(self._allowance.seconds_left(), CONNECT_SECONDS)
+        seconds = min(self._limits.seconds_left(), CONNECT_SECONDS)
         until = time.monotonic() + seconds
         problem: Exception = OSError("it has no address")
         try:
@@ -108,7 +108,7 @@ class Wires(httpcore.NetworkBackend):
                     problem = TimeoutError()
                     break
                 try:
-                    return _Wire(_connect(socket.socket(family, kind, protocol), place, left), self._allowance)
+                    return _CountingStream(_connect(socket.socket(family, kind, protocol), place, left), self._limits)
                 except OSError as error:
                     problem = error
         except (OSError, UnicodeError) as error:
@@ -127,32 +127,32 @@ class _Stream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ARG002 - httpcore's
     ) -> httpcore.NetworkStream:
-        return _Tls(self, ssl_context, server_hostname)
+        return _TlsStream(self, ssl_context, server_hostname)
 
 
-class _Wire(_Stream):
-    """A socket whose every read and write is charged to an allowance."""
+class _CountingStream(_Stream):
+    """A socket whose every read and write is charged to its request."""
 
-    def __init__(self, sock: socket.socket, allowance: Allowance) -> None:
-        self._sock, self._allowance = sock, allowance
+    def __init__(self, sock: socket.socket, limits: RequestLimits) -> None:
+        self._sock, self._limits = sock, limits
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - httpcore's
-        self._sock.settimeout(self._allowance.seconds_left())
+        self._sock.settimeout(self._limits.seconds_left())
         try:
             data = self._sock.recv(max_bytes)
         except TimeoutError as error:
-            raise self._allowance.late() from error
-        self._allowance.spend(len(data))
+            raise self._limits.late() from error
+        self._limits.count(len(data))
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - httpcore's
         rest = memoryview(buffer)
         while rest:
-            self._sock.settimeout(self._allowance.seconds_left())
+            self._sock.settimeout(self._limits.seconds_left())
             try:
                 rest = rest[self._sock.send(rest) :]
             except TimeoutError as error:
-                raise self._allowance.late() from error
+                raise self._limits.late() from error
             except OSError as error:  # httpcore then reads the answer that a server may have sent too early
                 raise httpcore.WriteError(str(error)) from error
 
@@ -167,7 +167,7 @@ class _Wire(_Stream):
         return bool(poll.poll(0))
 
 
-class _Tls(_Stream):
+class _TlsStream(_Stream):
     """TLS over another stream, so that the bytes below it are the ones that are counted; also TLS within TLS."""
 
     def __init__(self, below: httpcore.NetworkStream, context: ssl.SSLContext, host: str | None) -> None:

@@ -14,8 +14,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from taskcal.agents.tools.tool_arguments import CallError
-from taskcal.core.text.foreign_text import clipped, parse_json
+from taskcal.agents.tools.tool_arguments import CallError, properties_of, read_object, read_value
+from taskcal.core.text.foreign_text import clipped
 from taskcal.core.text.json_schema import forms, outer_types
 
 if TYPE_CHECKING:
@@ -25,29 +25,19 @@ SHORT = {"integer": "N", "number": "N", "boolean": "", "array": "JSON", "object"
 
 
 def arguments_of(parameters: Mapping[str, Any], words: Sequence[str]) -> dict[str, Any]:
-    """What a call's words say. Raises CallError with a sentence for the caller where they are no arguments."""
+    """The arguments in a call's words. Raises CallError with a sentence for the caller if they are not arguments."""
     if len(words) == 1 and words[0].lstrip().startswith("{"):
-        return _object(words[0])
-    found: dict[str, Any] = {}
+        return read_object(words[0])
+    arguments: dict[str, Any] = {}
     rest = list(words)
     while rest:
         name, text = _flag(parameters, rest)
-        value = _value(_properties(parameters).get(name), name, text)
-        if isinstance(found.get(name), list) and isinstance(value, list):
-            found[name] += value
+        value = _value(properties_of(parameters).get(name), name, text)
+        if isinstance(arguments.get(name), list) and isinstance(value, list):
+            arguments[name] += value
         else:
-            found[name] = value
-    return found
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        found = parse_json(text)
-    except ValueError as error:
-        raise CallError(f"the arguments are no JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise CallError("the arguments must be one JSON object")
-    return found
+            arguments[name] = value
+    return arguments
 
 
 def _flag(parameters: Mapping[str, Any], rest: list[str]) -> tuple[str, str]:
@@ -56,7 +46,7 @@ def _flag(parameters: Mapping[str, Any], rest: list[str]) -> tuple[str, str]:
     if not word.startswith("--") or word == "--":
         raise CallError(f"{clipped(word, 80)!r} is not understood; write --name value, or one JSON object")
     name, equals, text = word[2:].partition("=")
-    name = name.replace("-", "_") if name not in _properties(parameters) else name
+    name = name.replace("-", "_") if name not in properties_of(parameters) else name
     if equals:
         return name, text
     if "boolean" in _kinds(parameters, name) and (not rest or rest[0] not in {"true", "false"}):
@@ -69,12 +59,10 @@ def _flag(parameters: Mapping[str, Any], rest: list[str]) -> tuple[str, str]:
 def _value(schema: object, name: str, text: str) -> Any:
     """A text as the first of the types that it can be; a text of no known type is JSON if it can be, else itself."""
     kinds = outer_types(schema)
-    if "string" in kinds:
-        return text
-    if "array" in kinds and not text.lstrip().startswith("["):
+    if "array" in kinds and "string" not in kinds and not text.lstrip().startswith("["):
         return [_value(_items(schema), name, text)]
     try:
-        return parse_json(text)
+        return read_value(kinds, text)
     except ValueError as error:
         if not kinds:
             return text
@@ -82,11 +70,11 @@ def _value(schema: object, name: str, text: str) -> Any:
 
 
 def _kinds(parameters: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    return outer_types(_properties(parameters).get(name))
+    return outer_types(properties_of(parameters).get(name))
 
 
 def _items(schema: object) -> object:
-    """What a list's items are, where a schema or one of its forms says so."""
+    """The schema of a list's items, from a schema or one of its forms; None if it has none."""
     if not isinstance(schema, dict):
         return None
     return next(
@@ -94,13 +82,8 @@ def _items(schema: object) -> object:
     )
 
 
-def _properties(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    properties = parameters.get("properties")
-    return properties if isinstance(properties, dict) else {}
-
-
 def manual(name: str, description: str, parameters: Mapping[str, Any]) -> str:
-    """What `--help` prints."""
+    """The text of `--help`."""
     required = parameters.get("required")
     needed = required if isinstance(required, list) else ()
     lines = [
@@ -108,13 +91,13 @@ def manual(name: str, description: str, parameters: Mapping[str, Any]) -> str:
         "",
         f"usage: {name} [--name value …], or {name} JSON",
     ]
-    for argument, schema in _properties(parameters).items():
+    for argument, schema in properties_of(parameters).items():
         facts = schema if isinstance(schema, dict) else {}
         kinds = _kinds(parameters, argument)
         value = SHORT.get(kinds[0], "TEXT") if kinds else "VALUE"
         about = str(facts.get("description", ""))
         choices = "one of " + ", ".join(map(json.dumps, facts["enum"])) if isinstance(facts.get("enum"), list) else ""
         optional = "" if argument in needed else "optional"
-        said = "; ".join(part for part in (about, choices, optional) if part)
-        lines.append(f"  --{argument} {value}".rstrip() + (f"  {said}" if said else ""))
+        notes = "; ".join(part for part in (about, choices, optional) if part)
+        lines.append(f"  --{argument} {value}".rstrip() + (f"  {notes}" if notes else ""))
     return "\n".join(lines) + "\n"

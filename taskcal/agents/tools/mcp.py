@@ -20,9 +20,8 @@ from mcp import types as protocol
 from mcp.shared.message import SessionMessage
 
 from taskcal import __version__
-from taskcal.agents.tools.chat_tools import Prepared, ToolReply
+from taskcal.agents.tools.agent_tool import MOST_OUTPUT, PreparedCall, ToolReply, cut_reply
 from taskcal.agents.tools.mcp_process import START_SECONDS, ServerProcess
-from taskcal.agents.tools.task_tools import MOST_OUTPUT, bounded
 from taskcal.core.text.excerpt import excerpt
 from taskcal.core.text.foreign_text import clipped
 from taskcal.errors import SetupLost
@@ -45,7 +44,7 @@ FAILED = 1
 
 @dataclass(frozen=True, slots=True)
 class McpTool:
-    """A tool of a server; `bound` is how much of its output a model is told, in bytes."""
+    """A tool of a server; `bound` is the largest reply to a model, in bytes."""
 
     name: str
     description: str
@@ -53,28 +52,28 @@ class McpTool:
     bound: int
     connection: _Connection = field(repr=False)
 
-    def prepare(self, arguments: Mapping[str, Any], seconds: float) -> Prepared:
+    def prepare(self, arguments: Mapping[str, Any], seconds: float) -> PreparedCall:
         """Make sure that the arguments can be sent."""
         json.dumps(arguments, allow_nan=False)
-        return Prepared(lambda _: self._called(arguments, seconds), self._shown)
+        return PreparedCall(lambda _: self._call(arguments, seconds), self._show)
 
-    def _called(self, arguments: Mapping[str, Any], seconds: float) -> ScriptResult:
+    def _call(self, arguments: Mapping[str, Any], seconds: float) -> ScriptResult:
         """Call it, in the sandbox that its server runs in."""
         try:
             answer = self.connection.call(self.name, arguments, seconds)
         except MCPError as error:
             return ScriptResult(Ending.EXITED, FAILED, b"", error.message.encode(errors="replace") + b"\n")
-        text = shown(answer).encode(errors="replace")[:MOST_OUTPUT] + b"\n"
+        text = answer_text(answer).encode(errors="replace")[:MOST_OUTPUT] + b"\n"
         return ScriptResult(Ending.EXITED, FAILED if answer.is_error else 0, text, b"")
 
-    def _shown(self, result: ScriptResult) -> ToolReply:
-        said = (result.stdout + result.stderr).decode(errors="replace").rstrip("\n")
-        return bounded(ToolReply(said or "(no output)", result.exit_code), self.bound)
+    def _show(self, result: ScriptResult) -> ToolReply:
+        output = (result.stdout + result.stderr).decode(errors="replace").rstrip("\n")
+        return cut_reply(ToolReply(output or "(no output)", result.exit_code), self.bound)
 
 
 @contextlib.contextmanager
-def connected(sandbox: Sandbox, server: McpServer, user: str | None, bound: int) -> Iterator[tuple[McpTool, ...]]:
-    """The tools of a server that runs as long as the context. Raises SetupLost where it does not start, LostError."""
+def connect_server(sandbox: Sandbox, server: McpServer, user: str | None, bound: int) -> Iterator[tuple[McpTool, ...]]:
+    """Run a server while the context lasts and yield its tools. Raises SetupLost if it does not start, LostError."""
     process = ServerProcess(sandbox, server, user)
     with contextlib.ExitStack() as stack:
         portal = stack.enter_context(start_blocking_portal())
@@ -84,11 +83,11 @@ def connected(sandbox: Sandbox, server: McpServer, user: str | None, bound: int)
             opening = portal.wrap_async_context_manager(_session(process))
             session = opening.__enter__()
             stack.callback(opening.__exit__, None, None, None)  # what is raised in here is no concern of the session's
-            offered = portal.call(_listed, session)
+            offered = portal.call(_list_tools, session)
         except (MCPError, TimeoutError, RuntimeError, ValueError, anyio.ClosedResourceError) as error:
             raise process.failure(str(error)) from error
         connection = _Connection(portal, session, process)
-        yield tuple(_tool(server.name, one, bound, connection) for one in offered)
+        yield tuple(_tool(server.name, tool, bound, connection) for tool in offered)
 
 
 def _tool(server: str, offered: protocol.Tool, bound: int, connection: _Connection) -> McpTool:
@@ -115,7 +114,7 @@ class _Connection:
         answering: the session only handles what the server wrote.
         """
         try:
-            answer: protocol.CallToolResult = self.portal.call(_called, self.session, name, arguments, seconds)
+            answer: protocol.CallToolResult = self.portal.call(_call, self.session, name, arguments, seconds)
         except Exception as error:
             if self.process.lost is not None:
                 raise self.process.lost from error
@@ -126,7 +125,7 @@ class _Connection:
         return answer
 
 
-async def _called(
+async def _call(
     session: ClientSession, name: str, arguments: Mapping[str, Any], seconds: float
 ) -> protocol.CallToolResult:
     """Call a tool; the session's own way would check the answer by a schema of the server's, without a bound."""
@@ -135,22 +134,22 @@ async def _called(
         return await session.send_request(protocol.CallToolRequest(params=params), protocol.CallToolResult)
 
 
-async def _listed(session: ClientSession) -> list[protocol.Tool]:
+async def _list_tools(session: ClientSession) -> list[protocol.Tool]:
     """Greet the server, and ask for every tool, page by page, as far as a bound."""
-    found: list[protocol.Tool] = []
+    tools: list[protocol.Tool] = []
     cursor: str | None = None
     size = 0
     with anyio.fail_after(START_SECONDS):
         await session.initialize()
         for _ in range(MOST_TOOLS):  # pages, of which each may be empty
             page = await session.list_tools(params=protocol.PaginatedRequestParams(cursor=cursor))
-            found += page.tools
+            tools += page.tools
             size += len(page.model_dump_json())
-            if size > MOST_OFFER or len(found) > MOST_TOOLS:
+            if size > MOST_OFFER or len(tools) > MOST_TOOLS:
                 break
             cursor = page.next_cursor
             if not cursor:
-                return found
+                return tools
     raise ValueError(f"it offers more than {MOST_TOOLS} tools, or they take more than {MOST_OFFER // 1024**2} MiB")
 
 
@@ -175,7 +174,7 @@ async def _write_all(process: ServerProcess, outgoing: MemoryObjectReceiveStream
             await anyio.to_thread.run_sync(process.write, item.message)
 
 
-def shown(answer: protocol.CallToolResult) -> str:
+def answer_text(answer: protocol.CallToolResult) -> str:
     """A call's answer as text: its texts, what else there is by its kind, or its structured content alone."""
     parts = [_part(block) for block in answer.content]
     if not parts and answer.structured_content is not None:

@@ -133,11 +133,11 @@ class ServerProcess:
         """Why the server is of no use, with its own last words."""
         if self.lost is not None:
             return self.lost
-        said = ""
+        last_words = ""
         with contextlib.suppress(LostError):
             log = f"{ROOM}/mcp/{self.server.name}.err"
-            said = self.sandbox.run(self._script(LAST_WORDS.replace("@log", log))).tail
-        words = ": ".join(part for part in (reason or "it did not answer in time", said) if part)
+            last_words = self.sandbox.run(self._script(LAST_WORDS.replace("@log", log))).tail
+        words = ": ".join(part for part in (reason or "it did not answer in time", last_words) if part)
         return SetupLost(f"the MCP server {self.server.name} does not work: {words}")
 
     def write(self, message: JSONRPCMessage) -> None:
@@ -205,9 +205,9 @@ class ServerProcess:
         if isinstance(message, JSONRPCError) and message.id is None:
             self._refuse_all(message.error.message[:LONGEST_REASON])
         elif isinstance(message, JSONRPCResponse | JSONRPCError):
-            asked = next((request for request in tuple(self._waiting) if str(request) == str(message.id)), None)
-            if asked is not None:
-                self._waiting.discard(asked)
+            request_id = next((request for request in tuple(self._waiting) if str(request) == str(message.id)), None)
+            if request_id is not None:
+                self._waiting.discard(request_id)
                 self._pass_on(SessionMessage(message))
         elif isinstance(message, JSONRPCRequest):
             if message.id not in self._asked and len(self._asked) < MOST_ASKED and self._asks.take():
@@ -219,7 +219,7 @@ class ServerProcess:
     def _refuse_all(self, reason: str) -> None:
         for request in tuple(self._waiting):
             self._waiting.discard(request)
-            self._pass_on(SessionMessage(refusal(request, reason)))
+            self._pass_on(SessionMessage(error_response(request, reason)))
 
     def _pass_on(self, message: SessionMessage | None) -> None:
         """Give the session a message; None is the end. A session that is gone needs none."""
@@ -240,7 +240,7 @@ def message_of(line: bytes) -> JSONRPCMessage | None:
         return None
 
 
-def refusal(request: int | str, reason: str) -> JSONRPCError:
+def error_response(request: int | str, reason: str) -> JSONRPCError:
     """The answer to a request, if the server's own cannot be used."""
     return JSONRPCError(
         jsonrpc="2.0", id=request, error=protocol.ErrorData(code=protocol.INTERNAL_ERROR, message=reason)

@@ -26,9 +26,10 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from taskcal.agents.tools.agent_tool import MOST_OUTPUT, prepare_call
 from taskcal.agents.tools.command_line import arguments_of, manual
-from taskcal.agents.tools.task_tools import MOST_OUTPUT, offered_tools
-from taskcal.agents.tools.tool_arguments import CallError, fit, understanding
+from taskcal.agents.tools.task_tools import open_tools
+from taskcal.agents.tools.tool_arguments import CallError, as_call_errors
 from taskcal.agents.transcript import ToolCall, ToolResult
 from taskcal.errors import LostError, SetupLost
 from taskcal.sandbox import ROOM, ROOT_USER, Ending, Script, ScriptResult
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from taskcal.agents import Attempt
-    from taskcal.agents.tools.chat_tools import Tool
+    from taskcal.agents.tools.agent_tool import AgentTool
     from taskcal.sandbox import Sandbox
 
 AT_ONCE = 8
@@ -94,32 +95,32 @@ exec 3<>status; echo @status >&3
 
 @contextlib.contextmanager
 def tools_on_path(sandbox: Sandbox, attempt: Attempt, user: str | None) -> Iterator[dict[str, str]]:
-    """Offer a task's tools as programs to `user` (None the image's own) while the context lasts.
+    """Put a task's tools on PATH as programs for `user` (None is the image's own) while the context lasts.
 
-    Gives the variables that tell the agent of them. Raises SetupLost where they cannot be offered, and at the end
-    whatever our side failed with during a call.
+    Yields the variables that name them to the agent. Raises SetupLost if they cannot be put there, and at the end any
+    error of our side during a call.
     """
-    with offered_tools(sandbox, attempt.group.task, user, MOST_OUTPUT) as tools:
+    with open_tools(sandbox, attempt.group.task, user, MOST_OUTPUT) as tools:
         if not tools:
             yield {}
             return
-        relay = Relay(sandbox, attempt, tools, user)
-        relay.open()
+        server = ToolServer(sandbox, attempt, tools, user)
+        server.open()
         try:
             yield {"TASKCAL_TOOLS": " ".join(tool.name for tool in tools)}
         finally:
-            relay.close()
-        if relay.failure is not None:
-            raise relay.failure
+            server.close()
+        if server.failure is not None:
+            raise server.failure
 
 
 @dataclass
-class Relay:
-    """Carries calls out of one sandbox and answers back into it."""
+class ToolServer:
+    """Serves the tools of one sandbox: receives the calls of their programs, carries them out, and writes replies."""
 
     sandbox: Sandbox
     attempt: Attempt
-    tools: Sequence[Tool]
+    tools: Sequence[AgentTool]
     user: str | None
     _ends: float = field(init=False)
     _heard: bytes = b""
@@ -139,12 +140,12 @@ class Relay:
 
     @property
     def seconds_left(self) -> float:
-        """What is left of the attempt's time."""
+        """The rest of the attempt's time."""
         return max(0.0, self._ends - time.monotonic())
 
     def open(self) -> None:
-        """Put the programs in place and listen. Raises SetupLost where the image lacks what they need."""
-        self.sandbox.run(Script(programs(self.tools), REPLY_SECONDS, user=ROOT_USER, hidden=True, clean=True))
+        """Put the programs in place and listen. Raises SetupLost if the image lacks a program that they need."""
+        self.sandbox.run(Script(install_script(self.tools), REPLY_SECONDS, user=ROOT_USER, hidden=True, clean=True))
         self._thread.start()
         self._ready.wait(READY_SECONDS)
         if self._listener is None:
@@ -200,49 +201,48 @@ class Relay:
                     under_way.add_done_callback(self._under_way.discard)
 
     def _answer(self, call: str, words: bytes) -> None:
-        """Answer one call. It runs in a thread of its own, whose failure nobody would see."""
+        """Answer one call. It runs in a thread of its own, whose exception would go unseen."""
         try:
-            result = self._carried_out(call, base64.b64decode(words))
+            result = self._carry_out(call, base64.b64decode(words))
             if not self._closed.is_set():
                 self.sandbox.run(reply_script(call, result, self.user))
         except Exception as error:  # noqa: BLE001 - whatever the call holds, what is raised here is ours
             self._fail(error)
 
-    def _carried_out(self, call: str, words: bytes) -> ScriptResult:
-        name, *given = words.decode(errors="replace").split("\0")[:-1] or [""]
+    def _carry_out(self, call: str, data: bytes) -> ScriptResult:
+        name, *words = data.decode(errors="replace").split("\0")[:-1] or [""]
         tool = next((tool for tool in self.tools if tool.name == name), None)
         if tool is None:
-            return refused(f"there is no tool {name!r}")
-        if given == ["--help"]:
+            return usage_error(f"there is no tool {name!r}")
+        if words == ["--help"]:
             return ScriptResult(Ending.EXITED, 0, manual(tool.name, tool.description, tool.parameters).encode(), b"")
         try:
-            with understanding():
-                arguments = arguments_of(tool.parameters, given)
+            with as_call_errors():
+                arguments = arguments_of(tool.parameters, words)
         except CallError as error:
-            return refused(f"{name}: {error}; try {name} --help")
-        return self._called(call, tool, arguments)
+            return usage_error(f"{name}: {error}; try {name} --help")
+        return self._call(call, tool, arguments)
 
-    def _called(self, call: str, tool: Tool, arguments: dict[str, object]) -> ScriptResult:
+    def _call(self, call: str, tool: AgentTool, arguments: dict[str, object]) -> ScriptResult:
         self.attempt.transcript.add(ToolCall(call, tool.name, json.dumps(arguments)))
         begun = time.monotonic()
         try:
-            with understanding():
-                prepared = tool.prepare(fit(tool.parameters, arguments), self.seconds_left)
+            prepared = prepare_call(tool, arguments, self.seconds_left)
         except CallError as error:
-            result = refused(f"{tool.name}: {error}; try {tool.name} --help")
+            result = usage_error(f"{tool.name}: {error}; try {tool.name} --help")
         else:
             result = prepared.run(self.sandbox)
-        said = (result.stdout + result.stderr).decode(errors="replace")
-        self.attempt.transcript.add(ToolResult(call, said, round(time.monotonic() - begun, 3), result.exit_code))
+        output = (result.stdout + result.stderr).decode(errors="replace")
+        self.attempt.transcript.add(ToolResult(call, output, round(time.monotonic() - begun, 3), result.exit_code))
         return result
 
 
-def refused(reason: str) -> ScriptResult:
-    """A call that is not carried out, as the program that was called wrongly would end."""
+def usage_error(reason: str) -> ScriptResult:
+    """The result of a call that is not carried out: the exit status and message of wrong usage."""
     return ScriptResult(Ending.EXITED, WRONG_USAGE, b"", reason.encode(errors="replace") + b"\n")
 
 
-def programs(tools: Sequence[Tool]) -> str:
+def install_script(tools: Sequence[AgentTool]) -> str:
     """The script of root's that puts the programs in place."""
     lines = (
         f"printf %s {shlex.quote(PROGRAM.replace('@', tool.name, 2))} >{ROOM}/bin/{tool.name} && "
@@ -253,12 +253,12 @@ def programs(tools: Sequence[Tool]) -> str:
 
 
 def reply_script(name: str, result: ScriptResult, user: str | None) -> Script:
-    """What answers a call."""
+    """The script that writes the reply to a call."""
     status = NOT_ANSWERED if result.exit_code is None else result.exit_code
     source = REPLY.replace("@name", name).replace("@status", str(status))
-    source = source.replace("@out", _encoded(result.stdout)).replace("@err", _encoded(result.stderr))
+    source = source.replace("@out", _encode(result.stdout)).replace("@err", _encode(result.stderr))
     return Script(source, REPLY_SECONDS, user=user, hidden=True)
 
 
-def _encoded(data: bytes) -> str:
+def _encode(data: bytes) -> str:
     return base64.encodebytes(data).decode().rstrip("\n")

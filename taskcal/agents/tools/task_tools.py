@@ -15,9 +15,8 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from taskcal.agents.tools.chat_tools import Prepared, ToolReply, told
+from taskcal.agents.tools.agent_tool import MOST_OUTPUT, PreparedCall, command_reply, cut_reply
 from taskcal.core.task import as_text
-from taskcal.core.text.foreign_text import cut
 from taskcal.errors import SetupLost
 from taskcal.sandbox import ROOM, Script
 from taskcal.sandbox.interpreters import as_shell
@@ -25,13 +24,11 @@ from taskcal.sandbox.interpreters import as_shell
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from taskcal.agents.tools.chat_tools import Tool
+    from taskcal.agents.tools.agent_tool import AgentTool
     from taskcal.core import tool as declared
     from taskcal.core.task import Task
     from taskcal.sandbox import Sandbox
 
-MOST_OUTPUT = 1024 * 1024
-"""Bytes of a call's output that are kept, from its end."""
 LONGEST_VALUE = 64 * 1024
 LONGEST_TOGETHER = 96 * 1024
 """Bytes of arguments that become variables; longer ones are on standard input alone."""
@@ -39,7 +36,7 @@ LONGEST_TOGETHER = 96 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ScriptTool:
-    """A tool that is a script of the task; `bound` is how much of its output a model is told, in bytes."""
+    """A tool that is a script of the task; `bound` is the largest reply to a model, in bytes."""
 
     tool: declared.Tool
     user: str | None
@@ -60,20 +57,15 @@ class ScriptTool:
         """Its parameters in the taskset."""
         return {"type": "object", "properties": {}, **self.tool.parameters}
 
-    def prepare(self, arguments: Mapping[str, Any], seconds: float) -> Prepared:
+    def prepare(self, arguments: Mapping[str, Any], seconds: float) -> PreparedCall:
         """Make the script that runs its script."""
         known = {name: value for name, value in arguments.items() if name in self.parameters["properties"]}
         # Hidden: a call's arguments may hold a secret, and command lines are for everybody to read.
-        script = Script(call_script(self.tool, arguments), seconds, self.user, as_variables(known), hidden=True)
-        return Prepared(
+        script = Script(call_script(self.tool, arguments), seconds, self.user, argument_variables(known), hidden=True)
+        return PreparedCall(
             lambda sandbox: sandbox.run(script, limit=MOST_OUTPUT),
-            lambda result: bounded(told(result, seconds), self.bound),
+            lambda result: cut_reply(command_reply(result, seconds), self.bound),
         )
-
-
-def bounded(used: ToolReply, bound: int) -> ToolReply:
-    """A reply of at most about `bound` characters."""
-    return ToolReply(cut(used.content, bound), used.exit_code)
 
 
 def tools_of(task: Task, user: str | None, bound: int) -> tuple[ScriptTool, ...]:
@@ -82,18 +74,18 @@ def tools_of(task: Task, user: str | None, bound: int) -> tuple[ScriptTool, ...]
 
 
 @contextlib.contextmanager
-def offered_tools(sandbox: Sandbox, task: Task, user: str | None, bound: int) -> Iterator[tuple[Tool, ...]]:
-    """All tools of a task; its MCP servers run as long as the context. Raises SetupLost where one does not start.
+def open_tools(sandbox: Sandbox, task: Task, user: str | None, bound: int) -> Iterator[tuple[AgentTool, ...]]:
+    """All tools of a task; its MCP servers run while the context lasts. Raises SetupLost if a server does not start.
 
-    `user` is who the agent is (None the image's own); `bound` is the bytes of a call's output that a model is told.
+    `user` runs them (None is the image's own); `bound` is the largest reply to a model, in bytes.
     """
     with contextlib.ExitStack() as servers:
-        tools: list[Tool] = [*tools_of(task, user, bound)]
+        tools: list[AgentTool] = [*tools_of(task, user, bound)]
         if task.mcp:
-            from taskcal.agents.tools.mcp import connected  # noqa: PLC0415 - loads the mcp package, which takes a second
+            from taskcal.agents.tools.mcp import connect_server  # noqa: PLC0415 - loads the mcp package, which takes a second
 
             for server in task.mcp:
-                tools += servers.enter_context(connected(sandbox, server, user, bound))
+                tools += servers.enter_context(connect_server(sandbox, server, user, bound))
         names = [tool.name for tool in tools]
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled:
@@ -102,7 +94,7 @@ def offered_tools(sandbox: Sandbox, task: Task, user: str | None, bound: int) ->
 
 
 def missing_for_tools(task: Task) -> str | None:
-    """What this installation lacks for a task's tools, and how to get it, or None."""
+    """A package that a task's tools need and this installation lacks, with how to get it, or None."""
     if task.mcp and importlib.util.find_spec("mcp") is None:
         return "it has MCP servers, which need the mcp package; run `pip install 'taskcal[mcp]'`"
     return None
@@ -124,7 +116,7 @@ exit $TASKCAL_STATUS
 """
 
 
-def as_variables(arguments: Mapping[str, Any]) -> dict[str, str]:
+def argument_variables(arguments: Mapping[str, Any]) -> dict[str, str]:
     """Arguments as their script sees them: lists and objects as JSON, and without those that are too long."""
     texts = {name: _as_text(value).replace("\0", "") for name, value in arguments.items()}
     left = LONGEST_TOGETHER

@@ -1,8 +1,8 @@
-"""A tool call's arguments: read as a model or a program wrote them, and fitted to the tool's schema.
+"""Read a tool call's arguments as a model or a program wrote them, and fit them to the tool's schema.
 
-A call is understood first and carried out afterwards. Understanding it is pure: whatever fails there is the call's own
-doing and is answered (`CallError`). Carrying it out is our side, and what is raised there passes. `understanding` is
-the one guard for this; it tells the two apart by where an error arises, not by its kind.
+A call is checked first and carried out afterwards. Checking is pure: an error there is the call's own mistake, and its
+message is the reply (`CallError`). Carrying it out is our side, so an error there passes through. `as_call_errors` is
+the one guard for this. It decides by where an error arises, not by its class.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ PATTERN_SECONDS = 2.0
 
 
 class CallError(ValueError):
-    """A call that cannot be carried out, by its own doing; the message is the answer to it."""
+    """A call that cannot be carried out because of its own mistake; the message is the reply to it."""
 
 
 @contextlib.contextmanager
-def understanding() -> Iterator[None]:
-    """Turn whatever fails while a call is understood into a CallError.
+def as_call_errors() -> Iterator[None]:
+    """Turn an error that is raised while a call is checked into a CallError.
 
-    Errors of this machine pass (OSError for a full disk, MemoryError), and so does every known error of taskcal:
-    they are not the call's doing.
+    Errors of this machine (OSError for a full disk, MemoryError) and the known errors of taskcal pass through: the call
+    did not cause them.
     """
     try:
         yield
@@ -53,14 +53,14 @@ def read_object(text: str) -> dict[str, Any]:
     if len(text) > LONGEST_ARGUMENTS:
         raise CallError(f"the arguments are longer than {LONGEST_ARGUMENTS // 1024} KiB")
     try:
-        found = parse_json(text)
-        if isinstance(found, str):
-            found = parse_json(found)
+        value = parse_json(text)
+        if isinstance(value, str):
+            value = parse_json(value)
     except ValueError as error:
         raise CallError(f"the arguments are not JSON ({error}): {clipped(text, LONGEST_QUOTE)}") from error
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise CallError("the arguments must be a JSON object")
-    return found
+    return value
 
 
 def history_of(text: str) -> str:
@@ -77,17 +77,16 @@ def history_of(text: str) -> str:
     return text if json.loads(text) == value else written
 
 
-def fit(parameters: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def fit_arguments(parameters: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """A call's arguments as its schema means them. Raises CallError for arguments that do not fit.
 
     Two slips of models are forgiven at the outer level: a number, true, false, a list or an object that is written as
     text (`"30"`) is read, and a null for an argument that may be left out is left out.
     """
-    properties = parameters.get("properties")
-    schemas = properties if isinstance(properties, dict) else {}
+    schemas = properties_of(parameters)
     required = parameters.get("required") or ()
     meant: dict[str, Any] = {}
-    for name, value in given.items():
+    for name, value in arguments.items():
         kinds = outer_types(schemas.get(name))
         if value is None and kinds and "null" not in kinds and name not in required:
             continue
@@ -98,21 +97,32 @@ def fit(parameters: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, An
     return meant
 
 
+def properties_of(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema of each argument by its name; empty if the tool's schema names none."""
+    properties = parameters.get("properties")
+    return properties if isinstance(properties, dict) else {}
+
+
+def read_value(kinds: Sequence[str], text: str) -> Any:
+    """A text as a value of one of these types: itself if text is one of them, else JSON. Raises ValueError."""
+    return text if "string" in kinds else parse_json(text)
+
+
 def _as_meant(kinds: Sequence[str], text: str) -> Any:
-    """What a text was meant to be: itself if one of the types is text, else what it reads as if that is of one."""
-    if "string" in kinds:
-        return text
+    """The value that a text stands for by the types of its schema, or the text itself if it is of none of them."""
     try:
-        value = parse_json(text)
+        value = read_value(kinds, text)
     except ValueError:
+        return text
+    if value is text:
         return text
     return value if any(kind in TYPES and TYPES[kind](value) for kind in kinds) else text
 
 
 def wrong_arguments(parameters: Mapping[str, Any], arguments: object) -> str | None:
     """Why arguments do not fit a schema, or None."""
-    return misfit(dict(parameters), arguments, _is_found)
+    return misfit(dict(parameters), arguments, _matches)
 
 
-def _is_found(pattern: str, text: str) -> bool:
+def _matches(pattern: str, text: str) -> bool:
     return search_within(pattern, text[:LONGEST_ARGUMENTS], PATTERN_SECONDS) is True

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taskcal.agents import Attempt
-from taskcal.agents.builtin import play
+from taskcal.agents.builtin import apply_solution
 from taskcal.core.rollout import Lost, Stop
 from taskcal.core.shell.script import shebang_of
 from taskcal.core.shell.shell_words import RUN_MODULE, find_programs, hides, reports_missing
@@ -136,7 +136,7 @@ def _grade_after(
     sandbox = open_sandbox(scope, order)
     try:
         if solution is not None:
-            play(sandbox, Attempt(group, 0, group.task.timeouts.agent, lambda _: None), solution)
+            apply_solution(sandbox, Attempt(group, 0, group.task.timeouts.agent, lambda _: None), solution)
         printed, scores = _graded(sandbox, group)
         absent = frozenset(one for one in suspects if _is_absent(sandbox, one))
         sandbox.finish()

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskcal.agents.tools.task_tools import missing_for_tools
-from taskcal.machine.base_image import BASE_IMAGE
 from taskcal.core.dockerfile import Kind, Want, wants
-from taskcal.core.plan import is_listed, refusal
 from taskcal.core.network import network_access_of
+from taskcal.core.plan import is_listed, refusal
 from taskcal.core.rollout import Lost
 from taskcal.core.task import NetworkMode
 from taskcal.errors import Boundary, LostError, TaskcalError
+from taskcal.machine.base_image import BASE_IMAGE
 from taskcal.machine.file_tree import LONGEST_DOCKERFILE
-from taskcal.sandbox.images.build_failure import here
 from taskcal.sandbox.engine.building import BuildBounds
+from taskcal.sandbox.images.build_failure import here
 
 if TYPE_CHECKING:
     from taskcal.agents import Agent

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from taskcal.agents import UsageSoFar
 from taskcal.agents.chat.agent import ChatAgent
 from taskcal.agents.chat.openai_caller import OpenAICaller
-from taskcal.agents.chat.spec import ChatSpec, Sampling
+from taskcal.agents.spec import ChatSpec, Sampling
 from taskcal.agents.transcript import Event, Note, Transcript, entry_of
 from tests.agents.chat.fake_clock import FakeClock
 from tests.agents.chat.openai_server import OpenAIServer, Step

@@ -7,10 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from taskcal.agents.chat.agent import ChatAgent, open_chat, read_key, sampled
+from taskcal.agents.chat.agent import ChatAgent, describe_sampling, open_chat, read_key
 from taskcal.agents.chat.identity import Served
-from taskcal.agents.chat.spec import ChatSpec, Sampling
-from taskcal.agents.spec import Price
+from taskcal.agents.spec import ChatSpec, Price, Sampling
 from taskcal.errors import MissingError, ProviderLost, UsageError
 from taskcal.sandbox import Ending, ScriptResult
 from tests.agents.chat.chat_case import KEY, ChatCase
@@ -52,9 +51,10 @@ def test_an_agent_travels_to_other_processes(case: ChatCase) -> None:
 def test_what_is_left_to_the_server_is_said() -> None:
     """In one sentence for every report, with the weights behind the name."""
     assert (
-        sampled(Sampling(0.7, 1.0, 4096)) == "sampling: temperature 0.7, top_p 1.0, max_tokens 4096, a seed per rollout"
+        describe_sampling(Sampling(0.7, 1.0, 4096))
+        == "sampling: temperature 0.7, top_p 1.0, max_tokens 4096, a seed per rollout"
     )
-    assert sampled(Sampling(temperature=0.0, sends_seed=False)) == (
+    assert describe_sampling(Sampling(temperature=0.0, sends_seed=False)) == (
         "sampling: temperature 0.0, top_p server default, max_tokens server default, no seed sent; "
         "a server default comes from the model's own files"
     )

@@ -11,7 +11,7 @@ import pytest
 from taskcal.agents.chat.conversation import total
 from taskcal.agents.chat.messages import MOST_CALLS
 from taskcal.agents.spec import Price
-from taskcal.agents.transcript import Message, TokenUsage, ToolCall, ToolResult, digest
+from taskcal.agents.transcript import Message, TokenUsage, ToolCall, ToolResult, conversation_digest
 from taskcal.core.rollout import Stop, Usage
 from taskcal.errors import ProviderLost, SandboxLost
 from taskcal.sandbox import ANSWER_FILE, Ending, Script, ScriptResult
@@ -142,7 +142,7 @@ def test_the_transcript_holds_everything(case: ChatCase) -> None:
         TokenUsage(9, None, 4),
         *case.events[8:],
     ]
-    assert acted.transcript_digest == digest(case.events)
+    assert acted.transcript_digest == conversation_digest(case.events)
 
 
 def test_reasoning_goes_back_where_it_is_wanted(case: ChatCase) -> None:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.agents.chat.endpoint import TRIES, Answered, CallContext, Ended, Endpoint, backoff
+from taskcal.agents.chat.endpoint import TRIES, CallContext, ChatEndpoint, ConversationEnd, ModelAnswer, backoff
 from taskcal.agents.chat.messages import Reply
 from taskcal.agents.chat.provider_errors import TIMED_OUT, UNREACHABLE, Failure
-from taskcal.agents.chat.spec import ChatSpec, Sampling
+from taskcal.agents.spec import ChatSpec, Sampling
 from taskcal.core.rollout import Stop
 from taskcal.errors import ProviderLost, UsageError
 from tests.agents.chat.fake_clock import FakeClock
@@ -58,17 +58,17 @@ class Calls:
 class Desk:
     """An endpoint with its caller and its clock."""
 
-    endpoint: Endpoint
+    endpoint: ChatEndpoint
     calls: Calls
     clock: FakeClock
     notes: list[str] = field(default_factory=list)
 
     def ask(
         self, body: Mapping[str, Any] = BODY, *, is_first: bool = True, patience: float = 1000.0
-    ) -> Answered | Ended:
+    ) -> ModelAnswer | ConversationEnd:
         """One call of a rollout."""
-        wish = CallContext(None, self.clock.now() + patience, is_first, self.notes.append)
-        return self.endpoint.complete(body, wish)
+        context = CallContext(None, self.clock.now() + patience, is_first, self.notes.append)
+        return self.endpoint.complete(body, context)
 
     def loses(self, **how: Any) -> str:
         """One call that is lost, and why."""
@@ -81,14 +81,14 @@ def desk(*answers: Reply | Failure, spec: ChatSpec = SPEC, takes: float = 0.0) -
     """An endpoint that answers so."""
     clock = FakeClock()
     calls = Calls(list(answers), clock, takes)
-    return Desk(Endpoint(spec, calls, clock), calls, clock)
+    return Desk(ChatEndpoint(spec, calls, clock), calls, clock)
 
 
 def test_an_answer_is_given_with_the_models_time() -> None:
     """The seconds of the try that succeeded, and of no other."""
     at = desk(BROKEN, DONE, takes=3.0)
     found = at.ask()
-    assert isinstance(found, Answered)
+    assert isinstance(found, ModelAnswer)
     assert (found.reply, found.replica) == (DONE, 0)
     assert found.seconds == pytest.approx(3.0)
     assert at.calls.bodies == [BODY, BODY]
@@ -147,7 +147,7 @@ def test_an_endpoint_that_has_answered_is_never_a_reason_to_stop(failure: Failur
     assert "5 tries" in at.loses()
     at = desk(DONE, failure, DONE)
     at.ask()
-    assert isinstance(at.ask(), Answered)
+    assert isinstance(at.ask(), ModelAnswer)
 
 
 def test_requests_that_are_refused_for_unknown_reasons_stop_the_run_in_the_end() -> None:
@@ -169,8 +169,8 @@ def test_requests_that_are_refused_for_unknown_reasons_stop_the_run_in_the_end()
 def test_what_ends_a_conversation_is_a_stop(failure: Failure, stop: Stop) -> None:
     """Graded, at once, without another try."""
     at = desk(failure)
-    assert at.ask(is_first=False) == Ended(stop, str(failure))
-    assert at.ask(is_first=True) == Ended(stop, str(failure))
+    assert at.ask(is_first=False) == ConversationEnd(stop, str(failure))
+    assert at.ask(is_first=True) == ConversationEnd(stop, str(failure))
     assert len(at.calls.bodies) == 2
 
 
@@ -181,12 +181,12 @@ def test_a_reserve_that_leaves_no_room_is_not_the_agents_fault() -> None:
     )
     failure = Failure(400, "BadRequestError", words + "4000 in the completion).")
     at = desk(failure, spec=replace(SPEC, sampling=Sampling(max_tokens=4000)))
-    assert at.ask(is_first=False) == Ended(Stop.CONTEXT_FULL, str(failure))
+    assert at.ask(is_first=False) == ConversationEnd(Stop.CONTEXT_FULL, str(failure))
     assert "sampling.max_tokens leaves no room for the prompt" in at.loses()
     at.loses()
     with pytest.raises(UsageError, match=r"refuses every request: 400: sampling\.max_tokens leaves no room"):
         at.ask()
-    assert desk(failure).ask() == Ended(Stop.CONTEXT_FULL, str(failure))
+    assert desk(failure).ask() == ConversationEnd(Stop.CONTEXT_FULL, str(failure))
 
 
 def test_max_tokens_takes_its_other_name_where_it_must() -> None:
@@ -208,7 +208,7 @@ def test_a_call_goes_back_to_the_replica_that_knows_it() -> None:
     for _ in range(3):
         found = at.endpoint.complete(BODY, CallContext(1, 1000.0, is_first=False, note=at.notes.append))
     assert at.calls.replicas == [1, 1, 1, 0]
-    assert found == Answered(DONE, 0.0, 0)
+    assert found == ModelAnswer(DONE, 0.0, 0)
     assert at.notes[0].startswith("try 1 at http://b/v1 failed")
 
 
@@ -219,7 +219,7 @@ def test_waiting_for_the_rate_limit_is_no_try() -> None:
     at = desk(replace(BUSY, retry_after=500.0), DONE)
     at.loses(patience=400.0)
     assert at.loses(patience=100.0).startswith("http://a/v1: waited 100 s for its turn there; the time of the rollout")
-    assert isinstance(at.ask(patience=1000.0), Answered)
+    assert isinstance(at.ask(patience=1000.0), ModelAnswer)
     assert at.clock.time == 500.0
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.agents.chat.endpoint import TRIES, Answered, CallContext, Ended, backoff
+from taskcal.agents.chat.endpoint import TRIES, CallContext, ConversationEnd, ModelAnswer, backoff
 from taskcal.agents.chat.finish import EMPTY
 from taskcal.agents.chat.provider_errors import Failure
 from taskcal.core.rollout import Stop
@@ -21,7 +21,7 @@ from tests.agents.chat.test_endpoint import BODY, BROKEN, BUSY, DEAD, DONE, SILE
 def test_a_wait_that_the_server_asks_for_is_not_the_calls_time(asked: float, *, is_first: bool) -> None:
     """Longer than call_timeout, the conversation goes on after it; the try after it has the whole time again."""
     at = desk(replace(BUSY, retry_after=asked), DONE, spec=replace(SPEC, call_timeout=8.0))
-    assert isinstance(at.ask(is_first=is_first, patience=3600.0), Answered)
+    assert isinstance(at.ask(is_first=is_first, patience=3600.0), ModelAnswer)
     assert at.clock.time == asked
     assert at.calls.allowed == [8.0, 8.0]
 
@@ -30,7 +30,7 @@ def test_a_conversation_waits_as_often_as_it_is_asked_to() -> None:
     """Its answers are paid for: only the rollout's time bounds the waiting; before the first answer 5 tries do."""
     asked = [replace(BUSY, retry_after=20.0)] * 30
     at = desk(*asked, DONE)
-    assert isinstance(at.ask(is_first=False, patience=3600.0), Answered)
+    assert isinstance(at.ask(is_first=False, patience=3600.0), ModelAnswer)
     assert at.clock.time == 600.0
     at = desk(*asked)
     assert "(5 tries, 0.0 s)" in at.loses(is_first=True, patience=3600.0)
@@ -89,15 +89,15 @@ def test_a_full_window_explains_a_refused_request() -> None:
         (True, replace(rejected, status=500), False),
     ):
         at = desk(failure)
-        wish = CallContext(None, 1000.0, is_first=False, note=at.notes.append, is_full=is_full)
+        context = CallContext(None, 1000.0, is_first=False, note=at.notes.append, is_full=is_full)
         at.endpoint._has_answered = True
         if ends:
-            found = at.endpoint.complete(BODY, wish)
-            assert isinstance(found, Ended)
+            found = at.endpoint.complete(BODY, context)
+            assert isinstance(found, ConversationEnd)
             assert found.stop is Stop.CONTEXT_FULL
         else:
             with pytest.raises(ProviderLost):
-                at.endpoint.complete(BODY, wish)
+                at.endpoint.complete(BODY, context)
 
 
 def test_a_failed_answer_is_asked_for_with_another_seed() -> None:

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.agents.chat.finish import CALLS, WORDS, Content, Finish, judge, key_of, meaning
+from taskcal.agents.chat.finish import CALLS, WORDS, Content, Finish, judge_finish, key_of, meaning
 from taskcal.agents.chat.messages import Reply, reply_of
-from taskcal.agents.chat.provider_errors import Action, Failure, classify
+from taskcal.agents.chat.provider_errors import Action, Failure, classify_failure
 
 DOCS = Path(__file__).parents[3] / "docs" / "agents.md"
 NOW = datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -35,7 +35,7 @@ def outcome(found: Reply | Failure) -> object:
     """A finish, an action, or LOST for what is retried and then lost."""
     if isinstance(found, Reply):
         return found.finish
-    action = classify(found)
+    action = classify_failure(found)
     return LOST if action is Action.RETRY else action
 
 
@@ -173,7 +173,7 @@ def test_the_agent_file_wins_over_the_table() -> None:
 @given(word=st.sampled_from(sorted(WORDS)), tokens=st.none() | st.integers(0, 5), empty=st.booleans())
 def test_an_answer_of_nothing_is_never_the_models(word: str, tokens: int | None, empty: bool) -> None:
     """Only a refusal or a full context needs no text and no token."""
-    found = judge(word, Content(empty, not empty, tokens), {})
+    found = judge_finish(word, Content(empty, not empty, tokens), {})
     if empty and not tokens:
         assert isinstance(found, Failure) or found in {Finish.REFUSED, Finish.FULL}
     elif WORDS[word] is not Finish.FAILED and not (empty and word in CALLS):

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from taskcal.agents.chat.identity import Identity, Served, ask_models, identify, served
-from taskcal.agents.chat.spec import ChatSpec
+from taskcal.agents.chat.identity import Identity, Served, ask_models, find_model, identify_model
+from taskcal.agents.spec import ChatSpec
 from taskcal.errors import MissingError
 from tests.agents.chat.openai_server import OpenAIServer, Step, dead_url, fails
 from tests.agents.chat.test_messages import JSON
@@ -37,7 +37,7 @@ def spec(*urls: str) -> ChatSpec:
 )
 def test_the_models_entry_is_found(body: object, found: Served | None) -> None:
     """Its id, and the root that vLLM adds: the path or name of the weights."""
-    assert served(json.dumps(body), "qwen") == found
+    assert find_model(json.dumps(body), "qwen") == found
 
 
 @pytest.mark.parametrize(
@@ -56,12 +56,12 @@ def test_the_models_entry_is_found(body: object, found: Served | None) -> None:
 def test_the_size_of_the_context_is_found(entry: dict[str, object], window: int | None) -> None:
     """Under the keys of the servers that list it; the smallest of the replicas, and not part of what the agent is."""
     body = json.dumps({"data": [{"id": "qwen", **entry}]})
-    found = served(body, "qwen")
+    found = find_model(body, "qwen")
     assert found is not None
     assert found.window == window
     assert repr(found) == repr(Served("qwen"))
     small = json.dumps({"data": [{"id": "qwen", "max_model_len": 2048}]})
-    (both,) = identify(spec("a", "b"), "", lambda url, _: body if url == "a" else small).served
+    (both,) = identify_model(spec("a", "b"), "", lambda url, _: body if url == "a" else small).served
     assert both.window == min(2048, window or 2048)
 
 
@@ -69,8 +69,8 @@ def test_the_size_of_the_context_is_found(entry: dict[str, object], window: int 
 def test_any_list_can_be_read(body: Any) -> None:
     """Whatever the endpoint sends."""
     for value in (body, {"data": body}, {"data": [body]}):
-        assert served(json.dumps(value), "qwen") is None or value
-    assert served("no json", "qwen") is None
+        assert find_model(json.dumps(value), "qwen") is None or value
+    assert find_model("no json", "qwen") is None
 
 
 def test_replicas_that_agree_are_one_answer() -> None:
@@ -83,17 +83,19 @@ def test_replicas_that_agree_are_one_answer() -> None:
         return None if root is None else json.dumps({"data": [{"id": "qwen", "root": root}]})
 
     both = (Served("qwen", "/step-1"), Served("qwen", "/step-2"))
-    assert identify(spec("a", "b", "c", "d"), "sk", ask) == Identity(both)
-    assert identify(spec("d"), "sk", ask) == Identity()
+    assert identify_model(spec("a", "b", "c", "d"), "sk", ask) == Identity(both)
+    assert identify_model(spec("d"), "sk", ask) == Identity()
 
 
 def test_one_replica_that_answers_is_enough() -> None:
     """Only where none of them can be reached is something missing, and then it says what."""
     with OpenAIServer() as server:
-        assert identify(replace(spec(dead_url(), server.url), model="m"), "") == Identity((Served("m", "/models/m"),))
+        assert identify_model(replace(spec(dead_url(), server.url), model="m"), "") == Identity(
+            (Served("m", "/models/m"),)
+        )
     gone = dead_url()
-    assert identify(spec(gone), "").missing == f"nothing answers at {gone}: [Errno 111] Connection refused"
-    assert identify(spec(gone, gone), "").missing.count("Connection refused") == 2
+    assert identify_model(spec(gone), "").missing == f"nothing answers at {gone}: [Errno 111] Connection refused"
+    assert identify_model(spec(gone, gone), "").missing.count("Connection refused") == 2
 
 
 def test_the_list_is_asked_for_with_the_key() -> None:
@@ -145,5 +147,5 @@ def test_what_was_not_said_is_not_taken_for_no_answer() -> None:
         server.redirect = fails(503, "loading")
         with pytest.raises(MissingError, match=r"/models still answers 503 after 3 tries"):
             ask_models(server.url, "", slept.append)
-        assert identify(spec(server.url), "", lambda *_: ask_models(server.url, "", slept.append)).missing
+        assert identify_model(spec(server.url), "", lambda *_: ask_models(server.url, "", slept.append)).missing
     assert slept == [1.0, 2.0, 4.0] * 2

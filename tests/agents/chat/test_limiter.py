@@ -8,7 +8,7 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.agents.chat.limiter import Limiter, Load, RealClock, Signal, Ticket, choose, learned
+from taskcal.agents.chat.limiter import CongestionSignal, Limiter, Load, RealClock, Ticket, choose_replica, update_load
 from tests.agents.chat.fake_clock import FakeClock
 
 MOMENTS = st.floats(-1e6, 1e6)
@@ -34,7 +34,7 @@ def test_there_is_no_limit_before_the_first_overload() -> None:
     """A server without rate limits is never slowed down."""
     limiter = Limiter(1, FakeClock())
     for ticket in busy(limiter, 500):
-        limiter.release(ticket, Signal.WELL)
+        limiter.release(ticket, CongestionSignal.WELL)
     assert limiter.loads == (Load(limit=math.inf),)
 
 
@@ -45,7 +45,7 @@ def test_overload_halves_once_for_all_calls_under_way() -> None:
     tickets = busy(limiter, 40)
     clock.sleep(1.0)
     for ticket in tickets:
-        limiter.release(ticket, Signal.OVERLOADED, pause=2.0)
+        limiter.release(ticket, CongestionSignal.OVERLOADED, pause=2.0)
         clock.sleep(0.01)
     (load,) = limiter.loads
     assert (load.limit, load.in_flight) == (20.0, 0)
@@ -56,7 +56,7 @@ def test_nothing_starts_while_a_replica_asks_to_wait() -> None:
     clock = FakeClock()
     limiter = Limiter(1, clock)
     (ticket,) = busy(limiter, 1)
-    limiter.release(ticket, Signal.OVERLOADED, pause=7.5)
+    limiter.release(ticket, CongestionSignal.OVERLOADED, pause=7.5)
     assert limiter.acquire(None, 5.0) is None
     assert clock.time == 5.0
     assert limiter.acquire(None, 60.0) == Ticket(0, 7.5)
@@ -66,8 +66,8 @@ def test_a_limit_grows_back_by_one_a_round() -> None:
     """Additive increase: as many good calls as the limit add about one; a limit that nobody needs stays as it is."""
     load = idle = Load(limit=8.0)
     for _ in range(8):
-        load = learned(Load(8, load.limit), Ticket(0, 0.0), Signal.WELL, 0.0, 0.0)
-        idle = learned(Load(1, idle.limit), Ticket(0, 0.0), Signal.WELL, 0.0, 0.0)
+        load = update_load(Load(8, load.limit), Ticket(0, 0.0), CongestionSignal.WELL, 0.0, 0.0)
+        idle = update_load(Load(1, idle.limit), Ticket(0, 0.0), CongestionSignal.WELL, 0.0, 0.0)
     assert 8.9 < load.limit < 9.0
     assert idle.limit == 8.0
 
@@ -82,19 +82,19 @@ def test_the_limit_settles_around_what_a_server_bears() -> None:
         tickets = busy(limiter, wanted)
         clock.sleep(1.0)
         for number, ticket in enumerate(tickets):
-            limiter.release(ticket, Signal.WELL if number < 10 else Signal.OVERLOADED)
+            limiter.release(ticket, CongestionSignal.WELL if number < 10 else CongestionSignal.OVERLOADED)
         sizes.append(len(tickets))
     assert sizes[0] == 64
     assert set(sizes[10:]) <= set(range(5, 12))
     assert 11 in sizes[100:]
 
 
-@given(load=LOADS, granted=MOMENTS, signal=st.sampled_from(Signal), now=MOMENTS, pause=st.floats(0, 1e6))
+@given(load=LOADS, granted=MOMENTS, signal=st.sampled_from(CongestionSignal), now=MOMENTS, pause=st.floats(0, 1e6))
 def test_a_replica_can_always_be_asked_again(
-    load: Load, granted: float, signal: Signal, now: float, pause: float
+    load: Load, granted: float, signal: CongestionSignal, now: float, pause: float
 ) -> None:
     """Whatever happens: at least one call at a time once the pause is over, and no call is counted twice."""
-    after = learned(load, Ticket(0, granted), signal, now, pause)
+    after = update_load(load, Ticket(0, granted), signal, now, pause)
     assert after.in_flight == load.in_flight - 1
     assert after.limit >= 1.0
     assert Load(0, after.limit, after.paused_until).has_room(max(now + pause, load.paused_until), shuns=False)
@@ -103,11 +103,11 @@ def test_a_replica_can_always_be_asked_again(
 def test_the_least_loaded_replica_is_taken() -> None:
     """Unless the conversation is known to another one, whose cache makes it cheap."""
     loads = (Load(5), Load(2), Load(3))
-    assert choose(loads, None, 0.0) == 1
-    assert choose(loads, 2, 0.0) == 2
-    assert choose((Load(5), Load(2), Load(3, limit=3.0)), 2, 0.0) == 1
-    assert choose((Load(5), Load(2, paused_until=1.0), Load(3)), 1, 0.0) == 2
-    assert choose((Load(1, limit=1.0),), None, 0.0) is None
+    assert choose_replica(loads, None, 0.0) == 1
+    assert choose_replica(loads, 2, 0.0) == 2
+    assert choose_replica((Load(5), Load(2), Load(3, limit=3.0)), 2, 0.0) == 1
+    assert choose_replica((Load(5), Load(2, paused_until=1.0), Load(3)), 1, 0.0) == 2
+    assert choose_replica((Load(1, limit=1.0),), None, 0.0) is None
 
 
 def test_load_is_spread_evenly() -> None:
@@ -126,7 +126,7 @@ def test_a_replica_that_fails_draws_no_calls() -> None:
         ticket = limiter.acquire(None, 0.0)
         assert ticket is not None
         if ticket.replica == 0:
-            limiter.release(ticket, Signal.BROKEN)
+            limiter.release(ticket, CongestionSignal.BROKEN)
             failed += 1
         clock.sleep(0.1)
     assert failed <= 7
@@ -138,14 +138,14 @@ def test_a_replica_that_works_again_gets_its_share() -> None:
     clock = FakeClock()
     limiter = Limiter(2, clock)
     (first,) = busy(limiter, 1)
-    limiter.release(first, Signal.BROKEN)
+    limiter.release(first, CongestionSignal.BROKEN)
     held = busy(limiter, 3)
     assert {ticket.replica for ticket in held} == {1}
     clock.sleep(2.5)
     (probe,) = busy(limiter, 1)
     assert probe.replica == 0
     assert busy(limiter, 1)[0].replica == 1
-    limiter.release(probe, Signal.WELL)
+    limiter.release(probe, CongestionSignal.WELL)
     assert [ticket.replica for ticket in busy(limiter, 4)] == [0, 0, 0, 0]
 
 
@@ -156,7 +156,7 @@ def test_where_all_fail_all_are_tried() -> None:
     for _ in range(6):
         (ticket,) = busy(limiter, 1)
         replicas.append(ticket.replica)
-        limiter.release(ticket, Signal.BROKEN)
+        limiter.release(ticket, CongestionSignal.BROKEN)
     assert set(replicas) == {0, 1}
 
 
@@ -164,7 +164,7 @@ def test_threads_share_one_limit() -> None:
     """With a limit of 4, twenty threads are never more than 4 at a time, and each gets its turn."""
     limiter = Limiter(1, RealClock())
     for ticket in busy(limiter, 8):
-        limiter.release(ticket, Signal.OVERLOADED)
+        limiter.release(ticket, CongestionSignal.OVERLOADED)
     assert limiter.loads[0].limit == 4.0
     seen: list[int] = []
 
@@ -172,7 +172,7 @@ def test_threads_share_one_limit() -> None:
         ticket = limiter.acquire(None, 30.0)
         assert ticket is not None
         seen.append(limiter.loads[0].in_flight)
-        limiter.release(ticket, Signal.NOTHING)
+        limiter.release(ticket, CongestionSignal.NOTHING)
 
     threads = [threading.Thread(target=call) for _ in range(20)]
     for thread in threads:

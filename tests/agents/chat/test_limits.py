@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from taskcal.agents.chat.identity import Served
-from taskcal.agents.chat.spec import Sampling
+from taskcal.agents.spec import Sampling
 from taskcal.core.rollout import Stop
 from taskcal.errors import ProviderLost
 from taskcal.sandbox import Ending, ScriptResult

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.agents.chat.messages import Call, Reply, answered, reply_of, request, said
-from taskcal.agents.chat.provider_errors import Action, Failure, classify
-from taskcal.agents.chat.spec import ChatSpec, Sampling
+from taskcal.agents.chat.messages import Call, Reply, assistant_message, reply_of, request, tool_message
+from taskcal.agents.chat.provider_errors import Action, Failure, classify_failure
+from taskcal.agents.spec import ChatSpec, Sampling
 from taskcal.agents.transcript import TokenUsage
 
 NOW = datetime(2025, 1, 2, tzinfo=UTC)
@@ -62,18 +62,18 @@ def test_seeds_fit_in_32_bits_and_differ_by_rollout(seed: int, own: int) -> None
 
 def test_what_was_said_goes_back() -> None:
     """Content, and calls with their ids."""
-    assert said(Reply("Done.")) == {"role": "assistant", "content": "Done."}
-    with_calls = said(Reply(calls=(Call("c1", "bash", '{"command": "ls"}'),)))
+    assert assistant_message(Reply("Done.")) == {"role": "assistant", "content": "Done."}
+    with_calls = assistant_message(Reply(calls=(Call("c1", "bash", '{"command": "ls"}'),)))
     function = {"name": "bash", "arguments": '{"command": "ls"}'}
     call = {"id": "c1", "type": "function", "function": function}
     assert with_calls == {"role": "assistant", "content": None, "tool_calls": [call]}
-    assert answered(Call("c1", "bash", "{}"), "x") == {"role": "tool", "tool_call_id": "c1", "content": "x"}
+    assert tool_message(Call("c1", "bash", "{}"), "x") == {"role": "tool", "tool_call_id": "c1", "content": "x"}
 
 
 @pytest.mark.parametrize("arguments", ['{"command": ', "[1]", '"ls"', "null", "", "ls -la", "[" * 100_000])
 def test_broken_arguments_do_not_go_back(arguments: str) -> None:
     """Servers parse the history and refuse the whole request for them."""
-    sent = said(Reply(calls=(Call("c1", "bash", arguments),)))["tool_calls"][0]["function"]
+    sent = assistant_message(Reply(calls=(Call("c1", "bash", arguments),)))["tool_calls"][0]["function"]
     assert sent["arguments"] == "{}"
 
 
@@ -82,7 +82,7 @@ def test_broken_arguments_do_not_go_back(arguments: str) -> None:
 )
 def test_impossible_names_do_not_go_back(name: str, sent: str) -> None:
     """OpenAI and others check the names in the history."""
-    assert said(Reply(calls=(Call("c1", name, "{}"),)))["tool_calls"][0]["function"]["name"] == sent
+    assert assistant_message(Reply(calls=(Call("c1", name, "{}"),)))["tool_calls"][0]["function"]["name"] == sent
 
 
 def test_an_answer_is_read() -> None:
@@ -103,8 +103,8 @@ def test_reasoning_is_kept(key: str) -> None:
     """From the fields where vLLM and DeepSeek, OpenRouter and newer vLLM, and Ollama put it; sent back if wanted."""
     found = reply({"content": "4", key: "two and two"})
     assert found.reasoning == "two and two"
-    assert said(found) == {"role": "assistant", "content": "4"}
-    assert said(found, with_reasoning=True) == {"role": "assistant", "content": "4", key: "two and two"}
+    assert assistant_message(found) == {"role": "assistant", "content": "4"}
+    assert assistant_message(found, with_reasoning=True) == {"role": "assistant", "content": "4", key: "two and two"}
     assert reply({"content": "4", key: None}).reasoning == ""
 
 
@@ -146,7 +146,7 @@ def test_half_a_surrogate_pair_is_mended() -> None:
     """It could not be sent back: UTF-8 has no place for it."""
     found = reply({"content": "a\ud83db", "reasoning": "\udc00", "tool_calls": [{"function": {"name": "\ud83d"}}]})
     assert (found.content, found.reasoning, found.calls[0].name) == ("a?b", "?", "?")
-    json.dumps(said(found), ensure_ascii=False).encode()
+    json.dumps(assistant_message(found), ensure_ascii=False).encode()
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_what_is_no_answer_is_retried(body: str) -> None:
     """A truncated body, a web page, empty choices: the endpoint's failure, never an empty answer of the model."""
     found = reply_of(body, NOW)
     assert isinstance(found, Failure)
-    assert classify(found) is Action.RETRY
+    assert classify_failure(found) is Action.RETRY
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_an_error_with_status_200_is_an_error(error: object, action: Action) -> 
     """OpenRouter and others wrap the status of the server behind them."""
     found = reply_of(json.dumps({"error": error, **WELL}), NOW)
     assert isinstance(found, Failure)
-    assert classify(found) is action
+    assert classify_failure(found) is action
 
 
 @pytest.mark.parametrize(
@@ -209,4 +209,4 @@ def test_no_answer_is_believed_blindly(body: Any) -> None:
     ):
         found = reply_of(json.dumps(value), NOW)
         if isinstance(found, Reply):
-            json.dumps(said(found), ensure_ascii=False).encode()
+            json.dumps(assistant_message(found), ensure_ascii=False).encode()

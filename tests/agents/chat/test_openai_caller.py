@@ -11,7 +11,7 @@ import pytest
 
 from taskcal.agents.chat.messages import Reply
 from taskcal.agents.chat.openai_caller import OpenAICaller
-from taskcal.agents.chat.provider_errors import TIMED_OUT, UNREACHABLE, Action, Failure, classify
+from taskcal.agents.chat.provider_errors import TIMED_OUT, UNREACHABLE, Action, Failure, classify_failure
 from tests.agents.chat.openai_server import OpenAIServer, Step, completion, dead_url, fails, says
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def test_what_is_no_http_is_a_failure(caller: Callable[..., OpenAICaller], answe
         thread.start()
         found = failure(caller(f"http://127.0.0.1:{listening.getsockname()[1]}/v1").post(0, BODY, 10.0))
         thread.join()
-    assert classify(found) is Action.RETRY
+    assert classify_failure(found) is Action.RETRY
 
 
 def test_a_web_page_is_a_failure(server: OpenAIServer, caller: Callable[..., OpenAICaller]) -> None:
@@ -151,7 +151,7 @@ def test_a_redirect_that_loses_the_request_names_the_address(
     server.script(Step(301, headers={"Location": f"{server.url}/models"}))
     found = failure(caller(server.url).post(0, BODY, 10.0))
     assert (found.status, found.message) == (301, f"it redirects to {server.url}/models; write that into base_url")
-    assert classify(found) is Action.LOST
+    assert classify_failure(found) is Action.LOST
 
 
 def test_replicas_are_called_by_number(caller: Callable[..., OpenAICaller]) -> None:

@@ -16,11 +16,11 @@ from taskcal.agents.chat.provider_errors import (
     LONGEST_WORDS,
     Action,
     Failure,
-    advice,
-    classify,
+    classify_failure,
     failure_of,
     leaves_no_room,
     retry_after,
+    suggest_fix,
     wants_other_name,
 )
 
@@ -57,13 +57,13 @@ def failure(server: str, begins: str) -> Failure:
 @pytest.mark.parametrize("one", TOLD, ids=lambda one: f"{one.action}: {one.server}: {one.failure.message[:40]}")
 def test_real_words_are_understood(one: Told) -> None:
     """A graded stop is never mistaken for a loss, a loss never for a stop, and what is wrong for good is seen."""
-    assert classify(one.failure) is one.action
+    assert classify_failure(one.failure) is one.action
 
 
 @given(status=st.none() | st.integers(100, 599), code=st.text(), message=st.text(max_size=500))
 def test_any_failure_means_something(status: int | None, code: str, message: str) -> None:
     """Nothing that a server sends raises."""
-    assert classify(Failure(status, code, message)) in Action
+    assert classify_failure(Failure(status, code, message)) in Action
 
 
 @pytest.mark.parametrize(
@@ -183,4 +183,4 @@ def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
 )
 def test_a_person_is_told_what_to_do(server: str, begins: str, help_: str) -> None:
     """The key's variable by name, the model, the address, or the request."""
-    assert help_ in advice(failure(server, begins), "qwen", "MY_KEY")
+    assert help_ in suggest_fix(failure(server, begins), "qwen", "MY_KEY")

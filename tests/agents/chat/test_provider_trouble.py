@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskcal.agents.chat.agent import ChatAgent
-from taskcal.agents.transcript import Note, digest, read_transcript
+from taskcal.agents.transcript import Note, conversation_digest, read_transcript
 from taskcal.core.rollout import Graded, Lost, Stop
 from taskcal.errors import Boundary, ProviderLost, UsageError
 from taskcal.execution.rollout import run_rollout
@@ -130,7 +130,9 @@ def test_a_runner_lets_it_through(case: ChatCase, tmp_path: Path) -> None:
     case.server.script(runs("work"), says("42"))
     found = run_rollout(planned(2), context)
     assert isinstance(found.outcome, Graded)
-    assert found.transcript_sha256 == digest(entry.event for entry in read_transcript(path_of(tmp_path, 2)))
+    assert found.transcript_sha256 == conversation_digest(
+        entry.event for entry in read_transcript(path_of(tmp_path, 2))
+    )
     assert engine.containers == set()
 
 

@@ -20,8 +20,8 @@ import pytest
 
 from taskcal.agents import UsageSoFar
 from taskcal.agents.chat.agent import ChatAgent, call_openai
-from taskcal.agents.chat.identity import identify
-from taskcal.agents.chat.spec import ChatSpec
+from taskcal.agents.chat.identity import identify_model
+from taskcal.agents.spec import ChatSpec
 from taskcal.agents.transcript import Message, ToolCall, ToolResult, Transcript, entry_of
 from taskcal.core.rollout import Stop
 from taskcal.errors import ProviderLost, UsageError
@@ -125,7 +125,7 @@ class Talk:
         """Nothing is asked yet but the list of models."""
         spec = ChatSpec("mine", (url,), model, max_turns=3, call_timeout=20.0)
         self.callers: list[OpenAICaller] = []
-        self.agent = ChatAgent(spec, key, identify(spec, key).served, call=self.connect)
+        self.agent = ChatAgent(spec, key, identify_model(spec, key).served, call=self.connect)
         self.sandbox = FakeSandbox()
         self.lines: list[bytes] = []
         self.account = UsageSoFar()

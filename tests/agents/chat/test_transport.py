@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskcal.agents.chat.transport import Answer, Request, Transport
+from taskcal.agents.chat.transport import Answer, HttpRequest, Transport
 from taskcal.agents.chat.wire import Broken, Late, NoAnswer, TooLong, Unreachable
 from tests.agents.chat.hostile_server import FINE, MODES, HostileServer, Talk, goes_on, head, read_request, sends, whole
 from tests.agents.chat.openai_server import dead_url
@@ -53,7 +53,7 @@ def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
 
 def ask(transport: Transport, url: str, seconds: float = SECONDS) -> Answer:
     """Send one request."""
-    return transport.send(Request(f"{url}/x", "sk-secret", b"{}"), seconds, MOST)
+    return transport.send(HttpRequest(f"{url}/x", "sk-secret", b"{}"), seconds, MOST)
 
 
 def test_a_connection_is_kept_for_the_next_request(transport: Transport) -> None:
@@ -98,8 +98,8 @@ def test_what_is_sent(transport: Transport) -> None:
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         place = f"127.0.0.1:{listening.getsockname()[1]}"
-        transport.send(Request(f"http://{place}/ü/models"), SECONDS, MOST)
-        transport.send(Request(f"http://{place}/v1/chat", "sk-1", b"{}"), SECONDS, MOST)
+        transport.send(HttpRequest(f"http://{place}/ü/models"), SECONDS, MOST)
+        transport.send(HttpRequest(f"http://{place}/v1/chat", "sk-1", b"{}"), SECONDS, MOST)
         thread.join()
     first, second = (set(one.decode().split("\r\n")) for one in heads)
     assert {"GET /%C3%BC/models HTTP/1.1", f"Host: {place}", "Accept-Encoding: identity"} <= first
@@ -110,7 +110,7 @@ def test_what_is_sent(transport: Transport) -> None:
 def test_the_deadline_holds_while_a_request_is_sent(transport: Transport) -> None:
     """A server that does not read keeps nobody waiting."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        request = Request(f"http://127.0.0.1:{listening.getsockname()[1]}/v1", "", b"x" * (32 << 20))
+        request = HttpRequest(f"http://127.0.0.1:{listening.getsockname()[1]}/v1", "", b"x" * (32 << 20))
         with pytest.raises(Late):
             transport.send(request, SOON, MOST)
 
@@ -131,7 +131,7 @@ def test_an_answer_that_comes_too_early_is_read(transport: Transport) -> None:
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
-        answer = transport.send(Request(url, "", b"x" * (8 << 20)), SECONDS, MOST)
+        answer = transport.send(HttpRequest(url, "", b"x" * (8 << 20)), SECONDS, MOST)
         thread.join()
     assert (answer.status, answer.text) == (413, "too much")
 

@@ -71,7 +71,7 @@ def test_words_become_arguments(words: list[str], found: dict[str, Any]) -> None
         (["--order"], "--order needs a value"),
         (["--order", "five"], "--order must be integer, not 'five'"),
         (["--express=maybe"], "--express must be boolean, not 'maybe'"),
-        (['{"order": 5'], "the arguments are no JSON"),
+        (['{"order": 5'], "the arguments are not JSON"),
         (['{"order": 5}', "--code", "a"], "is not understood"),
     ],
 )

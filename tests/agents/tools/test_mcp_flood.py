@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskcal.agents.tools.mcp import MOST_TOOLS, McpTool, connected
+from taskcal.agents.tools.mcp import MOST_TOOLS, McpTool, connect_server
 from taskcal.agents.tools.mcp_process import ASKED_AT_ONCE, MOST_ASKED, Bucket
 from taskcal.core.tool import McpServer
 from taskcal.errors import SetupLost
@@ -96,7 +96,7 @@ class ServerSandbox(FakeSandbox):
 @contextlib.contextmanager
 def offering(sandbox: ServerSandbox) -> Iterator[McpTool]:
     """The one tool of a server."""
-    with connected(sandbox, McpServer("m", "run"), None, 1000) as (offered,):
+    with connect_server(sandbox, McpServer("m", "run"), None, 1000) as (offered,):
         yield offered
 
 

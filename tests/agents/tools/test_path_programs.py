@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from taskcal.agents.tools.path_programs import LISTENER, Relay, tools_on_path
+from taskcal.agents.tools.path_programs import LISTENER, ToolServer, tools_on_path
 from taskcal.agents.tools.task_tools import tools_of
-from taskcal.agents.transcript import Transcript, stored
+from taskcal.agents.transcript import Transcript, storage_sink
 from taskcal.core.tool import Tool
 from taskcal.errors import EngineLost, LostError
 from taskcal.sandbox import Ending, ScriptResult
@@ -38,8 +38,8 @@ def call(*words: str) -> bytes:
 @settings(suppress_health_check=[HealthCheck.too_slow])
 def test_every_call_of_a_program_is_answered(words: list[str]) -> None:
     """With an output and a status, whatever its words are."""
-    relay = Relay(Strict(DONE), attempt(SHOP), tools_of(SHOP, None, 1000), None)
-    result = relay._carried_out("abcdefgh", call("ship", *words))
+    server = ToolServer(Strict(DONE), attempt(SHOP), tools_of(SHOP, None, 1000), None)
+    result = server._carry_out("abcdefgh", call("ship", *words))
     assert result.exit_code in {0, 2}
     assert result.stdout + result.stderr
 
@@ -47,8 +47,8 @@ def test_every_call_of_a_program_is_answered(words: list[str]) -> None:
 @given(data=st.binary())
 def test_a_forged_call_is_answered(data: bytes) -> None:
     """What the agent writes into the folder of a call itself."""
-    relay = Relay(Strict(DONE), attempt(SHOP), tools_of(SHOP, None, 1000), None)
-    assert relay._carried_out("abcdefgh", data).exit_code in {0, 2}
+    server = ToolServer(Strict(DONE), attempt(SHOP), tools_of(SHOP, None, 1000), None)
+    assert server._carry_out("abcdefgh", data).exit_code in {0, 2}
 
 
 @dataclass
@@ -89,7 +89,7 @@ def test_a_record_that_cannot_be_written_is_our_side() -> None:
         raise FULL_DISK
 
     sandbox = Ringing()
-    asked = replace(attempt(SHOP), transcript=Transcript(stored(fail, "transcript.jsonl")))
+    asked = replace(attempt(SHOP), transcript=Transcript(storage_sink(fail, "transcript.jsonl")))
     with (
         pytest.raises(LostError, match=r"transcript\.jsonl cannot be written: No space left"),
         tools_on_path(sandbox, asked, None),

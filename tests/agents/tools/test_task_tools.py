@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from taskcal.agents.tools.path_programs import LISTENER, PROGRAM, programs, refused, reply_script
+from taskcal.agents.tools.path_programs import LISTENER, PROGRAM, install_script, reply_script, usage_error
 from taskcal.agents.tools.task_tools import (
     LONGEST_VALUE,
-    as_variables,
+    argument_variables,
     call_script,
     missing_for_tools,
-    offered_tools,
+    open_tools,
     tools_of,
 )
 from taskcal.agents.tools.tool_arguments import wrong_arguments
@@ -80,14 +80,14 @@ def test_a_model_is_told_output_and_status_within_a_bound() -> None:
 def test_values_that_no_variable_holds_are_on_standard_input_alone() -> None:
     """The kernel would refuse them all; the script still gets them."""
     long = "x" * (LONGEST_VALUE + 1)
-    assert as_variables({"a": long, "b": True, "c": None, "d": [1, "x"], "e": 1.5, "f": "a\0b"}) == {
+    assert argument_variables({"a": long, "b": True, "c": None, "d": [1, "x"], "e": 1.5, "f": "a\0b"}) == {
         "b": "true",
         "c": "",
         "d": '[1, "x"]',
         "e": "1.5",
         "f": "ab",
     }
-    together = as_variables(dict.fromkeys("abc", "x" * 60000))
+    together = argument_variables(dict.fromkeys("abc", "x" * 60000))
     assert list(together) == ["a"]
     assert long in call_script(SHIP, {"code": long})
 
@@ -102,7 +102,7 @@ def test_searches_have_a_limit_of_time() -> None:
 def test_a_task_without_tools_costs_nothing() -> None:
     """No script runs for it."""
     sandbox = FakeSandbox()
-    with offered_tools(sandbox, task(), None, 1000) as tools:
+    with open_tools(sandbox, task(), None, 1000) as tools:
         assert tools == ()
     assert sandbox.scripts == []
 
@@ -120,7 +120,7 @@ def test_a_missing_package_is_told_with_how_to_get_it(monkeypatch: pytest.Monkey
     "source",
     [
         PROGRAM.replace("@", "t", 2),
-        programs(tools_of(SHOP, None, 1)),
+        install_script(tools_of(SHOP, None, 1)),
         LISTENER,
         call_script(SHIP, {"order": 5, "code": "a'b\nTASKCAL_ARGUMENTS\n"}),
         reply_script("abcdefgh", ScriptResult(Ending.EXITED, 0, b"\xff@out@err@status", b"@name"), None).source,
@@ -134,7 +134,7 @@ def test_what_runs_in_the_sandbox_is_valid_shell(source: str) -> None:
 
 def test_an_answer_is_carried_back_byte_for_byte() -> None:
     """Output that looks like a part of the script, and one that is none at all."""
-    script = reply_script("abcdefgh", refused("@out"), "agent")
+    script = reply_script("abcdefgh", usage_error("@out"), "agent")
     assert (script.user, script.hidden) == ("agent", True)
     assert "echo 2 >&3" in script.source
     assert "echo 125 >&3" in reply_script("a", ScriptResult(Ending.TIMED_OUT, None, b"", b""), None).source

@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mcp import types as protocol
 
-from taskcal.agents.tools.chat_tools import Bash, Tool, ToolReply, allowed_seconds, use
+from taskcal.agents.tools.agent_tool import AgentTool, ToolReply, call_tool
+from taskcal.agents.tools.bash import Bash, allowed_seconds
 from taskcal.agents.tools.mcp import McpTool
 from taskcal.agents.tools.mcp_process import message_of
 from taskcal.agents.tools.task_tools import tools_of
-from taskcal.agents.tools.tool_arguments import CallError, fit, history_of, read_object
+from taskcal.agents.tools.tool_arguments import CallError, fit_arguments, history_of, read_object
 from taskcal.core import tool as declared
 from taskcal.sandbox import Ending, ScriptResult
 from tests.agents.fake_sandbox import FakeSandbox, task
@@ -64,7 +65,7 @@ class Connection:
         return protocol.CallToolResult(content=[protocol.TextContent(type="text", text="done")])
 
 
-def tools() -> tuple[Tool, ...]:
+def tools() -> tuple[AgentTool, ...]:
     """One of each kind: a shell, a script of the task, and a tool of an MCP server."""
     (ship,) = tools_of(replace(task(), tools=(declared.Tool("ship", run="x", parameters=SHIP),)), "agent", 1000)
     return Bash("agent", 1000), ship, McpTool("find", "", {"type": "object", **SHIP}, 1000, Connection())  # type: ignore[arg-type]  # a fake
@@ -84,7 +85,7 @@ ARGUMENTS = OBJECTS | OBJECTS.map(json.dumps) | ANY_JSON.map(json.dumps) | ANY_T
 @given(arguments=ARGUMENTS, name=st.sampled_from(["bash", "ship", "find"]) | ANY_TEXT)
 def test_every_call_is_answered(arguments: str, name: str) -> None:
     """Whatever its name and its arguments hold; nothing reaches the sandbox that it could not take."""
-    used = use(tools(), Strict(DONE), name, arguments, 60.0)
+    used = call_tool(tools(), Strict(DONE), name, arguments, 60.0)
     assert used.content
     assert json.loads(history_of(arguments).encode("utf-8", "replace")) is not None
 
@@ -102,7 +103,7 @@ def test_every_good_call_is_carried_out(arguments: dict[str, Any]) -> None:
     """With text of any kind and numbers of any size."""
     written = json.dumps(arguments)
     for tool in tools():
-        assert use(tools(), Strict(DONE), tool.name, written, 60.0) == ToolReply("done", 0)
+        assert call_tool(tools(), Strict(DONE), tool.name, written, 60.0) == ToolReply("done", 0)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +125,7 @@ def test_every_good_call_is_carried_out(arguments: dict[str, Any]) -> None:
 def test_a_call_that_cannot_be_is_told_why(arguments: str, told: str) -> None:
     """In few words, and nothing is run."""
     sandbox = FakeSandbox()
-    answer = use(tools(), sandbox, "bash", arguments, 60.0).content
+    answer = call_tool(tools(), sandbox, "bash", arguments, 60.0).content
     assert answer.startswith("bash was not run: ")
     assert told in answer
     assert len(answer) < 500
@@ -152,7 +153,9 @@ def test_a_call_that_cannot_be_is_told_why(arguments: str, told: str) -> None:
 def test_a_time_of_any_form_is_understood(timeout: str, seconds: float) -> None:
     """A number written as text, null for none, and one that no clock has: from 1 s to what is left."""
     sandbox = Strict(DONE)
-    assert use(tools(), sandbox, "bash", f'{{"command": "ls", "timeout": {timeout}}}', 60.0) == ToolReply("done", 0)
+    assert call_tool(tools(), sandbox, "bash", f'{{"command": "ls", "timeout": {timeout}}}', 60.0) == ToolReply(
+        "done", 0
+    )
     assert sandbox.scripts[0].timeout == seconds + 10
 
 
@@ -177,14 +180,14 @@ def test_a_command_never_takes_more_than_is_left(asked: float | None, left: floa
 )
 def test_what_models_mean_is_understood(given_: dict[str, Any], meant: dict[str, Any]) -> None:
     """A value written as text if its schema takes no text, and null for an argument that may be left out."""
-    assert fit(SHIP, given_) == meant
+    assert fit_arguments(SHIP, given_) == meant
 
 
 @pytest.mark.parametrize("wrong", [{"order": "x"}, {"order": True}, {"order": "true"}, {"order": None}, {"order": "0"}])
 def test_what_does_not_fit_is_refused(wrong: dict[str, Any]) -> None:
     """True is not a number, and a number in a text must fit as well."""
     with pytest.raises(CallError, match="order must be"):
-        fit(SHIP, wrong)
+        fit_arguments(SHIP, wrong)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from taskcal.agents.tools import tool_arguments
-from taskcal.agents.tools.chat_tools import Prepared, use
+from taskcal.agents.tools.agent_tool import PreparedCall, call_tool
 from taskcal.agents.tools.task_tools import tools_of
 from taskcal.core import tool as declared
 from taskcal.errors import EngineLost, LostError, SandboxLost
@@ -35,7 +35,7 @@ class Faulty:
         """Any."""
         return {"type": "object"}
 
-    def prepare(self, arguments: Mapping[str, Any], seconds: float) -> Prepared:
+    def prepare(self, arguments: Mapping[str, Any], seconds: float) -> PreparedCall:
         """Fail."""
         assert seconds
         assert arguments == {}
@@ -70,7 +70,7 @@ OURS = [EngineLost("the engine is gone"), SandboxLost("it died"), LostError("ful
 @pytest.mark.parametrize("error", CAUSED, ids=repr)
 def test_what_fails_while_a_call_is_understood_is_told(error: Exception) -> None:
     """It is the call's doing, since nothing has been touched yet."""
-    told = use((Faulty(error),), FakeSandbox(), "faulty", "{}", 60.0).content
+    told = call_tool((Faulty(error),), FakeSandbox(), "faulty", "{}", 60.0).content
     assert told.startswith("faulty was not run: ")
     assert "\n" not in told
 
@@ -79,7 +79,7 @@ def test_what_fails_while_a_call_is_understood_is_told(error: Exception) -> None
 def test_our_sides_failures_pass_while_a_call_is_understood(error: Exception) -> None:
     """A full disk of this machine is nothing that a model has done."""
     with pytest.raises(type(error)):
-        use((Faulty(error),), FakeSandbox(), "faulty", "{}", 60.0)
+        call_tool((Faulty(error),), FakeSandbox(), "faulty", "{}", 60.0)
 
 
 @pytest.mark.parametrize("error", [*CAUSED, *OURS], ids=repr)
@@ -89,7 +89,7 @@ def test_whatever_fails_while_a_call_is_carried_out_is_ours(name: str, error: Ex
     sandbox = Broken()
     sandbox.error = error
     with pytest.raises(type(error)):
-        use(tools(), sandbox, name, '{"command": "ls", "order": 1}', 60.0)
+        call_tool(tools(), sandbox, name, '{"command": "ls", "order": 1}', 60.0)
 
 
 def test_a_search_that_this_machine_cannot_start_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,4 +102,4 @@ def test_a_search_that_this_machine_cannot_start_is_ours(monkeypatch: pytest.Mon
     pattern = {"type": "object", "properties": {"a": {"pattern": "x"}}}
     made = tools_of(replace(task(), tools=(declared.Tool("ship", run="x", parameters=pattern),)), None, 1000)
     with pytest.raises(OSError, match="No space left"):
-        use(made, FakeSandbox(), "ship", '{"a": "x"}', 60.0)
+        call_tool(made, FakeSandbox(), "ship", '{"a": "x"}', 60.0)

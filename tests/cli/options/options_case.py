@@ -18,10 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from taskcal.runs.request import Request
-
     from taskcal.core.rollout import Outcome
     from taskcal.core.settings import CalibrationSettings
+    from taskcal.runs.request import Request
 
 TASKSET = """\
 taskset: shop

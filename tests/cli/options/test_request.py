@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from taskcal.runs.request import images_of
 
 from taskcal.cli.options import request as resolving
 from taskcal.cli.options.configuration import Configuration
@@ -32,6 +31,7 @@ from taskcal.core.task import (
 )
 from taskcal.core.verdict import Band
 from taskcal.errors import InputError, UsageError
+from taskcal.runs.request import images_of
 from tests.cli.options.options_case import TASKSET, request
 
 CONFIGURED = Configuration(

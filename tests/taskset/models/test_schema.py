@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskcal.agents.agent_file import CommandModel, SimulatedModel, agent_schema
+from taskcal.agents.agent_file import agent_schema
+from taskcal.agents.agent_models import CommandModel, SimulatedModel
 from taskcal.cli.options.configuration_file import configuration_schema
 from taskcal.taskset.models.environment import EnvironmentModel, ServiceModel
 from taskcal.taskset.models.grader import CheckModel, GraderModel

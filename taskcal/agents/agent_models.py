@@ -1,19 +1,34 @@
-"""The file of a chat agent: what may stand in it, and what it means."""
+"""What may stand in an agent file: one model per `kind`, with the rules that need no other key."""
 
 from __future__ import annotations
 
 import json
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from taskcal.agents.agent_hints import CHAT_HINTS, SAMPLING_HINTS
-from taskcal.agents.agent_model import AgentModel, PriceModel, price_of
+from taskcal.agents.agent_hints import AGENT_HINTS, CHAT_HINTS, SAMPLING_HINTS
 from taskcal.agents.chat.finish import Finish, key_of
-from taskcal.agents.chat.spec import CALL_SECONDS, ChatSpec, Sampling
-from taskcal.yamlfile.fields import EnvName, Line, Model, Seconds
+from taskcal.agents.spec import CALL_SECONDS
+from taskcal.yamlfile.fields import (
+    Destination,
+    Env,
+    EnvName,
+    Id,
+    Line,
+    Model,
+    NetworkField,
+    Pattern,
+    ScriptText,
+    Seconds,
+    Share,
+    User,
+)
 from taskcal.yamlfile.quantities import BYTES, LONGEST_TEXT, MEMORY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NO_SEED = -1
 LEAST_OUTPUT, MOST_OUTPUT = 256, 1024**2
@@ -27,11 +42,101 @@ SAMPLED = {
 }
 """What belongs into `sampling`: there it is reported, and an answer that is cut is known to be cut by it."""
 
+Dollars = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+
+
+class AgentModel(Model):
+    """The keys of every kind of agent. `inner_maps` are the keys whose entries `--set key.entry=value` can change."""
+
+    inner_maps: ClassVar[frozenset[str]] = frozenset()
+
+    agent: Id
+    """Name of the agent in reports."""
+    timeout: Seconds | None = None
+    """Longest time for the agent, such as 5m, at most the task's own. Default: the task's."""
+
+
+class PriceModel(Model):
+    """US dollars per million tokens."""
+
+    input: Dollars
+    """Price of a million input tokens, in US dollars."""
+    output: Dollars
+    """Price of a million output tokens, in US dollars."""
+    cached_input: Dollars | None = None
+    """Price of a million cached input tokens, in US dollars. Default: the price of input."""
+
+
+class SimulatedModel(AgentModel):
+    """An agent that plays a solution with a probability."""
+
+    inner_maps: ClassVar[frozenset[str]] = frozenset({"success"})
+    hints = AGENT_HINTS
+
+    kind: Literal["simulated"]
+    """Kind of agent: simulated."""
+    success: Annotated[dict[str, Share], Field(min_length=1)] = Field(default_factory=lambda: {"*": 0.5})
+    """Probability of a solution, 0 to 1, by task or pattern of tasks. Default {"*": 0.5}."""
+
+
+class CommandModel(AgentModel):
+    """An agent that is a shell command inside the sandbox."""
+
+    inner_maps: ClassVar[frozenset[str]] = frozenset({"env", "price"})
+    hints = AGENT_HINTS
+
+    kind: Literal["command"]
+    """Kind of agent: command."""
+    run: Annotated[ScriptText, Field(min_length=1)]
+    """Script that is the agent, run in the sandbox with the prompt in its environment."""
+    install: ScriptText = ""
+    """Script that installs the agent into the task's image, run once as root. Default: none."""
+    env: Env = Field(default_factory=dict)
+    """Environment variables of the agent, by name. Default: none."""
+    secrets: list[EnvName] = Field(default_factory=list)
+    """Names of variables of this machine that the agent gets. Default: none."""
+    network: NetworkField | None = None
+    """Network access of the agent: none, bridge or a list of hosts. Default: the task's."""
+    user: User | None = None
+    """User that runs the agent. Default: the task's."""
+    workdir: Destination | None = None
+    """Working directory of the agent, an absolute path. Default: the task's."""
+    lost_pattern: Pattern | None = None
+    """Regular expression of output that means that the provider failed. Default: none."""
+    price: PriceModel | None = None
+    """Price of tokens, to compute costs from usage. Default: unknown."""
+
+
+def _call(text: str) -> str:
+    module, colon, function = text.partition(":")
+    if not colon or not all(part.isidentifier() for part in (*module.split("."), *function.split("."))):
+        raise ValueError(f'must be module:function, not "{text[:60]}"')
+    return text
+
+
+class PythonModel(AgentModel):
+    """An agent that is a Python function."""
+
+    inner_maps: ClassVar[frozenset[str]] = frozenset({"price"})
+
+    kind: Literal["python"]
+    """Kind of agent: python."""
+    call: Annotated[str, AfterValidator(_call)]
+    """Function that is the agent, as module:function, importable next to this file."""
+    install: ScriptText = ""
+    """Script that installs the agent into the task's image, run once as root. Default: none."""
+    secrets: list[EnvName] = Field(default_factory=list)
+    """Names of variables of this machine that the agent gets. Default: none."""
+    network: NetworkField | None = None
+    """Network access of the agent: none, bridge or a list of hosts. Default: the task's."""
+    price: PriceModel | None = None
+    """Price of tokens, to compute costs from usage. Default: unknown."""
+
 
 def _base_urls(value: object) -> list[str]:
-    given = value if isinstance(value, list) else [value]
-    urls = [_base_url(url) for url in given if isinstance(url, str)]
-    if not urls or len(urls) < len(given):
+    values = value if isinstance(value, list) else [value]
+    urls = [_base_url(url) for url in values if isinstance(url, str)]
+    if not urls or len(urls) < len(values):
         raise ValueError("must be a URL such as http://localhost:8000/v1, or a list of them")
     return urls
 
@@ -51,10 +156,10 @@ def _base_url(url: str) -> str:
 
 def _extra_body(value: object) -> object:
     """Plain JSON, free of the file that it was read from."""
-    given = set(value) if isinstance(value, dict) else set()
-    for taken in sorted(OWN_KEYS & given):
-        raise ValueError(f"{taken} is taskcal's own; set it where the agent file has it, or not at all")
-    for name in sorted(set(SAMPLED) & given):
+    keys = set(value) if isinstance(value, dict) else set()
+    for key in sorted(OWN_KEYS & keys):
+        raise ValueError(f"{key} is taskcal's own; set it where the agent file has it, or not at all")
+    for name in sorted(set(SAMPLED) & keys):
         raise ValueError(f"{name} belongs into sampling: {{{SAMPLED[name]}: …}}, where reports tell it")
     return json.loads(json.dumps(value, allow_nan=False))
 
@@ -151,24 +256,10 @@ class ChatModel(AgentModel):
     """Price of tokens, to compute costs from usage. Default: unknown."""
 
 
-def chat_spec(model: ChatModel) -> ChatSpec:
-    """What a file of this kind means."""
-    asked = model.sampling
-    sends_seed = asked.seed != NO_SEED
-    seed = asked.seed if sends_seed else None
-    return ChatSpec(
-        name=model.agent,
-        base_urls=tuple(dict.fromkeys(model.base_url)),
-        model=model.model,
-        api_key_env=model.api_key_env,
-        system=model.system,
-        max_turns=model.max_turns,
-        tool_output=model.tool_output,
-        call_timeout=model.call_timeout,
-        sampling=Sampling(asked.temperature, asked.top_p, asked.max_tokens, seed, sends_seed=sends_seed),
-        send_reasoning=model.send_reasoning,
-        extra_body=model.extra_body,
-        finish_reasons=model.finish_reasons,
-        price=price_of(model.price),
-        timeout=model.timeout,
-    )
+AnyModel = SimulatedModel | CommandModel | ChatModel | PythonModel
+KINDS: Mapping[str, type[AnyModel]] = {
+    "simulated": SimulatedModel,
+    "command": CommandModel,
+    "chat": ChatModel,
+    "python": PythonModel,
+}

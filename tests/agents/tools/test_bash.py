@@ -9,17 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskcal.agents.tools.chat_tools import (
-    LONGEST_COMMAND,
-    Bash,
-    Prepared,
-    Tool,
-    ToolReply,
-    described,
-    offered,
-    shell_script,
-    use,
-)
+from taskcal.agents.chat.messages import tool_definition
+from taskcal.agents.tools.agent_tool import AgentTool, PreparedCall, ToolReply, call_tool
+from taskcal.agents.tools.bash import LONGEST_COMMAND, Bash, bash_of, shell_script
 from taskcal.machine import host
 from taskcal.sandbox import ROOM, Ending, ScriptResult
 from tests.agents.fake_sandbox import FakeSandbox, carried_out, ending, task
@@ -170,7 +162,7 @@ def test_a_command_has_a_time(asked: dict[str, int], left: float, allowed: int) 
 def test_a_command_that_no_shell_takes_is_answered() -> None:
     """Longer than an argument may be; NUL characters are dropped."""
     sandbox = FakeSandbox()
-    long = use((Bash(None, BOUND),), sandbox, "bash", json.dumps({"command": "x" * (LONGEST_COMMAND + 1)}), 60.0)
+    long = call_tool((Bash(None, BOUND),), sandbox, "bash", json.dumps({"command": "x" * (LONGEST_COMMAND + 1)}), 60.0)
     assert "longer than 100 KiB" in long.content
     assert sandbox.scripts == []
     bash(sandbox, command="echo a\0b")
@@ -179,7 +171,7 @@ def test_a_command_that_no_shell_takes_is_answered() -> None:
 
 @dataclass
 class Multiply:
-    """A tool that needs no sandbox; obeys `taskcal.agents.tools.chat_tools.Tool`."""
+    """A tool that needs no sandbox; obeys `taskcal.agents.tools.agent_tool.AgentTool`."""
 
     name: str = "multiply"
     description: str = "Multiply two numbers."
@@ -192,18 +184,18 @@ class Multiply:
         form = {"enum": ["decimal", "hex"]}
         return {"type": "object", "properties": {"a": number, "b": number, "form": form}, "required": ["a", "b"]}
 
-    def prepare(self, arguments: Mapping[str, Any], seconds: float) -> Prepared:
+    def prepare(self, arguments: Mapping[str, Any], seconds: float) -> PreparedCall:
         """Multiply."""
         assert seconds
         self.given.append(arguments)
         result = ScriptResult(Ending.EXITED, 0, str(arguments["a"] * arguments["b"]).encode(), b"")
-        return Prepared(lambda _: result, lambda result: ToolReply(result.stdout.decode()))
+        return PreparedCall(lambda _: result, lambda result: ToolReply(result.stdout.decode()))
 
 
 def call(name: str, arguments: str) -> str:
     """What the model is told about a call of one of two tools."""
-    tools: tuple[Tool, ...] = (Bash(None, BOUND), Multiply())
-    return use(tools, FakeSandbox(), name, arguments, 60.0).content
+    tools: tuple[AgentTool, ...] = (Bash(None, BOUND), Multiply())
+    return call_tool(tools, FakeSandbox(), name, arguments, 60.0).content
 
 
 def test_tools_are_called_by_name() -> None:
@@ -240,9 +232,9 @@ def test_calls_that_make_no_sense_are_answered(name: str, arguments: str, told: 
 
 def test_a_tasks_agent_is_offered_bash() -> None:
     """As the environment's user; the request describes it as a function."""
-    (tool,) = offered(task(user="solver"), BOUND)
+    tool = bash_of(task(user="solver"), BOUND)
     assert tool == Bash("solver", BOUND)
-    form = described(tool)
+    form = tool_definition(tool)
     assert (form["type"], form["function"]["name"]) == ("function", "bash")
     assert form["function"]["parameters"]["required"] == ["command"]
     assert "1000 bytes" in form["function"]["description"]
