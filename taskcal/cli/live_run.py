@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from taskcal.cli.options.request import Request
     from taskcal.cli.terminal.interrupts import Interrupts
     from taskcal.cli.terminal.progress import Progress
     from taskcal.core.run import RunRecord
+    from taskcal.runs.request import Request
     from taskcal.sandbox.engine.run_resources import RunScope
     from taskcal.sandbox.images.baking import ImageMemory
     from taskcal.store.run_folder import RunFolder

@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from taskcal.agents.builtin import Noop
-from taskcal.cli.preflight import is_exempt
 from taskcal.cli.preparing import Renewal
 from taskcal.cli.resume import remaining
 from taskcal.core.plan import plan
@@ -27,6 +26,7 @@ from taskcal.execution.stop_conditions import (
     TimeLimit,
 )
 from taskcal.machine.host import free_bytes
+from taskcal.runs.preflight import is_exempt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -15,13 +15,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from taskcal import __version__
-from taskcal.cli.digests import identify
-from taskcal.cli.earlier import OLDER_PRIOR
 from taskcal.cli.live_run import Run
 from taskcal.cli.options.connect import reach_engine
-from taskcal.cli.preflight import is_exempt, preflight, was_seen
 from taskcal.cli.preparing import PREPARERS, prepare_images
-from taskcal.cli.redacted import printed_aside
 from taskcal.cli.resume import changed_groups, refuse_differences, way_on
 from taskcal.cli.rolling import roll_out
 from taskcal.cli.terminal.interrupts import Interrupts
@@ -30,6 +26,10 @@ from taskcal.cli.terminal.publish import publish
 from taskcal.core.gate import exit_code
 from taskcal.core.run import RunRecord
 from taskcal.errors import LostError, MissingError
+from taskcal.runs.identities import identify
+from taskcal.runs.preflight import is_exempt, preflight, was_seen
+from taskcal.runs.prior_run import OLDER_PRIOR
+from taskcal.runs.redacted_stdout import printed_aside
 from taskcal.sandbox.engine.run_resources import RunScope
 from taskcal.sandbox.engine.sweep import leftovers, sweep, sweep_layers
 from taskcal.sandbox.images.baking import ImageMemory
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from taskcal.agents import Agent
-    from taskcal.cli.digests import Identities
-    from taskcal.cli.options.request import Request
     from taskcal.core.calibration.calibrate import Calibration, GroupRecord
     from taskcal.execution.local_threads import LocalThreads
+    from taskcal.runs.identities import Identities
+    from taskcal.runs.request import Request
     from taskcal.sandbox.engine.docker import DockerEngine
 
 END_SECONDS, PAUSE_SECONDS = 4.0, 0.2

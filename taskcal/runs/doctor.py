@@ -17,8 +17,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from taskcal.machine.base_image import BASE_IMAGE, BUILT_LABELS, PACKAGES
 from taskcal.errors import DockerSettingsError, ImageLost, LostError, MissingError
+from taskcal.machine.base_image import BASE_IMAGE, BUILT_LABELS, PACKAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

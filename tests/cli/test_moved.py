@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from taskcal.cli import preparing
-from taskcal.cli.earlier import Earlier
 from taskcal.cli.live_run import Run
 from taskcal.cli.moved import REMADE, refuse_moved, refuse_moved_images, with_images, without_moved_prior
 from taskcal.cli.preparing import Renewal
@@ -20,12 +19,13 @@ from taskcal.core.run import GroupImages
 from taskcal.core.stats.prior import Counts
 from taskcal.errors import Boundary, UsageError
 from taskcal.runs.images.probe import ProbeResult, ReadyGroup
+from taskcal.runs.prior_run import PriorRun
 from taskcal.sandbox.images.baking import ImageMemory, PreparedImages
 from taskcal.store.run_folder import RunFolder
 from tests.cli.options.options_case import TASKSET, make_run, request
 
 if TYPE_CHECKING:
-    from taskcal.cli.options.request import Request
+    from taskcal.runs.request import Request
 
 ONE, TWO = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 BUILT = """\
@@ -184,7 +184,7 @@ def test_a_warm_start_is_given_up_where_the_image_is_another() -> None:
         for group in asked.groups[1:]
     }
     asked = replace(
-        asked, settings=replace(asked.settings, earlier=counts), earlier=Earlier("first", counts, images=measured)
+        asked, settings=replace(asked.settings, earlier=counts), earlier=PriorRun("first", counts, images=measured)
     )
     run = begin(shelf, asked)
     without_moved_prior(run, of(run, ONE))

@@ -6,19 +6,22 @@ import random
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from taskcal.cli.digests import identify
 from taskcal.cli.options.configuration import Configuration
-from taskcal.cli.options.request import Request, resolve
+from taskcal.cli.options.request import resolve
 from taskcal.cli.resume import continued, remaining
 from taskcal.core.plan import plan
 from taskcal.core.rollout import CheckResult, Graded, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.errors import Boundary
+from taskcal.runs.identities import identify
 from taskcal.store.run_folder import RunFolder
 from tests.cli.options.options_case import NOTHING
 from tests.faults.wrong import Wrong
 from tests.store.store_case import RECORD
+
+if TYPE_CHECKING:
+    from taskcal.runs.request import Request
 
 GROUP_SIZE = 4
 TASKS = Path("shop.yaml")

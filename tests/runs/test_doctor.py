@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import pytest
 
+from taskcal.errors import EngineLost, ImageLost, MissingError
 from taskcal.machine import host
 from taskcal.machine.base_image import BASE_IMAGE, BUILT_LABELS
-from taskcal.runs.doctor import Mark, examine, examine_without_engine, is_built, repair
-from taskcal.errors import EngineLost, ImageLost, MissingError
 from taskcal.machine.host import Daemon, Facts
+from taskcal.runs.doctor import Mark, examine, examine_without_engine, is_built, repair
 from taskcal.sandbox.engine.docker_types import ImageInfo
 from taskcal.sandbox.engine.sweep import Leftovers
 

@@ -9,9 +9,9 @@ import typer
 
 if TYPE_CHECKING:
     from taskcal.agents import Agent
-    from taskcal.cli.preflight import Trial
     from taskcal.errors import MissingError
     from taskcal.runs.doctor import Diagnosis, Sign
+    from taskcal.runs.preflight import Trial
 
 
 def doctor(
@@ -112,9 +112,9 @@ def _choose(name: str, overrides: list[str]) -> Agent:
 
 def _try(agent: Agent, diagnosis: Diagnosis) -> Sign:
     """One trivial task, where the rest is in order."""
-    from taskcal.cli.preflight import try_agent
     from taskcal.core.plan import Bounds
     from taskcal.runs.doctor import Mark, Sign
+    from taskcal.runs.preflight import try_agent
     from taskcal.sandbox.engine.docker import DockerEngine
 
     if diagnosis.remedy:
@@ -129,8 +129,8 @@ def _try(agent: Agent, diagnosis: Diagnosis) -> Sign:
 
 def sign_of(name: str, trial: Trial) -> Sign:
     """What a trial says of the agent of that name; only one that does not work is in the way of every task."""
-    from taskcal.cli.preflight import Fitness
     from taskcal.runs.doctor import Mark, Sign
+    from taskcal.runs.preflight import Fitness
 
     match trial.fitness:
         case Fitness.WORKS:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskcal.cli.options.request import Request, images_of
 from taskcal.core.adaptive.planner import plan_next
 from taskcal.core.adaptive.task_state import TaskHistory
 from taskcal.report.wording.formatting import duration, extent, money
 from taskcal.runs.images.prepare_group import forbidden
+from taskcal.runs.request import Request, images_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -188,12 +188,13 @@ def run(
     from pathlib import Path
 
     from taskcal.cli.options.configuration import Configuration, find_configuration
-    from taskcal.cli.options.design import DesignOptions, Spending
+    from taskcal.cli.options.design import DesignOptions
     from taskcal.cli.options.parse import duration
     from taskcal.cli.options.request import RunOptions, resolve
     from taskcal.cli.resume import continued
-    from taskcal.cli.strangers import StrangerOptions
     from taskcal.core.plan import Selection
+    from taskcal.runs.request import Spending
+    from taskcal.runs.untrusted import UntrustedOptions
 
     configured = Configuration() if untrusted else find_configuration(Path.cwd())
     given = RunOptions(
@@ -223,15 +224,14 @@ def run(
         design=DesignOptions(
             adaptive, error_rate, max_group_size, certify, budget, stop, flat_tolerance, metric, prior
         ),
-        strangers=StrangerOptions(max_tasks, tuple(allow_image), untrusted),
+        strangers=UntrustedOptions(max_tasks, tuple(allow_image), untrusted),
         spending=Spending(max_rollouts, max_cost, None if time_limit is None else duration("--time-limit", time_limit)),
     )
     request = resolve(continued(given, configured), configured)
     if dry_run:
         from taskcal.cli.commands.dry_run import describe
 
-        typer.echo(describe(request))
-        return
+        return typer.echo(describe(request))
     from taskcal.cli.session import measure
 
     raise typer.Exit(measure(request))

@@ -13,6 +13,7 @@ from taskcal.errors import UsageError
 if TYPE_CHECKING:
     from taskcal.agents import Agent
     from taskcal.core.adaptive.design import Design
+    from taskcal.runs.request import Spending
 
 STOPS = {"sure": Rule.POSTERIOR, "value": Rule.VALUE}
 
@@ -30,15 +31,6 @@ class DesignOptions:
     flat_tolerance: float | None = None
     metric: str | None = None
     prior: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Spending:
-    """What one call may spend: attempts, US dollars, seconds; None is no limit."""
-
-    rollouts: int | None = None
-    cost_usd: float | None = None
-    seconds: float | None = None
 
 
 def check_cost(spending: Spending, agent: Agent) -> None:

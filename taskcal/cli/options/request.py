@@ -9,24 +9,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from taskcal.agents.choose import choose_agent
-from taskcal.cli.earlier import Earlier, earlier_run, recorded_prior
 from taskcal.cli.options.configuration import Configuration
-from taskcal.cli.options.design import DesignOptions, Spending, check_cost, settings_of_design
+from taskcal.cli.options.design import DesignOptions, check_cost, settings_of_design
 from taskcal.cli.options.parse import amount, band, network, pairs
-from taskcal.cli.strangers import StrangerOptions, bounds_of, check_places, check_strangers
 from taskcal.cli.terminal.output import redact_output
 from taskcal.core.gate import FailOn, Gate
 from taskcal.core.plan import Bounds, Selection, select
 from taskcal.core.rollout import GroupId
 from taskcal.core.settings import CalibrationSettings, fixed
 from taskcal.errors import UsageError
+from taskcal.runs.prior_run import PriorRun, read_prior_run, recorded_prior
+from taskcal.runs.request import Request, Spending
+from taskcal.runs.untrusted import UntrustedOptions, bounds_of, check_places, check_untrusted
 from taskcal.taskset.load import find_files, load
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from taskcal.agents import Agent
-    from taskcal.core.task import Group, Taskset
+    from taskcal.core.task import Taskset
 
 GROUP_SIZE = 8
 RETRIES = 2
@@ -68,47 +66,12 @@ class RunOptions:
     prior_run: str = ""
     design: DesignOptions = field(default_factory=DesignOptions)
     spending: Spending = field(default_factory=Spending)
-    strangers: StrangerOptions = field(default_factory=StrangerOptions)
+    strangers: UntrustedOptions = field(default_factory=UntrustedOptions)
 
     @property
     def chooses_nothing(self) -> bool:
         """Whether no part of the taskset was chosen."""
         return self.selection == Selection() and not self.params
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is to be measured, complete and checked."""
-
-    taskset: Taskset
-    agent: Agent
-    agent_source: str
-    settings: CalibrationSettings
-    gate: Gate
-    bounds: Bounds
-    concurrency: int
-    retries: int
-    seed: int
-    runs: Path
-    keep_failed: bool
-    as_json: bool
-    quiet: bool
-    resume: str | None = None
-    extend: bool = False
-    agent_version: str = ""
-    preflight: bool = True
-    earlier: Earlier = field(default_factory=Earlier)
-    spending: Spending = field(default_factory=Spending)
-
-    @property
-    def group_size(self) -> int:
-        """The G that signal is computed for; in a fixed design the rollouts of each group."""
-        return self.settings.group_size
-
-    @property
-    def groups(self) -> tuple[Group, ...]:
-        """Every variant of every chosen task."""
-        return tuple(self.taskset.groups())
 
 
 def resolve(given: RunOptions, configured: Configuration) -> Request:
@@ -131,7 +94,7 @@ def resolve(given: RunOptions, configured: Configuration) -> Request:
             raise UsageError(
                 f"none of the tasks of the run is in {', '.join(given.files)} now; bring them back, or start a new run"
             )
-    check_strangers(given.strangers, agent, taskset)
+    check_untrusted(given.strangers, agent, taskset)
     runs = Path(_first(given.out, configured.runs, "runs"))
     earlier = _earlier(given, runs, taskset)
     concurrency = _first(given.concurrency, configured.concurrency, default_concurrency(taskset))
@@ -158,7 +121,7 @@ def resolve(given: RunOptions, configured: Configuration) -> Request:
     )
 
 
-def _question(given: RunOptions, configured: Configuration, earlier: Earlier) -> CalibrationSettings:
+def _question(given: RunOptions, configured: Configuration, earlier: PriorRun) -> CalibrationSettings:
     """What is asked of the run; a run that is resumed asks what it asked, where nothing else is typed."""
     if given.asked is None:
         asked = fixed(GROUP_SIZE if configured.group_size is None else configured.group_size)
@@ -171,11 +134,11 @@ def _question(given: RunOptions, configured: Configuration, earlier: Earlier) ->
     return settings_of_design(given.design, asked)
 
 
-def _earlier(given: RunOptions, runs: Path, taskset: Taskset) -> Earlier:
+def _earlier(given: RunOptions, runs: Path, taskset: Taskset) -> PriorRun:
     """The run that --prior names, or that a resumed run began with; its counts are on record."""
     if given.asked is not None:
         return recorded_prior(given.prior_run, runs, given.asked.earlier)
-    return earlier_run(given.design.prior, runs, tuple(taskset.groups())) if given.design.prior else Earlier()
+    return read_prior_run(given.design.prior, runs, tuple(taskset.groups())) if given.design.prior else PriorRun()
 
 
 def choose_tasks(taskset: Taskset, selection: Selection) -> Taskset:
@@ -234,10 +197,3 @@ def _max_lost(given: RunOptions, configured: Configuration) -> float:
 
 def _first(given: Value | None, configured: Value | None, default: Value) -> Value:
     return next((value for value in (given, configured) if value is not None), default)
-
-
-def images_of(groups: Sequence[Group]) -> tuple[str, ...]:
-    """The distinct images that groups start from: names, and folders to build."""
-    environments = [group.task.environment for group in groups]
-    sources = [e.source for e in environments] + [service.source for e in environments for service in e.services]
-    return tuple(dict.fromkeys(f"build {s.build}" if s.build else str(s.image) for s in sources))

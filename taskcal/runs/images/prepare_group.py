@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskcal.agents.tools.task_tools import missing_for_tools
-from taskcal.machine.base_image import BASE_IMAGE
 from taskcal.core.dockerfile import Kind, Want, wants
-from taskcal.core.plan import is_listed, refusal
 from taskcal.core.network import network_access_of
+from taskcal.core.plan import is_listed, refusal
 from taskcal.core.rollout import Lost
 from taskcal.core.task import NetworkMode
 from taskcal.errors import Boundary, LostError, TaskcalError
+from taskcal.machine.base_image import BASE_IMAGE
 from taskcal.machine.file_tree import LONGEST_DOCKERFILE
-from taskcal.sandbox.images.build_failure import here
 from taskcal.sandbox.engine.building import BuildBounds
+from taskcal.sandbox.images.build_failure import here
 
 if TYPE_CHECKING:
     from taskcal.agents import Agent
@@ -39,7 +39,8 @@ def prepare_group(group: Group, images: Images, agent: Agent, bounds: Bounds) ->
         most = BuildBounds(memory=bounds.memory, cpus=bounds.cpus)
         made = images.prepare(group.task.environment, group.variant.params, timeout, most)
         network = group.task.environment.network
-        if NetworkMode.HOSTS in {network_access_of(network, agent.network).mode, network.mode}:  # a fresh grading has the task's
+        # A fresh grading has the task's own network.
+        if NetworkMode.HOSTS in {network_access_of(network, agent.network).mode, network.mode}:
             made = replace(made, gateway=images.gateway())
         if not agent.install.strip():
             return made

@@ -16,18 +16,18 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from taskcal.core.text.excerpt import excerpt
 from taskcal.core.rollout import Lost
 from taskcal.core.shell.script import interpreters
 from taskcal.core.task import Grader, RunProbe
+from taskcal.core.text.excerpt import excerpt
 from taskcal.errors import LostError, SandboxLost, SetupLost
 from taskcal.execution.grading_driver import ABSENT, FileJob, Given, ScriptJob, drive, output_bound, parse
 from taskcal.runs.images.prepare_group import lost_because, prepare_group
 from taskcal.sandbox import ROOM, ROOT_USER, Ending, Script
 from taskcal.sandbox.container import open_sandbox
 from taskcal.sandbox.images.baking import named_params
-from taskcal.sandbox.interpreters import missing_programs
 from taskcal.sandbox.images.single_flight import Once
+from taskcal.sandbox.interpreters import missing_programs
 from taskcal.sandbox.sandbox_spec import SandboxSpec
 from taskcal.sandbox.scripts import finishing
 from taskcal.sandbox.services import command_text
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from taskcal.core.task import Environment, Group
     from taskcal.sandbox import ScriptResult
     from taskcal.sandbox.container import DockerSandbox
-    from taskcal.sandbox.images.baking import Images, PreparedImages
     from taskcal.sandbox.engine.run_resources import RunScope
+    from taskcal.sandbox.images.baking import Images, PreparedImages
 
 SETTLED_SECONDS = 2.0
 """How long services are watched at least. One that misses its configuration ends sooner."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from taskcal.cli.digests import contents_of, records_of
 from taskcal.cli.options.configuration import Configuration
-from taskcal.cli.options.request import Request, RunOptions, resolve
+from taskcal.cli.options.request import RunOptions, resolve
 from taskcal.cli.resume import continued
 from taskcal.core.plan import Selection
 from taskcal.core.rollout import Rollout, RolloutId, Timing, Usage
+from taskcal.runs.identities import contents_of, records_of
 from taskcal.store.run_folder import RunFolder
 from tests.store.store_case import RECORD
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from taskcal.core.rollout import Outcome
     from taskcal.core.settings import CalibrationSettings
+    from taskcal.runs.request import Request
 
 TASKSET = """\
 taskset: shop

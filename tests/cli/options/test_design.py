@@ -13,13 +13,14 @@ from taskcal.agents.builtin import Noop
 from taskcal.agents.chat.agent import ChatAgent
 from taskcal.agents.chat.spec import ChatSpec
 from taskcal.agents.spec import Price
-from taskcal.cli.options.design import DesignOptions, Spending, check_cost, settings_of_design
+from taskcal.cli.options.design import DesignOptions, check_cost, settings_of_design
 from taskcal.core.adaptive.design import CAP, CERTIFIED_CAP, Design, Rule
 from taskcal.core.rollout import GroupId
 from taskcal.core.settings import CalibrationSettings, Metric, fixed
 from taskcal.core.stats.prior import Counts
 from taskcal.core.verdict import Band
 from taskcal.errors import UsageError
+from taskcal.runs.request import Spending
 
 PLAIN = fixed(8)
 ADAPTIVE = DesignOptions(adaptive=True)

@@ -11,7 +11,7 @@ import pytest
 from taskcal.cli.options import request as resolving
 from taskcal.cli.options.configuration import Configuration
 from taskcal.cli.options.parse import band, pairs
-from taskcal.cli.options.request import default_concurrency, images_of
+from taskcal.cli.options.request import default_concurrency
 from taskcal.core.gate import FailOn, Gate
 from taskcal.core.plan import Bounds, Selection
 from taskcal.core.settings import fixed
@@ -31,6 +31,7 @@ from taskcal.core.task import (
 )
 from taskcal.core.verdict import Band
 from taskcal.errors import InputError, UsageError
+from taskcal.runs.request import images_of
 from tests.cli.options.options_case import TASKSET, request
 
 CONFIGURED = Configuration(

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from taskcal.agents.builtin import Noop
-from taskcal.machine.base_image import BASE_IMAGE
 from taskcal.core.plan import Bounds
 from taskcal.core.rollout import Lost
 from taskcal.core.task import Group, ImageSource, NetworkMode, Service
 from taskcal.errors import Boundary
+from taskcal.machine.base_image import BASE_IMAGE
 from taskcal.runs.images.prepare_group import forbidden, prepare_group
 from taskcal.sandbox.engine.building import BuildBounds
 from taskcal.sandbox.images.baking import PreparedImages

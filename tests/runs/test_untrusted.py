@@ -11,10 +11,10 @@ from taskcal.agents.command import CommandAgent
 from taskcal.agents.spec import CommandSpec
 from taskcal.cli.options.configuration import Configuration
 from taskcal.cli.options.request import resolve
-from taskcal.cli.strangers import MOST_CPUS, MOST_MEMORY, MOST_PIDS, StrangerOptions, bounds_of, check_strangers
 from taskcal.core.plan import Bounds, refusal
 from taskcal.core.task import Limits, Network, NetworkMode, Service
 from taskcal.errors import UsageError
+from taskcal.runs.untrusted import MOST_CPUS, MOST_MEMORY, MOST_PIDS, UntrustedOptions, bounds_of, check_untrusted
 from taskcal.taskset.load import load
 from tests.cli.options.options_case import NOTHING, TASKSET
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from taskcal.core.task import Taskset
 
-UNTRUSTED = StrangerOptions(untrusted=True)
+UNTRUSTED = UntrustedOptions(untrusted=True)
 
 
 @pytest.fixture
@@ -60,15 +60,15 @@ def test_an_untrusted_sandbox_is_bounded_with_its_services(shop: Taskset) -> Non
 
 def test_the_operator_may_still_choose() -> None:
     """What is typed stands, but for the network."""
-    asked = StrangerOptions(allow_image=("ghcr.io/us/*",), untrusted=True)
+    asked = UntrustedOptions(allow_image=("ghcr.io/us/*",), untrusted=True)
     found = bounds_of(asked, Bounds(NetworkMode.BRIDGE, 2**30, 8))
     assert found == Bounds(NetworkMode.NONE, 2**30, 8, ("ghcr.io/us/*",), MOST_PIDS)
 
 
 def test_a_trusted_taskset_is_not_bound() -> None:
     """Without the flag nothing changes, and an allow list works alone."""
-    assert bounds_of(StrangerOptions(), Bounds()) == Bounds()
-    assert bounds_of(StrangerOptions(allow_image=("a",)), Bounds()).images == ("a",)
+    assert bounds_of(UntrustedOptions(), Bounds()) == Bounds()
+    assert bounds_of(UntrustedOptions(allow_image=("a",)), Bounds()).images == ("a",)
 
 
 @pytest.mark.parametrize(
@@ -87,22 +87,22 @@ def test_an_image_off_the_list_is_refused(shop: Taskset, images: tuple[str, ...]
 
 def test_too_many_tasks_are_refused(shop: Taskset) -> None:
     """A pull request with thousands of variants costs nothing but this line."""
-    check_strangers(StrangerOptions(max_tasks=3), command(), shop)
+    check_untrusted(UntrustedOptions(max_tasks=3), command(), shop)
     with pytest.raises(UsageError, match="3 task variants are chosen, and --max-tasks allows 2"):
-        check_strangers(StrangerOptions(max_tasks=2), command(), shop)
+        check_untrusted(UntrustedOptions(max_tasks=2), command(), shop)
 
 
 def test_no_secret_gets_into_a_container(shop: Taskset) -> None:
     """A command agent's key would be in the stranger's reach."""
-    check_strangers(StrangerOptions(), command(secrets=("KEY",)), shop)
+    check_untrusted(UntrustedOptions(), command(secrets=("KEY",)), shop)
     with pytest.raises(UsageError, match="takes KEY into the containers"):
-        check_strangers(UNTRUSTED, command(secrets=("KEY",)), shop)
+        check_untrusted(UNTRUSTED, command(secrets=("KEY",)), shop)
 
 
 def test_an_agents_network_is_refused(shop: Taskset) -> None:
     """The agent's file cannot open what the flag closes."""
     with pytest.raises(UsageError, match="asks for a network"):
-        check_strangers(UNTRUSTED, command(network=Network(NetworkMode.BRIDGE)), shop)
+        check_untrusted(UNTRUSTED, command(network=Network(NetworkMode.BRIDGE)), shop)
 
 
 def test_no_link_leads_to_an_untrusted_taskset(shop: Taskset, tmp_path: Path) -> None:

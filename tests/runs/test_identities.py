@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskcal.agents.builtin import Noop, Oracle
-from taskcal.cli.digests import Identities, identify
 from taskcal.core.identity import changed_parts
+from taskcal.runs.identities import Identities, identify
 from taskcal.taskset.load import load
 
 if TYPE_CHECKING:

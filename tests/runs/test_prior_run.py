@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskcal.cli.earlier import earlier_run
 from taskcal.cli.options.design import DesignOptions
 from taskcal.core.adaptive.design import Design
 from taskcal.core.identity import Origin
@@ -20,14 +19,15 @@ from taskcal.core.run import IMPORTED, GroupImages
 from taskcal.core.settings import CalibrationSettings, Metric
 from taskcal.core.stats.prior import Counts
 from taskcal.errors import RunFolderError, UsageError
+from taskcal.runs.prior_run import read_prior_run
 from taskcal.store.run_folder import RunFolder
 from tests.cli.options.options_case import TASKSET, make_run, request
 from tests.execution.schedule_case import BUSY, FAILED, PASSED
 from tests.store.store_case import edit
 
 if TYPE_CHECKING:
-    from taskcal.cli.options.request import Request
     from taskcal.core.rollout import Outcome
+    from taskcal.runs.request import Request
 
 RUNS = Path("runs")
 SHIP1, SHIP2, REFUND = GroupId("ship", "1"), GroupId("ship", "2"), GroupId("refund", "")
@@ -120,7 +120,7 @@ def test_imported_runs_are_matched_by_name() -> None:
     prompts = [(f'"{prompt}"', '""') for prompt in ("Ship 1.", "Ship 2.", "Refund.")]
     edit(run.path / "taskset.json", *prompts, ('"n": 1', '"m": 1'))
     edit(run.path / "rollouts.jsonl", ('"total": 10.0', '"total": 0.0'))
-    found = earlier_run("mine", RUNS, groups)
+    found = read_prior_run("mine", RUNS, groups)
     assert found.counts == {SHIP1: Counts(2, 3), REFUND: Counts(0, 4)}
     assert found.seconds is None
 

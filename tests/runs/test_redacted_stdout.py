@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 
-from taskcal.cli.redacted import Redacted
 from taskcal.redact import Redactor
+from taskcal.runs.redacted_stdout import Redacted
 
 
 def test_what_is_printed_has_no_secret() -> None:

@@ -30,7 +30,7 @@ MOST_PIDS = 8192
 
 
 @dataclass(frozen=True, slots=True)
-class StrangerOptions:
+class UntrustedOptions:
     """The command line as typed."""
 
     max_tasks: int | None = None
@@ -38,7 +38,7 @@ class StrangerOptions:
     untrusted: bool = False
 
 
-def bounds_of(typed: StrangerOptions, bounds: Bounds) -> Bounds:
+def bounds_of(typed: UntrustedOptions, bounds: Bounds) -> Bounds:
     """The bounds, where an untrusted taskset has them all, each at what was typed or at a careful default."""
     images = typed.allow_image or ((BASE_IMAGE,) if typed.untrusted else None)
     if not typed.untrusted:
@@ -53,7 +53,7 @@ def bounds_of(typed: StrangerOptions, bounds: Bounds) -> Bounds:
     )
 
 
-def check_places(typed: StrangerOptions, files: Iterable[str]) -> None:
+def check_places(typed: UntrustedOptions, files: Iterable[str]) -> None:
     """Raise UsageError if an untrusted taskset is reached through a link, which may be the stranger's.
 
     Mistakes in a file are shown with its keys, so that a link to a file of the operator's would show those.
@@ -68,7 +68,7 @@ def check_places(typed: StrangerOptions, files: Iterable[str]) -> None:
             )
 
 
-def check_strangers(typed: StrangerOptions, agent: Agent, taskset: Taskset) -> None:
+def check_untrusted(typed: UntrustedOptions, agent: Agent, taskset: Taskset) -> None:
     """Raise UsageError where there are too many tasks, or the agent would bring a secret to them."""
     count = sum(1 for _ in taskset.groups())
     most = typed.max_tasks or (MOST_TASKS if typed.untrusted else count)

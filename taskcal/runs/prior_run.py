@@ -6,12 +6,12 @@ import contextlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from taskcal.cli.digests import contents_of, records_of
 from taskcal.core.calibration.calibrate import calibrate
 from taskcal.core.run import IMPORTED
 from taskcal.core.settings import Metric
 from taskcal.core.stats.rates import mean
 from taskcal.errors import RunFolderError, UsageError
+from taskcal.runs.identities import contents_of, records_of
 from taskcal.store.run_folder import find
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ OLDER_PRIOR = (
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
+class PriorRun:
     """The counts of the same groups in an earlier run; what a graded rollout took there on average.
 
     In seconds of its own, and in US dollars with what lost attempts cost beside it. `images` are those of that run, to
@@ -46,7 +46,7 @@ class Earlier:
     is_older: bool = False
 
 
-def earlier_run(name: str, root: Path, groups: Sequence[Group]) -> Earlier:
+def read_prior_run(name: str, root: Path, groups: Sequence[Group]) -> PriorRun:
     """What a run below `root`, or a folder, says of these groups.
 
     A task of which any part has changed is another task (`taskcal.core.identity`). Raises UsageError where none is the
@@ -64,7 +64,7 @@ def earlier_run(name: str, root: Path, groups: Sequence[Group]) -> Earlier:
     ]
     if not known:
         raise UsageError(f"--prior {name}: run {record.id} measured none of these tasks as they are now")
-    return Earlier(
+    return PriorRun(
         run=record.id,
         counts={one.group.id: one.opinion.counts for one in known if one.opinion.counts.graded},
         seconds=mean([one.seconds for one in known if one.seconds]),  # imported rows that tell no time have 0
@@ -74,14 +74,14 @@ def earlier_run(name: str, root: Path, groups: Sequence[Group]) -> Earlier:
     )
 
 
-def recorded_prior(run: str, root: Path, counts: Mapping[GroupId, Counts]) -> Earlier:
+def recorded_prior(run: str, root: Path, counts: Mapping[GroupId, Counts]) -> PriorRun:
     """The run that a resumed run began from, with its images if its folder is still below `root`."""
     images: dict[GroupId, GroupImages] = {}
     if run:
         with contextlib.suppress(RunFolderError):
             known = find(run, root).record().groups
             images = {group: known[str(group)] for group in counts if str(group) in known}
-    return Earlier(run, counts, images=images)
+    return PriorRun(run, counts, images=images)
 
 
 def _same(before: GroupRecord, now: GroupRecord | None) -> bool:

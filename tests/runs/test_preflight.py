@@ -11,11 +11,11 @@ from taskcal.agents.builtin import Noop, Oracle, Simulated
 from taskcal.agents.command import CommandAgent
 from taskcal.agents.spec import CommandSpec, SimulatedSpec
 from taskcal.cli.commands.doctor import sign_of
-from taskcal.cli.preflight import SECONDS, WALL, Fitness, Trial, is_exempt, judged, trivial, try_agent, was_seen
 from taskcal.core.plan import Bounds
 from taskcal.core.rollout import Graded, Lost, Stop, Timing
 from taskcal.core.task import Environment, Group, ImageSource, Network, NetworkMode, Service, Timeouts
 from taskcal.errors import Boundary
+from taskcal.runs.preflight import SECONDS, WALL, Fitness, Trial, is_exempt, judged, trivial, try_agent, was_seen
 from taskcal.store.run_folder import RunFolder
 from tests.agents.fake_sandbox import task
 from tests.sandbox.fake_engine import FakeEngine, as_engine

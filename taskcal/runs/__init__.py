@@ -1,0 +1,1 @@
+"""One whole run: the request, images, preflight, resume, and the steps from a folder to its results."""
