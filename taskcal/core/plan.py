@@ -37,10 +37,11 @@ UNREADABLE = ("/proc/", "/sys/", "/dev/", "/run/taskcal/")
 
 @dataclass(frozen=True, slots=True)
 class PlannedRollout:
-    """One rollout to run."""
+    """One rollout to run. `agent` is a name among the agents of its workplace; '' is the run's own."""
 
     id: RolloutId
     group: Group
+    agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

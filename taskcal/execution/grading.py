@@ -46,7 +46,7 @@ from taskcal.core.task import AnswerProbe, FileProbe, RunProbe, ScoreBy
 from taskcal.errors import GraderLost
 from taskcal.execution.fault_attribution import Worked, decide
 from taskcal.execution.grading_driver import ABSENT, ANSWER_JOB, NOT_A_FILE, SCRIPT_JOB, Record
-from taskcal.execution.run_checks import arrive, run_anew, run_checks
+from taskcal.execution.run_checks import Arrival, arrive, run_anew, run_checks
 from taskcal.machine.host import search_within
 
 if TYPE_CHECKING:
@@ -70,19 +70,46 @@ class Judgement:
     log: str
 
 
+@dataclass(frozen=True, slots=True)
+class EndState:
+    """What a sandbox is when its agent is done, with the grader in place: it can be judged, and judged again.
+
+    `ended_services` has a sentence for each service that had ended with an error before the grader came.
+    """
+
+    group: Group
+    stop: Stop
+    arrival: Arrival
+    ended_services: tuple[str, ...] = ()
+
+
 def grade(sandbox: GradableSandbox, group: Group, stop: Stop, redactor: Redactor | None = None) -> Judgement:
-    """Stop the agent, run every check, and combine. Raises GraderLost, or what the sandbox raises when it dies.
+    """End the agent, and judge what it left. Raises GraderLost, or what the sandbox raises when it dies."""
+    return judge_end_state(sandbox, end_agent(sandbox, group, stop), redactor)
+
+
+def end_agent(sandbox: GradableSandbox, group: Group, stop: Stop) -> EndState:
+    """Bring the grader to where the checks run, after the agent is stopped. Raises a LostError.
+
+    Where a shared grading has no files to bring, the first exec of the checks stops the agent: one of its own would
+    cost every rollout 50 ms.
+    """
+    ended = sandbox.ended_services()
+    return EndState(group, stop, arrive(sandbox, group.grader), ended)
+
+
+def judge_end_state(sandbox: GradableSandbox, state: EndState, redactor: Redactor | None = None) -> Judgement:
+    """Run every check, and combine. Raises GraderLost, or what the sandbox raises when it dies.
 
     `redactor` takes secrets out of what checks printed before it is cut for a note; whoever stores the rest redacts it.
     """
-    ended = sandbox.ended_services()
-    arrival = arrive(sandbox, group.grader)
-    records, stopped = run_checks(sandbox, group, arrival.blocked)
-    seen = _Seen(group, stop, _redacted(records, redactor), arrival.notes + stopped, redactor)
+    group, ended = state.group, state.ended_services
+    records, stopped = run_checks(sandbox, group, state.arrival.blocked)
+    seen = _Seen(group, state.stop, _redact(records, redactor), state.arrival.notes + stopped, redactor)
     try:
-        judged = _judged(seen)
+        judged = _judge(seen)
     except GraderLost as lost:
-        judged = _judged_again(sandbox, seen, lost)
+        judged = _judge_again(sandbox, seen, lost)
     log = "".join(f"{words}\n" for words in ended) + judged.log
     return replace(judged, graded=replace(judged.graded, ended_services=ended), log=log)
 
@@ -99,11 +126,11 @@ class _Seen:
     excuse: str | None = None
 
 
-def _redacted(records: Mapping[str, Record], redactor: Redactor | None) -> Mapping[str, Record]:
+def _redact(records: Mapping[str, Record], redactor: Redactor | None) -> Mapping[str, Record]:
     return records if redactor is None else {name: record.redacted(redactor) for name, record in records.items()}
 
 
-def _judged_again(sandbox: GradableSandbox, seen: _Seen, lost: GraderLost) -> Judgement:
+def _judge_again(sandbox: GradableSandbox, seen: _Seen, lost: GraderLost) -> Judgement:
     """Judge although a script printed no score: 0 for it if the agent is to blame. Raises what was `lost` if it is not.
 
     A shell that agrees with everything prints no number, and neither does a grader that is broken.
@@ -111,16 +138,16 @@ def _judged_again(sandbox: GradableSandbox, seen: _Seen, lost: GraderLost) -> Ju
 
     def operation(box: GradableSandbox) -> Judgement:
         records = run_anew(box, seen.group, arrived=box is sandbox)
-        return _judged(replace(seen, records=_redacted(records, seen.redactor)))
+        return _judge(replace(seen, records=_redact(records, seen.redactor)))
 
     decided = decide(sandbox, operation)
     if decided is None:
         lost.log = _log((), seen.records, seen.notes)
         raise lost
-    return decided.result if isinstance(decided, Worked) else _judged(replace(seen, excuse=decided.words))
+    return decided.result if isinstance(decided, Worked) else _judge(replace(seen, excuse=decided.words))
 
 
-def _judged(seen: _Seen) -> Judgement:
+def _judge(seen: _Seen) -> Judgement:
     """Judge what was seen. Raises GraderLost for a script that printed no score without an excuse."""
     group, stop, records, notes = seen.group, seen.stop, seen.records, seen.notes
     grader = group.grader
@@ -131,13 +158,13 @@ def _judged(seen: _Seen) -> Judgement:
         if seen.excuse is None:
             raise
         scripted = dict.fromkeys((check.name for check in grader.checks), failed(seen.excuse))
-    judge = _Judge(records, answer, scripted, seen.excuse)
-    results = tuple(_result(check, judge.score(check), notes) for check in grader.checks)
+    scorer = _Scorer(records, answer, scripted, seen.excuse)
+    results = tuple(_result(check, scorer.score(check), notes) for check in grader.checks)
     return Judgement(combine(results, stop, group.task.passing), answer, _log(results, records, notes))
 
 
 @dataclass(frozen=True, slots=True)
-class _Judge:
+class _Scorer:
     records: Mapping[str, Record]
     answer: str | None
     scripted: Mapping[str, Score]

@@ -10,53 +10,43 @@ from typing import TYPE_CHECKING
 
 from taskcal.agents import AgentResult, Attempt, UsageSoFar
 from taskcal.agents.transcript import FILE, Transcript, storage_sink
-from taskcal.core.plan import rollout_seed
 from taskcal.core.rollout import Graded, Lost, Rollout, Timing
 from taskcal.core.text.foreign_text import sound
 from taskcal.errors import Boundary, CancelledLost, GraderLost, LostError, ReportedLost, UsageError
 from taskcal.execution.fault_attribution import Fault, decide, is_disputed, start_a_shell
 from taskcal.execution.grading import Judgement, grade
-from taskcal.sandbox.container import open_sandbox
 from taskcal.sandbox.sandbox_spec import SandboxSpec
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from taskcal.agents import Agent
-    from taskcal.core.plan import PlannedRollout
-    from taskcal.core.rollout import GroupId, Outcome, RolloutId
+    from taskcal.core.rollout import Outcome, RolloutId
     from taskcal.core.task import Group
-    from taskcal.sandbox.container import DockerSandbox
-    from taskcal.sandbox.engine.run_resources import RunScope
-    from taskcal.sandbox.images.baking import PreparedImages
+    from taskcal.execution.workplace import RolloutJob, RolloutSandbox, Workplace
 
 REASON_LENGTH = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What every rollout of a run shares. `log_path` says where an attempt's log belongs; `keep` chooses failures."""
-
-    scope: RunScope
-    agent: Agent
-    images: Mapping[GroupId, PreparedImages]
-    seed: int
-    log_path: Callable[[RolloutId, str], Path]
-    cancelled: threading.Event
-    keep: Callable[[RolloutId, Graded], bool] = lambda *_: False
-    kept: list[str] = field(default_factory=list)
 
 
 @dataclass
 class _Draft:
     """A rollout while it happens; every part is final as soon as it is known."""
 
+    job: RolloutJob
+    workplace: Workplace
+    agent: Agent
     account: UsageSoFar = field(default_factory=UsageSoFar)
     acted: AgentResult | None = None
     answer: str | None = None
     spent: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def id(self) -> RolloutId:
+        return self.job.planned.id
+
+    @property
+    def group(self) -> Group:
+        return self.job.planned.group
 
     @contextlib.contextmanager
     def timed(self, part: str) -> Iterator[None]:
@@ -66,21 +56,25 @@ class _Draft:
         finally:
             self.spent[part] = time.monotonic() - begun
 
+    def write_log(self, log: str) -> None:
+        with self.workplace.logs.open(self.id, "grader.log") as write:
+            write(self.agent.redactor.text(sound(log)).encode())
 
-def run_rollout(planned: PlannedRollout, context: Context, queued: float = 0.0) -> Rollout:
+
+def run_rollout(job: RolloutJob, workplace: Workplace, queued: float = 0.0) -> Rollout:
     """Attempt one task once in a sandbox of its own; `queued` is the seconds that it waited.
 
     Nothing that it leaves behind (the rollout, the logs, the transcript) holds a secret of the agent. Raises UsageError
     alone, which a person has to mend; everything else becomes an outcome.
     """
-    draft = _Draft()
+    draft = _Draft(job, workplace, workplace.agents[job.planned.agent])
     started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
     begun = time.monotonic()
-    redact = context.agent.redactor.text
-    outcome = redacted(_outcome(planned, context, draft), redact)
+    redact = draft.agent.redactor.text
+    outcome = redacted(_outcome(draft), redact)
     total = time.monotonic() - begun
     return Rollout(
-        id=planned.id,
+        id=draft.id,
         outcome=outcome,
         answer=None if draft.answer is None else redact(sound(draft.answer)),
         turns=draft.account.turns,
@@ -91,33 +85,34 @@ def run_rollout(planned: PlannedRollout, context: Context, queued: float = 0.0) 
     )
 
 
-def _outcome(planned: PlannedRollout, context: Context, draft: _Draft) -> Outcome:
+def _outcome(draft: _Draft) -> Outcome:
     try:
-        return _attempt(planned, context, draft)
+        return _attempt(draft)
     except LostError as error:
-        boundary = Boundary.CANCELLED if context.cancelled.is_set() else error.boundary
+        boundary = Boundary.CANCELLED if draft.workplace.cancelled.is_set() else error.boundary
         own_word = isinstance(error, ReportedLost) and boundary is error.boundary
         return Lost(boundary, str(error), own_word=own_word)
     except UsageError as error:
-        raise type(error)(context.agent.redactor.text(str(error))) from None
+        raise type(error)(draft.agent.redactor.text(str(error))) from None
     except Exception as error:  # noqa: BLE001 - whatever it is, it is ours, and the other rollouts go on
         return Lost(Boundary.UNKNOWN, f"{type(error).__name__}: {error}")
 
 
-def _attempt(planned: PlannedRollout, context: Context, draft: _Draft) -> Graded:
-    if context.cancelled.is_set():
+def _attempt(draft: _Draft) -> Graded:
+    workplace = draft.workplace
+    if workplace.cancelled.is_set():
         raise CancelledLost("the run was stopped")
     with draft.timed("start"):
-        sandbox = open_sandbox(context.scope, _order(planned, context))
+        sandbox = workplace.open_sandbox(_spec(draft))
     try:
         with draft.timed("agent"):
-            draft.acted = _act_to_the_end(sandbox, planned, context, draft.account)
+            draft.acted = _act_to_the_end(sandbox, draft)
         with draft.timed("grade"):
-            judgement = _graded(sandbox, planned, context, draft.acted)
+            judgement = _grade(sandbox, draft, draft.acted)
         draft.answer = judgement.answer
-        _write_log(planned, context, judgement.log)
-        if context.keep(planned.id, judgement.graded):
-            context.kept.append(sandbox.keep())
+        draft.write_log(judgement.log)
+        if workplace.keep(draft.id, judgement.graded):
+            workplace.kept.append(sandbox.keep())
         return judgement.graded
     finally:
         with draft.timed("close"):
@@ -125,18 +120,13 @@ def _attempt(planned: PlannedRollout, context: Context, draft: _Draft) -> Graded
             sandbox.close()
 
 
-def _graded(sandbox: DockerSandbox, planned: PlannedRollout, context: Context, acted: AgentResult) -> Judgement:
+def _grade(sandbox: RolloutSandbox, draft: _Draft, acted: AgentResult) -> Judgement:
     """Grade; what a broken grader printed is kept as well, since that is what mends it."""
     try:
-        return grade(sandbox, planned.group, acted.stop, context.agent.redactor)
+        return grade(sandbox, draft.group, acted.stop, draft.agent.redactor)
     except GraderLost as lost:
-        _write_log(planned, context, lost.log)
+        draft.write_log(lost.log)
         raise
-
-
-def _write_log(planned: PlannedRollout, context: Context, log: str) -> None:
-    text = context.agent.redactor.text(sound(log))
-    context.log_path(planned.id, "grader.log").write_text(text, encoding="utf-8")
 
 
 def redacted(outcome: Outcome, redact: Callable[[str], str]) -> Outcome:
@@ -148,32 +138,30 @@ def redacted(outcome: Outcome, redact: Callable[[str], str]) -> Outcome:
     return replace(outcome, checks=checks, ended_services=ended)
 
 
-def _order(planned: PlannedRollout, context: Context) -> SandboxSpec:
-    group = planned.group
-    unique = f"{context.scope.run}-{rollout_seed(context.seed, planned.id):016x}-{planned.id.attempt}"
-    return SandboxSpec.of(group, context.images[group.id], context.agent.network, planned.id.key, unique)
+def _spec(draft: _Draft) -> SandboxSpec:
+    job = draft.job
+    unique = f"{job.run}-{job.rollout_seed:016x}-{draft.id.attempt}"
+    return SandboxSpec.of(draft.group, draft.workplace.images(job), draft.agent.network, draft.id.key, unique)
 
 
-def _act_to_the_end(
-    sandbox: DockerSandbox, planned: PlannedRollout, context: Context, account: UsageSoFar
-) -> AgentResult:
+def _act_to_the_end(sandbox: RolloutSandbox, draft: _Draft) -> AgentResult:
     """Let the agent act; one that has broken its own sandbox has crashed, and is graded."""
     try:
-        return _act(sandbox, planned, context, account)
+        return _act(sandbox, draft)
     except Exception as error:
-        if context.cancelled.is_set() or not is_disputed(error):
+        if draft.workplace.cancelled.is_set() or not is_disputed(error):
             raise
-        user = context.agent.user or planned.group.task.environment.user
+        user = draft.agent.user or draft.group.task.environment.user
         decided = decide(sandbox, start_a_shell(user))
         if not isinstance(decided, Fault):  # it works now, and what the agent could not do cannot be done for it
             raise
         return AgentResult(decided.stop)
 
 
-def _act(sandbox: DockerSandbox, planned: PlannedRollout, context: Context, account: UsageSoFar) -> AgentResult:
-    redactor = context.agent.redactor
-    with context.log_path(planned.id, "agent.log").open("wb", buffering=0) as log:
-        sink = storage_sink(_bounded(log.write), "agent.log")
+def _act(sandbox: RolloutSandbox, draft: _Draft) -> AgentResult:
+    redactor, logs = draft.agent.redactor, draft.workplace.logs
+    with logs.open(draft.id, "agent.log") as write:
+        sink = storage_sink(_bounded(write), "agent.log")
         output, errors = redactor.stream(sink), redactor.stream(sink)
 
         def remark(line: bytes) -> None:
@@ -182,18 +170,18 @@ def _act(sandbox: DockerSandbox, planned: PlannedRollout, context: Context, acco
             sink(redactor.text(line.decode()).encode())
 
         attempt = Attempt(
-            group=planned.group,
-            seed=rollout_seed(context.seed, planned.id),
-            timeout=agent_seconds(planned.group, context.agent),
-            wall=planned.group.task.timeouts.wall,
+            group=draft.group,
+            seed=draft.job.rollout_seed,
+            timeout=agent_seconds(draft.group, draft.agent),
+            wall=draft.group.task.timeouts.wall,
             log=output.write,
             errors=errors.write,
             remarks=remark,
-            transcript=Transcript.at(context.log_path(planned.id, FILE), redactor.text),
-            account=account,
+            transcript=Transcript(storage_sink(logs.open_late(draft.id, FILE), FILE), redactor.text),
+            account=draft.account,
         )
         try:
-            acted = context.agent.act(sandbox, attempt)
+            acted = draft.agent.act(sandbox, attempt)
         finally:
             errors.end()
             output.end()

@@ -1,1 +1,1 @@
-"""One whole run, without a terminal."""
+"""One whole run: the request, images, preflight, resume, and the steps from a folder to its results."""

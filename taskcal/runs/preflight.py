@@ -44,14 +44,13 @@ from taskcal.core.task import (
     Variant,
 )
 from taskcal.errors import Boundary, MissingError, RunFolderError
-from taskcal.execution.rollout import Context, run_rollout
+from taskcal.execution.logs import FileLogs
+from taskcal.execution.rollout import run_rollout
+from taskcal.execution.workplace import RolloutJob, Workplace
 from taskcal.machine.base_image import BASE_IMAGE
 from taskcal.machine.draft_folders import draft_folder
 from taskcal.report.show import numbers
 from taskcal.report.wording.sanitize import plain
-from taskcal.runs.images.probe import Probes, ready_group
-from taskcal.sandbox.engine.run_resources import RunScope
-from taskcal.sandbox.images.baking import Images
 from taskcal.store.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -59,8 +58,7 @@ if TYPE_CHECKING:
 
     from taskcal.agents import Agent
     from taskcal.core.plan import Bounds
-    from taskcal.sandbox.engine.docker import DockerEngine
-    from taskcal.sandbox.images.baking import ImageMemory
+    from taskcal.runs.engine import SandboxEngine
 
 TASK = "taskcal-preflight"
 PROMPT = """Make a file /tmp/taskcal-ready that contains the one word ready. Nothing else is to be done: when the file
@@ -133,33 +131,28 @@ def _has_graded(path: Path, digest: str) -> bool:
 
 
 def try_agent(
-    engine: DockerEngine,
-    agent: Agent,
-    bounds: Bounds,
-    like: Group | None,
-    say: Callable[[str], None],
-    memory: ImageMemory | None = None,
+    engine: SandboxEngine, agent: Agent, bounds: Bounds, like: Group | None, log: Callable[[str], None]
 ) -> Trial:
-    """Let an agent do the trivial task; `say` gets a line about each step that takes time.
+    """Let an agent do the trivial task; `log` gets a line about each step that takes time.
 
-    The images that are made, or that fail, stay in `memory`. Raises UsageError for a person to mend.
+    The engine remembers the images that are made, or that fail. Raises UsageError for a person to mend.
     """
     if agent.missing:
         return Trial(Fitness.BROKEN, agent.missing)
-    scope = RunScope(engine, f"preflight-{secrets.token_hex(4)}")
+    on_engine = engine.begin(f"preflight-{secrets.token_hex(4)}")
     group = trivial(like)
     try:
-        images = Images(scope, network=bounds.builds_have_network, log=say, memory=memory)
-        ready = ready_group(group, images, Probes(scope), agent, bounds)
+        ready = on_engine.preparation(agent, bounds, log).prepare(group)
         if isinstance(ready, Lost):
             return _lost(ready)
-        with draft_folder(Path(tempfile.gettempdir()), "taskcal-logs-") as logs:
-            made = {group.id: ready.images}
-            context = Context(scope, agent, made, 0, lambda _, name: logs / name, threading.Event())
-            rollout = run_rollout(PlannedRollout(RolloutId(group.id, 0, 0), group), context)
-            return judged(rollout, (logs / "agent.log").read_text(encoding="utf-8", errors="replace"))
+        with draft_folder(Path(tempfile.gettempdir()), "taskcal-logs-") as folder:
+            logs = FileLogs(lambda _, name: folder / name)
+            workplace = Workplace(on_engine.open_sandbox, {"": agent}, logs, threading.Event())
+            planned = PlannedRollout(RolloutId(group.id, 0, 0), group)
+            rollout = run_rollout(RolloutJob(on_engine.run, planned, ready.images, seed=0), workplace)
+            return judged(rollout, (folder / "agent.log").read_text(encoding="utf-8", errors="replace"))
     finally:
-        scope.close()
+        on_engine.close()
 
 
 def judged(rollout: Rollout, said: str) -> Trial:
@@ -189,19 +182,12 @@ def _lost(lost: Lost) -> Trial:
     return Trial(fitness, f"{lost.boundary.value}: {plain(lost.reason, LONGEST_REASON).rstrip(': ')}")
 
 
-def preflight(
-    engine: DockerEngine,
-    agent: Agent,
-    bounds: Bounds,
-    like: Group,
-    say: Callable[[str], None],
-    memory: ImageMemory | None = None,
-) -> str:
+def preflight(engine: SandboxEngine, agent: Agent, bounds: Bounds, like: Group, log: Callable[[str], None]) -> str:
     """Try an agent before a run, and give the warning about one that may be made for other tasks ('' for none).
 
     Raises MissingError for an agent that does not work.
     """
-    trial = try_agent(engine, agent, bounds, like, say, memory)
+    trial = try_agent(engine, agent, bounds, like, log)
     if trial.fitness is Fitness.BROKEN:
         raise MissingError(
             f"the agent {agent.name} does not work: {trial.words}; nothing was measured, --no-preflight does it anyway"
@@ -209,5 +195,5 @@ def preflight(
     if trial.fitness not in {Fitness.WEAK, Fitness.FAILED}:
         return ""
     warning = f"the agent {agent.name} {trial.words}; if it was made for this taskset only, that is no harm"
-    say(warning)
+    log(warning)
     return warning

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from taskcal.agents import AgentResult
@@ -25,7 +26,9 @@ from taskcal.core.task import (
     Variant,
 )
 from taskcal.execution.grading import Judgement, grade
-from taskcal.execution.rollout import Context, run_rollout
+from taskcal.execution.logs import FileLogs
+from taskcal.execution.rollout import run_rollout
+from taskcal.execution.workplace import RolloutJob, Workplace
 from taskcal.runs.images.prepare_group import prepare_group
 from taskcal.sandbox import Script, ScriptResult
 from taskcal.sandbox.container import DockerSandbox, open_sandbox
@@ -116,12 +119,11 @@ def rolled_out(scope: RunScope, folder: Path, group: Group, agent: Agent) -> Out
     """What comes of a whole rollout of this agent; its logs are in the folder."""
     images = prepare_group(group, Images(scope, network=False, log=lambda _: None), agent, Bounds())
     assert not isinstance(images, Lost), images.reason
-    context = Context(
-        scope=scope,
-        agent=agent,
-        images={group.id: images},
-        seed=0,
-        log_path=lambda _, name: folder / name,
+    workplace = Workplace(
+        open_sandbox=partial(open_sandbox, scope),
+        agents={"": agent},
+        logs=FileLogs(lambda _, name: folder / name),
         cancelled=threading.Event(),
     )
-    return run_rollout(PlannedRollout(RolloutId(group.id, 0, 0), group), context).outcome
+    planned = PlannedRollout(RolloutId(group.id, 0, 0), group)
+    return run_rollout(RolloutJob(scope.run, planned, images, seed=0), workplace).outcome

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,12 @@ from taskcal.agents.builtin import Noop, apply_solution
 from taskcal.core.plan import Bounds, PlannedRollout
 from taskcal.core.rollout import Graded, Lost, Rollout, RolloutId, Stop
 from taskcal.execution.local_threads import LocalThreads
-from taskcal.execution.rollout import Context, run_rollout
+from taskcal.execution.logs import FileLogs
+from taskcal.execution.rollout import run_rollout
 from taskcal.execution.schedule import FixedSchedule, run_schedule
+from taskcal.execution.workplace import RolloutJob, Workplace
 from taskcal.runs.images.prepare_group import prepare_group
+from taskcal.sandbox.container import open_sandbox
 from taskcal.sandbox.images.baking import Images
 from taskcal.taskset.load import load
 
@@ -33,49 +37,49 @@ EXAMPLES = Path(__file__).parent.parent.parent / "tasksets"
 CONCURRENCY = 3
 
 
-def moves(task: Task, *, every: bool = True) -> list[DeclaredSolution | None]:
-    """All that is declared: nothing (None), each solution, each wrong answer; else the first solution and nothing."""
-    return [None, *task.solutions, *task.wrong] if every else [None, *task.solutions[:1]]
+def moves(task: Task, *, every: bool = True) -> dict[str, DeclaredSolution | None]:
+    """All that is declared, by name: nothing (None), solutions, wrong answers; else nothing and the first solution."""
+    played: tuple[DeclaredSolution, ...] = (*task.solutions, *task.wrong) if every else task.solutions[:1]
+    return {"noop": None, **{f"{type(move).__name__} {move.name}": move for move in played}}
 
 
 @dataclass(frozen=True)
-class EachMove(Noop):
-    """Plays the move whose number is the rollout's index, which its seed is made to be."""
+class PlayMove(Noop):
+    """Plays what a task declares under a name."""
+
+    move: str = ""
 
     def act(self, sandbox: Sandbox, attempt: Attempt) -> AgentResult:
-        """Play it."""
-        move = moves(attempt.group.task)[attempt.seed]
+        """DeclaredSolution it."""
+        move = moves(attempt.group.task)[self.move]
         return AgentResult(Stop.FINISHED) if move is None else apply_solution(sandbox, attempt, move)
 
 
 @pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.long)], ids=["first", "every"])
 @pytest.mark.parametrize("name", ["shop", "repo", "machine", "webshop", "server"])
-def test_example(scope: RunScope, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch, *, every: bool) -> None:
+def test_example(scope: RunScope, tmp_path: Path, name: str, *, every: bool) -> None:
     """Every solution passes, every wrong answer stays at or under its bound, and noop gets exactly 0."""
-    monkeypatch.setattr("taskcal.execution.rollout.rollout_seed", lambda _, rollout: rollout.index)
     groups = first_variants(load([EXAMPLES / f"{name}.yaml"]).groups())
-    images = Images(scope, network=True, log=lambda _: None)
-    prepared = {group.id: prepare_group(group, images, Noop(), Bounds()) for group in groups}
-    lost = [made for made in prepared.values() if isinstance(made, Lost)]
-    assert not lost
-    context = Context(
-        scope=scope,
-        agent=EachMove(),
-        images={group: made for group, made in prepared.items() if not isinstance(made, Lost)},
-        seed=0,
-        log_path=lambda rollout, log: tmp_path / f"{rollout.key.replace('/', '-')}-{log}",
+    preparing = Images(scope, network=True, log=lambda _: None)
+    prepared = {group.id: prepare_group(group, preparing, Noop(), Bounds()) for group in groups}
+    images = {group: made for group, made in prepared.items() if not isinstance(made, Lost)}
+    assert [made for made in prepared.values() if isinstance(made, Lost)] == []
+    plan = [
+        PlannedRollout(RolloutId(group.id, index, 0), group, move)
+        for group in groups
+        for index, move in enumerate(moves(group.task, every=every))
+    ]
+    workplace = Workplace(
+        open_sandbox=partial(open_sandbox, scope),
+        agents={move: PlayMove(move=move) for move in {planned.agent for planned in plan}},
+        logs=FileLogs(lambda rollout, log: tmp_path / f"{rollout.key.replace('/', '-')}-{log}"),
         cancelled=threading.Event(),
     )
 
     def work(planned: PlannedRollout, queued: float) -> Rollout:
-        return run_rollout(planned, context, queued)
+        return run_rollout(RolloutJob(scope.run, planned, images[planned.id.group], seed=0), workplace, queued)
 
     threads = LocalThreads(work, CONCURRENCY)
-    plan = [
-        PlannedRollout(RolloutId(group.id, index, 0), group)
-        for group in groups
-        for index in range(len(moves(group.task, every=every)))
-    ]
     results: list[Rollout] = []
     run_schedule(FixedSchedule(plan, 1), threads, results.append)
     threads.close(1.0)
@@ -95,7 +99,7 @@ def first_variants(groups: object) -> list[Group]:
 
 def verdict(task: Task, result: Rollout) -> str:
     """What is wrong with a result; '' where it is as declared."""
-    move, outcome = moves(task)[result.id.index], result.outcome
+    move, outcome = [*moves(task).values()][result.id.index], result.outcome
     name = f"{task.id}: {move.name if move is not None else 'noop'}"
     if not isinstance(outcome, Graded):
         return f"{name}: lost: {outcome.reason}"

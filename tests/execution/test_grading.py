@@ -20,7 +20,7 @@ from taskcal.core.task import (
     ScriptedProbe,
 )
 from taskcal.errors import GraderLost, SandboxLost
-from taskcal.execution.grading import file_state, grade, judge_run
+from taskcal.execution.grading import end_agent, file_state, grade, judge_end_state, judge_run
 from taskcal.execution.grading_driver import (
     ABSENT,
     ANSWER_JOB,
@@ -285,3 +285,18 @@ def test_the_log_keeps_all_that_the_graders_script_printed() -> None:
     with pytest.raises(GraderLost, match="printed no scores") as lost:
         grade(Told([ANSWER + record(1, 3, said, b"oh no\n")]), group(one), Stop.FINISHED)
     assert lost.value.log == f"--- grader.run\noh no\n{said.decode()}"
+
+
+def test_an_end_state_can_be_judged_again() -> None:
+    """By the same checks to the same end, or by others: the agent is ended and the grader's files arrive once."""
+    first = replace(grader(RunProbe("a"), RunProbe("b")), files=(FileCopy("/grader/others.txt", "others.txt"),))
+    second = replace(first, checks=(replace(first.checks[0], weight=3.0), first.checks[1]))
+    outputs = ANSWER + record(1, 0) + record(2, 1)
+    sandbox = Told([outputs, outputs, outputs])
+    state = end_agent(sandbox, group(first), Stop.MAX_TURNS)
+    assert [copy.destination for copy in sandbox.files] == ["/grader/others.txt"]
+    judged = judge_end_state(sandbox, state)
+    assert (judged.graded.reward, judged.graded.stop) == (0.5, Stop.MAX_TURNS)
+    assert judge_end_state(sandbox, state) == judged
+    assert judge_end_state(sandbox, replace(state, group=group(second))).graded.reward == 0.75
+    assert len(sandbox.files) == 1

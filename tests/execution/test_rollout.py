@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,9 +30,12 @@ from taskcal.core.task import (
 )
 from taskcal.errors import Boundary, LostError, UsageError
 from taskcal.execution import rollout
-from taskcal.execution.rollout import Context, agent_seconds, run_rollout
+from taskcal.execution.logs import FileLogs
+from taskcal.execution.rollout import agent_seconds, run_rollout
+from taskcal.execution.workplace import RolloutJob, Workplace
 from taskcal.redact import Redactor
 from taskcal.sandbox import Script
+from taskcal.sandbox.container import open_sandbox
 from taskcal.sandbox.engine.docker_types import ExecResult
 from taskcal.sandbox.engine.run_resources import RunScope
 from taskcal.sandbox.images.baking import PreparedImages
@@ -93,26 +98,28 @@ def planned(index: int = 0, attempt: int = 0) -> PlannedRollout:
     return PlannedRollout(RolloutId(group.id, index, attempt), group)
 
 
+def job(index: int = 0, attempt: int = 0, agent: str = "") -> RolloutJob:
+    return RolloutJob("run-1", replace(planned(index, attempt), agent=agent), PreparedImages("box", {}), seed=7)
+
+
 @dataclass
 class Stage:
     """Where a rollout takes place."""
 
     folder: Path
 
-    def context(self, engine: FakeEngine, agent: Typist) -> Context:
+    def workplace(self, engine: FakeEngine, agent: Typist) -> Workplace:
         """What its rollouts share."""
-        return Context(
-            scope=RunScope(as_engine(engine), "run-1"),
-            agent=agent,
-            images={planned().group.id: PreparedImages("box", {})},
-            seed=7,
-            log_path=lambda rollout, name: self.folder / f"{rollout.index}.{rollout.attempt}.{name}",
+        return Workplace(
+            open_sandbox=partial(open_sandbox, RunScope(as_engine(engine), "run-1")),
+            agents={"": agent},
+            logs=FileLogs(lambda rollout, name: self.folder / f"{rollout.index}.{rollout.attempt}.{name}"),
             cancelled=threading.Event(),
         )
 
     def outcome(self, engine: FakeEngine, agent: Typist | None = None) -> Outcome:
         """What comes of one rollout; whatever it is, nothing is left on the engine."""
-        outcome = run_rollout(planned(), self.context(engine, agent or Typist())).outcome
+        outcome = run_rollout(job(), self.workplace(engine, agent or Typist())).outcome
         assert engine.containers == set()
         return outcome
 
@@ -126,7 +133,7 @@ def stage(tmp_path: Path) -> Stage:
 def test_a_rollout_is_graded(stage: Stage) -> None:
     """Opened, acted in, graded, handed back, closed; the result holds what was found and what it cost."""
     engine, agent = FakeEngine(), Typist()
-    found = run_rollout(planned(), stage.context(engine, agent), queued=1.5)
+    found = run_rollout(job(), stage.workplace(engine, agent), queued=1.5)
     assert isinstance(found.outcome, Graded)
     assert (found.outcome.reward, found.outcome.passed, found.outcome.stop) == (1.0, True, Stop.FINISHED)
     assert [(check.name, check.score) for check in found.outcome.checks] == [("shipped", 1.0), ("said", 1.0)]
@@ -149,9 +156,9 @@ def test_logs_are_written_as_it_happens(stage: Stage) -> None:
 def test_the_agent_gets_its_own_seed_and_time(stage: Stage) -> None:
     """The same seed for a retry; the shorter of the task's and the agent's time."""
     agent = Typist(timeout=5.0)
-    context = stage.context(FakeEngine(), agent)
-    for one in (planned(), planned(attempt=1), planned(index=1)):
-        run_rollout(one, context)
+    workplace = stage.workplace(FakeEngine(), agent)
+    for one in (job(), job(attempt=1), job(index=1)):
+        run_rollout(one, workplace)
     first, again, other = (attempt.seed for attempt in agent.attempts)
     assert first == again != other
     assert agent.attempts[0].timeout == 5.0
@@ -218,7 +225,7 @@ def test_a_log_holds_no_secret(stage: Stage, monkeypatch: pytest.MonkeyPatch) ->
 
     agent = Typist(redactor=Redactor({"KEY": "very-secret-key"}))
     monkeypatch.setattr(agent, "act", act)
-    run_rollout(planned(), stage.context(FakeEngine(), agent))
+    run_rollout(job(), stage.workplace(FakeEngine(), agent))
     log = (stage.folder / "0.0.agent.log").read_text()
     assert log == "a [KEY] [KEY] b [KEY] [KEY][taskcal: [KEY] is not used]\n"
     assert "very" not in (stage.folder / "0.0.transcript.jsonl").read_text()
@@ -228,20 +235,20 @@ def test_wrong_usage_ends_the_run(stage: Stage) -> None:
     """A secret that is not set is no loss of one rollout: every other one would lack it too."""
     engine = FakeEngine()
     with pytest.raises(UsageError, match="no key"):
-        run_rollout(planned(), stage.context(engine, Typist(ends=UsageError("no key"))))
+        run_rollout(job(), stage.workplace(engine, Typist(ends=UsageError("no key"))))
     assert engine.containers == set()
 
 
 def test_a_stopped_run_loses_what_is_in_flight(stage: Stage) -> None:
     """Whatever breaks because the containers are taken away is cancelled, not the sandbox's failure."""
     engine = FakeEngine()
-    context = stage.context(engine, Typist(ends=errors.SandboxLost("gone")))
-    context.cancelled.set()
-    assert run_rollout(planned(), context).outcome == Lost(Boundary.CANCELLED, "the run was stopped")
+    workplace = stage.workplace(engine, Typist(ends=errors.SandboxLost("gone")))
+    workplace.cancelled.set()
+    assert run_rollout(job(), workplace).outcome == Lost(Boundary.CANCELLED, "the run was stopped")
     assert engine.calls == []
-    context.cancelled.clear()
+    workplace.cancelled.clear()
     stopping = Typist(ends=errors.SandboxLost("gone"))
-    late = replace(context, agent=stopping)
+    late = replace(workplace, agents={"": stopping})
     act = stopping.act
 
     def act_and_stop(sandbox: Sandbox, attempt: Attempt) -> AgentResult:
@@ -249,7 +256,7 @@ def test_a_stopped_run_loses_what_is_in_flight(stage: Stage) -> None:
         return act(sandbox, attempt)
 
     stopping.act = act_and_stop  # type: ignore[method-assign]  # an agent whose run is stopped while it acts
-    assert run_rollout(planned(), late).outcome == Lost(Boundary.CANCELLED, "gone")
+    assert run_rollout(job(), late).outcome == Lost(Boundary.CANCELLED, "gone")
 
 
 @pytest.mark.parametrize("ended", [ExecResult(97, b"", b"no room"), ExecResult(0, b"nonsense", b""), None], ids=str)
@@ -265,7 +272,7 @@ def test_what_is_known_of_a_lost_rollout_is_kept(stage: Stage) -> None:
     ungraded = FakeEngine(raises={"grade": errors.GraderLost("broken")}), Typist()
     unanswered = FakeEngine(), Typist(ends=errors.ProviderLost("overloaded"))
     for engine, agent in (ungraded, unanswered):
-        found = run_rollout(planned(), stage.context(engine, agent))
+        found = run_rollout(job(), stage.workplace(engine, agent))
         assert isinstance(found.outcome, Lost)
         assert (found.turns, found.usage.cost_usd, found.answer) == (3, 0.5, None)
 
@@ -279,10 +286,10 @@ def test_closing_changes_no_outcome(stage: Stage) -> None:
 def test_a_kept_sandbox_is_kept(stage: Stage) -> None:
     """Where failures are kept to look into, the container stays under a name that is told."""
     engine = FakeEngine(checks=[1])
-    context = replace(stage.context(engine, Typist()), keep=lambda _, graded: not graded.passed)
-    run_rollout(planned(), context)
+    workplace = replace(stage.workplace(engine, Typist()), keep=lambda _, graded: not graded.passed)
+    run_rollout(job(), workplace)
     assert len(engine.containers) == 1
-    (name,) = context.kept
+    (name,) = workplace.kept
     assert name.startswith("taskcal-kept-run-1-")
     assert f"rename {name}" in engine.calls
 
@@ -302,3 +309,37 @@ def test_a_reason_is_one_bounded_line(stage: Stage) -> None:
     assert isinstance(outcome, Lost)
     assert "\n" not in outcome.reason
     assert len(outcome.reason) == 1000
+
+
+def test_a_job_travels(stage: Stage) -> None:
+    """It can be pickled, and what comes of the copy is what comes of it: nothing in it belongs to one process."""
+    sent = job(index=2, attempt=1)
+    arrived = pickle.loads(pickle.dumps(sent))  # noqa: S301 - of this test
+    assert arrived == sent
+    agent = Typist()
+    workplace = stage.workplace(FakeEngine(), agent)
+    rows = [run_rollout(each, workplace) for each in (sent, arrived)]
+    assert rows[0].id == rows[1].id == sent.planned.id
+    assert rows[0].outcome == rows[1].outcome
+    assert agent.attempts[0].seed == agent.attempts[1].seed == sent.rollout_seed
+
+
+def test_a_planned_rollout_names_its_agent(stage: Stage) -> None:
+    """One run can have several: each rollout is attempted by its own, with that one's secrets taken out of its log."""
+    own, other = Typist(), Typist(ends=AgentResult(Stop.MAX_TURNS), redactor=Redactor({"WORK": "working"}))
+    workplace = replace(stage.workplace(FakeEngine(), own), agents={"": own, "other": other})
+    stops = [
+        getattr(run_rollout(job(i, agent=name), workplace).outcome, "stop", None)
+        for i, name in enumerate(("", "other"))
+    ]
+    assert stops == [Stop.FINISHED, Stop.MAX_TURNS]
+    assert (stage.folder / "0.0.agent.log").read_text() == "working\n"
+    assert (stage.folder / "1.0.agent.log").read_text() == "[WORK]\n"
+
+
+def test_images_are_looked_up_where_the_rollout_is(stage: Stage) -> None:
+    """Another worker's engine has other ids for the images that the driver made."""
+    engine = FakeEngine()
+    workplace = replace(stage.workplace(engine, Typist()), images=lambda _: PreparedImages("elsewhere", {}))
+    run_rollout(job(), replace(workplace, keep=lambda *_: True))
+    assert [name.startswith("elsewhere") for name in engine.containers] == [True]

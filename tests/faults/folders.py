@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from taskcal.cli.options.configuration import Configuration
 from taskcal.cli.options.request import resolve
-from taskcal.cli.resume import continued, remaining
+from taskcal.cli.options.resume_options import fill_from_run
 from taskcal.core.plan import plan
 from taskcal.core.rollout import CheckResult, Graded, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.errors import Boundary
 from taskcal.runs.identities import identify
+from taskcal.runs.resume import remaining
 from taskcal.store.run_folder import RunFolder
 from tests.cli.options.options_case import NOTHING
 from tests.faults.wrong import Wrong
@@ -32,7 +33,7 @@ def asked(resume: Path | None = None) -> Request:
     given = replace(NOTHING, files=(), resume=str(resume))
     if resume is None:
         given = replace(NOTHING, files=(str(TASKS),), group_size=GROUP_SIZE, seed=RECORD.seed)
-    return resolve(continued(given, Configuration()), Configuration())
+    return resolve(fill_from_run(given, Configuration()), Configuration())
 
 
 def calibrated_run(place: Path) -> None:

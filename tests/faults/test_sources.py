@@ -30,7 +30,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "agents/tools/mcp_process.py SetupLost": ("tools",),
     "agents/tools/path_programs.py SetupLost": ("tools",),
     "agents/tools/task_tools.py SetupLost": ("tools",),
-    "cli/preparing.py Lost CANCELLED": ("interrupted",),
+    "runs/images/prepare_images.py Lost CANCELLED": ("interrupted",),
     "execution/fault_attribution.py GraderLost": ("grading",),
     "execution/fault_attribution.py SandboxLost": ("container-removed",),
     "execution/grading.py GraderLost": ("check-no-number", "script-crash"),

@@ -112,6 +112,7 @@ def _choose(name: str, overrides: list[str]) -> Agent:
 
 def _try(agent: Agent, diagnosis: Diagnosis) -> Sign:
     """One trivial task, where the rest is in order."""
+    from taskcal.cli.docker_runs import DockerRuns
     from taskcal.core.plan import Bounds
     from taskcal.runs.doctor import Mark, Sign
     from taskcal.runs.preflight import try_agent
@@ -119,7 +120,7 @@ def _try(agent: Agent, diagnosis: Diagnosis) -> Sign:
 
     if diagnosis.remedy:
         return Sign("agent", Mark.UNKNOWN, f"{agent.name} was not tried: something above is missing")
-    engine = DockerEngine.connect()
+    engine = DockerRuns(DockerEngine.connect())
     try:
         trial = try_agent(engine, agent, Bounds(), None, lambda line: typer.echo(line, err=True))
     finally:

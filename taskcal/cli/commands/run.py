@@ -191,7 +191,7 @@ def run(
     from taskcal.cli.options.design import DesignOptions
     from taskcal.cli.options.parse import duration
     from taskcal.cli.options.request import RunOptions, resolve
-    from taskcal.cli.resume import continued
+    from taskcal.cli.options.resume_options import fill_from_run
     from taskcal.core.plan import Selection
     from taskcal.runs.request import Spending
     from taskcal.runs.untrusted import UntrustedOptions
@@ -227,12 +227,11 @@ def run(
         strangers=UntrustedOptions(max_tasks, tuple(allow_image), untrusted),
         spending=Spending(max_rollouts, max_cost, None if time_limit is None else duration("--time-limit", time_limit)),
     )
-    request = resolve(continued(given, configured), configured)
+    request = resolve(fill_from_run(given, configured), configured)
     if dry_run:
         from taskcal.cli.commands.dry_run import describe
 
-        typer.echo(describe(request))
-        return
-    from taskcal.cli.session import measure
+        return typer.echo(describe(request))
+    from taskcal.cli.measure import measure
 
     raise typer.Exit(measure(request))

@@ -21,6 +21,6 @@ def shell(
     What a script prints is shown on standard error, control characters as escapes. Exits with 0 when the task was
     graded, whatever the reward and the script's exit status, which is printed.
     """
-    from taskcal.cli.inner_loop import InnerLoop, try_task
+    from taskcal.cli.open_shell import ShellOptions, open_shell
 
-    raise typer.Exit(try_task(InnerLoop(file, task, variant, solution, allow_network)))
+    raise typer.Exit(open_shell(ShellOptions(file, task, variant, solution, allow_network)))

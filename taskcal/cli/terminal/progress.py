@@ -11,6 +11,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self, TextIO
 
+import typer
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
@@ -38,7 +39,7 @@ MESSAGE = 500
 
 
 class Progress:
-    """Shows nothing: what `--quiet` asks for, and what the others build on."""
+    """Shows nothing but warnings: what `--quiet` asks for, and what the others build on. Obeys `Listener`."""
 
     def __enter__(self) -> Self:
         """Begin to show."""
@@ -51,6 +52,10 @@ class Progress:
 
     def log(self, message: str) -> None:
         """Say what is being prepared, such as an image that is built; one line."""
+
+    def warn(self, message: str) -> None:
+        """One line on standard error, also with `--quiet`."""
+        typer.echo(message, err=True)
 
     def begin(self, groups: Sequence[GroupId], group_size: int, retries: int = 0) -> None:
         """Rollouts begin: `group_size` of each group, a lost one tried again up to `retries` times.

@@ -1,1 +1,1 @@
-"""What must be ready before the first rollout of a group: its images, tried once."""
+"""The images of a run, and the trial of each environment before its first rollout."""

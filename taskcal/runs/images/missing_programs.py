@@ -22,7 +22,6 @@ from taskcal.core.task import RunProbe
 from taskcal.errors import Boundary, GraderLost, LostError
 from taskcal.execution.grading import grade
 from taskcal.sandbox import ROOT_USER, Script
-from taskcal.sandbox.container import open_sandbox
 from taskcal.sandbox.interpreters import missing_programs
 from taskcal.sandbox.sandbox_spec import SandboxSpec
 
@@ -31,9 +30,9 @@ if TYPE_CHECKING:
 
     from taskcal.agents import Agent
     from taskcal.core.task import Group, Solution
+    from taskcal.execution.workplace import RolloutSandbox
+    from taskcal.runs.engine import RunOnEngine
     from taskcal.runs.images.probe import ReadyGroup
-    from taskcal.sandbox.container import DockerSandbox
-    from taskcal.sandbox.engine.run_resources import RunScope
 
 GRADER_RUN = "grader.run"
 SECONDS = 20.0
@@ -75,23 +74,23 @@ class _Graded:
         return bool(self.scores) and min(scores) == 1.0
 
 
-def find_missing_program(group: Group, ready: ReadyGroup, scope: RunScope, agent: Agent) -> Lost | None:
+def find_missing_program(group: Group, ready: ReadyGroup, on_engine: RunOnEngine, agent: Agent) -> Lost | None:
     """The loss of a group of which a check needs a program that the image lacks and no solution brings, or None.
 
     A check that a solution earns in full and doing nothing does not works without the program.
     """
     suspects = list(_suspects(group, ready))
-    order = _order(group, ready, scope, agent)
+    spec = _spec(group, ready, on_engine, agent)
     earned: set[str] = set()
     try:
         for solution in group.task.solutions:
             if not suspects:
                 return None
-            graded = _grade_after(group, scope, order, suspects, solution)
+            graded = _grade_after(group, on_engine, spec, suspects, solution)
             suspects = [one for one in suspects if graded.lacks(one)]
             earned |= {one.check for one in suspects if graded.earns(one.check)}
         if suspects and (earned or not group.task.solutions):
-            idle = _grade_after(group, scope, order, suspects, None)
+            idle = _grade_after(group, on_engine, spec, suspects, None)
             suspects = [one for one in suspects if _is_lacking(group, one, idle, earned)]
     except LostError:  # it says nothing about the check, and the rollouts will meet it as well
         return None
@@ -130,10 +129,10 @@ def absent_programs(script: str, present: frozenset[str]) -> frozenset[str]:
 
 
 def _grade_after(
-    group: Group, scope: RunScope, order: SandboxSpec, suspects: Sequence[_Suspect], solution: Solution | None
+    group: Group, on_engine: RunOnEngine, spec: SandboxSpec, suspects: Sequence[_Suspect], solution: Solution | None
 ) -> _Graded:
     """Grade after a solution, or after nothing was done. Raises LostError."""
-    sandbox = open_sandbox(scope, order)
+    sandbox = on_engine.open_sandbox(spec)
     try:
         if solution is not None:
             apply_solution(sandbox, Attempt(group, 0, group.task.timeouts.agent, lambda _: None), solution)
@@ -145,7 +144,7 @@ def _grade_after(
         sandbox.close()
 
 
-def _graded(sandbox: DockerSandbox, group: Group) -> tuple[str, dict[str, float]]:
+def _graded(sandbox: RolloutSandbox, group: Group) -> tuple[str, dict[str, float]]:
     """What the grading printed, and its scores."""
     try:
         judged = grade(sandbox, group, Stop.FINISHED)
@@ -154,7 +153,7 @@ def _graded(sandbox: DockerSandbox, group: Group) -> tuple[str, dict[str, float]
     return judged.log, {check.name: check.score for check in judged.graded.checks}
 
 
-def _is_absent(sandbox: DockerSandbox, suspect: _Suspect) -> bool:
+def _is_absent(sandbox: RolloutSandbox, suspect: _Suspect) -> bool:
     """Whether a program that a check may miss silently is not on PATH."""
     if not hides(suspect.script, suspect.program):
         return False
@@ -162,8 +161,8 @@ def _is_absent(sandbox: DockerSandbox, suspect: _Suspect) -> bool:
     return bool(sandbox.run(script).stdout.strip())
 
 
-def _order(group: Group, ready: ReadyGroup, scope: RunScope, agent: Agent) -> SandboxSpec:
-    unique = f"{scope.run}-programs-{secrets.token_hex(4)}"
+def _spec(group: Group, ready: ReadyGroup, on_engine: RunOnEngine, agent: Agent) -> SandboxSpec:
+    unique = f"{on_engine.run}-programs-{secrets.token_hex(4)}"
     return SandboxSpec.of(group, ready.images, agent.network, f"{group.id}#programs", unique)
 
 

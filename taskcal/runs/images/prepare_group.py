@@ -39,10 +39,8 @@ def prepare_group(group: Group, images: Images, agent: Agent, bounds: Bounds) ->
         most = BuildBounds(memory=bounds.memory, cpus=bounds.cpus)
         made = images.prepare(group.task.environment, group.variant.params, timeout, most)
         network = group.task.environment.network
-        if NetworkMode.HOSTS in {
-            network_access_of(network, agent.network).mode,
-            network.mode,
-        }:  # a fresh grading has the task's
+        # A fresh grading has the task's own network.
+        if NetworkMode.HOSTS in {network_access_of(network, agent.network).mode, network.mode}:
             made = replace(made, gateway=images.gateway())
         if not agent.install.strip():
             return made

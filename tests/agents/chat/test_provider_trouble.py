@@ -15,7 +15,7 @@ from taskcal.execution.rollout import run_rollout
 from tests.agents.chat.chat_case import KEY, ChatCase
 from tests.agents.chat.openai_server import Step as Answer
 from tests.agents.chat.openai_server import completion, dead_url, fails, runs, says
-from tests.execution.test_rollout import Stage, Typist, planned
+from tests.execution.test_rollout import Stage, Typist, job
 from tests.sandbox.fake_engine import FakeEngine
 
 if TYPE_CHECKING:
@@ -121,14 +121,14 @@ def test_a_wrong_key_stops_the_run_and_is_not_told(case: ChatCase) -> None:
 def test_a_runner_lets_it_through(case: ChatCase, tmp_path: Path) -> None:
     """What no rollout can survive is no outcome of one; everything else is, with its transcript and digest."""
     stage, engine = Stage(tmp_path), FakeEngine()
-    context = replace(stage.context(engine, Typist()), agent=case.agent)
+    workplace = replace(stage.workplace(engine, Typist()), agents={"": case.agent})
     case.server.script(fails(404, "The model `m` does not exist", "model_not_found"))
     with pytest.raises(UsageError, match="is the model 'm' served there"):
-        run_rollout(planned(), context)
+        run_rollout(job(), workplace)
     case.server.script(fails(500))
-    assert run_rollout(planned(1), context).outcome == Lost(Boundary.PROVIDER, case_reason(tmp_path, 1))
+    assert run_rollout(job(1), workplace).outcome == Lost(Boundary.PROVIDER, case_reason(tmp_path, 1))
     case.server.script(runs("work"), says("42"))
-    found = run_rollout(planned(2), context)
+    found = run_rollout(job(2), workplace)
     assert isinstance(found.outcome, Graded)
     assert found.transcript_sha256 == conversation_digest(
         entry.event for entry in read_transcript(path_of(tmp_path, 2))

@@ -4,68 +4,31 @@ from __future__ import annotations
 
 import itertools
 import math
-import shlex
-import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from taskcal.core.plan import plan
 from taskcal.core.rollout import Graded, RolloutId
-from taskcal.core.run import IMPORTED
 from taskcal.core.same_task import changes_of_groups
 from taskcal.core.verdict import Band
 from taskcal.errors import UsageError
-from taskcal.report.wording.sanitize import plain
-from taskcal.report.wording.sentences import SENTENCE
-from taskcal.store.run_folder import find
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from taskcal.cli.options.configuration import Configuration
-    from taskcal.cli.options.request import RunOptions
     from taskcal.core.adaptive.design import Design
-    from taskcal.core.calibration.calibrate import Calibration
     from taskcal.core.group_record import GroupRecord
     from taskcal.core.plan import Plan
     from taskcal.core.rollout import GroupId, Rollout
     from taskcal.core.run import RunRecord
     from taskcal.core.settings import CalibrationSettings
+    from taskcal.core.task import Group
+    from taskcal.runs.request import Request
 
 UNLIMITED = math.inf
 PRIOR = "the earlier calibration (--prior)"
 SHOWN = 3
 """How many tasks a message names."""
-ONCE = ("--resume", "--prior")
-"""Options with a value that a run has on record, or that are given anew to go on with it."""
-
-
-def continued(given: RunOptions, configured: Configuration) -> RunOptions:
-    """The options with what the run to go on with was asked. Raises RunFolderError where there is none."""
-    if given.resume is None:
-        if given.extend:
-            raise UsageError("--extend goes with --resume")
-        return given
-    root = Path(given.out or configured.runs or "runs")
-    folder = find(given.resume, root)
-    asked = folder.record()
-    if asked.engine == IMPORTED:
-        raise UsageError(f"run {asked.id} was imported and cannot be resumed; import its rows again with the new ones")
-    if given.design.prior and find(given.design.prior, root).record().id != asked.prior_run:
-        began = f"with --prior {asked.prior_run}" if asked.prior_run else "without an earlier calibration"
-        raise UsageError(f"run {asked.id} began {began}; leave --prior out, or start a new run")
-    return replace(
-        given,
-        resume=str(folder.path),
-        files=given.files or asked.taskset_files,
-        agent=given.agent or asked.agent_source,
-        agent_found_in="" if given.agent else f"{folder.path}/run.json",
-        only=frozenset(group.id for group in folder.groups()) if given.chooses_nothing else None,
-        agent_version=asked.agent_version if given.agent_version is None else given.agent_version,
-        asked=asked.settings,
-        prior_run=asked.prior_run,
-        seed=asked.seed if given.seed is None else given.seed,
-    )
 
 
 def changed_groups(before: RunRecord, old: Sequence[GroupRecord], new: Sequence[GroupRecord]) -> tuple[str, ...]:
@@ -151,14 +114,14 @@ def _rest(design: Design) -> Design:
     return replace(design, cap=None, budget=None, band=Band(), error_rate=0.5)
 
 
-def remaining(plan: Plan, recorded: Iterable[Rollout]) -> Plan:
+def remaining(whole: Plan, recorded: Iterable[Rollout]) -> Plan:
     """What of a plan is still owed: all that was not graded, each as one attempt more than were recorded."""
     rollouts = tuple(recorded)
     graded = {rollout.id.key for rollout in rollouts if isinstance(rollout.outcome, Graded)}
     attempts: dict[str, int] = {}
     for rollout in rollouts:
         attempts[rollout.id.key] = max(attempts.get(rollout.id.key, 0), rollout.id.attempt + 1)
-    owed = (planned for planned in plan if planned.id.key not in graded)
+    owed = (planned for planned in whole if planned.id.key not in graded)
     return tuple(replace(planned, id=replace(planned.id, attempt=attempts.get(planned.id.key, 0))) for planned in owed)
 
 
@@ -171,30 +134,10 @@ def next_id(group: GroupId, recorded: Iterable[Rollout]) -> RolloutId:
     return RolloutId(group, index, max(attempts, default=0))
 
 
-def way_on(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
-    """Why a run that is over has not all that it could have, and the command that goes on; '' where it has."""
-    lost = sum(calibration.lost for calibration in calibrations)
-    if run.interrupted:
-        why = "interrupted; go on with"
-    elif run.stopped:
-        why = f"stopped early: {plain(run.stopped, SENTENCE)}; go on with"
-    elif lost:
-        why = f"{lost:,} rollout{'s' * (lost != 1)} stayed lost; try again with"
-    else:
-        return ""
-    return f"{why}: {command_to_resume(run.id)}"
-
-
-def command_to_resume(run: str) -> str:
-    """What a person types to go on with this run, with the options of the call that was interrupted."""
-    return f"taskcal {shlex.join([*_without(ONCE, sys.argv[1:]), '--resume', run])}"
-
-
-def _without(options: Collection[str], words: Sequence[str]) -> list[str]:
-    """A command line without these options and their values."""
-    follows = [False, *(word in options for word in words)]
-    return [
-        word
-        for word, is_value in zip(words, follows, strict=False)
-        if not is_value and word.partition("=")[0] not in options
-    ]
+def unfinished(request: Request, recorded: Iterable[Rollout]) -> tuple[Group, ...]:
+    """The groups that still may have a rollout to run: of an adaptive run every one may be opened again."""
+    if request.settings.adaptive:
+        return request.groups
+    owed = remaining(plan(request.groups, request.group_size), recorded)
+    groups = {planned.id.group for planned in owed}
+    return tuple(group for group in request.groups if group.id in groups)

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskcal.cli import preparing
-from taskcal.cli.live_run import Run
-from taskcal.cli.moved import REMADE, refuse_moved, refuse_moved_images, with_images, without_moved_prior
-from taskcal.cli.preparing import Renewal
 from taskcal.core.identity import Origin
 from taskcal.core.plan import PlannedRollout
 from taskcal.core.rollout import GroupId, Lost, RolloutId
 from taskcal.core.run import GroupImages
 from taskcal.core.stats.prior import Counts
 from taskcal.errors import Boundary, UsageError
+from taskcal.execution.workplace import RolloutJob
+from taskcal.runs.images.moved import REMADE, drop_moved_prior, refuse_moved, refuse_moved_images, with_images
 from taskcal.runs.images.probe import ProbeResult, ReadyGroup
+from taskcal.runs.images.renewal import Renewal
+from taskcal.runs.live_run import Run
 from taskcal.runs.prior_run import PriorRun
-from taskcal.sandbox.images.baking import ImageMemory, PreparedImages
+from taskcal.sandbox.images.baking import PreparedImages
 from taskcal.store.run_folder import RunFolder
 from tests.cli.options.options_case import TASKSET, make_run, request
 
 if TYPE_CHECKING:
+    from taskcal.core.task import Group
     from taskcal.runs.request import Request
 
 ONE, TWO = "sha256:" + "1" * 64, "sha256:" + "2" * 64
@@ -46,17 +47,20 @@ class _Shelf:
 
     ids: dict[str, str]
     said: list[str] = field(default_factory=list)
+    made: PreparedImages | None = None
+    """What every group's images come to, if they are made again."""
 
-    @property
-    def engine(self) -> _Shelf:
+    def image_id(self, name: str) -> str | None:
+        return self.ids.get(name)
+
+    def preparation(self, *_: object, anew: bool) -> _Shelf:
+        assert anew
         return self
 
-    def image(self, name: str) -> _Shelf | None:
-        return _Shelf({"": self.ids[name]}) if name in self.ids else None
-
-    @property
-    def id(self) -> str:
-        return self.ids[""]
+    def prepare(self, group: Group) -> ReadyGroup:
+        assert group.id == REFUND
+        assert self.made is not None
+        return ReadyGroup(self.made, ProbeResult())
 
     def log(self, line: str) -> None:
         self.said.append(line)
@@ -74,7 +78,8 @@ def begin(shelf: _Shelf, asked: Request | None = None) -> Run:
     """A run that has a folder and no images yet."""
     asked = asked or request()
     made = make_run(Path("runs"), "now", asked, {})
-    return Run(asked, cast("Any", shelf), made, made.record(), cast("Any", shelf), cast("Any", None), ImageMemory())
+    engine: Any = shelf
+    return Run(asked, engine, engine, made, made.record(), engine, engine)
 
 
 def of(run: Run, image: str, baked: str = "baked", name: str = "debian:bookworm-slim") -> dict[GroupId, PreparedImages]:
@@ -87,7 +92,7 @@ def refusal(run: Run, made: dict[GroupId, PreparedImages] | None = None) -> str:
     """Why a run cannot go on; '' if it can."""
     try:
         if made is None:
-            refuse_moved(run, run.request.groups)
+            refuse_moved(run)
         else:
             refuse_moved_images(run, made)
     except UsageError as error:
@@ -187,29 +192,30 @@ def test_a_warm_start_is_given_up_where_the_image_is_another() -> None:
         asked, settings=replace(asked.settings, earlier=counts), earlier=PriorRun("first", counts, images=measured)
     )
     run = begin(shelf, asked)
-    without_moved_prior(run, of(run, ONE))
+    run.images = of(run, ONE)
+    drop_moved_prior(run)
     left = {id_: count for id_, count in counts.items() if id_ != REFUND}
     assert run.request.settings.earlier == run.record.settings.earlier == left
     assert shelf.said == ["refund: not begun from run first, which measured another image"]
     assert run.record.notes == tuple(shelf.said)
-    without_moved_prior(run, of(run, ONE))
+    drop_moved_prior(run)
     assert len(shelf.said) == 1
 
 
 @pytest.mark.parametrize("image", [ONE, TWO])
-def test_an_image_that_goes_under_a_run_comes_back_as_it_was(monkeypatch: pytest.MonkeyPatch, image: str) -> None:
+def test_an_image_that_goes_under_a_run_comes_back_as_it_was(image: str) -> None:
     """Made again from the same it is used and put on record; from another one nothing runs on it."""
     shelf = _Shelf({})
     run = begin(shelf)
-    images = of(run, ONE, "first")
-    run.record = with_images(run, images)
+    run.images = of(run, ONE, "first")
+    run.record = with_images(run, run.images)
     again = of(run, image, "second")[REFUND]
-    monkeypatch.setattr(preparing, "ready_group", lambda *_: ReadyGroup(again, ProbeResult()))
+    shelf.made = again
+    used = run.images[REFUND]
     planned = PlannedRollout(RolloutId(REFUND, 0, 0), run.request.groups[2])
-    used = images[REFUND]
-    Renewal(run, images).note(planned, used, Lost(Boundary.IMAGE, "gone"))
+    Renewal(run).note(RolloutJob(run.record.id, planned, used, seed=0), Lost(Boundary.IMAGE, "gone"))
     is_same = image == ONE
-    assert images[REFUND] is (again if is_same else used)
+    assert run.images[REFUND] is (again if is_same else used)
     assert run.record.groups["refund"].ids == {"": ("first", "second") if is_same else ("first",)}
     assert any("refund does not go on: run now cannot be resumed" in line for line in shelf.said) is not is_same
     if is_same:

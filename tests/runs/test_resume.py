@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,6 @@ import pytest
 
 from taskcal.cli.options.configuration import Configuration
 from taskcal.cli.options.design import DesignOptions
-from taskcal.cli.resume import changed_groups, command_to_resume, next_id, refuse_differences, remaining, way_on
 from taskcal.core.adaptive.design import Design, Rule
 from taskcal.core.group_record import GroupRecord
 from taskcal.core.plan import Selection, plan
@@ -21,10 +19,10 @@ from taskcal.core.settings import CalibrationSettings, Metric, fixed
 from taskcal.core.stats.prior import Counts
 from taskcal.core.verdict import Band
 from taskcal.errors import RunFolderError, UsageError
+from taskcal.runs.resume import changed_groups, next_id, refuse_differences, remaining
 from taskcal.store.run_folder import RunFolder
 from tests.cli.options.options_case import TASKSET, make_run, request
 from tests.execution.schedule_case import BUSY, FAILED, PASSED, groups, task
-from tests.report.sample_run import counted
 from tests.store.store_case import RECORD
 
 if TYPE_CHECKING:
@@ -184,52 +182,6 @@ def test_the_next_id_of_a_group() -> None:
     assert next_id(GROUP, []) == RolloutId(GROUP, 0, 0)
     assert next_id(GROUP, rows) == RolloutId(GROUP, 1, 1)
     assert next_id(GroupId("other", ""), rows) == RolloutId(GroupId("other", ""), 0, 0)
-
-
-@pytest.mark.parametrize(
-    ("words", "command"),
-    [
-        ("run t.yaml -G 4", "taskcal run t.yaml -G 4 --resume r"),
-        ("run --resume last -c 2", "taskcal run -c 2 --resume r"),
-        ("run --resume=last -c 2", "taskcal run -c 2 --resume r"),
-        ("run t.yaml --adaptive --prior last --budget 9", "taskcal run t.yaml --adaptive --budget 9 --resume r"),
-        ("run t.yaml --prior=last -o out", "taskcal run t.yaml -o out --resume r"),
-    ],
-)
-def test_the_command_that_goes_on(monkeypatch: pytest.MonkeyPatch, words: str, command: str) -> None:
-    """The options of the call, with the run by its id, and without `last`, which would now be another one."""
-    monkeypatch.setattr(sys, "argv", ["taskcal", *words.split()])
-    assert command_to_resume("r") == command
-
-
-@pytest.mark.parametrize(
-    ("changed", "lost", "why"),
-    [
-        ({"interrupted": True}, 1, "interrupted; go on with"),
-        ({"stopped": "--max-cost 1\x1b[2J was reached"}, 0, "stopped early: --max-cost 1 was reached; go on with"),
-        ({}, 1, "1 rollout stayed lost; try again with"),
-        ({}, 1200, "1,200 rollouts stayed lost; try again with"),
-    ],
-    ids=str,
-)
-def test_a_run_that_lacks_something_says_how_to_go_on(
-    monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any], lost: int, why: str
-) -> None:
-    """However it came to that, in one line."""
-    monkeypatch.setattr(sys, "argv", ["taskcal", "run", "t.yaml"])
-    rows = [replace(counted(4, 4), lost=lost), counted(4, 4)]
-    assert way_on(replace(RECORD, **changed), rows) == f"{why}: taskcal run t.yaml --resume {RECORD.id}"
-
-
-def test_a_whole_run_has_nowhere_to_go_on_to() -> None:
-    """All of it was graded, whatever came of it."""
-    assert way_on(RECORD, [counted(0, 8), counted(4, 4)]) == ""
-
-
-def test_the_command_survives_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Words with spaces and signs are quoted."""
-    monkeypatch.setattr(sys, "argv", ["taskcal", "run", "my tasks.yaml", "--task", "ship-*"])
-    assert command_to_resume("r") == "taskcal run 'my tasks.yaml' --task 'ship-*' --resume r"
 
 
 def record(name: str, **parts: str) -> GroupRecord:

@@ -6,20 +6,20 @@ import functools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from taskcal.cli.resume import SHOWN, some_names
 from taskcal.core.identity import SANDBOX, Origin, group_identity, moves
 from taskcal.core.run import GroupImages
 from taskcal.errors import UsageError
+from taskcal.runs.resume import SHOWN, some_names, unfinished
 from taskcal.sandbox.images.build_failure import here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from taskcal.cli.live_run import Run
     from taskcal.core.identity import Move
     from taskcal.core.rollout import GroupId
     from taskcal.core.run import RunRecord
     from taskcal.core.task import Group, ImageSource
+    from taskcal.runs.live_run import Run
     from taskcal.sandbox.images.baking import PreparedImages
 
     FindId = Callable[[str], str | None]
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 REMADE = "some images were made again, so that a task ran on more than one id; run.json lists all of them"
 
 
-def refuse_moved(run: Run, groups: Sequence[Group]) -> None:
+def refuse_moved(run: Run) -> None:
     """Raise UsageError if a name stands for another image than the run has measured. Nothing is pulled or built."""
     find = lookup(run)
+    groups = unfinished(run.request, run.recorded)
     known = [(group, run.record.groups[str(group.id)]) for group in groups if str(group.id) in run.record.groups]
     _refuse(run, [(group, moves(was.origins, _today(group, was, find))) for group, was in known])
 
@@ -60,12 +61,12 @@ def with_images(run: Run, made: Mapping[GroupId, PreparedImages]) -> RunRecord:
     return replace(run.record, groups=groups, images={**first, **run.record.images}, notes=tuple(notes))
 
 
-def without_moved_prior(run: Run, made: Mapping[GroupId, PreparedImages]) -> None:
+def drop_moved_prior(run: Run) -> None:
     """Begin anew with each group whose image is another one than in the run that --prior names, and report which."""
     settings, measured = run.request.settings, run.request.earlier.images
     dropped = [
         id_
-        for id_, images in made.items()
+        for id_, images in run.images.items()
         if id_ in settings.earlier and id_ in measured and moves(measured[id_].origins, images.origins)
     ]
     if not dropped:
@@ -76,18 +77,12 @@ def without_moved_prior(run: Run, made: Mapping[GroupId, PreparedImages]) -> Non
     note = f"{names}: not begun from run {earlier}, which measured another image"
     run.request = replace(run.request, settings=asked)
     run.record = replace(run.record, settings=asked, notes=(*run.record.notes, note))
-    run.progress.log(note)
+    run.listener.log(note)
 
 
 def lookup(run: Run) -> FindId:
     """How the ids of images are found on the run's engine; each name is asked for once."""
-
-    @functools.cache
-    def find(name: str) -> str | None:
-        found = run.scope.engine.image(name)
-        return None if found is None else found.id
-
-    return find
+    return functools.cache(run.engine.image_id)
 
 
 def _today(group: Group, before: GroupImages, find: FindId) -> dict[str, Origin]:

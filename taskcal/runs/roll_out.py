@@ -5,16 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from taskcal.agents.builtin import Noop
-from taskcal.cli.preparing import Renewal
-from taskcal.cli.resume import remaining
 from taskcal.core.plan import plan
 from taskcal.core.rollout import Graded
 from taskcal.execution.adaptive_schedule import AdaptiveSchedule, Limits
 from taskcal.execution.local_threads import LocalThreads
-from taskcal.execution.rollout import Context, run_rollout
+from taskcal.execution.logs import FileLogs
+from taskcal.execution.rollout import run_rollout
 from taskcal.execution.schedule import FixedSchedule, run_schedule
 from taskcal.execution.stop_conditions import (
     AllZero,
@@ -25,60 +24,59 @@ from taskcal.execution.stop_conditions import (
     NearlyAllLost,
     TimeLimit,
 )
+from taskcal.execution.workplace import RolloutJob, Workplace
 from taskcal.machine.host import free_bytes
+from taskcal.runs.images.renewal import Renewal
 from taskcal.runs.preflight import is_exempt
+from taskcal.runs.resume import remaining
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from taskcal.cli.live_run import Run
     from taskcal.core.plan import PlannedRollout
     from taskcal.core.rollout import GroupId, Rollout, RolloutId
     from taskcal.core.task import Group
     from taskcal.execution.schedule import Schedule, StopCondition
-    from taskcal.sandbox.images.baking import PreparedImages
+    from taskcal.runs.live_run import Run
 
 
-def roll_out(run: Run, images: dict[GroupId, PreparedImages], pools: list[LocalThreads[Any, Any]]) -> str | None:
-    """Run what is owed, each result on disk as it comes; says why it stopped early, if it did."""
-    groups = [group for group in run.request.groups if group.id in images]
-    context, renewal = _context(run, images), Renewal(run, images)
+def roll_out(run: Run) -> None:
+    """Run what is owed, each result on disk as it comes; `run.stopped` says why it stopped early, if it did."""
+    groups = [group for group in run.request.groups if group.id in run.images]
+    workplace, renewal = _workplace(run), Renewal(run)
 
     def work(planned: PlannedRollout, queued: float) -> Rollout:
-        run.progress.started(planned.id)
-        used = images[planned.id.group]
-        rollout = run_rollout(planned, context, queued)
-        renewal.note(planned, used, rollout.outcome)
+        run.listener.started(planned.id)
+        job = RolloutJob(run.record.id, planned, run.images[planned.id.group], run.request.seed)
+        rollout = run_rollout(job, workplace, queued)
+        renewal.note(job, rollout.outcome)
         return rollout
 
     def record(rollout: Rollout) -> None:
-        with run.interrupts.held():
+        with run.guard.held():
             run.folder.append(rollout)
-        run.progress.finished(rollout)
+        run.listener.finished(rollout)
 
     threads: LocalThreads[PlannedRollout, Rollout] = LocalThreads(work, run.request.concurrency)
-    pools.append(threads)
-    recorded = tuple(run.folder.rollouts())
+    run.pools.append(threads)
     _begin(run)
-    for rollout in recorded:
-        run.progress.finished(rollout)
-    schedule = _schedule(run, groups, recorded)
-    stop_conditions = tuple(_stop_conditions(run, recorded))
+    for rollout in run.recorded:
+        run.listener.finished(rollout)
+    schedule = _schedule(run, groups)
+    stop_conditions = tuple(_stop_conditions(run))
     try:
-        return run_schedule(schedule, threads, record, run.scope.engine.answers, stop_conditions)
+        run.stopped = run_schedule(schedule, threads, record, run.engine.answers, stop_conditions) or ""
     except KeyboardInterrupt:
         while (finished := threads.next(0.0)) is not None:
             record(finished)
         raise
 
 
-def _context(run: Run, images: dict[GroupId, PreparedImages]) -> Context:
-    return Context(
-        scope=run.scope,
-        agent=run.request.agent,
-        images=images,
-        seed=run.request.seed,
-        log_path=run.folder.log_path,
+def _workplace(run: Run) -> Workplace:
+    return Workplace(
+        open_sandbox=run.on_engine.open_sandbox,
+        agents={"": run.request.agent},
+        logs=FileLogs(run.folder.log_path),
         cancelled=run.cancelled,
         keep=_first_failures() if run.request.keep_failed else lambda *_: False,
         kept=run.kept,
@@ -88,31 +86,31 @@ def _context(run: Run, images: dict[GroupId, PreparedImages]) -> Context:
 def _begin(run: Run) -> None:
     names = [group.id for group in run.request.groups]
     if run.request.settings.adaptive:
-        run.progress.begin_adaptive(names, run.request.settings.design, run.request.retries)
+        run.listener.begin_adaptive(names, run.request.settings.design, run.request.retries)
     else:
-        run.progress.begin(names, run.request.group_size, run.request.retries)
+        run.listener.begin(names, run.request.group_size, run.request.retries)
 
 
-def _schedule(run: Run, groups: Sequence[Group], recorded: tuple[Rollout, ...]) -> Schedule:
+def _schedule(run: Run, groups: Sequence[Group]) -> Schedule:
     request = run.request
     if request.settings.adaptive:
-        limits = Limits(request.concurrency, request.retries, run.progress.look)
-        return AdaptiveSchedule(groups, recorded, request.settings, limits)
-    return FixedSchedule(remaining(plan(groups, request.group_size), recorded), request.retries)
+        limits = Limits(request.concurrency, request.retries, run.listener.look)
+        return AdaptiveSchedule(groups, run.recorded, request.settings, limits)
+    return FixedSchedule(remaining(plan(groups, request.group_size), run.recorded), request.retries)
 
 
-def _stop_conditions(run: Run, recorded: tuple[Rollout, ...]) -> Iterator[StopCondition]:
+def _stop_conditions(run: Run) -> Iterator[StopCondition]:
     """What was all zero before is no reason to stop again: whoever resumes has been told, and goes on.
 
     An agent that does nothing is meant to earn nothing, and one that is played costs nothing.
     """
     spending = run.request.spending
-    yield EngineAway(run.scope.engine.answers)
+    yield EngineAway(run.engine.answers)
     yield NearlyAllLost(run.request.concurrency)
-    root = run.scope.engine.data_root
+    root = run.engine.data_root
     if root is not None:
         yield LowDisk(partial(free_bytes, root))
-    measured = any(isinstance(row.outcome, Graded) for row in recorded)
+    measured = any(isinstance(row.outcome, Graded) for row in run.recorded)
     if not measured and not isinstance(run.request.agent, Noop):
         yield AllZero(len(run.request.groups))
     if spending.rollouts is not None:
