@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from taskcal.cli.options.configuration import Configuration
     from taskcal.cli.options.request import RunOptions
     from taskcal.core.adaptive.design import Design
-    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.group_record import GroupRecord
     from taskcal.core.plan import Plan
     from taskcal.core.rollout import GroupId, Rollout
@@ -173,7 +173,7 @@ def next_id(group: GroupId, recorded: Iterable[Rollout]) -> RolloutId:
 
 def way_on(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
     """Why a run that is over has not all that it could have, and the command that goes on; '' where it has."""
-    lost = sum(calibration.lost for calibration in calibrations)
+    lost = sum(calibration.counts.lost for calibration in calibrations)
     if run.interrupted:
         why = "interrupted; go on with"
     elif run.stopped:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from taskcal.agents import Agent
     from taskcal.cli.digests import Identities
     from taskcal.cli.options.request import Request
-    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.group_record import GroupRecord
     from taskcal.execution.local_threads import LocalThreads
     from taskcal.sandbox.engine.docker import DockerEngine

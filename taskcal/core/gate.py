@@ -12,7 +12,7 @@ from taskcal.errors import Boundary
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.calibration.calibration import Calibration
 
 OF_THE_TASK = frozenset({Boundary.IMAGE, Boundary.SETUP, Boundary.SERVICE, Boundary.GRADER})
 """Boundaries that a task's own definition breaks; a task lost at no other one is unmeasured for a reason of its own."""
@@ -52,10 +52,10 @@ def exit_code(
     """
     if interrupted:
         return Exit.INTERRUPTED
-    graded = sum(calibration.n for calibration in calibrations)
+    graded = sum(calibration.counts.graded for calibration in calibrations)
     lost = sum(_lost_by_us(calibration, group_size) for calibration in calibrations)
     if graded == 0:
-        images = all(set(calibration.lost_by) == {Boundary.IMAGE} for calibration in calibrations)
+        images = all(set(calibration.counts.lost_by) == {Boundary.IMAGE} for calibration in calibrations)
         return Exit.NOTHING_CAN_RUN if images else Exit.TOO_MUCH_LOST
     if lost > gate.max_lost * (graded + lost):
         return Exit.TOO_MUCH_LOST
@@ -66,15 +66,15 @@ def exit_code(
 def _lost_by_us(calibration: Calibration, group_size: int) -> int:
     if is_unmeasurable(calibration):
         return 0
-    return calibration.lost if calibration.n else max(calibration.lost, group_size)
+    return calibration.counts.lost if calibration.counts.graded else max(calibration.counts.lost, group_size)
 
 
 def is_failing(calibration: Calibration) -> bool:
     """Whether a gate on flagged tasks fails on this one."""
-    return calibration.verdict.flagged or is_unmeasurable(calibration)
+    return calibration.judgement.verdict.flagged or is_unmeasurable(calibration)
 
 
 def is_unmeasurable(calibration: Calibration) -> bool:
     """Whether a task is unmeasured for a reason of its own; its losses say nothing of our side's health."""
-    own_reason = bool(calibration.lost_by) and set(calibration.lost_by) <= OF_THE_TASK
-    return calibration.verdict is Verdict.UNMEASURED and own_reason
+    own_reason = bool(calibration.counts.lost_by) and set(calibration.counts.lost_by) <= OF_THE_TASK
+    return calibration.judgement.verdict is Verdict.UNMEASURED and own_reason

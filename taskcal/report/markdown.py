@@ -22,7 +22,7 @@ from taskcal.report.wording.stopping import RULES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.run import RunRecord
     from taskcal.core.settings import CalibrationSettings
 
@@ -53,15 +53,15 @@ def _columns(settings: CalibrationSettings) -> tuple[tuple[str, str, Callable[[C
         ("task", "---", lambda c: markdown_safe(str(c.group.id))),
         ("passed", "---:", formatting.fraction) if adaptive else ("n", "---:", formatting.sample),
         ("success rate", "---:", formatting.posterior_rate if adaptive else formatting.rate),
-        ("mean reward", "---:", lambda c: formatting.decimal(c.mean_reward)),
-        ("contrast", "---:", lambda c: formatting.decimal(c.contrast, 3)),
-        ("signal", "---:", lambda c: formatting.percent(c.signal)),
+        ("mean reward", "---:", lambda c: formatting.decimal(c.rates.mean_reward)),
+        ("contrast", "---:", lambda c: formatting.decimal(c.learning.contrast, 3)),
+        ("signal", "---:", lambda c: formatting.percent(c.learning.signal)),
         ("G for 90 %", "---:", formatting.recommended),
         ("verdict", "---", formatting.full_verdict),
         ("note", "---", lambda c: note(c, settings)),
         ("sure", "---:", formatting.sure),
         ("robust", "---", _robust),
-        ("mean time", "---:", lambda c: formatting.duration(c.seconds)),
+        ("mean time", "---:", lambda c: formatting.duration(c.cost.seconds)),
     )
 
 
@@ -101,7 +101,7 @@ def _looked_into(run: RunRecord, calibrations: Sequence[Calibration]) -> list[st
     sections: dict[str, list[str]] = {"Flagged": [], "Unmeasured": [], "In the band, with doubts": []}
     tasks = measured(calibrations)
     for row in ordering.needing_a_look(calibrations, run.settings):
-        sections[_section_of(row.verdict)].append(_reasons(row, run.settings, tasks))
+        sections[_section_of(row.judgement.verdict)].append(_reasons(row, run.settings, tasks))
     return [part for title, items in sections.items() for part in _section(title, items)]
 
 
@@ -142,9 +142,14 @@ def _checks(rows: Sequence[Calibration]) -> list[str]:
 
 def _losses(rows: Sequence[Calibration]) -> list[str]:
     cells = [
-        [markdown_safe(str(row.group.id)), str(row.lost), formatting.tally(row.lost_by), str(row.retried)]
+        [
+            markdown_safe(str(row.group.id)),
+            str(row.counts.lost),
+            formatting.tally(row.counts.lost_by),
+            str(row.counts.retried),
+        ]
         for row in rows
-        if row.lost or row.retried
+        if row.counts.lost or row.counts.retried
     ]
     heads = [("task", "---"), ("lost", "---:"), ("at", "---"), ("retries", "---:")]
     return ["## Lost and retried", _table(heads, cells)] if cells else []

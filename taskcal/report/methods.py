@@ -18,7 +18,7 @@ from taskcal.report.wording.sanitize import plain
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.run import RunRecord
     from taskcal.core.settings import CalibrationSettings
 
@@ -62,7 +62,7 @@ def _design(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
 
 
 def _size(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
-    design, attempts = run.settings.design, [c.n + c.lost for c in calibrations] or [0]
+    design, attempts = run.settings.design, [c.counts.graded + c.counts.lost for c in calibrations] or [0]
     until = {
         Rule.POSTERIOR: f"Each had rollouts until a class had a posterior probability of {_level(run.settings)}",
         Rule.VALUE: f"Each had rollouts until another was worth less than {design.price:g} wrong verdicts",
@@ -104,7 +104,7 @@ def _certified(settings: CalibrationSettings) -> str:
 
 
 def _prior(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
-    sources = Counter(c.opinion.source for c in calibrations if c.n)
+    sources = Counter(c.judgement.basis.source for c in calibrations if c.counts.graded)
     match sources.most_common(1)[0][0] if sources else Source.DEFAULT:
         case Source.LEARNED:
             tasks = formatting.many(measured(calibrations), "task")
@@ -125,7 +125,10 @@ def _rates(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
         intervals = "Success rates are posterior means with equal-tailed 95 % intervals"
     else:
         intervals = "Success rates have Wilson's 95 % score intervals"
-    attempted, lost = sum(c.n + c.lost for c in calibrations), sum(c.lost for c in calibrations)
+    attempted, lost = (
+        sum(c.counts.graded + c.counts.lost for c in calibrations),
+        sum(c.counts.lost for c in calibrations),
+    )
     rollouts = formatting.many(attempted, "rollout")
     if run.engine == IMPORTED:
         losses = f"{lost:,} of {rollouts} had no verdict, are in no rate and can only weaken a verdict"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
-    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.run import RunRecord
     from taskcal.core.settings import CalibrationSettings
     from taskcal.report.columns import Column
@@ -139,10 +139,10 @@ def _table(tasks: Sequence[Sequence[Calibration]], width: int, settings: Calibra
 def _cell(column: Column, row: Calibration) -> Text:
     text = Text(column.cell(row))
     if column.title == "verdict":
-        text.stylize(STYLES[row.verdict])
-        if row.strength is Strength.LEANING:
-            text.stylize("dim", len(row.verdict.value))
-    if row.lost and column.title in {"n", "passed"}:
+        text.stylize(STYLES[row.judgement.verdict])
+        if row.judgement.strength is Strength.LEANING:
+            text.stylize("dim", len(row.judgement.verdict.value))
+    if row.counts.lost and column.title in {"n", "passed"}:
         text.stylize("magenta", text.plain.rindex(" +"))
     return text
 
@@ -180,18 +180,18 @@ class Detail:
     def judged(self) -> str:
         """The verdict, its strength and its probability."""
         told = formatting.full_verdict(self.row)
-        return f"{told} ({formatting.sure(self.row)})" if self.row.posterior else told
+        return f"{told} ({formatting.sure(self.row)})" if self.row.judgement.posterior else told
 
     def parts(self) -> Iterator[tuple[str, str]]:
         """Labels with what belongs to them."""
         yield "why", plain(explain.why(self.row, self.settings), SENTENCE)
         yield "try", plain(explain.advice(self.row, self.settings), SENTENCE)
         yield "claim", claim(self.row, self.settings, self.tasks)
-        if self.row.verdict.flagged and self.row.n:
+        if self.row.judgement.verdict.flagged and self.row.counts.graded:
             checks = (f"{plain(c.name, NAME_LENGTH)} {formatting.decimal(c.mean_score)}" for c in self.row.checks)
             yield "checks", ", ".join(checks)
-        if self.row.lost:
-            yield "lost", f"{self.row.lost} ({formatting.tally(self.row.lost_by)})"
+        if self.row.counts.lost:
+            yield "lost", f"{self.row.counts.lost} ({formatting.tally(self.row.counts.lost_by)})"
 
 
 def _details(run: RunRecord, calibrations: Sequence[Calibration]) -> list[Detail]:
@@ -206,7 +206,7 @@ def _detail_lines(detail: Detail) -> list[str]:
 
 def _looked_into(run: RunRecord, calibrations: Sequence[Calibration]) -> Iterator[RenderableType]:
     for detail in _details(run, calibrations):
-        yield Text.assemble((detail.name, "bold"), "  ", (detail.judged, STYLES[detail.row.verdict]))
+        yield Text.assemble((detail.name, "bold"), "  ", (detail.judged, STYLES[detail.row.judgement.verdict]))
         grid = Table.grid(padding=(0, 1))
         for label, text in detail.parts():
             if text:

@@ -13,7 +13,7 @@ from taskcal.errors import Boundary
 from tests.core.core_case import calibrated, counts, lost
 
 if TYPE_CHECKING:
-    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.calibration.calibration import Calibration
 
 STRICT = Gate(FailOn.FLAGGED)
 GOOD, HARD, EASY = counts(4, 4), counts(0, 8), counts(8, 0)

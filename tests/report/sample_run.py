@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from taskcal.core.adaptive.design import Design, Rule
-from taskcal.core.calibration.calibrate import Calibration, calibrate
+from taskcal.core.calibration.calibrate import calibrate
 from taskcal.core.group_record import GroupRecord
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.core.run import RunRecord
@@ -16,6 +16,7 @@ from taskcal.errors import Boundary
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.rollout import Outcome
 
 CHECKS = (("order is shipped", 0.7), ("tracking code is set", 0.3))
@@ -68,6 +69,11 @@ def copied(outcomes: Sequence[Outcome], copies: int, settings: CalibrationSettin
 def counted(passed: int, failed: int, settings: CalibrationSettings = QUESTION, task: str = "a-task") -> Calibration:
     """So many passes, then so many failures."""
     return calibration(record(task), [graded(1, 1)] * passed + [graded(0, 0)] * failed, settings=settings)
+
+
+def with_judgement(row: Calibration, **changed: Any) -> Calibration:
+    """The same calibration, judged otherwise."""
+    return replace(row, judgement=replace(row.judgement, **changed))
 
 
 def adaptive(rule: Rule = Rule.POSTERIOR, budget: int | None = None) -> CalibrationSettings:

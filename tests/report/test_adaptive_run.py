@@ -32,7 +32,7 @@ from tests.report.sample_run import (
 )
 
 if TYPE_CHECKING:
-    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.rollout import Outcome
     from taskcal.core.settings import CalibrationSettings
 
@@ -75,7 +75,7 @@ def test_saved_is_against_groups_that_are_wrong_as_seldom() -> None:
     settings = adaptive()
     found = [counted(7, 0, settings), counted(0, 19, settings)]
     saved = stopping.saving(found, settings)
-    wrong = sum(one.chance_wrong or 0.0 for one in found) / 2
+    wrong = sum(one.judgement.chance_wrong or 0.0 for one in found) / 2
     assert saved == Saving(size_as_good((DEFAULT_PRIOR,) * 2, settings.band, wrong), 2 * 81 - 26)
     assert ", 136 saved against fixed groups of 81, which would be wrong as seldom. " in stopping.told(found, settings)
 

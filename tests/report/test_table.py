@@ -27,7 +27,7 @@ from tests.report.sample_run import (
 )
 
 if TYPE_CHECKING:
-    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.run import RunRecord
 
 DASH = "\N{EN DASH}"

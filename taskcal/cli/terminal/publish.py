@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import typer
 
 from taskcal.cli.terminal.output import name_results, print_json
-from taskcal.core.calibration.calibrate import Calibration, calibrate
+from taskcal.core.calibration.calibrate import calibrate
 from taskcal.report.calibration_json import calibration_document, render_json
 from taskcal.report.markdown import render_markdown
 from taskcal.report.table import final_lines, final_table
 
 if TYPE_CHECKING:
+    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.run import RunRecord
     from taskcal.core.verdict import Band
     from taskcal.store.run_folder import RunFolder

@@ -10,7 +10,7 @@ from taskcal.report.wording.caveats import needs_words
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.settings import CalibrationSettings
 
 URGENCY = (Verdict.BROKEN, Verdict.TOO_HARD, Verdict.TOO_EASY, Verdict.UNMEASURED, Verdict.IN_BAND)
@@ -18,7 +18,7 @@ URGENCY = (Verdict.BROKEN, Verdict.TOO_HARD, Verdict.TOO_EASY, Verdict.UNMEASURE
 
 def urgency(calibration: Calibration) -> int:
     """0 for what should be looked at first."""
-    return URGENCY.index(calibration.verdict)
+    return URGENCY.index(calibration.judgement.verdict)
 
 
 def by_task(calibrations: Iterable[Calibration]) -> list[tuple[Calibration, ...]]:
@@ -33,5 +33,5 @@ def by_task(calibrations: Iterable[Calibration]) -> list[tuple[Calibration, ...]
 def needing_a_look(calibrations: Sequence[Calibration], settings: CalibrationSettings) -> list[Calibration]:
     """The flagged, the unmeasured, and those in the band with something to them, in the order of the table."""
     rows = [row for rows in by_task(calibrations) for row in rows]
-    looked_at = [row for row in rows if row.verdict is not Verdict.IN_BAND or needs_words(row, settings)]
+    looked_at = [row for row in rows if row.judgement.verdict is not Verdict.IN_BAND or needs_words(row, settings)]
     return sorted(looked_at, key=urgency)

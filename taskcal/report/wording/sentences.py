@@ -18,7 +18,7 @@ from taskcal.report.wording.sanitize import plain
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.calibration.summary import Summary
     from taskcal.core.run import RunRecord
     from taskcal.core.settings import CalibrationSettings
@@ -108,7 +108,7 @@ def denominators(told: Whole) -> str:
         parts.append(formatting.many(summary.retried, "attempt") + " retried")
     if not summary.lost:
         return f"{', '.join([*parts, 'none lost'])}."
-    shaken = sum(Doubt.LOST in c.doubts for c in told.calibrations)
+    shaken = sum(Doubt.LOST in c.judgement.doubts for c in told.calibrations)
     leaning = f"; {formatting.many(shaken, 'verdict')} {'leans' if shaken == 1 else 'lean'} for them" if shaken else ""
     lost = f"{summary.lost:,} lost and counted in no rate or reward ({formatting.tally(summary.lost_by)})"
     return f"{', '.join([*parts, lost])}{leaning}."
@@ -128,7 +128,7 @@ def selection(told: Whole) -> str:
 
 def prior(told: Whole) -> str:
     """What the posteriors started from."""
-    sources = Counter(c.opinion.source for c in told.calibrations if c.n)
+    sources = Counter(c.judgement.basis.source for c in told.calibrations if c.counts.graded)
     named = [
         name + (f" for {times:,}" if len(sources) > 1 else "")
         for source, times in sources.most_common()
@@ -173,12 +173,12 @@ def _certified(told: Whole) -> str:
 
 def _likely(told: Whole) -> str:
     """Certified verdicts are not in the expected number of wrong ones: their error is bounded, not estimated."""
-    likely, doubt = [c for c in told.calibrations if c.strength is Strength.LIKELY], told.summary.doubt
+    likely, doubt = [c for c in told.calibrations if c.judgement.strength is Strength.LIKELY], told.summary.doubt
     if not likely or doubt is None:
         return ""
     named = "; ".join(
         likely_terms(source, told.settings, measured(told.calibrations))
-        for source in dict.fromkeys(c.opinion.source for c in likely)
+        for source in dict.fromkeys(c.judgement.basis.source for c in likely)
     )
     wrong = doubt * len(likely)
     number = f"{wrong:.1f}" if wrong >= 0.05 else "fewer than 0.1"
@@ -205,7 +205,11 @@ def ending(run: RunRecord) -> str:
 
 def expected_outside(calibrations: Sequence[Calibration]) -> float | None:
     """How many of the in-band verdicts the posteriors expect to be wrong; None where there is none to ask."""
-    chances = [1 - c.posterior.in_band for c in calibrations if c.posterior and c.verdict is Verdict.IN_BAND]
+    chances = [
+        1 - c.judgement.posterior.in_band
+        for c in calibrations
+        if c.judgement.posterior and c.judgement.verdict is Verdict.IN_BAND
+    ]
     return sum(chances) if chances else None
 
 
@@ -262,7 +266,7 @@ def _with_bounds(reward: PooledMean) -> str:
 
 
 def _in_band(told: Whole) -> list[Calibration]:
-    return [c for c in told.calibrations if c.verdict is Verdict.IN_BAND]
+    return [c for c in told.calibrations if c.judgement.verdict is Verdict.IN_BAND]
 
 
 def _flat(found: PromptYield) -> int:

@@ -17,7 +17,7 @@ from taskcal.report.wording import formatting
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.settings import CalibrationSettings
     from taskcal.core.stats.prior import Prior
     from taskcal.core.verdict import Band
@@ -54,7 +54,7 @@ def is_decided(calibration: Calibration, settings: CalibrationSettings) -> bool:
     """Whether the rule had enough of a task; one that never has enough leaves it to the verdict."""
     if settings.design.rule is Rule.NEVER:
         return formatting.is_sure(calibration)
-    return calibration.opinion.closed in DECIDED
+    return calibration.judgement.basis.closed in DECIDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +71,14 @@ class Saving:
 
 def saving(calibrations: Sequence[Calibration], settings: CalibrationSettings) -> Saving | None:
     """How many fewer rollouts an adaptive run took; None for a fixed design, and where nothing was measured."""
-    wrong = [(c, chance) for c in calibrations if (chance := c.chance_wrong) is not None]
+    wrong = [(c, chance) for c in calibrations if (chance := c.judgement.chance_wrong) is not None]
     if not settings.adaptive or not wrong:
         return None
-    priors = tuple(c.opinion.prior for c, _ in wrong)
+    priors = tuple(c.judgement.basis.prior for c, _ in wrong)
     size = _size_as_good(priors, settings.band, math.fsum(chance for _, chance in wrong) / len(wrong))
-    return Saving(size, max(0, (size or LARGEST) * len(wrong) - sum(c.n + c.lost for c in calibrations)))
+    return Saving(
+        size, max(0, (size or LARGEST) * len(wrong) - sum(c.counts.graded + c.counts.lost for c in calibrations))
+    )
 
 
 @lru_cache(maxsize=4)
@@ -104,13 +106,16 @@ def told(calibrations: Sequence[Calibration], settings: CalibrationSettings) -> 
 def _reasons(some: Sequence[Calibration], settings: CalibrationSettings) -> str:
     """` (confident 11, certified 1)`; what a budget has decided is only as sure as its verdict."""
     by_verdict = settings.design.rule is Rule.NEVER
-    told = Counter(str(c.strength) if by_verdict and formatting.is_sure(c) else REASONS[c.opinion.closed] for c in some)
+    told = Counter(
+        str(c.judgement.strength) if by_verdict and formatting.is_sure(c) else REASONS[c.judgement.basis.closed]
+        for c in some
+    )
     return f" ({formatting.tally(told)})" if told else ""
 
 
 def _spent(calibrations: Sequence[Calibration], settings: CalibrationSettings) -> str:
     design, found = settings.design, saving(calibrations, settings)
-    taken = formatting.many(sum(c.n + c.lost for c in calibrations), "rollout")
+    taken = formatting.many(sum(c.counts.graded + c.counts.lost for c in calibrations), "rollout")
     budget = "" if design.budget is None else f" of a budget of {design.budget:,}"
     return f"{taken}{budget}{_worth(found)}"
 

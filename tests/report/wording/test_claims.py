@@ -17,7 +17,17 @@ from taskcal.core.verdict import Band, Strength, Verdict
 from taskcal.report.wording import formatting
 from taskcal.report.wording.claims import claim, measured, number, robust, sure_claims
 from taskcal.report.wording.formatting import DASH
-from tests.report.sample_run import QUESTION, calibration, copied, counted, graded, lost, record, rollouts
+from tests.report.sample_run import (
+    QUESTION,
+    calibration,
+    copied,
+    counted,
+    graded,
+    lost,
+    record,
+    rollouts,
+    with_judgement,
+)
 
 REWARDS = replace(QUESTION, metric=Metric.REWARD)
 CERTIFIED = "wrong at most 5 % of the time; per task, if rollouts are independent and the agent does not change"
@@ -98,7 +108,7 @@ def test_mean_rewards_are_called_so() -> None:
 def test_without_a_class_there_is_no_claim() -> None:
     """Unmeasured and broken tasks claim nothing."""
     unmeasured = calibration(record("a"), [lost()])
-    broken = replace(counted(8, 0), verdict=Verdict.BROKEN)
+    broken = with_judgement(counted(8, 0), verdict=Verdict.BROKEN)
     assert [claim(one, QUESTION, 1) for one in (unmeasured, broken)] == ["", ""]
 
 
@@ -122,8 +132,12 @@ def test_each_claim_is_told_once() -> None:
 def test_a_certificate_rests_on_no_prior() -> None:
     """0 of 32 is not likely under a uniform prior and certified all the same; 0 of 24 does rest on the prior."""
     certified, likely = counted(0, 32), counted(0, 24)
-    assert (certified.strength, certified.robust, robust(certified)) == (Strength.CERTIFIED, False, True)
-    assert (likely.strength, robust(likely)) == (Strength.LIKELY, False)
+    assert (certified.judgement.strength, certified.judgement.robust, robust(certified)) == (
+        Strength.CERTIFIED,
+        False,
+        True,
+    )
+    assert (likely.judgement.strength, robust(likely)) == (Strength.LIKELY, False)
     assert robust(calibration(record("a"), [])) is None
 
 
@@ -137,16 +151,16 @@ def test_a_certificate_is_not_adjusted_for_the_other_tasks() -> None:
 def test_nothing_leaning_is_robust() -> None:
     """Whether other priors decide the same is a question only where something was decided."""
     leaning = counted(0, 8)
-    assert (leaning.strength, leaning.robust, robust(leaning)) == (Strength.LEANING, None, None)
+    assert (leaning.judgement.strength, leaning.judgement.robust, robust(leaning)) == (Strength.LEANING, None, None)
 
 
 def test_no_probability_is_certain() -> None:
     """5,000 of 5,000: the float is 1, the probability is not, in the table as in the claim."""
     sure = counted(5_000, 0)
-    assert sure.posterior is not None
-    assert sure.posterior.too_easy == 1.0
+    assert sure.judgement.posterior is not None
+    assert sure.judgement.posterior.too_easy == 1.0
     assert formatting.sure(sure) == ">99 %"
-    leaning = replace(sure, strength=Strength.LEANING)
+    leaning = with_judgement(sure, strength=Strength.LEANING)
     assert claim(leaning, QUESTION, 1) == "p > 0.75 with probability >99 %"
     assert [formatting.chance(one) for one in (None, 0.0, 1e-17, 0.5, 1 - 1e-17)] == [
         DASH,

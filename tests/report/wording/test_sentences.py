@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
-from taskcal.core.calibration.calibrate import Calibration, calibrate
+from taskcal.core.calibration.calibrate import calibrate
 from taskcal.core.rollout import Rollout, RolloutId, Stop
 from taskcal.core.settings import CalibrationSettings, Metric
 from taskcal.core.stats.clustered_mean import PooledMean
@@ -16,6 +17,9 @@ from taskcal.errors import Boundary
 from taskcal.report.wording import sentences
 from taskcal.report.wording.sentences import Whole, about_all, whole
 from tests.report.sample_run import QUESTION, calibration, counted, graded, lost, record, rollouts, run_record, shop
+
+if TYPE_CHECKING:
+    from taskcal.core.calibration.calibration import Calibration
 
 DASH = "\N{EN DASH}"
 
