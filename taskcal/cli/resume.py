@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from taskcal.cli.options.configuration import Configuration
     from taskcal.cli.options.request import RunOptions
     from taskcal.core.adaptive.design import Design
-    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.group_record import GroupRecord
     from taskcal.core.plan import Plan
     from taskcal.core.rollout import GroupId, Rollout
     from taskcal.core.run import RunRecord
+    from taskcal.core.run_result import RunResult
     from taskcal.core.settings import CalibrationSettings
 
 UNLIMITED = math.inf
@@ -171,9 +171,9 @@ def next_id(group: GroupId, recorded: Iterable[Rollout]) -> RolloutId:
     return RolloutId(group, index, max(attempts, default=0))
 
 
-def way_on(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
+def way_on(result: RunResult) -> str:
     """Why a run that is over has not all that it could have, and the command that goes on; '' where it has."""
-    lost = sum(calibration.counts.lost for calibration in calibrations)
+    run, lost = result.record, result.summary.lost
     if run.interrupted:
         why = "interrupted; go on with"
     elif run.stopped:

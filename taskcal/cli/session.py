@@ -27,7 +27,7 @@ from taskcal.cli.rolling import roll_out
 from taskcal.cli.terminal.interrupts import Interrupts
 from taskcal.cli.terminal.progress import Progress, make_progress
 from taskcal.cli.terminal.publish import publish
-from taskcal.core.gate import exit_code
+from taskcal.core.gate import exit_code, find_violations
 from taskcal.core.run import RunRecord
 from taskcal.errors import LostError, MissingError
 from taskcal.sandbox.engine.run_resources import RunScope
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from taskcal.agents import Agent
     from taskcal.cli.digests import Identities
     from taskcal.cli.options.request import Request
-    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.group_record import GroupRecord
+    from taskcal.core.run_result import RunResult
     from taskcal.execution.local_threads import LocalThreads
     from taskcal.sandbox.engine.docker import DockerEngine
 
@@ -78,10 +78,9 @@ def _measure(run: Run) -> int:
             stopped=run.stopped,
         )
         folder.write_record(final)
-        calibrations = publish(folder, as_json=request.as_json)
-        _say_how_to_go_on(run, final, calibrations)
-        owed = request.settings.design.first if request.settings.adaptive else request.group_size
-        return int(exit_code(calibrations, request.gate, interrupted=interrupted, group_size=owed))
+        result = publish(folder, as_json=request.as_json)
+        _say_how_to_go_on(run, result)
+        return int(exit_code(find_violations(result, request.gate)))
     finally:
         folder.close()
         run.scope.engine.close()
@@ -210,9 +209,9 @@ def _clean_up(run: Run) -> LostError | None:
     return None
 
 
-def _say_how_to_go_on(run: Run, final: RunRecord, calibrations: Sequence[Calibration]) -> None:
+def _say_how_to_go_on(run: Run, result: RunResult) -> None:
     for name in run.kept:
         typer.echo(f"kept: docker exec -it {name} sh   (remove with `taskcal clean --kept`)", err=True)
-    way = way_on(final, calibrations)
+    way = way_on(result)
     if way:
         typer.echo(way, err=True)

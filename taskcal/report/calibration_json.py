@@ -10,22 +10,22 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from taskcal.core.calibration.summary import summarise
 from taskcal.core.settings import Metric
 from taskcal.core.verdict import Strength, Verdict
 from taskcal.report.wording import explain
-from taskcal.report.wording.claims import claim, measured, robust
+from taskcal.report.wording.claims import claim, robust
 from taskcal.report.wording.sentences import expected_outside
 from taskcal.report.wording.stopping import saving
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from enum import StrEnum
 
     from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.calibration.check_means import CheckMean
     from taskcal.core.calibration.summary import Summary
     from taskcal.core.run import GroupImages, RunRecord
+    from taskcal.core.run_result import RunResult
     from taskcal.core.settings import CalibrationSettings
     from taskcal.core.stats.clustered_mean import PromptYield
     from taskcal.core.stats.rates import Interval
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 SCHEMA = "taskcal/calibration@1"
 
 
-def calibration_document(run: RunRecord, calibrations: Sequence[Calibration]) -> dict[str, object]:
+def calibration_document(result: RunResult) -> dict[str, object]:
     """The document as JSON-ready values: `schema`, `run`, `taskset` and `tasks` in the given order."""
-    tasks = measured(calibrations)
+    tasks = result.measured
     document = {
         "schema": SCHEMA,
-        "run": _run(run),
-        "taskset": _taskset(run, calibrations),
-        "tasks": [_task(calibration, run.settings, tasks) for calibration in calibrations],
+        "run": _run(result.record),
+        "taskset": _taskset(result),
+        "tasks": [_task(calibration, result.settings, tasks) for calibration in result.calibrations],
     }
     return {key: _finite(value) for key, value in document.items()}
 
@@ -97,8 +97,8 @@ def _asked(settings: CalibrationSettings) -> dict[str, object]:
     }
 
 
-def _taskset(run: RunRecord, calibrations: Sequence[Calibration]) -> dict[str, object]:
-    summary, saved = summarise(calibrations, run.settings), saving(calibrations, run.settings)
+def _taskset(result: RunResult) -> dict[str, object]:
+    summary, saved = result.summary, saving(result)
     return {
         "tasks": summary.tasks,
         **{_key(verdict): summary.verdicts.get(verdict, 0) for verdict in Verdict},
@@ -107,7 +107,7 @@ def _taskset(run: RunRecord, calibrations: Sequence[Calibration]) -> dict[str, o
         **_worth(summary),
         "expected": _posterior(summary.expected),
         "doubt": summary.doubt,
-        "selected_outside": expected_outside(calibrations),
+        "selected_outside": expected_outside(result.calibrations),
         "rollouts_saved": saved.saved if saved else None,
         "equal_group_size": saved.group_size if saved else None,
     }

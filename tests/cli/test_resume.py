@@ -24,7 +24,7 @@ from taskcal.errors import RunFolderError, UsageError
 from taskcal.store.run_folder import RunFolder
 from tests.cli.options.options_case import TASKSET, make_run, request
 from tests.execution.schedule_case import BUSY, FAILED, PASSED, groups, task
-from tests.report.sample_run import counted
+from tests.report.sample_run import counted, result_of
 from tests.store.store_case import RECORD
 
 if TYPE_CHECKING:
@@ -219,12 +219,12 @@ def test_a_run_that_lacks_something_says_how_to_go_on(
     monkeypatch.setattr(sys, "argv", ["taskcal", "run", "t.yaml"])
     row = counted(4, 4)
     rows = [replace(row, counts=replace(row.counts, lost=lost)), row]
-    assert way_on(replace(RECORD, **changed), rows) == f"{why}: taskcal run t.yaml --resume {RECORD.id}"
+    assert way_on(result_of(replace(RECORD, **changed), rows)) == f"{why}: taskcal run t.yaml --resume {RECORD.id}"
 
 
 def test_a_whole_run_has_nowhere_to_go_on_to() -> None:
     """All of it was graded, whatever came of it."""
-    assert way_on(RECORD, [counted(0, 8), counted(4, 4)]) == ""
+    assert way_on(result_of(RECORD, [counted(0, 8), counted(4, 4)])) == ""
 
 
 def test_the_command_survives_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,11 +10,12 @@ from taskcal.core.calibration.calibrate import calibrate
 from taskcal.core.group_record import GroupRecord
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.core.run import RunRecord
+from taskcal.core.run_result import RunResult
 from taskcal.core.settings import CalibrationSettings, fixed
 from taskcal.errors import Boundary
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.rollout import Outcome
@@ -103,6 +104,10 @@ def run_record(
         seconds=93.0,
         interrupted=interrupted,
     )
+
+
+def result_of(run: RunRecord, calibrations: Iterable[Calibration]) -> RunResult:
+    return RunResult(run, tuple(calibrations))
 
 
 def shop() -> list[Calibration]:

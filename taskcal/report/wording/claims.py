@@ -21,9 +21,8 @@ from taskcal.core.verdict import Strength, Verdict
 from taskcal.report.wording import formatting
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from taskcal.core.calibration.calibration import Calibration
+    from taskcal.core.run_result import RunResult
     from taskcal.core.settings import CalibrationSettings
     from taskcal.core.verdict import Band
 
@@ -86,11 +85,11 @@ def likely_terms(source: Source, settings: CalibrationSettings, tasks: int) -> s
     return f"right {right:g} times in 100 only if tasks are distributed as the {source.value} prior says{estimated}"
 
 
-def sure_claims(calibrations: Sequence[Calibration], settings: CalibrationSettings) -> list[str]:
+def sure_claims(result: RunResult) -> list[str]:
     """Each different claim of the certified and likely verdicts, with whose it is; most frequent first."""
-    found = Counter((c.judgement.verdict, c.judgement.strength) for c in calibrations if formatting.is_sure(c))
+    found = Counter((c.judgement.verdict, c.judgement.strength) for c in result.calibrations if formatting.is_sure(c))
     return [
-        f"{verdict}, {strength} ({times:,}): {_in_short(verdict, strength, settings)}"
+        f"{verdict}, {strength} ({times:,}): {_in_short(verdict, strength, result.settings)}"
         for (verdict, strength), times in found.most_common()
     ]
 
@@ -100,11 +99,6 @@ def _in_short(verdict: Verdict, strength: Strength | None, settings: Calibration
         return f"{certified_claim(verdict, settings)}, {_wrong(settings)}"
     least = f"posterior probability at least {100 * (1 - settings.error_rate):g} %"
     return f"{_exactly(verdict, settings.band, SUBJECT[settings.metric])}, {least}"
-
-
-def measured(calibrations: Sequence[Calibration]) -> int:
-    """How many tasks have a graded rollout: those that a prior is learned from and that claims are made of."""
-    return sum(1 for calibration in calibrations if calibration.counts.graded)
 
 
 def robust(calibration: Calibration) -> bool | None:

@@ -27,7 +27,9 @@ from tests.report.sample_run import (
     graded,
     lost,
     record,
+    result_of,
     rollouts,
+    run_record,
 )
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ def test_another_class_may_be_more_probable_than_that_of_the_rate() -> None:
     assert (row.judgement.verdict, note(row, QUESTION)) == (Verdict.IN_BAND, "rather too-hard")
     assert explain.why(row, QUESTION) == "1 of 16 lies in the band, but too-hard is more probable (56 %)"
     assert explain.advice(row, QUESTION) == "measure it with a larger --group-size before acting on this"
-    assert ordering.needing_a_look([counted(2, 6), row], QUESTION) == [row]
+    assert ordering.needing_a_look(result_of(run_record(), [counted(2, 6), row])) == [row]
 
 
 def test_a_learned_prior_may_decide_against_the_rate() -> None:

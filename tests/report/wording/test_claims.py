@@ -15,7 +15,7 @@ from taskcal.core.stats.certificate import Zone
 from taskcal.core.stats.prior import Counts
 from taskcal.core.verdict import Band, Strength, Verdict
 from taskcal.report.wording import formatting
-from taskcal.report.wording.claims import claim, measured, number, robust, sure_claims
+from taskcal.report.wording.claims import claim, number, robust, sure_claims
 from taskcal.report.wording.formatting import DASH
 from tests.report.sample_run import (
     QUESTION,
@@ -25,7 +25,9 @@ from tests.report.sample_run import (
     graded,
     lost,
     record,
+    result_of,
     rollouts,
+    run_record,
     with_judgement,
 )
 
@@ -123,7 +125,7 @@ def test_a_claim_does_not_round_itself_stronger(rate: float) -> None:
 def test_each_claim_is_told_once() -> None:
     """The sure verdicts of a taskset make few different claims: told with how many share each, the leaning left out."""
     rows = [counted(0, 32), counted(0, 40), counted(2, 6), counted(0, 8)]
-    assert sure_claims(rows, QUESTION) == [
+    assert sure_claims(result_of(run_record(), rows)) == [
         "too-hard, certified (2): p < 0.10, wrong at most 5 % of the time",
         "in-band, likely (1): 0.05 <= p <= 0.75, posterior probability at least 95 %",
     ]
@@ -144,7 +146,7 @@ def test_a_certificate_rests_on_no_prior() -> None:
 def test_a_certificate_is_not_adjusted_for_the_other_tasks() -> None:
     """Of 200 certified verdicts ten may be wrong: each says so, and how many were measured."""
     rows = [counted(0, 32), counted(2, 6), calibration(record("a"), [])]
-    assert measured(rows) == 2
+    assert result_of(run_record(), rows).measured == 2
     assert "; per task, not adjusted for 200 tasks, if " in claim(rows[0], QUESTION, 200)
 
 
