@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from taskcal.cli.digests import contents_of, records_of
 from taskcal.core.calibration.calibrate import calibrate
-from taskcal.core.run import IMPORTED
 from taskcal.core.same_task import is_same_task
 from taskcal.core.settings import Metric
 from taskcal.core.stats.rates import mean
@@ -73,7 +72,7 @@ def earlier_run(name: str, root: Path, groups: Sequence[Group]) -> Earlier:
         seconds=mean([one.cost.seconds for one in known if one.cost.seconds]),  # imported rows that tell no time have 0
         cost_usd=mean([cost for one in known if (cost := _cost(one)) is not None]),
         images={group: record.groups[str(group)] for group in asked if str(group) in record.groups},
-        is_older=record.engine != IMPORTED and not all(one.group.parts for one in known),
+        is_older=record.provenance.has_task_parts and not all(one.group.parts for one in known),
     )
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskcal.core.rollout import Graded, RolloutId
-from taskcal.core.run import IMPORTED
 from taskcal.core.same_task import changes_of_groups
 from taskcal.core.verdict import Band
 from taskcal.errors import UsageError
@@ -49,7 +48,7 @@ def continued(given: RunOptions, configured: Configuration) -> RunOptions:
     root = Path(given.out or configured.runs or "runs")
     folder = find(given.resume, root)
     asked = folder.record()
-    if asked.engine == IMPORTED:
+    if not asked.provenance.is_repeatable:
         raise UsageError(f"run {asked.id} was imported and cannot be resumed; import its rows again with the new ones")
     if given.design.prior and find(given.design.prior, root).record().id != asked.prior_run:
         began = f"with --prior {asked.prior_run}" if asked.prior_run else "without an earlier calibration"

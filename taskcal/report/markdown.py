@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskcal.core.run import IMPORTED
 from taskcal.core.verdict import Verdict
 from taskcal.report.methods import LONGEST, methods
 from taskcal.report.wording import explain, formatting, ordering
@@ -177,7 +176,7 @@ def _method(result: RunResult) -> list[str]:
     table = _table([("what", "---"), ("value", "---")], ([name, _safe(value)] for name, value in facts))
     again = f"```sh\n{command(result.record)}\n```"
     paragraph = markdown_safe(methods(result), LONGEST)
-    repeated = [] if result.record.engine == IMPORTED else ["To measure it again:", again]
+    repeated = ["To measure it again:", again] if result.record.provenance.is_repeatable else []
     return ["## How it was measured", table, *repeated, "## Methods", paragraph]
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from taskcal.core.adaptive.design import Rule
-from taskcal.core.run import IMPORTED
+from taskcal.core.provenance import Provenance
 from taskcal.core.settings import Metric
 from taskcal.core.stats.prior import Source
 from taskcal.core.stats.rates import DEFAULT_PRIOR
@@ -46,7 +46,7 @@ def _what(result: RunResult) -> str:
     taskset, agent = plain(result.record.taskset, NAME), plain(result.record.agent, NAME)
     version = f", version {plain(result.record.agent_version, NAME)}" if result.record.agent_version else ""
     tool = f"using taskcal {plain(result.record.version)} and seed {result.record.seed}"
-    if result.record.engine == IMPORTED:
+    if result.record.provenance is Provenance.IMPORTED:
         tool = f"using taskcal {plain(result.record.version)} on rewards that were measured elsewhere"
     return f"We calibrated {tasks} of the taskset {taskset}{digest} for the agent {agent}{version}, {tool}."
 
@@ -54,7 +54,8 @@ def _what(result: RunResult) -> str:
 def _design(result: RunResult) -> str:
     """How many rollouts of each, and what counts as passed."""
     passing = ", ".join(f"{value:g}" for value in sorted({c.group.passing for c in result.calibrations})) or "1"
-    where = "" if result.record.engine in {"", IMPORTED} else " in a fresh container each"
+    in_containers = result.record.engine and result.record.provenance is Provenance.MEASURED
+    where = " in a fresh container each" if in_containers else ""
     return f"{_size(result)}{where}; one passed if its reward was at least {passing}."
 
 
@@ -128,7 +129,7 @@ def _rates(result: RunResult) -> str:
         sum(c.counts.lost for c in result.calibrations),
     )
     rollouts = formatting.many(attempted, "rollout")
-    if run.engine == IMPORTED:
+    if run.provenance is Provenance.IMPORTED:
         losses = f"{lost:,} of {rollouts} had no verdict, are in no rate and can only weaken a verdict"
     elif lost:
         retries = f"after up to {run.retries} further attempts"

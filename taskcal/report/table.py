@@ -14,7 +14,6 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from taskcal.core.run import IMPORTED
 from taskcal.core.verdict import Strength, Verdict
 from taskcal.report.columns import LEAST_NAME, UNBOUNDED, fitting
 from taskcal.report.methods import methods
@@ -74,7 +73,7 @@ def title(run: RunRecord) -> str:
     parts = (
         f"{run.taskset} with agent {formatting.agent(run)}",
         _size(run),
-        *([] if run.engine == IMPORTED else [f"seed {run.seed}"]),
+        *([f"seed {run.seed}"] if run.provenance.is_repeatable else []),
         f"run {run.id}",
     )
     return plain(", ".join(parts))
