@@ -29,6 +29,7 @@ from taskcal.core.gate import Exit
 from taskcal.core.group_record import GroupRecord
 from taskcal.core.rollout import GroupId, Stop
 from taskcal.core.run import RunRecord
+from taskcal.core.run_result import RunResult
 from taskcal.core.settings import fixed
 from taskcal.core.verdict import Verdict
 from taskcal.errors import Boundary, TaskcalError
@@ -266,7 +267,7 @@ def _keys() -> set[str]:
     nothing: dict[str, Any] = dict.fromkeys(RunRecord.__dataclass_fields__, "")
     run = RunRecord(**{**nothing, "taskset_files": (), "settings": fixed(8), "images": {}, "groups": {}, "notes": ()})
     group = GroupRecord(GroupId("task", ""), {}, "", (), 1.0, (), "", 1)
-    document: dict[str, Any] = calibration_document(run, calibrate([group], [], fixed(8)))
+    document: dict[str, Any] = calibration_document(RunResult(run, calibrate([group], [], fixed(8))))
     return {*document["run"], *document["taskset"], *document["tasks"][0]} | {"schema", "run", "taskset", "tasks"}
 
 

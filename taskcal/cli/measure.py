@@ -13,14 +13,12 @@ from taskcal.cli.terminal.interrupts import Interrupts
 from taskcal.cli.terminal.progress import make_progress
 from taskcal.cli.terminal.publish import publish
 from taskcal.cli.terminal.resume_command import way_on
-from taskcal.core.gate import exit_code
+from taskcal.core.gate import exit_code, find_violations
 from taskcal.runs.images.prepare_images import PREPARERS
 from taskcal.runs.session import carry_out, open_run, require_agent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.run_result import RunResult
     from taskcal.runs.request import Request
     from taskcal.runs.session import EndedRun
 
@@ -33,15 +31,14 @@ def measure(request: Request) -> int:
         listener = make_progress(quiet=request.quiet, as_json=request.as_json, stream=sys.stderr)
         with contextlib.closing(open_run(request, engine, listener, guard)) as run:
             ended = carry_out(run)
-            calibrations = publish(run.folder, as_json=request.as_json)
-            _say_how_to_go_on(ended, calibrations)
-            interrupted = ended.record.interrupted
-            return int(exit_code(calibrations, request.gate, interrupted=interrupted, group_size=request.owed))
+            result = publish(run.folder, as_json=request.as_json)
+            _say_how_to_go_on(ended, result)
+            return int(exit_code(find_violations(result, request.gate)))
 
 
-def _say_how_to_go_on(ended: EndedRun, calibrations: Sequence[Calibration]) -> None:
+def _say_how_to_go_on(ended: EndedRun, result: RunResult) -> None:
     for name in ended.kept:
         typer.echo(f"kept: docker exec -it {name} sh   (remove with `taskcal clean --kept`)", err=True)
-    way = way_on(ended.record, calibrations)
+    way = way_on(result)
     if way:
         typer.echo(way, err=True)

@@ -1,4 +1,4 @@
-"""From calibrations to an exit code: what `--fail-on` fails on, and never because our side broke."""
+"""From a run's result to an exit code: what `--fail-on` fails on, and never because our side broke."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from taskcal.errors import Boundary
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.calibration.calibration import Calibration
+    from taskcal.core.rollout import GroupId
+    from taskcal.core.run_result import RunResult
 
 OF_THE_TASK = frozenset({Boundary.IMAGE, Boundary.SETUP, Boundary.SERVICE, Boundary.GRADER})
 """Boundaries that a task's own definition breaks; a task lost at no other one is unmeasured for a reason of its own."""
@@ -43,38 +45,57 @@ class Gate:
     max_lost: float = 0.2
 
 
-def exit_code(
-    calibrations: Sequence[Calibration], gate: Gate, *, interrupted: bool = False, group_size: int = 1
-) -> Exit:
-    """The exit code that the results earn; a broken engine comes before a flagged task, so that no task is blamed.
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One reason why a run does not pass its gate; `group` is the task that it lies in, None for the run as a whole."""
 
-    `group_size` is the rollouts that each group owed: one that our side lost before its first rollout lost them all.
+    exit: Exit
+    group: GroupId | None = None
+
+
+def find_violations(result: RunResult, gate: Gate) -> tuple[Violation, ...]:
+    """What a run violates. What our side broke stands alone, so that no task is blamed for it."""
+    if result.record.interrupted:
+        return (Violation(Exit.INTERRUPTED),)
+    if broken := _broken_on_our_side(result, gate):
+        return (Violation(broken),)
+    if gate.fail_on is FailOn.NEVER:
+        return ()
+    return tuple(Violation(Exit.FLAGGED, c.group.id) for c in result.calibrations if is_failing(c))
+
+
+def exit_code(violations: Sequence[Violation]) -> Exit:
+    """The exit code of the first violation, which is the gravest."""
+    return violations[0].exit if violations else Exit.DONE
+
+
+def _broken_on_our_side(result: RunResult, gate: Gate) -> Exit | None:
+    """Whether nothing could be measured, or more was lost than the gate allows.
+
+    A group that our side lost before its first rollout lost all that it was to have.
     """
-    if interrupted:
-        return Exit.INTERRUPTED
-    graded = sum(calibration.n for calibration in calibrations)
-    lost = sum(_lost_by_us(calibration, group_size) for calibration in calibrations)
+    settings = result.settings
+    owed = settings.design.first if settings.adaptive else settings.group_size
+    graded = result.summary.graded
+    lost = sum(_lost_by_us(calibration, owed) for calibration in result.calibrations)
     if graded == 0:
-        images = all(set(calibration.lost_by) == {Boundary.IMAGE} for calibration in calibrations)
+        images = all(set(calibration.counts.lost_by) == {Boundary.IMAGE} for calibration in result.calibrations)
         return Exit.NOTHING_CAN_RUN if images else Exit.TOO_MUCH_LOST
-    if lost > gate.max_lost * (graded + lost):
-        return Exit.TOO_MUCH_LOST
-    failing = gate.fail_on is FailOn.FLAGGED and any(map(is_failing, calibrations))
-    return Exit.FLAGGED if failing else Exit.DONE
+    return Exit.TOO_MUCH_LOST if lost > gate.max_lost * (graded + lost) else None
 
 
-def _lost_by_us(calibration: Calibration, group_size: int) -> int:
+def _lost_by_us(calibration: Calibration, owed: int) -> int:
     if is_unmeasurable(calibration):
         return 0
-    return calibration.lost if calibration.n else max(calibration.lost, group_size)
+    return calibration.counts.lost if calibration.counts.graded else max(calibration.counts.lost, owed)
 
 
 def is_failing(calibration: Calibration) -> bool:
     """Whether a gate on flagged tasks fails on this one."""
-    return calibration.verdict.flagged or is_unmeasurable(calibration)
+    return calibration.judgement.verdict.flagged or is_unmeasurable(calibration)
 
 
 def is_unmeasurable(calibration: Calibration) -> bool:
     """Whether a task is unmeasured for a reason of its own; its losses say nothing of our side's health."""
-    own_reason = bool(calibration.lost_by) and set(calibration.lost_by) <= OF_THE_TASK
-    return calibration.verdict is Verdict.UNMEASURED and own_reason
+    own_reason = bool(calibration.counts.lost_by) and set(calibration.counts.lost_by) <= OF_THE_TASK
+    return calibration.judgement.verdict is Verdict.UNMEASURED and own_reason

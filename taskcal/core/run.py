@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from taskcal.core.provenance import Provenance
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from taskcal.core.identity import Origin
     from taskcal.core.settings import CalibrationSettings
     from taskcal.core.verdict import Band
-
-IMPORTED = "imported"
-"""The engine of a run whose rollouts were made elsewhere: it has no taskset and no agent to go on with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +72,11 @@ class RunRecord:
     stopped: str = ""
 
     @property
+    def provenance(self) -> Provenance:
+        """Where its rollouts were made."""
+        return Provenance.of_engine(self.engine)
+
+    @property
     def group_size(self) -> int:
         """The G that signal is computed for; in a fixed design the rollouts of each group."""
         return self.settings.group_size
@@ -80,7 +84,8 @@ class RunRecord:
     @property
     def planned(self) -> int | None:
         """The rollouts that each group has when the run is complete; None where their number is not fixed."""
-        return None if self.settings.adaptive or self.engine == IMPORTED else self.group_size
+        is_planned = self.provenance.has_planned_groups and not self.settings.adaptive
+        return self.group_size if is_planned else None
 
     @property
     def band(self) -> Band:

@@ -10,22 +10,22 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from taskcal.core.calibration.summary import summarise
 from taskcal.core.settings import Metric
 from taskcal.core.verdict import Strength, Verdict
 from taskcal.report.wording import explain
-from taskcal.report.wording.claims import claim, measured, robust
+from taskcal.report.wording.claims import claim, robust
 from taskcal.report.wording.sentences import expected_outside
 from taskcal.report.wording.stopping import saving
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from enum import StrEnum
 
-    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.calibration.check_means import CheckMean
     from taskcal.core.calibration.summary import Summary
     from taskcal.core.run import GroupImages, RunRecord
+    from taskcal.core.run_result import RunResult
     from taskcal.core.settings import CalibrationSettings
     from taskcal.core.stats.clustered_mean import PromptYield
     from taskcal.core.stats.rates import Interval
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 SCHEMA = "taskcal/calibration@1"
 
 
-def calibration_document(run: RunRecord, calibrations: Sequence[Calibration]) -> dict[str, object]:
+def calibration_document(result: RunResult) -> dict[str, object]:
     """The document as JSON-ready values: `schema`, `run`, `taskset` and `tasks` in the given order."""
-    tasks = measured(calibrations)
+    tasks = result.measured
     document = {
         "schema": SCHEMA,
-        "run": _run(run),
-        "taskset": _taskset(run, calibrations),
-        "tasks": [_task(calibration, run.settings, tasks) for calibration in calibrations],
+        "run": _run(result.record),
+        "taskset": _taskset(result),
+        "tasks": [_task(calibration, result.settings, tasks) for calibration in result.calibrations],
     }
     return {key: _finite(value) for key, value in document.items()}
 
@@ -97,8 +97,8 @@ def _asked(settings: CalibrationSettings) -> dict[str, object]:
     }
 
 
-def _taskset(run: RunRecord, calibrations: Sequence[Calibration]) -> dict[str, object]:
-    summary, saved = summarise(calibrations, run.settings), saving(calibrations, run.settings)
+def _taskset(result: RunResult) -> dict[str, object]:
+    summary, saved = result.summary, saving(result)
     return {
         "tasks": summary.tasks,
         **{_key(verdict): summary.verdicts.get(verdict, 0) for verdict in Verdict},
@@ -107,7 +107,7 @@ def _taskset(run: RunRecord, calibrations: Sequence[Calibration]) -> dict[str, o
         **_worth(summary),
         "expected": _posterior(summary.expected),
         "doubt": summary.doubt,
-        "selected_outside": expected_outside(calibrations),
+        "selected_outside": expected_outside(result.calibrations),
         "rollouts_saved": saved.saved if saved else None,
         "equal_group_size": saved.group_size if saved else None,
     }
@@ -169,39 +169,39 @@ def _task(calibration: Calibration, settings: CalibrationSettings, tasks: int) -
 
 def _counts(calibration: Calibration) -> dict[str, object]:
     return {
-        "n": calibration.n,
-        "passed": calibration.passed,
-        "lost": calibration.lost,
-        "missing": calibration.missing,
-        "retried": calibration.retried,
-        "lost_by": dict(calibration.lost_by),
-        "timed_out": calibration.timed_out,
-        "crashed": calibration.crashed,
-        "stops": {stop.value: count for stop, count in calibration.stops.items()},
-        "identical_transcripts": calibration.identical,
-        "own_word": calibration.own_word,
-        "service_ended": calibration.services.rollouts,
+        "n": calibration.counts.graded,
+        "passed": calibration.counts.passed,
+        "lost": calibration.counts.lost,
+        "missing": calibration.counts.missing,
+        "retried": calibration.counts.retried,
+        "lost_by": dict(calibration.counts.lost_by),
+        "timed_out": calibration.counts.timed_out,
+        "crashed": calibration.counts.crashed,
+        "stops": {stop.value: count for stop, count in calibration.counts.stops.items()},
+        "identical_transcripts": calibration.counts.identical,
+        "own_word": calibration.counts.own_word,
+        "service_ended": calibration.counts.services.rollouts,
     }
 
 
 def _measures(calibration: Calibration, settings: CalibrationSettings) -> dict[str, object]:
     return {
-        "success_rate": calibration.success_rate,
-        "interval": _interval(calibration.interval),
+        "success_rate": calibration.rates.success_rate,
+        "interval": _interval(calibration.rates.interval),
         "interval_method": "posterior" if settings.adaptive else "wilson",
-        "posterior_mean": calibration.posterior_mean,
-        "mean_reward": calibration.mean_reward,
-        "contrast": calibration.contrast,
-        "contrast_unbiased": calibration.contrast_unbiased,
-        "signal": calibration.signal,
-        "signal_unbiased": calibration.signal_unbiased,
+        "posterior_mean": calibration.rates.posterior_mean,
+        "mean_reward": calibration.rates.mean_reward,
+        "contrast": calibration.learning.contrast,
+        "contrast_unbiased": calibration.learning.contrast_unbiased,
+        "signal": calibration.learning.signal,
+        "signal_unbiased": calibration.learning.signal_unbiased,
         "partial_signal": calibration.partial_signal,
-        "recommended_group_size": calibration.recommended_group_size,
+        "recommended_group_size": calibration.learning.recommended_group_size,
         "checks": [_check(check) for check in calibration.checks],
-        "rewards": list(calibration.rewards),
-        "seconds": calibration.seconds,
-        "cost_usd": calibration.cost_usd,
-        "cost_unknown": calibration.cost_unknown,
+        "rewards": list(calibration.learning.rewards),
+        "seconds": calibration.cost.seconds,
+        "cost_usd": calibration.cost.usd,
+        "cost_unknown": calibration.cost.unknown,
     }
 
 
@@ -211,20 +211,20 @@ def _check(check: CheckMean) -> dict[str, object]:
 
 
 def _judgement(calibration: Calibration, settings: CalibrationSettings, tasks: int) -> dict[str, object]:
-    opinion = calibration.opinion
+    opinion = calibration.judgement.basis
     return {
-        "verdict": calibration.verdict.value,
-        "strength": _value(calibration.strength),
+        "verdict": calibration.judgement.verdict.value,
+        "strength": _value(calibration.judgement.strength),
         "claim": claim(calibration, settings, tasks),
-        "posterior": _posterior(calibration.posterior),
+        "posterior": _posterior(calibration.judgement.posterior),
         "prior": opinion.source.value,
         "robust": robust(calibration),
-        "certificate": _value(calibration.certificate),
+        "certificate": _value(calibration.judgement.certificate),
         "decided_at": _decided_at(calibration, settings),
         "closed": _value(opinion.closed),
-        "doubts": [doubt.value for doubt in calibration.doubts],
-        "limits": calibration.limited,
-        "reason": calibration.reason,
+        "doubts": [doubt.value for doubt in calibration.judgement.doubts],
+        "limits": calibration.counts.limited,
+        "reason": calibration.judgement.reason,
         "why": explain.why(calibration, settings),
         "advice": explain.advice(calibration, settings),
     }
@@ -233,8 +233,8 @@ def _judgement(calibration: Calibration, settings: CalibrationSettings, tasks: i
 def _decided_at(calibration: Calibration, settings: CalibrationSettings) -> list[int] | None:
     """The counts that the verdict rests on; of mean rewards these are all."""
     if settings.metric is Metric.REWARD:
-        return [calibration.passed, calibration.n] if calibration.n else None
-    counts = calibration.opinion.counts
+        return [calibration.counts.passed, calibration.counts.graded] if calibration.counts.graded else None
+    counts = calibration.judgement.basis.counts
     return [counts.passed, counts.graded] if counts.graded else None
 
 

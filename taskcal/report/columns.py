@@ -15,7 +15,7 @@ from taskcal.report.wording.sanitize import plain
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.settings import CalibrationSettings
 
 LEAST_NAME = 12
@@ -50,15 +50,15 @@ def columns_for(settings: CalibrationSettings) -> tuple[Column, ...]:
     return (
         Column("passed", formatting.fraction, 2, widest=COUNTS) if adaptive else Column("n", formatting.sample, 2),
         Column("success rate", formatting.posterior_rate if adaptive else formatting.rate, 5 if of_reward else 1),
-        Column("reward", lambda c: formatting.decimal(c.mean_reward), 1 if of_reward else 5),
-        Column("contrast", lambda c: formatting.decimal(c.contrast, 3), 6),
-        Column("signal", lambda c: formatting.percent(c.signal), 4),
+        Column("reward", lambda c: formatting.decimal(c.rates.mean_reward), 1 if of_reward else 5),
+        Column("contrast", lambda c: formatting.decimal(c.learning.contrast, 3), 6),
+        Column("signal", lambda c: formatting.percent(c.learning.signal), 4),
         Column("G 90%", formatting.recommended, 11),
         Column("verdict", formatting.verdict, 0, right=False),
         Column("sure", formatting.sure, 7),
         Column("note", lambda c: full_note(c, settings), 3, right=False, widest=NOTE, least=WORD, rare=True),
-        Column("time", lambda c: formatting.duration(c.seconds), 8),
-        Column("cost", lambda c: formatting.money(c.cost_usd), 10, rare=True),
+        Column("time", lambda c: formatting.duration(c.cost.seconds), 8),
+        Column("cost", lambda c: formatting.money(c.cost.usd), 10, rare=True),
         Column("lowest check", lowest, 12, right=False),
     )
 

@@ -8,22 +8,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskcal.core.run import IMPORTED
 from taskcal.core.verdict import Verdict
 from taskcal.report.methods import LONGEST, methods
 from taskcal.report.wording import explain, formatting, ordering
 from taskcal.report.wording.caveats import note
-from taskcal.report.wording.claims import claim, measured, robust
+from taskcal.report.wording.claims import claim, robust
 from taskcal.report.wording.rerun_command import command
 from taskcal.report.wording.sanitize import markdown_safe
-from taskcal.report.wording.sentences import SENTENCE, about_all, ending, whole
+from taskcal.report.wording.sentences import SENTENCE, about_all, ending
 from taskcal.report.wording.stopping import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.run import RunRecord
+    from taskcal.core.run_result import RunResult
     from taskcal.core.settings import CalibrationSettings
 
 FIXED = """\
@@ -53,36 +53,37 @@ def _columns(settings: CalibrationSettings) -> tuple[tuple[str, str, Callable[[C
         ("task", "---", lambda c: markdown_safe(str(c.group.id))),
         ("passed", "---:", formatting.fraction) if adaptive else ("n", "---:", formatting.sample),
         ("success rate", "---:", formatting.posterior_rate if adaptive else formatting.rate),
-        ("mean reward", "---:", lambda c: formatting.decimal(c.mean_reward)),
-        ("contrast", "---:", lambda c: formatting.decimal(c.contrast, 3)),
-        ("signal", "---:", lambda c: formatting.percent(c.signal)),
+        ("mean reward", "---:", lambda c: formatting.decimal(c.rates.mean_reward)),
+        ("contrast", "---:", lambda c: formatting.decimal(c.learning.contrast, 3)),
+        ("signal", "---:", lambda c: formatting.percent(c.learning.signal)),
         ("G for 90 %", "---:", formatting.recommended),
         ("verdict", "---", formatting.full_verdict),
         ("note", "---", lambda c: note(c, settings)),
         ("sure", "---:", formatting.sure),
         ("robust", "---", _robust),
-        ("mean time", "---:", lambda c: formatting.duration(c.seconds)),
+        ("mean time", "---:", lambda c: formatting.duration(c.cost.seconds)),
     )
 
 
-def render_markdown(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
+def render_markdown(result: RunResult) -> str:
     """The whole page; it ends in a newline and holds every group, however many there are."""
-    rows = [row for rows in ordering.by_task(calibrations) for row in rows]
-    columns = _columns(run.settings)
-    counts, headline, *others = about_all(whole(run, calibrations))
+    rows = [row for rows in ordering.by_task(result.calibrations) for row in rows]
+    columns = _columns(result.settings)
+    counts, headline, *others = about_all(result)
+    run = result.record
     parts = [
         f"# Calibration of {markdown_safe(run.taskset)} with agent {markdown_safe(formatting.agent(run))}",
         _safe(headline),
         _safe(counts),
-        f"**{_safe(ending(run))}**" if ending(run) else "",
+        f"**{_safe(ending(result.record))}**" if ending(result.record) else "",
         "\n".join(f"- {_safe(sentence)}" for sentence in others),
         _table([(name, rule) for name, rule, _ in columns], ([cell(row) for *_, cell in columns] for row in rows)),
-        _legend(run.settings),
-        *_looked_into(run, calibrations),
+        _legend(result.settings),
+        *_looked_into(result),
         *_checks(rows),
         *_losses(rows),
-        *_notes(run),
-        *_method(run, calibrations),
+        *_notes(result.record),
+        *_method(result),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -97,11 +98,11 @@ def _robust(row: Calibration) -> str:
     return formatting.DASH if found is None else ("yes" if found else "no")
 
 
-def _looked_into(run: RunRecord, calibrations: Sequence[Calibration]) -> list[str]:
+def _looked_into(result: RunResult) -> list[str]:
     sections: dict[str, list[str]] = {"Flagged": [], "Unmeasured": [], "In the band, with doubts": []}
-    tasks = measured(calibrations)
-    for row in ordering.needing_a_look(calibrations, run.settings):
-        sections[_section_of(row.verdict)].append(_reasons(row, run.settings, tasks))
+    tasks = result.measured
+    for row in ordering.needing_a_look(result):
+        sections[_section_of(row.judgement.verdict)].append(_reasons(row, result.settings, tasks))
     return [part for title, items in sections.items() for part in _section(title, items)]
 
 
@@ -142,9 +143,14 @@ def _checks(rows: Sequence[Calibration]) -> list[str]:
 
 def _losses(rows: Sequence[Calibration]) -> list[str]:
     cells = [
-        [markdown_safe(str(row.group.id)), str(row.lost), formatting.tally(row.lost_by), str(row.retried)]
+        [
+            markdown_safe(str(row.group.id)),
+            str(row.counts.lost),
+            formatting.tally(row.counts.lost_by),
+            str(row.counts.retried),
+        ]
         for row in rows
-        if row.lost or row.retried
+        if row.counts.lost or row.counts.retried
     ]
     heads = [("task", "---"), ("lost", "---:"), ("at", "---"), ("retries", "---:")]
     return ["## Lost and retried", _table(heads, cells)] if cells else []
@@ -154,23 +160,23 @@ def _notes(run: RunRecord) -> list[str]:
     return _section("Notes", (f"- {_safe(note)}" for note in run.notes))
 
 
-def _method(run: RunRecord, calibrations: Sequence[Calibration]) -> list[str]:
+def _method(result: RunResult) -> list[str]:
     facts = (
-        ("design", _design(run)),
-        ("band", formatting.band_of(run.settings)),
-        ("agent", formatting.agent(run)),
-        ("seed", str(run.seed)),
-        ("taskset", f"{', '.join(run.taskset_files)} (SHA-256 {run.taskset_digest[:12]})"),
-        ("started", f"{run.started_at}, took {formatting.duration(run.seconds)}"),
-        ("concurrency, retries", f"{run.concurrency}, {run.retries}"),
-        ("engine", f"{run.engine} on {run.host}"),
-        ("taskcal", run.version),
-        ("run", run.id),
+        ("design", _design(result.record)),
+        ("band", formatting.band_of(result.settings)),
+        ("agent", formatting.agent(result.record)),
+        ("seed", str(result.record.seed)),
+        ("taskset", f"{', '.join(result.record.taskset_files)} (SHA-256 {result.record.taskset_digest[:12]})"),
+        ("started", f"{result.record.started_at}, took {formatting.duration(result.record.seconds)}"),
+        ("concurrency, retries", f"{result.record.concurrency}, {result.record.retries}"),
+        ("engine", f"{result.record.engine} on {result.record.host}"),
+        ("taskcal", result.record.version),
+        ("run", result.record.id),
     )
     table = _table([("what", "---"), ("value", "---")], ([name, _safe(value)] for name, value in facts))
-    again = f"```sh\n{command(run)}\n```"
-    paragraph = markdown_safe(methods(run, calibrations), LONGEST)
-    repeated = [] if run.engine == IMPORTED else ["To measure it again:", again]
+    again = f"```sh\n{command(result.record)}\n```"
+    paragraph = markdown_safe(methods(result), LONGEST)
+    repeated = ["To measure it again:", again] if result.record.provenance.is_repeatable else []
     return ["## How it was measured", table, *repeated, "## Methods", paragraph]
 
 

@@ -6,20 +6,17 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from taskcal.core.adaptive.design import Rule
-from taskcal.core.run import IMPORTED
+from taskcal.core.provenance import Provenance
 from taskcal.core.settings import Metric
 from taskcal.core.stats.prior import Source
 from taskcal.core.stats.rates import DEFAULT_PRIOR
 from taskcal.core.verdict import Verdict
 from taskcal.report.wording import formatting
-from taskcal.report.wording.claims import certified_claim, certified_terms, measured
+from taskcal.report.wording.claims import certified_claim, certified_terms
 from taskcal.report.wording.sanitize import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from taskcal.core.calibration.calibrate import Calibration
-    from taskcal.core.run import RunRecord
+    from taskcal.core.run_result import RunResult
     from taskcal.core.settings import CalibrationSettings
 
 NAME = 100
@@ -32,39 +29,40 @@ LONGEST = 3_000
 """Characters of the paragraph, whatever the names in it are."""
 
 
-def methods(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
+def methods(result: RunResult) -> str:
     """One line of four or five sentences, without a control character."""
     parts = (
-        _what(run, calibrations),
-        _design(run, calibrations),
-        _verdicts(run, calibrations),
-        _rates(run, calibrations),
+        _what(result),
+        _design(result),
+        _verdicts(result),
+        _rates(result),
     )
     return plain(" ".join(parts), LONGEST)
 
 
-def _what(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
-    tasks = formatting.extent(c.group.id for c in calibrations)
-    digest = f" (SHA-256 {run.taskset_digest[:12]})" if run.taskset_digest else ""
-    taskset, agent = plain(run.taskset, NAME), plain(run.agent, NAME)
-    version = f", version {plain(run.agent_version, NAME)}" if run.agent_version else ""
-    tool = f"using taskcal {plain(run.version)} and seed {run.seed}"
-    if run.engine == IMPORTED:
-        tool = f"using taskcal {plain(run.version)} on rewards that were measured elsewhere"
+def _what(result: RunResult) -> str:
+    tasks = formatting.extent(c.group.id for c in result.calibrations)
+    digest = f" (SHA-256 {result.record.taskset_digest[:12]})" if result.record.taskset_digest else ""
+    taskset, agent = plain(result.record.taskset, NAME), plain(result.record.agent, NAME)
+    version = f", version {plain(result.record.agent_version, NAME)}" if result.record.agent_version else ""
+    tool = f"using taskcal {plain(result.record.version)} and seed {result.record.seed}"
+    if result.record.provenance is Provenance.IMPORTED:
+        tool = f"using taskcal {plain(result.record.version)} on rewards that were measured elsewhere"
     return f"We calibrated {tasks} of the taskset {taskset}{digest} for the agent {agent}{version}, {tool}."
 
 
-def _design(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
+def _design(result: RunResult) -> str:
     """How many rollouts of each, and what counts as passed."""
-    passing = ", ".join(f"{value:g}" for value in sorted({c.group.passing for c in calibrations})) or "1"
-    where = "" if run.engine in {"", IMPORTED} else " in a fresh container each"
-    return f"{_size(run, calibrations)}{where}; one passed if its reward was at least {passing}."
+    passing = ", ".join(f"{value:g}" for value in sorted({c.group.passing for c in result.calibrations})) or "1"
+    in_containers = result.record.engine and result.record.provenance is Provenance.MEASURED
+    where = " in a fresh container each" if in_containers else ""
+    return f"{_size(result)}{where}; one passed if its reward was at least {passing}."
 
 
-def _size(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
-    design, attempts = run.settings.design, [c.n + c.lost for c in calibrations] or [0]
+def _size(result: RunResult) -> str:
+    design, attempts = result.settings.design, [c.counts.graded + c.counts.lost for c in result.calibrations] or [0]
     until = {
-        Rule.POSTERIOR: f"Each had rollouts until a class had a posterior probability of {_level(run.settings)}",
+        Rule.POSTERIOR: f"Each had rollouts until a class had a posterior probability of {_level(result.settings)}",
         Rule.VALUE: f"Each had rollouts until another was worth less than {design.price:g} wrong verdicts",
         Rule.CERTIFY: "Each had rollouts until its class was certified",
         Rule.NEVER: f"A budget of {design.budget or 0:,} rollouts was spent where they were worth most",
@@ -76,17 +74,17 @@ def _size(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
     return f"Each had {low} rollouts" if low == high else f"Each had {low} to {high} rollouts"
 
 
-def _verdicts(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
+def _verdicts(result: RunResult) -> str:
     """The band, and what certified and likely mean."""
-    settings = run.settings
+    settings = result.settings
     rate = "mean reward" if settings.metric is Metric.REWARD else "success rate"
     band = (
         f"A task is too hard, in band or too easy as its {rate} lies below, within or above "
         f"{formatting.band_of(settings)}"
     )
-    tasks = measured(calibrations)
+    tasks = result.measured
     certified = f"{_certified(settings)} ({certified_terms(tasks)})"
-    likely = f"likely where its posterior probability under {_prior(run, calibrations)} is {_level(settings)}, "
+    likely = f"likely where its posterior probability under {_prior(result)} is {_level(settings)}, "
     likely += "which is right on average over tasks that are distributed as this prior says, "
     return f"{band}; this verdict is {certified}, {'' if rate == 'mean reward' else likely}and else leaning."
 
@@ -103,15 +101,15 @@ def _certified(settings: CalibrationSettings) -> str:
     return f"certified where {test}, shows {claims} at an error of {100 * settings.error_rate:g} %"
 
 
-def _prior(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
-    sources = Counter(c.opinion.source for c in calibrations if c.n)
+def _prior(result: RunResult) -> str:
+    sources = Counter(c.judgement.basis.source for c in result.calibrations if c.counts.graded)
     match sources.most_common(1)[0][0] if sources else Source.DEFAULT:
         case Source.LEARNED:
-            tasks = formatting.many(measured(calibrations), "task")
+            tasks = formatting.many(result.measured, "task")
             method = "nonparametric maximum likelihood, penalised towards a default"
             return f"a prior learned from these {tasks} ({method}; {SIMULATED})"
         case Source.WARM:
-            earlier = f"run {plain(run.prior_run)}" if run.prior_run else "an earlier run"
+            earlier = f"run {plain(result.record.prior_run)}" if result.record.prior_run else "an earlier run"
             moved = "moved by as much as the rates of all its tasks have shifted since"
             return f"a prior from {earlier}, {moved} ({SIMULATED})"
         case _:
@@ -119,15 +117,19 @@ def _prior(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
             return f"the prior {' + '.join(parts)}"
 
 
-def _rates(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
+def _rates(result: RunResult) -> str:
     """Intervals, what was lost, and what is said of a selection."""
-    if run.settings.adaptive:
+    run = result.record
+    if result.settings.adaptive:
         intervals = "Success rates are posterior means with equal-tailed 95 % intervals"
     else:
         intervals = "Success rates have Wilson's 95 % score intervals"
-    attempted, lost = sum(c.n + c.lost for c in calibrations), sum(c.lost for c in calibrations)
+    attempted, lost = (
+        sum(c.counts.graded + c.counts.lost for c in result.calibrations),
+        sum(c.counts.lost for c in result.calibrations),
+    )
     rollouts = formatting.many(attempted, "rollout")
-    if run.engine == IMPORTED:
+    if run.provenance is Provenance.IMPORTED:
         losses = f"{lost:,} of {rollouts} had no verdict, are in no rate and can only weaken a verdict"
     elif lost:
         retries = f"after up to {run.retries} further attempts"
@@ -137,7 +139,7 @@ def _rates(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
     else:
         losses = f"none of the {rollouts} was lost to infrastructure, with up to {run.retries} further attempts at each"
     these = "Wilson's interval at the effective number of rollouts"
-    if run.settings.adaptive:
+    if result.settings.adaptive:
         these = "an interval from the posterior variances and the distance of these means from the first rollouts"
     return (
         f"{intervals}, their mean over tasks {these} for these tasks and a Student interval with errors clustered by "

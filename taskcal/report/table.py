@@ -14,23 +14,23 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from taskcal.core.run import IMPORTED
 from taskcal.core.verdict import Strength, Verdict
 from taskcal.report.columns import LEAST_NAME, UNBOUNDED, fitting
 from taskcal.report.methods import methods
 from taskcal.report.wording import explain, formatting, ordering
 from taskcal.report.wording.caveats import NAME_LENGTH
-from taskcal.report.wording.claims import claim, measured
+from taskcal.report.wording.claims import claim
 from taskcal.report.wording.sanitize import plain
-from taskcal.report.wording.sentences import SENTENCE, about_all, ending, headline, whole
+from taskcal.report.wording.sentences import SENTENCE, about_all, ending, headline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
-    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.run import RunRecord
+    from taskcal.core.run_result import RunResult
     from taskcal.core.settings import CalibrationSettings
     from taskcal.report.columns import Column
 
@@ -48,23 +48,24 @@ STYLES = MappingProxyType(
 )
 
 
-def final_table(run: RunRecord, calibrations: Sequence[Calibration], *, with_methods: bool = False) -> FinalTable:
+def final_table(result: RunResult, *, with_methods: bool = False) -> FinalTable:
     """What a person sees at the end of a run, and the Methods; it fits itself to the width that it is printed at."""
-    return FinalTable(run, tuple(calibrations), with_methods)
+    return FinalTable(result, with_methods)
 
 
-def final_lines(run: RunRecord, calibrations: Sequence[Calibration], *, with_methods: bool = False) -> list[str]:
+def final_lines(result: RunResult, *, with_methods: bool = False) -> list[str]:
     """The same as lines without colour or wrapping, for logs and pipes."""
-    tasks, left = _first(ordering.by_task(calibrations), ROWS)
+    tasks, left = _first(ordering.by_task(result.calibrations), ROWS)
     shown = [row for rows in tasks for row in rows]
-    columns = fitting(shown, [], UNBOUNDED, run.settings)
+    columns = fitting(shown, [], UNBOUNDED, result.settings)
     head = ["task", *(column.title for column in columns)]
     cells = [[plain(str(row.group.id)), *(column.cell(row) for column in columns)] for row in shown]
     widths = [max(len(line[place]) for line in [head, *cells]) for place in range(len(head))]
-    lines = [title(run), "", *(_padded(line, widths) for line in [head, *cells]), *_more(left), legend(run), ""]
-    lines += [line for detail in _details(run, calibrations) for line in _detail_lines(detail)]
-    lines += [*_unsaid(run, calibrations), *about_all(whole(run, calibrations)), *_notes(run)]
-    return [*lines, "", f"Methods: {methods(run, calibrations)}"] if with_methods else lines
+    table = [_padded(line, widths) for line in [head, *cells]]
+    lines = [title(result.record), "", *table, *_more(left), legend(result.record), ""]
+    lines += [line for detail in _details(result) for line in _detail_lines(detail)]
+    lines += [*_unsaid(result), *about_all(result), *_notes(result.record)]
+    return [*lines, "", f"Methods: {methods(result)}"] if with_methods else lines
 
 
 def title(run: RunRecord) -> str:
@@ -72,7 +73,7 @@ def title(run: RunRecord) -> str:
     parts = (
         f"{run.taskset} with agent {formatting.agent(run)}",
         _size(run),
-        *([] if run.engine == IMPORTED else [f"seed {run.seed}"]),
+        *([f"seed {run.seed}"] if run.provenance.is_repeatable else []),
         f"run {run.id}",
     )
     return plain(", ".join(parts))
@@ -94,23 +95,21 @@ def legend(run: RunRecord) -> str:
 class FinalTable:
     """A rich renderable: the table, the flagged tasks with why and what to try, and the sentences about the whole."""
 
-    run: RunRecord
-    calibrations: tuple[Calibration, ...]
+    result: RunResult
     with_methods: bool = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Choose the columns by the width at hand."""
-        yield Text(title(self.run), style="bold")
-        tasks, left = _first(ordering.by_task(self.calibrations), ROWS)
-        yield _table(tasks, options.max_width, self.run.settings)
-        yield from (Text(line, style="dim") for line in [*_more(left), legend(self.run), ""])
-        yield from _looked_into(self.run, self.calibrations)
-        told = whole(self.run, self.calibrations)
-        for line in about_all(told):
-            yield Text(line, style="bold" if line == headline(told) else "")
-        yield from map(Text, _notes(self.run))
+        yield Text(title(self.result.record), style="bold")
+        tasks, left = _first(ordering.by_task(self.result.calibrations), ROWS)
+        yield _table(tasks, options.max_width, self.result.settings)
+        yield from (Text(line, style="dim") for line in [*_more(left), legend(self.result.record), ""])
+        yield from _looked_into(self.result)
+        for line in about_all(self.result):
+            yield Text(line, style="bold" if line == headline(self.result) else "")
+        yield from map(Text, _notes(self.result.record))
         if self.with_methods:
-            yield Text(f"\nMethods: {methods(self.run, self.calibrations)}")
+            yield Text(f"\nMethods: {methods(self.result)}")
 
 
 def _names(tasks: Sequence[Sequence[Calibration]]) -> Iterator[str]:
@@ -139,10 +138,10 @@ def _table(tasks: Sequence[Sequence[Calibration]], width: int, settings: Calibra
 def _cell(column: Column, row: Calibration) -> Text:
     text = Text(column.cell(row))
     if column.title == "verdict":
-        text.stylize(STYLES[row.verdict])
-        if row.strength is Strength.LEANING:
-            text.stylize("dim", len(row.verdict.value))
-    if row.lost and column.title in {"n", "passed"}:
+        text.stylize(STYLES[row.judgement.verdict])
+        if row.judgement.strength is Strength.LEANING:
+            text.stylize("dim", len(row.judgement.verdict.value))
+    if row.counts.lost and column.title in {"n", "passed"}:
         text.stylize("magenta", text.plain.rindex(" +"))
     return text
 
@@ -179,24 +178,24 @@ class Detail:
     @property
     def judged(self) -> str:
         """The verdict, its strength and its probability."""
-        told = formatting.full_verdict(self.row)
-        return f"{told} ({formatting.sure(self.row)})" if self.row.posterior else told
+        verdict = formatting.full_verdict(self.row)
+        return f"{verdict} ({formatting.sure(self.row)})" if self.row.judgement.posterior else verdict
 
     def parts(self) -> Iterator[tuple[str, str]]:
         """Labels with what belongs to them."""
         yield "why", plain(explain.why(self.row, self.settings), SENTENCE)
         yield "try", plain(explain.advice(self.row, self.settings), SENTENCE)
         yield "claim", claim(self.row, self.settings, self.tasks)
-        if self.row.verdict.flagged and self.row.n:
+        if self.row.judgement.verdict.flagged and self.row.counts.graded:
             checks = (f"{plain(c.name, NAME_LENGTH)} {formatting.decimal(c.mean_score)}" for c in self.row.checks)
             yield "checks", ", ".join(checks)
-        if self.row.lost:
-            yield "lost", f"{self.row.lost} ({formatting.tally(self.row.lost_by)})"
+        if self.row.counts.lost:
+            yield "lost", f"{self.row.counts.lost} ({formatting.tally(self.row.counts.lost_by)})"
 
 
-def _details(run: RunRecord, calibrations: Sequence[Calibration]) -> list[Detail]:
-    tasks = measured(calibrations)
-    return [Detail(row, run.settings, tasks) for row in ordering.needing_a_look(calibrations, run.settings)[:DETAILS]]
+def _details(result: RunResult) -> list[Detail]:
+    tasks = result.measured
+    return [Detail(row, result.settings, tasks) for row in ordering.needing_a_look(result)[:DETAILS]]
 
 
 def _detail_lines(detail: Detail) -> list[str]:
@@ -204,19 +203,19 @@ def _detail_lines(detail: Detail) -> list[str]:
     return [head, *(f"  {label}: {text}" for label, text in detail.parts() if text), ""]
 
 
-def _looked_into(run: RunRecord, calibrations: Sequence[Calibration]) -> Iterator[RenderableType]:
-    for detail in _details(run, calibrations):
-        yield Text.assemble((detail.name, "bold"), "  ", (detail.judged, STYLES[detail.row.verdict]))
+def _looked_into(result: RunResult) -> Iterator[RenderableType]:
+    for detail in _details(result):
+        yield Text.assemble((detail.name, "bold"), "  ", (detail.judged, STYLES[detail.row.judgement.verdict]))
         grid = Table.grid(padding=(0, 1))
         for label, text in detail.parts():
             if text:
                 grid.add_row(Text(label, style="dim"), Text(text))
         yield Padding(grid, (0, 0, 1, 2))
-    yield from (Text(line, style="dim") for line in _unsaid(run, calibrations))
+    yield from (Text(line, style="dim") for line in _unsaid(result))
 
 
-def _unsaid(run: RunRecord, calibrations: Sequence[Calibration]) -> list[str]:
-    left = len(ordering.needing_a_look(calibrations, run.settings)) - DETAILS
+def _unsaid(result: RunResult) -> list[str]:
+    left = len(ordering.needing_a_look(result)) - DETAILS
     return _more(max(0, left), " to look at")
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from taskcal.core.calibration.calibrate import calibrate
-from taskcal.core.run import IMPORTED
 from taskcal.core.same_task import is_same_task
 from taskcal.core.settings import Metric
 from taskcal.core.stats.rates import mean
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.rollout import GroupId
     from taskcal.core.run import GroupImages
     from taskcal.core.stats.prior import Counts
@@ -61,17 +60,19 @@ def read_prior_run(name: str, root: Path, groups: Sequence[Group]) -> PriorRun:
     known = [
         calibration
         for calibration in calibrate(folder.groups(), folder.rollouts(), by_success)
-        if calibration.n and (group := asked.get(calibration.group.id)) and is_same_task(calibration.group, group)
+        if calibration.counts.graded
+        and (group := asked.get(calibration.group.id))
+        and is_same_task(calibration.group, group)
     ]
     if not known:
         raise UsageError(f"--prior {name}: run {record.id} measured none of these tasks as they are now")
     return PriorRun(
         run=record.id,
-        counts={one.group.id: one.opinion.counts for one in known if one.opinion.counts.graded},
-        seconds=mean([one.seconds for one in known if one.seconds]),  # imported rows that tell no time have 0
+        counts={one.group.id: one.judgement.basis.counts for one in known if one.judgement.basis.counts.graded},
+        seconds=mean([one.cost.seconds for one in known if one.cost.seconds]),  # imported rows that tell no time have 0
         cost_usd=mean([cost for one in known if (cost := _cost(one)) is not None]),
         images={group: record.groups[str(group)] for group in asked if str(group) in record.groups},
-        is_older=record.engine != IMPORTED and not all(one.group.parts for one in known),
+        is_older=record.provenance.has_task_parts and not all(one.group.parts for one in known),
     )
 
 
@@ -86,4 +87,4 @@ def recorded_prior(run: str, root: Path, counts: Mapping[GroupId, Counts]) -> Pr
 
 
 def _cost(calibration: Calibration) -> float | None:
-    return None if calibration.cost_usd is None else calibration.cost_usd / calibration.n
+    return None if calibration.cost.usd is None else calibration.cost.usd / calibration.counts.graded

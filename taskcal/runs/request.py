@@ -57,11 +57,6 @@ class Request:
         return self.settings.group_size
 
     @property
-    def owed(self) -> int:
-        """The rollouts that each group owes at least; an adaptive design may ask for more."""
-        return self.settings.design.first if self.settings.adaptive else self.group_size
-
-    @property
     def groups(self) -> tuple[Group, ...]:
         """Every variant of every chosen task."""
         return tuple(self.taskset.groups())

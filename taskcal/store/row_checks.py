@@ -11,7 +11,6 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from taskcal.core.rollout import Graded
-from taskcal.core.run import IMPORTED
 from taskcal.store.typed_json import RowError
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ class Ledger:
     def __init__(self, record: RunRecord) -> None:
         """An imported run has as many rows as its table, with any index."""
         self._design = record.settings.design if record.settings.adaptive else None
-        self._most = None if record.settings.adaptive or record.engine == IMPORTED else record.group_size
+        self._most = record.planned
         self._lost: Counter[GroupId] = Counter()
         self._before: dict[tuple[GroupId, int], tuple[int, bool]] = {}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskcal.core.calibration.calibrate import Calibration, calibrate
+from taskcal.core.calibration.calibrate import calibrate
 from taskcal.core.group_record import GroupRecord
 from taskcal.core.identity import Origin
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop
@@ -16,6 +16,7 @@ from taskcal.errors import Boundary
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.rollout import Outcome
     from taskcal.core.task import Scalar
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from taskcal.core.adaptive.design import Design, Rule
-from taskcal.core.calibration.calibrate import Calibration, calibrate
+from taskcal.core.calibration.calibrate import calibrate
 from taskcal.core.group_record import GroupRecord
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.core.run import RunRecord
+from taskcal.core.run_result import RunResult
 from taskcal.core.settings import CalibrationSettings, fixed
 from taskcal.errors import Boundary
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.rollout import Outcome
 
 CHECKS = (("order is shipped", 0.7), ("tracking code is set", 0.3))
@@ -70,6 +72,11 @@ def counted(passed: int, failed: int, settings: CalibrationSettings = QUESTION, 
     return calibration(record(task), [graded(1, 1)] * passed + [graded(0, 0)] * failed, settings=settings)
 
 
+def with_judgement(row: Calibration, **changed: Any) -> Calibration:
+    """The same calibration, judged otherwise."""
+    return replace(row, judgement=replace(row.judgement, **changed))
+
+
 def adaptive(rule: Rule = Rule.POSTERIOR, budget: int | None = None) -> CalibrationSettings:
     """An adaptive design with a fixed prior."""
     return CalibrationSettings(8, Design(rule=rule, budget=budget, learn=False))
@@ -97,6 +104,10 @@ def run_record(
         seconds=93.0,
         interrupted=interrupted,
     )
+
+
+def result_of(run: RunRecord, calibrations: Iterable[Calibration]) -> RunResult:
+    return RunResult(run, tuple(calibrations))
 
 
 def shop() -> list[Calibration]:

@@ -26,13 +26,14 @@ from tests.report.sample_run import (
     graded,
     lost,
     record,
+    result_of,
     rollouts,
     run_record,
     shop,
 )
 
 if TYPE_CHECKING:
-    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.rollout import Outcome
     from taskcal.core.settings import CalibrationSettings
 
@@ -53,17 +54,17 @@ def rows(settings: CalibrationSettings, losses: int = 3) -> list[Calibration]:
 
 
 def document(settings: CalibrationSettings, calibrations: list[Calibration]) -> Any:
-    return json.loads(render_json(calibration_document(run_record(settings=settings), calibrations)))
+    return json.loads(render_json(calibration_document(result_of(run_record(settings=settings), calibrations))))
 
 
 def test_decided_open_and_saved() -> None:
     """Each task is decided or open, with the reason; saved is against fixed groups that are wrong as seldom."""
     settings = adaptive()
     found = rows(settings)
-    saved = stopping.saving(found, settings)
+    saved = stopping.saving(result_of(run_record(settings=settings), found))
     assert saved is not None
     assert saved.saved == 3 * (saved.group_size or 0) - 39
-    assert stopping.told(found, settings) == (
+    assert stopping.describe_stopping(result_of(run_record(settings=settings), found)) == (
         "Adaptive, each task until it is sure: 2 of 4 decided (confident 2); 2 open (cut short 1, too many losses 1); "
         "39 rollouts, 27 saved against fixed groups of 22, which would be wrong as seldom. "
         "Success rates are posterior means with 95 % intervals: k/n is biased where n depends on what was seen."
@@ -74,29 +75,33 @@ def test_saved_is_against_groups_that_are_wrong_as_seldom() -> None:
     """By the default prior: two tasks at 7/7 and 0/19 are wrong with 4 %, which takes groups of 81 and not of 64."""
     settings = adaptive()
     found = [counted(7, 0, settings), counted(0, 19, settings)]
-    saved = stopping.saving(found, settings)
-    wrong = sum(one.chance_wrong or 0.0 for one in found) / 2
+    saved = stopping.saving(result_of(run_record(settings=settings), found))
+    wrong = sum(one.judgement.chance_wrong or 0.0 for one in found) / 2
     assert saved == Saving(size_as_good((DEFAULT_PRIOR,) * 2, settings.band, wrong), 2 * 81 - 26)
-    assert ", 136 saved against fixed groups of 81, which would be wrong as seldom. " in stopping.told(found, settings)
+    assert ", 136 saved against fixed groups of 81, which would be wrong as seldom. " in stopping.describe_stopping(
+        result_of(run_record(settings=settings), found)
+    )
 
 
 def test_no_group_looked_at_may_be_as_good() -> None:
     """0 of 64 is wrong so seldom that groups of 256 are worse: at least as many are saved as against these."""
     settings = adaptive(Rule.CERTIFY)
     found = [counted(0, 64, replace(settings, design=replace(settings.design, error_rate=0.001)))]
-    assert stopping.saving(found, settings) == Saving(None, 256 - 64)
-    assert "over 192 saved: fixed groups of 256 would be wrong more often" in stopping.told(found, settings)
+    assert stopping.saving(result_of(run_record(settings=settings), found)) == Saving(None, 256 - 64)
+    assert "over 192 saved: fixed groups of 256 would be wrong more often" in stopping.describe_stopping(
+        result_of(run_record(settings=settings), found)
+    )
 
 
 def test_a_budget_is_compared_too() -> None:
     """Spent to its end on every task; what it decided is what it is sure of."""
     settings = adaptive(Rule.NEVER, budget=36)
     found = rows(settings, losses=0)
-    assert stopping.told(found, settings).startswith(
+    assert stopping.describe_stopping(result_of(run_record(settings=settings), found)).startswith(
         "Adaptive, a budget, spent where it is worth most: 2 of 4 decided (likely 2); 2 open (out of budget 2); "
         "36 rollouts of a budget of 36, "
     )
-    saved = stopping.saving(found, settings)
+    saved = stopping.saving(result_of(run_record(settings=settings), found))
     assert saved is not None
     assert saved.saved == 3 * (saved.group_size or 0) - 36
 
@@ -105,18 +110,20 @@ def test_certified_runs_go_to_their_own_cap() -> None:
     """What takes a certificate takes up to 128; 0 of 32 is decided there, 0 of 19 is not."""
     settings = adaptive(Rule.CERTIFY)
     found = [counted(0, 32, settings), counted(0, 19, settings)]
-    assert "1 of 2 decided (certified 1); 1 open (cut short 1)" in stopping.told(found, settings)
+    assert "1 of 2 decided (certified 1); 1 open (cut short 1)" in stopping.describe_stopping(
+        result_of(run_record(settings=settings), found)
+    )
 
 
 def test_a_fixed_design_has_no_such_sentence() -> None:
     """Nothing was decided on the way."""
-    assert stopping.told(shop(), QUESTION) == ""
+    assert stopping.describe_stopping(result_of(run_record(settings=QUESTION), shop())) == ""
 
 
 def test_the_table_shows_what_may_be_read() -> None:
     """Posterior means, and the counts that the verdict rests on, with what came late and what was lost beside them."""
     settings = adaptive()
-    lines = final_lines(run_record(settings=settings), rows(settings))
+    lines = final_lines(result_of(run_record(settings=settings), rows(settings)))
     easy, gone = (next(line for line in lines if line.startswith(name)) for name in ("easy  ", "gone  "))
     assert lines[2].split()[:4] == ["task", "passed", "success", "rate"]
     assert "7/7 +2 late  95 % [72\N{EN DASH}>99]" in easy
@@ -130,7 +137,7 @@ def test_the_table_shows_what_may_be_read() -> None:
 def test_markdown_shows_the_same() -> None:
     """Its legend says which interval it is, its design how long it went on, and its command asks for the same again."""
     settings = adaptive()
-    text = render_markdown(run_record(settings=settings), rows(settings))
+    text = render_markdown(result_of(run_record(settings=settings), rows(settings)))
     assert "| easy | 7/7 +2 late | 95 % [72\N{EN DASH}>99] |" in text
     assert "the success rate is the\nposterior mean" in text
     assert "| design | adaptive, each task until it is sure, at most 64 rollouts; signal of groups of 8 |" in text

@@ -11,11 +11,11 @@ import pytest
 
 from taskcal.errors import Boundary
 from taskcal.report.calibration_json import calibration_document, render_json
-from tests.report.sample_run import calibration, graded, lost, record, run_record, shop
+from tests.report.sample_run import calibration, graded, lost, record, result_of, run_record, shop
 
 
 def read(*calibrations: Any) -> Any:
-    return json.loads(render_json(calibration_document(run_record("a note"), calibrations)))
+    return json.loads(render_json(calibration_document(result_of(run_record("a note"), calibrations))))
 
 
 def test_the_keys_are_a_promise() -> None:
@@ -99,6 +99,6 @@ def test_no_number_is_nan() -> None:
 def test_it_is_safe_on_a_terminal() -> None:
     """`--json` may be looked at: every character outside plain ASCII is escaped, and reads back as it was."""
     name = "\x1b[31mred\x9b0m \u202e\x7f </script> \ud800"
-    text = render_json(calibration_document(run_record(), [calibration(record(name), [graded(1, 1)])]))
+    text = render_json(calibration_document(result_of(run_record(), [calibration(record(name), [graded(1, 1)])])))
     assert {character for character in text if not " " <= character <= "~"} == {"\n"}
     assert json.loads(text)["tasks"][0]["task"] == name

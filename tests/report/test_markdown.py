@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from taskcal.core.settings import fixed
 from taskcal.core.verdict import Band
 from taskcal.report.markdown import render_markdown
-from tests.report.sample_run import calibration, graded, lost, record, run_record, shop
+from tests.report.sample_run import calibration, graded, lost, record, result_of, run_record, shop
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -45,7 +45,7 @@ def cells(text: str) -> list[list[str]]:
 
 def test_the_numbers_of_a_known_run() -> None:
     """The first table has a row for each group, flagged first, with the numbers that its rollouts came to."""
-    rows = cells(render_markdown(run_record(), shop()))
+    rows = cells(render_markdown(result_of(run_record(), shop())))
     assert rows[1] == [
         "ship-order/high-level", "8", "0 % [0\N{EN DASH}32]", "0.52", "0.092", "89 %", "9",
         "too-hard, leaning, partial signal 0.89", "", "86 %", "\N{EN DASH}", "12s",
@@ -57,7 +57,7 @@ def test_the_numbers_of_a_known_run() -> None:
 
 def test_it_says_what_the_terminal_says() -> None:
     """Headline, verdict counts, losses by boundary, why, what to try, means of checks, notes, how it was measured."""
-    text = render_markdown(run_record("the agent is no model", interrupted=True), shop())
+    text = render_markdown(result_of(run_record("the agent is no model", interrupted=True), shop()))
     for words in (
         "# Calibration of shop-orders with agent simulated\n",
         "The average success rate of these 9 variants is 39 % \\[31\N{EN DASH}48\\], within the band of 5 to 75 %",
@@ -91,7 +91,7 @@ def test_strangers_add_nothing_to_the_page() -> None:
         run = replace(
             run_record(word, taskset=word), agent=word, agent_version=word, engine=word, taskset_files=(word,)
         )
-        return render_markdown(run, rows)
+        return render_markdown(result_of(run, rows))
 
     hostile, tame = page(HOSTILE), page("word")
     structure = [kind for kind in kinds(hostile) if kind not in {"text", "text_special"}]
@@ -105,7 +105,7 @@ def test_strangers_add_nothing_to_the_page() -> None:
 def test_the_command_to_repeat_is_one_safe_command(word: str) -> None:
     """What is offered for copying cannot run anything else, nor end its block."""
     run = replace(run_record(), taskset_files=(word,), settings=fixed(8, Band(0.1, 0.9)))
-    block = render_markdown(run, shop()).partition("```sh\n")[2]
+    block = render_markdown(result_of(run, shop())).partition("```sh\n")[2]
     command, fence = block.splitlines()[:2]
     assert fence == "```"
     assert "`" not in command
@@ -116,7 +116,7 @@ def test_the_command_to_repeat_is_one_safe_command(word: str) -> None:
 def test_empty_sections_are_left_out() -> None:
     """A run in which all went well has no headings without content."""
     fine = calibration(record("fine"), [graded(1, 1)] * 4 + [graded(0, 0)] * 4)
-    text = render_markdown(run_record(), [fine])
+    text = render_markdown(result_of(run_record(), [fine]))
     headings = [line for line in text.splitlines() if line.startswith("#")]
     title = "# Calibration of shop-orders with agent simulated"
     assert headings == [title, "## Checks", "## How it was measured", "## Methods"]
@@ -124,7 +124,7 @@ def test_empty_sections_are_left_out() -> None:
 
 def test_the_checkpoint_is_named() -> None:
     """Two reports of one agent file are of two agents: the version stands in the title and in the command to repeat."""
-    text = render_markdown(replace(run_record(), agent_version="step-1200"), shop())
+    text = render_markdown(result_of(replace(run_record(), agent_version="step-1200"), shop()))
     assert text.startswith("# Calibration of shop-orders with agent simulated (step-1200)\n")
     assert "| agent | simulated (step-1200) |" in text
     assert "--agent simulated --agent-version step-1200 --group-size 8" in text

@@ -30,6 +30,7 @@ from tests.report.sample_run import (
     graded,
     lost,
     record,
+    result_of,
     rollouts,
     run_record,
     shop,
@@ -40,7 +41,7 @@ COMMANDS: dict[str, Any] = get_command(app).commands  # type: ignore[attr-define
 
 def test_what_a_reader_of_a_paper_needs() -> None:
     """Tasks, agent, tool, seed, group size, passing, band, strengths, prior, intervals, what was lost, retries."""
-    text = methods(run_record(), shop())
+    text = methods(result_of(run_record(), shop()))
     for words in (
         "We calibrated 10 variants of 9 tasks of the taskset shop-orders (SHA-256 aaaaaaaaaaaa) ",
         "for the agent simulated, using taskcal 0.1.0 and seed 7.",
@@ -61,7 +62,7 @@ def test_what_a_reader_of_a_paper_needs() -> None:
 
 def test_the_version_of_the_agent_is_named() -> None:
     """What was measured is one checkpoint of an agent."""
-    text = methods(replace(run_record(), agent_version="step-1200"), shop())
+    text = methods(result_of(replace(run_record(), agent_version="step-1200"), shop()))
     assert "for the agent simulated, version step-1200, using taskcal" in text
 
 
@@ -76,14 +77,14 @@ def test_the_version_of_the_agent_is_named() -> None:
 )
 def test_only_claims_that_can_be_made_are_named(band: Band, claims: str) -> None:
     """No rate above 1 or below 0 is claimed, and no class that the band does not have."""
-    assert claims in methods(run_record(settings=QUESTION.against(band)), [])
+    assert claims in methods(result_of(run_record(settings=QUESTION.against(band)), []))
 
 
 @pytest.mark.parametrize("settings", [QUESTION, adaptive(), replace(QUESTION, metric=Metric.REWARD)])
 def test_it_is_a_paragraph_of_five_sentences(settings: CalibrationSettings) -> None:
     """One line that can be pasted, whatever was measured; also where nothing was."""
     for rows in ([counted(4, 4, settings)], []):
-        text = methods(run_record(settings=settings), rows)
+        text = methods(result_of(run_record(settings=settings), rows))
         assert "\n" not in text
         assert len(re.findall(r"\.(?: [A-Z]|$)", text)) == 5
         assert "None" not in text
@@ -100,7 +101,7 @@ def test_it_is_a_paragraph_of_five_sentences(settings: CalibrationSettings) -> N
 )
 def test_the_adaptive_rule_is_said(settings: CalibrationSettings, words: str) -> None:
     """How long each task went on, in which order it was judged, and that rates are posterior means."""
-    text = methods(run_record(settings=settings), [counted(0, 19, settings)])
+    text = methods(result_of(run_record(settings=settings), [counted(0, 19, settings)]))
     assert words in text
     assert "19 in all" in text
     assert "posterior means with equal-tailed 95 % intervals" in text
@@ -112,19 +113,19 @@ def test_the_prior_is_said() -> None:
     groups = [record(f"t{number}") for number in range(20)]
     learned = calibrate(groups, [row for group in groups for row in rollouts(group, [graded(1, 1)] * 8)], QUESTION)
     words = "a prior learned from these 20 tasks (nonparametric maximum likelihood, penalised towards a default; "
-    assert words in methods(run_record(), learned)
+    assert words in methods(result_of(run_record(), learned))
     assert "no more likely verdicts were wrong, unless most tasks were close to an edge" in methods(
-        run_record(), learned
+        result_of(run_record(), learned)
     )
     warmed = replace(QUESTION, earlier={record("a-task").id: Counts(4, 8)})
     run = replace(run_record(settings=warmed), prior_run="run-1")
-    assert "a prior from run run-1, moved by as much as" in methods(run, [counted(4, 4, warmed)])
+    assert "a prior from run run-1, moved by as much as" in methods(result_of(run, [counted(4, 4, warmed)]))
 
 
 def test_mean_rewards_are_never_likely() -> None:
     """Where the band is about rewards there is no posterior, and the paragraph mentions none for the verdict."""
     settings = replace(QUESTION, metric=Metric.REWARD)
-    text = methods(run_record(settings=settings), [calibration(record("a"), [lost()])])
+    text = methods(result_of(run_record(settings=settings), [calibration(record("a"), [lost()])]))
     assert "as its mean reward lies below, within or above 0.05 to 0.75" in text
     assert "mean reward < 0.10, 0.02 < mean reward < 0.80 or mean reward > 0.70" in text
     assert "likely where" not in text
@@ -134,20 +135,20 @@ def test_a_report_can_end_with_it() -> None:
     """Asked for, it is the last thing on a terminal and in plain lines; a run that has just ended does without."""
     console = Console(file=io.StringIO(), width=100, color_system=None, _environ={})
     with console.capture() as capture:
-        console.print(final_table(run_record(), shop(), with_methods=True))
-    paragraph = f"Methods: {methods(run_record(), shop())}"
+        console.print(final_table(result_of(run_record(), shop()), with_methods=True))
+    paragraph = f"Methods: {methods(result_of(run_record(), shop()))}"
     assert " ".join(capture.get().split()).endswith(paragraph)
-    assert final_lines(run_record(), shop(), with_methods=True)[-1] == paragraph
-    assert "Methods" not in "\n".join(final_lines(run_record(), shop()))
+    assert final_lines(result_of(run_record(), shop()), with_methods=True)[-1] == paragraph
+    assert "Methods" not in "\n".join(final_lines(result_of(run_record(), shop())))
 
 
 def test_strangers_add_nothing_to_it() -> None:
     """A taskset's name is text in it, on the terminal as on the page."""
     run = run_record(taskset="\x1b[31m<img src=x>`[l](http://e.example)\n# x" + "y" * 5000)
-    text = methods(run, shop())
+    text = methods(result_of(run, shop()))
     assert text.isprintable()
     assert text.endswith("posterior expectations.")
-    assert "<img" not in render_markdown(run, shop())
+    assert "<img" not in render_markdown(result_of(run, shop()))
 
 
 @pytest.mark.parametrize(

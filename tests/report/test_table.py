@@ -22,12 +22,13 @@ from tests.report.sample_run import (
     graded,
     lost,
     record,
+    result_of,
     run_record,
     shop,
 )
 
 if TYPE_CHECKING:
-    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.run import RunRecord
 
 DASH = "\N{EN DASH}"
@@ -37,7 +38,7 @@ HOSTILE = "\x1b[31m[red]x[/red]\x1b]0;t\x07\n| </td> \u202eevil"
 def rendered(calibrations: list[Calibration], width: int = 100, run: RunRecord | None = None) -> str:
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=True, color_system=None, _environ={})
-    console.print(final_table(run or run_record(), calibrations))
+    console.print(final_table(result_of(run or run_record(), calibrations)))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
@@ -99,7 +100,7 @@ def test_the_checkpoint_is_named() -> None:
     """The title says which version of the agent was measured, where one was given."""
     assert (
         "with agent simulated (step-1200), groups"
-        in final_lines(replace(run_record(), agent_version="step-1200"), shop())[0]
+        in final_lines(result_of(replace(run_record(), agent_version="step-1200"), shop()))[0]
     )
 
 
@@ -151,7 +152,7 @@ def test_strangers_cannot_move_the_terminal() -> None:
         calibration(record("other"), [lost(reason=HOSTILE)]),
     ]
     run = run_record(HOSTILE, taskset=HOSTILE)
-    for text in (rendered(rows, 240, run), "\n".join(final_lines(run, rows))):
+    for text in (rendered(rows, 240, run), "\n".join(final_lines(result_of(run, rows)))):
         assert not set(text) & {"\x1b", "\x07", "\u202e"}
         assert "[red]x[/red] | </td> evil" in text
         assert not any(line.startswith("|") for line in text.splitlines())
@@ -163,13 +164,13 @@ def test_colour_is_an_addition() -> None:
     def written(environ: dict[str, str]) -> str:
         console = Console(file=io.StringIO(), width=100, force_terminal=True, color_system="standard", _environ=environ)
         with console.capture() as capture:
-            console.print(final_table(run_record(), shop()))
+            console.print(final_table(result_of(run_record(), shop())))
         return capture.get()
 
     assert "\x1b[31mtoo-hard" in written({})
     assert "\x1b[31m" not in written({"NO_COLOR": "1"})
     console = Console(file=io.StringIO(), width=100, record=True, force_terminal=True, _environ={})
-    console.print(final_table(run_record(), shop()))
+    console.print(final_table(result_of(run_record(), shop())))
     assert "\n".join(line.rstrip() for line in console.export_text().splitlines()) == rendered(shop())
 
 
@@ -178,7 +179,7 @@ def test_thousands_of_tasks_stay_readable() -> None:
     flagged = calibration(record("hard"), [graded(0, 0)] * 8)
     fine = calibration(record("fine"), [graded(1, 1)] * 4 + [graded(0, 0)] * 4)
     rows = [_named(fine, f"fine-{n}") for n in range(4900)] + [_named(flagged, f"hard-{n}") for n in range(100)]
-    for text in (rendered(rows), "\n".join(final_lines(run_record(), rows))):
+    for text in (rendered(rows), "\n".join(final_lines(result_of(run_record(), rows)))):
         assert f"… and {5000 - ROWS:,} more rows in report.md" in text
         assert f"… and {100 - DETAILS} more rows to look at in report.md" in text
         assert "fine-" not in text
@@ -224,7 +225,7 @@ def test_mean_rewards_come_first_where_the_band_is_about_them() -> None:
 
 def test_plain_lines_say_the_same() -> None:
     """Where there is no terminal: a line for each group with all numbers, the reasons, and the closing sentences."""
-    lines = final_lines(run_record("the agent is no model", interrupted=True), shop())
+    lines = final_lines(result_of(run_record("the agent is no model", interrupted=True), shop()))
     assert lines[2].split() == [
         "task", "n", "success", "rate", "reward", "contrast", "signal", "G", "90%", "verdict", "sure",
         "note", "time", "lowest", "check",
@@ -236,11 +237,11 @@ def test_plain_lines_say_the_same() -> None:
 def test_cost_is_shown_where_it_is_known() -> None:
     """An agent that reports what it costs gets a column for it; the others get no column of dashes."""
     paid = calibration(record("a"), [graded(1, 1)] * 8, cost=0.25)
-    assert "$2.00" in "\n".join(final_lines(run_record(), [paid]))
-    assert "cost" not in "\n".join(final_lines(run_record(), shop()))
+    assert "$2.00" in "\n".join(final_lines(result_of(run_record(), [paid])))
+    assert "cost" not in "\n".join(final_lines(result_of(run_record(), shop())))
 
 
 def test_a_run_without_tasks() -> None:
     """Nothing to show is no reason to fail."""
     assert "Nothing was measured" in rendered([])
-    assert "Nothing was measured: no rollout was graded." in final_lines(run_record(), [])
+    assert "Nothing was measured: no rollout was graded." in final_lines(result_of(run_record(), []))

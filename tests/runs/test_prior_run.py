@@ -14,8 +14,9 @@ from taskcal.cli.options.design import DesignOptions
 from taskcal.core.adaptive.design import Design
 from taskcal.core.identity import Origin
 from taskcal.core.plan import Selection
+from taskcal.core.provenance import Provenance
 from taskcal.core.rollout import Graded, GroupId, RolloutId, Stop
-from taskcal.core.run import IMPORTED, GroupImages
+from taskcal.core.run import GroupImages
 from taskcal.core.settings import CalibrationSettings, Metric
 from taskcal.core.stats.prior import Counts
 from taskcal.errors import RunFolderError, UsageError
@@ -116,7 +117,7 @@ def test_imported_runs_are_matched_by_name() -> None:
     """They have neither prompts nor checks; a time that a table does not tell is not one of no seconds."""
     groups = request().groups
     run = make_run(RUNS, "mine", request(), OUTCOMES)
-    run.write_record(replace(run.record(), engine=IMPORTED))
+    run.write_record(replace(run.record(), engine=Provenance.IMPORTED.value))
     prompts = [(f'"{prompt}"', '""') for prompt in ("Ship 1.", "Ship 2.", "Refund.")]
     edit(run.path / "taskset.json", *prompts, ('"n": 1', '"m": 1'))
     edit(run.path / "rollouts.jsonl", ('"total": 10.0', '"total": 0.0'))

@@ -13,8 +13,8 @@ from taskcal.cli.options.design import DesignOptions
 from taskcal.core.adaptive.design import Design, Rule
 from taskcal.core.group_record import GroupRecord
 from taskcal.core.plan import Selection, plan
+from taskcal.core.provenance import Provenance
 from taskcal.core.rollout import GroupId, Rollout, RolloutId
-from taskcal.core.run import IMPORTED
 from taskcal.core.settings import CalibrationSettings, Metric, fixed
 from taskcal.core.stats.prior import Counts
 from taskcal.core.verdict import Band
@@ -159,7 +159,7 @@ def test_what_cannot_be_resumed() -> None:
     """An imported run, no run at all, and --extend without a run to extend: each in one line that says what to do."""
     make_run(RUNS, "old", request(), {})
     run = RunFolder.open(RUNS / "old")
-    run.write_record(replace(run.record(), engine=IMPORTED))
+    run.write_record(replace(run.record(), engine=Provenance.IMPORTED.value))
     with pytest.raises(UsageError, match="run old was imported and cannot be resumed; import its rows again"):
         request(resume="old")
     with pytest.raises(RunFolderError, match="gone: not a run's folder"):

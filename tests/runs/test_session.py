@@ -11,8 +11,9 @@ import pytest
 
 from taskcal.agents.spec import CommandSpec
 from taskcal.core.calibration.calibrate import calibrate
-from taskcal.core.gate import Exit, exit_code
+from taskcal.core.gate import Exit, exit_code, find_violations
 from taskcal.core.rollout import Graded, Lost, Rollout
+from taskcal.core.run_result import RunResult
 from taskcal.core.settings import CalibrationSettings
 from taskcal.core.verdict import Verdict
 from taskcal.errors import Boundary, EngineLost, MissingError, SandboxLost, UsageError
@@ -24,7 +25,6 @@ from tests.runs.fake_runs import ADAPTIVE, FakeRuns, Watcher, Worker, make_reque
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from taskcal.core.calibration.calibrate import Calibration
     from taskcal.runs.request import Request
     from taskcal.runs.session import EndedRun
 
@@ -56,11 +56,11 @@ class Desk:
         """What is on disk."""
         return tuple(RunFolder.open(self.runs / ended.record.id).rollouts())
 
-    def calibrations(self, ended: EndedRun) -> tuple[Calibration, ...]:
-        """What the rows say."""
+    def result(self, ended: EndedRun) -> RunResult:
+        """Calibrate the rows on disk."""
         record = ended.record
         groups = RunFolder.open(self.runs / record.id).groups()
-        return calibrate(groups, self.rows(ended), record.settings, record.planned)
+        return RunResult(record, calibrate(groups, self.rows(ended), record.settings, record.planned))
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_an_adaptive_run(desk: Desk) -> None:
     """A task is over as soon as it is decided: the easy one before the cap, and neither at the group size."""
     desk.engine.passes = lambda key: key.startswith("refund")
     ended = desk.carry_out(desk.request(CalibrationSettings(4, ADAPTIVE)))
-    verdicts = {calibration.group.id.task: calibration.verdict for calibration in desk.calibrations(ended)}
+    verdicts = {row.group.id.task: row.judgement.verdict for row in desk.result(ended).calibrations}
     assert verdicts == {"ship": Verdict.TOO_HARD, "refund": Verdict.TOO_EASY}
     counts = Counter(row.id.group.task for row in desk.rows(ended))
     assert 4 < counts["refund"] < counts["ship"] <= 16
@@ -160,9 +160,10 @@ def test_a_run_of_which_everything_is_lost(desk: Desk) -> None:
     rows = desk.rows(ended)
     assert {row.id.key for row in rows} == KEYS
     assert {row.outcome for row in rows} == {Lost(Boundary.SANDBOX, "it died")}
-    calibrations = desk.calibrations(ended)
-    assert [(one.n, one.lost, one.verdict) for one in calibrations] == [(0, 4, Verdict.UNMEASURED)] * 2
-    assert exit_code(calibrations, desk.request().gate, group_size=desk.request().owed) is Exit.TOO_MUCH_LOST
+    result = desk.result(ended)
+    counts = [(row.counts.graded, row.counts.lost, row.judgement.verdict) for row in result.calibrations]
+    assert counts == [(0, 4, Verdict.UNMEASURED)] * 2
+    assert exit_code(find_violations(result, desk.request().gate)) is Exit.TOO_MUCH_LOST
 
 
 def test_a_task_without_an_image_is_lost_once(desk: Desk) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from taskcal.core.adaptive.design import Design
+from taskcal.core.provenance import Provenance
 from taskcal.core.rollout import GroupId, Outcome, Rollout, RolloutId
-from taskcal.core.run import IMPORTED, RunRecord
 from taskcal.core.settings import CalibrationSettings, fixed
 from taskcal.store.row_checks import Ledger
 from taskcal.store.typed_json import RowError
 from tests.core.core_case import GROUP, graded, lost
 from tests.store.store_case import RECORD
+
+if TYPE_CHECKING:
+    from taskcal.core.run import RunRecord
 
 TWO = replace(RECORD, settings=fixed(2))
 ADAPTIVE = replace(RECORD, settings=CalibrationSettings(2, Design(cap=2)))
@@ -57,7 +61,9 @@ def test_rows_of_another_run_are_refused(rows: list[tuple[int, int, Outcome]], r
         entered(TWO, *rows)
 
 
-@pytest.mark.parametrize("record", [ADAPTIVE, replace(TWO, engine=IMPORTED)], ids=["adaptive", "imported"])
+@pytest.mark.parametrize(
+    "record", [ADAPTIVE, replace(TWO, engine=Provenance.IMPORTED.value)], ids=["adaptive", "imported"]
+)
 def test_sizes_that_are_not_known_are_not_judged(record: RunRecord) -> None:
     """An index may lie beyond the limit there, but not come twice."""
     entered(record, (5, 0, graded(1)))

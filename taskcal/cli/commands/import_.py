@@ -117,7 +117,8 @@ def _record(
     """What is known of a run that was not taskcal's: there is no seed, no machine and no taskset to go on with."""
     from taskcal import __version__
     from taskcal.core.identity import digest
-    from taskcal.core.run import IMPORTED, RunRecord
+    from taskcal.core.provenance import Provenance
+    from taskcal.core.run import RunRecord
 
     return RunRecord(
         id=run,
@@ -132,7 +133,7 @@ def _record(
         retries=0,
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
         version=__version__,
-        engine=IMPORTED,
+        engine=Provenance.IMPORTED.value,
         host="an unknown machine",
         notes=notes,
     )

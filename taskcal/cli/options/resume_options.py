@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taskcal.core.run import IMPORTED
 from taskcal.errors import UsageError
 from taskcal.store.run_folder import find
 
@@ -24,7 +23,7 @@ def fill_from_run(given: RunOptions, configured: Configuration) -> RunOptions:
     root = Path(given.out or configured.runs or "runs")
     folder = find(given.resume, root)
     asked = folder.record()
-    if asked.engine == IMPORTED:
+    if not asked.provenance.is_repeatable:
         raise UsageError(f"run {asked.id} was imported and cannot be resumed; import its rows again with the new ones")
     if given.design.prior and find(given.design.prior, root).record().id != asked.prior_run:
         began = f"with --prior {asked.prior_run}" if asked.prior_run else "without an earlier calibration"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from taskcal.cli.terminal.output import name_results, print_json
-from taskcal.core.calibration.calibrate import Calibration, calibrate
+from taskcal.core.calibration.calibrate import calibrate
+from taskcal.core.run_result import RunResult
 from taskcal.report.calibration_json import calibration_document, render_json
 from taskcal.report.markdown import render_markdown
 from taskcal.report.table import final_lines, final_table
@@ -19,9 +20,7 @@ if TYPE_CHECKING:
     from taskcal.store.run_folder import RunFolder
 
 
-def publish(
-    folder: RunFolder, *, as_json: bool, band: Band | None = None, methods: bool = False
-) -> tuple[Calibration, ...]:
+def publish(folder: RunFolder, *, as_json: bool, band: Band | None = None, methods: bool = False) -> RunResult:
     """Calibrate, write the derived files, and print the result; another band is only printed.
 
     Raises RunFolderError.
@@ -30,30 +29,31 @@ def publish(
 
     record = folder.record()
     record = record if band is None else replace(record, settings=record.settings.against(band))
-    calibrations = calibrations_of(folder, record)
-    text = render_json(calibration_document(record, calibrations))
+    result = result_of(folder, record)
+    text = render_json(calibration_document(result))
     if band is None:
         folder.write("calibration.json", text)
-        folder.write("report.md", render_markdown(record, calibrations))
+        folder.write("report.md", render_markdown(result))
     name_results(str(folder.path))
     if as_json:
         print_json(text)
     else:
-        show(record, calibrations, methods=methods)
+        print_result(result, methods=methods)
         typer.echo(f"report: {folder.path / 'report.md'}" if band is None else "the run's own report is unchanged")
-    return calibrations
+    return result
 
 
-def calibrations_of(folder: RunFolder, record: RunRecord) -> tuple[Calibration, ...]:
+def result_of(folder: RunFolder, record: RunRecord) -> RunResult:
     """What the rollouts on disk say, in the order of the taskset."""
-    return calibrate(folder.groups(), folder.rollouts(), record.settings, record.planned)
+    calibrations = calibrate(folder.groups(), folder.rollouts(), record.settings, record.planned)
+    return RunResult(record, calibrations)
 
 
-def show(record: RunRecord, calibrations: tuple[Calibration, ...], *, methods: bool) -> None:
+def print_result(result: RunResult, *, methods: bool) -> None:
     """The final table on a terminal, plain lines elsewhere; at the end, if asked, how it was measured."""
     if not sys.stdout.isatty():
-        typer.echo("\n".join(final_lines(record, calibrations, with_methods=methods)))
+        typer.echo("\n".join(final_lines(result, with_methods=methods)))
         return
     from rich.console import Console
 
-    Console(file=sys.stdout).print(final_table(record, calibrations, with_methods=methods))
+    Console(file=sys.stdout).print(final_table(result, with_methods=methods))

@@ -12,16 +12,15 @@ from taskcal.report.wording.sentences import SENTENCE
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from taskcal.core.calibration.calibrate import Calibration
-    from taskcal.core.run import RunRecord
+    from taskcal.core.run_result import RunResult
 
 ONCE = ("--resume", "--prior")
 """Options with a value that a run has on record, or that are given anew to go on with it."""
 
 
-def way_on(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
+def way_on(result: RunResult) -> str:
     """Why a run that is over has not all that it could have, and the command that goes on; '' where it has."""
-    lost = sum(calibration.lost for calibration in calibrations)
+    run, lost = result.record, result.summary.lost
     if run.interrupted:
         why = "interrupted; go on with"
     elif run.stopped:

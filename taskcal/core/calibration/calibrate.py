@@ -17,121 +17,39 @@ from typing import TYPE_CHECKING
 
 from taskcal.core.adaptive.launches import final, first_gap, in_order, missing
 from taskcal.core.adaptive.task_state import TaskHistory, count, prefix
-from taskcal.core.calibration.check_means import CheckMean, check_means
-from taskcal.core.calibration.doubt import Doubt, Evidence, weigh
+from taskcal.core.calibration.calibration import (
+    Calibration,
+    Judgement,
+    Learning,
+    RolloutCounts,
+    ServiceEnds,
+    TaskCost,
+    TaskRates,
+)
+from taskcal.core.calibration.check_means import check_means
+from taskcal.core.calibration.doubt import Evidence, weigh
 from taskcal.core.calibration.posterior_verdict import judge, judge_rewards, robust
 from taskcal.core.rollout import Graded, Lost, Stop
 from taskcal.core.settings import Metric
 from taskcal.core.stats import prior as priors
 from taskcal.core.stats import rates
 from taskcal.core.stats.signal import Signals, levels
-from taskcal.core.verdict import Strength, Verdict
+from taskcal.core.verdict import Strength
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from taskcal.core.calibration.posterior_verdict import PosteriorVerdict
     from taskcal.core.group_record import GroupRecord
     from taskcal.core.rollout import GroupId, Rollout
     from taskcal.core.settings import CalibrationSettings
     from taskcal.core.stats.prior import Counts
-    from taskcal.core.verdict import Posterior
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceEnds:
-    """How many graded rollouts a service failed in while the agent worked, and the sentence of the first."""
-
-    rollouts: int
-    example: str
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """What is known of one group. Seconds are the mean of the graded rollouts' totals; `n` counts graded rollouts.
-
-    `interval` is Wilson's for a fixed group, the posterior's after adaptive stopping, where k/n is biased and
-    `posterior_mean` is not. `missing` counts the rollouts of an incomplete fixed group that have no outcome yet,
-    `opening` those that every task of an adaptive run has before anything is decided. `identical` is the size of the
-    largest set of equal transcripts, `cost_unknown` the number of rollouts that may have cost something beside
-    `cost_usd`, `own_word` that of the attempts, retried ones among them, that were lost because the agent's command
-    reported a failure of its provider.
-    """
-
-    group: GroupRecord
-    n: int
-    passed: int
-    lost: int
-    missing: int
-    retried: int
-    stops: Mapping[Stop, int]
-    lost_by: Mapping[str, int]
-    own_word: int
-    success_rate: float | None
-    interval: rates.Interval | None
-    posterior_mean: float | None
-    mean_reward: float | None
-    contrast: float | None
-    contrast_unbiased: float | None
-    signal: float | None
-    signal_unbiased: float | None
-    recommended_group_size: int | None
-    opening: Counts
-    opinion: PosteriorVerdict
-    verdict: Verdict
-    strength: Strength | None
-    doubts: tuple[Doubt, ...]
-    robust: bool | None
-    limited: bool
-    identical: int
-    reason: str
-    checks: tuple[CheckMean, ...]
-    rewards: tuple[float, ...]
-    seconds: float | None
-    cost_usd: float | None
-    cost_unknown: int
-    services: ServiceEnds
-
-    @property
-    def posterior(self) -> Posterior | None:
-        """The probability of each class."""
-        return self.opinion.posterior
-
-    @property
-    def certificate(self) -> Verdict | None:
-        """The verdict, if it is certified: a guarantee that doubts undo, or for another class, is not reported."""
-        return self.verdict if self.strength is Strength.CERTIFIED else None
-
-    @property
-    def chance_wrong(self) -> float | None:
-        """The posterior probability that the rate lies in another class than the verdict's."""
-        chance = self.posterior.of(self.verdict) if self.posterior else None
-        return None if chance is None else 1.0 - chance
-
-    @property
-    def timed_out(self) -> int:
-        """Graded rollouts in which the agent ran out of time."""
-        return self.stops.get(Stop.TIMEOUT, 0)
-
-    @property
-    def crashed(self) -> int:
-        """Graded rollouts in which the agent crashed or ran out of memory."""
-        return self.stops.get(Stop.CRASHED, 0) + self.stops.get(Stop.OUT_OF_MEMORY, 0)
-
-    @property
-    def partial_signal(self) -> bool:
-        """Whether rewards vary although nothing passed: too hard, and yet something to learn from."""
-        return bool(self.n) and self.passed == 0 and bool(self.contrast)
+    from taskcal.core.verdict import Verdict
 
 
 @dataclass(frozen=True)
 class _Group:
-    """One group's rows, sorted out: the final attempt at each index, and how many attempts there were beside them.
-
-    `cost_usd` is that of all attempts, lost ones among them: they were paid for. None where none of them told. In
-    `cost_unknown` rollouts the agent acted and did not tell, so that the cost is at least this. `own_word` counts the
-    attempts, of all, that were lost on the agent's own word.
-    """
+    """The rows of one group: the final attempt at each index, and what is counted over all attempts."""
 
     record: GroupRecord
     finals: tuple[Rollout, ...]
@@ -145,17 +63,31 @@ class _Group:
         return tuple((row, row.outcome) for row in self.finals if isinstance(row.outcome, Graded))
 
     @cached_property
+    def outcomes(self) -> tuple[Graded, ...]:
+        return tuple(outcome for _, outcome in self.graded)
+
+    @cached_property
     def losses(self) -> tuple[Lost, ...]:
         return tuple(row.outcome for row in self.finals if isinstance(row.outcome, Lost))
 
     @cached_property
     def rewards(self) -> tuple[float, ...]:
-        return tuple(outcome.reward for _, outcome in self.graded)
+        return tuple(outcome.reward for outcome in self.outcomes)
+
+    @cached_property
+    def passed(self) -> int:
+        return sum(outcome.passed for outcome in self.outcomes)
+
+    @cached_property
+    def identical(self) -> int:
+        """How many rollouts share the commonest transcript; 0 if no two do."""
+        times_seen = Counter(row.transcript_sha256 for row in self.finals if row.transcript_sha256)
+        return max((times for times in times_seen.values() if times > 1), default=0)
 
     def evidence(self, planned: int | None) -> Evidence:
         """What the strength of a verdict rests on, in a group that is to have this many rollouts."""
         gap = None if planned is None else first_gap(self.finals, planned)
-        return Evidence(self.finals, _identical(self.finals), gap, self.own_word)
+        return Evidence(self.finals, self.identical, gap, self.own_word)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,10 +114,10 @@ class _Context:
     def rate(self, opinion: PosteriorVerdict) -> _Rate:
         key = id(opinion.prior), opinion.counts, opinion.likely
         if key not in self._rates:
-            self._rates[key] = opinion, self._worked_out(opinion)
+            self._rates[key] = opinion, self._compute(opinion)
         return self._rates[key][1]
 
-    def _worked_out(self, opinion: PosteriorVerdict) -> _Rate:
+    def _compute(self, opinion: PosteriorVerdict) -> _Rate:
         return _Rate(
             mean=priors.posterior_mean(opinion.prior, opinion.counts) if opinion.posterior else None,
             interval=priors.credible(opinion.prior, opinion.counts) if self.settings.adaptive else None,
@@ -207,14 +139,16 @@ def calibrate(
     by_group: dict[GroupId, list[Rollout]] = {group.id: [] for group in groups}
     for rollout in rollouts:
         by_group.setdefault(rollout.id.group, []).append(rollout)
-    sorted_out = [_sort_out(group, by_group[group.id]) for group in groups]
+    sorted_groups = [_sort_out(group, by_group[group.id]) for group in groups]
     if settings.metric is Metric.REWARD:
-        opinions = judge_rewards([group.rewards for group in sorted_out], settings)
+        opinions = judge_rewards([group.rewards for group in sorted_groups], settings)
     else:
-        states = [TaskHistory(g.record.id, in_order(g.finals), settings.earlier.get(g.record.id)) for g in sorted_out]
+        states = [
+            TaskHistory(g.record.id, in_order(g.finals), settings.earlier.get(g.record.id)) for g in sorted_groups
+        ]
         opinions = judge(states, settings)
-    context = _Context(settings, planned, sorted_out)
-    return tuple(_calibrated(*pair, context) for pair in zip(sorted_out, opinions, strict=True))
+    context = _Context(settings, planned, sorted_groups)
+    return tuple(_calibration(*pair, context) for pair in zip(sorted_groups, opinions, strict=True))
 
 
 def _sort_out(record: GroupRecord, rows: Sequence[Rollout]) -> _Group:
@@ -230,50 +164,72 @@ def _acted(row: Rollout) -> bool:
     return isinstance(row.outcome, Graded) or row.timing.agent > 0
 
 
-def _calibrated(group: _Group, opinion: PosteriorVerdict, context: _Context) -> Calibration:
-    settings, graded, losses, rewards = context.settings, group.graded, group.losses, group.rewards
-    outcomes = [outcome for _, outcome in graded]
-    n, passed = len(outcomes), sum(outcome.passed for outcome in outcomes)
-    level = levels(rewards, settings.flat_tolerance)
-    weights = [weight for _, weight in group.record.checks]
-    reading = context.signals.of(rewards, group.record.passing, opinion.prior, weights)
-    rate = context.rate(opinion)
-    evidence = group.evidence(context.planned)
-    judged = weigh(opinion, evidence, settings)
+def _calibration(group: _Group, opinion: PosteriorVerdict, context: _Context) -> Calibration:
     return Calibration(
         group=group.record,
-        n=n,
-        passed=passed,
-        lost=len(losses),
+        counts=_counts(group, context),
+        rates=_rates(group, context.rate(opinion), context.settings),
+        learning=_learning(group, opinion, context),
+        judgement=_judgement(group, opinion, context),
+        checks=check_means(group.record.checks, group.outcomes),
+        cost=TaskCost(
+            seconds=rates.mean([row.timing.total for row, _ in group.graded if row.timing.total]),
+            usd=group.cost_usd,
+            unknown=group.cost_unknown,
+        ),
+    )
+
+
+def _counts(group: _Group, context: _Context) -> RolloutCounts:
+    return RolloutCounts(
+        graded=len(group.graded),
+        passed=group.passed,
+        lost=len(group.losses),
         missing=0 if context.planned is None else missing(group.finals, context.planned),
         retried=group.retried,
-        stops=Counter(outcome.stop for outcome in outcomes),
-        lost_by=Counter(loss.boundary.value for loss in losses),
+        stops=Counter(outcome.stop for outcome in group.outcomes),
+        lost_by=Counter(loss.boundary.value for loss in group.losses),
         own_word=group.own_word,
-        success_rate=rates.success_rate(passed, n),
-        interval=rate.interval if settings.adaptive else rates.wilson(passed, n),
+        identical=group.identical,
+        limited=_limited(group.outcomes),
+        services=_service_ends(group.outcomes),
+        opening=_opening(group, context.settings),
+    )
+
+
+def _rates(group: _Group, rate: _Rate, settings: CalibrationSettings) -> TaskRates:
+    n = len(group.graded)
+    return TaskRates(
+        success_rate=rates.success_rate(group.passed, n),
+        interval=rate.interval if settings.adaptive else rates.wilson(group.passed, n),
         posterior_mean=rate.mean,
-        mean_reward=rates.mean(rewards),
+        mean_reward=rates.mean(group.rewards),
+    )
+
+
+def _learning(group: _Group, opinion: PosteriorVerdict, context: _Context) -> Learning:
+    level = levels(group.rewards, context.settings.flat_tolerance)
+    weights = [weight for _, weight in group.record.checks]
+    reading = context.signals.of(group.rewards, group.record.passing, opinion.prior, weights)
+    return Learning(
+        rewards=group.rewards,
         contrast=rates.contrast(level),
         contrast_unbiased=rates.contrast_unbiased(level),
         signal=reading.signal,
-        signal_unbiased=rates.signal_unbiased(level, settings.group_size),
+        signal_unbiased=rates.signal_unbiased(level, context.settings.group_size),
         recommended_group_size=reading.recommended_group_size,
-        opening=_opening(group, settings),
-        opinion=opinion,
+    )
+
+
+def _judgement(group: _Group, opinion: PosteriorVerdict, context: _Context) -> Judgement:
+    judged = weigh(opinion, group.evidence(context.planned), context.settings)
+    return Judgement(
         verdict=judged.verdict,
         strength=judged.strength,
         doubts=judged.doubts,
-        robust=rate.robust if judged.strength is not Strength.LEANING else None,
-        limited=_limited(outcomes),
-        identical=evidence.identical,
-        reason="" if outcomes else _why_unmeasured(losses),
-        checks=check_means(group.record.checks, outcomes),
-        rewards=rewards,
-        seconds=rates.mean([row.timing.total for row, _ in graded if row.timing.total]),
-        cost_usd=group.cost_usd,
-        cost_unknown=group.cost_unknown,
-        services=_service_ends(outcomes),
+        basis=opinion,
+        robust=context.rate(opinion).robust if judged.strength is not Strength.LEANING else None,
+        reason="" if group.graded else _why_unmeasured(group.losses),
     )
 
 
@@ -285,12 +241,6 @@ def _opening(group: _Group, settings: CalibrationSettings) -> Counts:
 def _service_ends(outcomes: Sequence[Graded]) -> ServiceEnds:
     ended = [outcome.ended_services for outcome in outcomes if outcome.ended_services]
     return ServiceEnds(len(ended), ended[0][0] if ended else "")
-
-
-def _identical(finals: Sequence[Rollout]) -> int:
-    """How many rollouts share the commonest transcript; 0 where no two do."""
-    seen = Counter(row.transcript_sha256 for row in finals if row.transcript_sha256)
-    return max((times for times in seen.values() if times > 1), default=0)
 
 
 def _limited(outcomes: Sequence[Graded]) -> bool:

@@ -23,7 +23,7 @@ from taskcal.core.verdict import Posterior, Strength, Verdict
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.settings import CalibrationSettings
 
 
@@ -71,50 +71,54 @@ class Summary:
 
 def summarise(calibrations: Sequence[Calibration], settings: CalibrationSettings) -> Summary:
     """The numbers of a taskset."""
-    signals = [c.signal for c in calibrations if c.signal is not None]
+    signals = [c.learning.signal for c in calibrations if c.learning.signal is not None]
     mean_signal = rates.mean(signals)
-    chosen = [c for c in calibrations if c.verdict is Verdict.IN_BAND]
+    chosen = [c for c in calibrations if c.judgement.verdict is Verdict.IN_BAND]
     lost_by: Counter[str] = Counter()
     for calibration in calibrations:
-        lost_by.update(calibration.lost_by)
-    graded, lost = sum(c.n for c in calibrations), sum(c.lost for c in calibrations)
-    costs = [c.cost_usd for c in calibrations if c.cost_usd is not None]
+        lost_by.update(calibration.counts.lost_by)
+    graded, lost = sum(c.counts.graded for c in calibrations), sum(c.counts.lost for c in calibrations)
+    costs = [c.cost.usd for c in calibrations if c.cost.usd is not None]
     return Summary(
         tasks=len(calibrations),
-        verdicts=Counter(c.verdict for c in calibrations),
-        strengths=Counter(c.strength for c in calibrations if c.strength),
+        verdicts=Counter(c.judgement.verdict for c in calibrations),
+        strengths=Counter(c.judgement.strength for c in calibrations if c.judgement.strength),
         attempted=graded + lost,
         graded=graded,
         lost=lost,
-        timed_out=sum(c.timed_out for c in calibrations),
-        retried=sum(c.retried for c in calibrations),
+        timed_out=sum(c.counts.timed_out for c in calibrations),
+        retried=sum(c.counts.retried for c in calibrations),
         lost_by=lost_by,
         success_rate=_success_rate(calibrations, settings),
         of_these=_of_these(calibrations, settings),
         reward_of_these=_reward_of_these(calibrations),
         mean_signal=mean_signal,
         flat_share=None if mean_signal is None else 1.0 - mean_signal,
-        expected=_expected([c.posterior for c in calibrations if c.posterior]),
-        doubt=rates.mean([wrong for c in calibrations if _is_likely(c) and (wrong := c.chance_wrong) is not None]),
+        expected=_expected([c.judgement.posterior for c in calibrations if c.judgement.posterior]),
+        doubt=rates.mean(
+            [wrong for c in calibrations if _is_likely(c) and (wrong := c.judgement.chance_wrong) is not None]
+        ),
         all_prompts=prompt_yield(signals, settings.group_size),
-        selected=prompt_yield([c.signal for c in chosen if c.signal is not None], settings.group_size),
-        selected_rate=rates.mean([c.posterior_mean for c in chosen if c.posterior_mean is not None]),
+        selected=prompt_yield(
+            [c.learning.signal for c in chosen if c.learning.signal is not None], settings.group_size
+        ),
+        selected_rate=rates.mean([c.rates.posterior_mean for c in chosen if c.rates.posterior_mean is not None]),
         cost_usd=math.fsum(costs) if costs else None,
-        cost_unknown=sum(c.cost_unknown for c in calibrations),
+        cost_unknown=sum(c.cost.unknown for c in calibrations),
     )
 
 
 def _is_likely(calibration: Calibration) -> bool:
-    return calibration.strength is Strength.LIKELY
+    return calibration.judgement.strength is Strength.LIKELY
 
 
 def _success_rate(calibrations: Sequence[Calibration], settings: CalibrationSettings) -> PooledMean | None:
     if not settings.adaptive:
-        known = [(c.success_rate, c.group.id.task) for c in calibrations if c.success_rate is not None]
+        known = [(c.rates.success_rate, c.group.id.task) for c in calibrations if c.rates.success_rate is not None]
         return pooled_mean([rate for rate, _ in known], [task for _, task in known])
-    judged = [c for c in calibrations if c.posterior_mean is not None]
+    judged = [c for c in calibrations if c.rates.posterior_mean is not None]
     return pooled_mean(
-        [c.posterior_mean or 0.0 for c in judged],
+        [c.rates.posterior_mean or 0.0 for c in judged],
         [c.group.id.task for c in judged],
         _posterior_variances(judged),
         _bias(judged),
@@ -123,15 +127,15 @@ def _success_rate(calibrations: Sequence[Calibration], settings: CalibrationSett
 
 def _of_these(calibrations: Sequence[Calibration], settings: CalibrationSettings) -> PooledMean | None:
     if settings.adaptive:
-        judged = [c for c in calibrations if c.posterior_mean is not None]
-        means = [c.posterior_mean or 0.0 for c in judged]
+        judged = [c for c in calibrations if c.rates.posterior_mean is not None]
+        means = [c.rates.posterior_mean or 0.0 for c in judged]
         return mean_after_stopping(means, _posterior_variances(judged), _bias(judged))
-    known = [(c.success_rate, c.n) for c in calibrations if c.success_rate is not None]
+    known = [(c.rates.success_rate, c.counts.graded) for c in calibrations if c.rates.success_rate is not None]
     return mean_of_these([Sample(rate, _of_share(rate, n), n) for rate, n in known])
 
 
 def _reward_of_these(calibrations: Sequence[Calibration]) -> PooledMean | None:
-    known = [(c.mean_reward, c.rewards) for c in calibrations if c.mean_reward is not None]
+    known = [(c.rates.mean_reward, c.learning.rewards) for c in calibrations if c.rates.mean_reward is not None]
     return mean_of_these([Sample(mean, rates.contrast_unbiased(rewards), len(rewards)) for mean, rewards in known])
 
 
@@ -142,14 +146,14 @@ def _of_share(rate: float, n: int) -> float | None:
 
 def _posterior_variances(judged: Sequence[Calibration]) -> list[float]:
     """Each worked out once for all tasks with the same counts and prior."""
-    different = {(id(c.opinion.prior), c.opinion.counts): c.opinion for c in judged}
+    different = {(id(c.judgement.basis.prior), c.judgement.basis.counts): c.judgement.basis for c in judged}
     known = {key: posterior_variance(one.prior, one.counts) or 0.0 for key, one in different.items()}
-    return [known[id(c.opinion.prior), c.opinion.counts] for c in judged]
+    return [known[id(c.judgement.basis.prior), c.judgement.basis.counts] for c in judged]
 
 
 def _bias(judged: Sequence[Calibration]) -> float:
     """How far the posterior means lie on average from k/n of the first rollouts, which no stopping has chosen."""
-    pairs = [(c.posterior_mean or 0.0, c.opening) for c in judged if c.opening.graded]
+    pairs = [(c.rates.posterior_mean or 0.0, c.counts.opening) for c in judged if c.counts.opening.graded]
     return rates.mean([posterior - first.passed / first.graded for posterior, first in pairs]) or 0.0
 
 

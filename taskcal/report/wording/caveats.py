@@ -15,7 +15,7 @@ from taskcal.report.wording.sanitize import plain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.calibration.check_means import CheckMean
     from taskcal.core.settings import CalibrationSettings
 
@@ -35,14 +35,14 @@ OWN_WORD = "agent's word"
 
 def note(calibration: Calibration, settings: CalibrationSettings) -> str:
     """A few words for a column: `rather too-hard`, or `limits, losses`; '' for none."""
-    limits = "limits" if calibration.limited else ""
+    limits = "limits" if calibration.counts.limited else ""
     override = calibration.group.override
     user = f"as {plain(override.agent, USER_LENGTH)}" if override else ""
-    services = "service ended" if calibration.services.rollouts else ""
+    services = "service ended" if calibration.counts.services.rollouts else ""
     unable = "check cannot run" if unable_checks(calibration) else ""
-    own_word = OWN_WORD if calibration.own_word else ""
+    own_word = OWN_WORD if calibration.counts.own_word else ""
     near = "one reward" if is_one_level(calibration) else ""
-    doubts = (SHORT[doubt] for doubt in calibration.doubts if doubt in SHORT)
+    doubts = (SHORT[doubt] for doubt in calibration.judgement.doubts if doubt in SHORT)
     parts = (_short_mismatch(calibration, settings), user, unable, near, limits, services, own_word, *doubts)
     return ", ".join(part for part in parts if part)
 
@@ -54,24 +54,26 @@ def full_note(calibration: Calibration, settings: CalibrationSettings) -> str:
 
 def remarks(calibration: Calibration, settings: CalibrationSettings) -> list[str]:
     """A sentence for each, without its full stop; none for a group without a class."""
-    if calibration.verdict not in CLASSES:
+    if calibration.judgement.verdict not in CLASSES:
         return []
     return list(_remarks(calibration, settings))
 
 
 def needs_words(calibration: Calibration, settings: CalibrationSettings) -> bool:
     """Whether a task in the band has more to it than its row can tell; resting on the prior alone is no news."""
-    if calibration.verdict is not Verdict.IN_BAND:
+    if calibration.judgement.verdict is not Verdict.IN_BAND:
         return False
     torn = place(calibration, settings) is not _likeliest(calibration)
-    hindered = bool(calibration.services.rollouts or unable_checks(calibration) or calibration.own_word)
+    hindered = bool(calibration.counts.services.rollouts or unable_checks(calibration) or calibration.counts.own_word)
     other = calibration.group.override is not None or is_one_level(calibration)
-    return torn or hindered or other or calibration.limited or bool(calibration.doubts)
+    return torn or hindered or other or calibration.counts.limited or bool(calibration.judgement.doubts)
 
 
 def is_one_level(calibration: Calibration) -> bool:
     """Whether some passed and some failed with rewards that count as equal, so that a trainer may see no contrast."""
-    return 0 < calibration.passed < calibration.n and (calibration.contrast or 0.0) < ROUNDING
+    return (
+        0 < calibration.counts.passed < calibration.counts.graded and (calibration.learning.contrast or 0.0) < ROUNDING
+    )
 
 
 def unable_checks(calibration: Calibration) -> list[CheckMean]:
@@ -82,21 +84,23 @@ def unable_checks(calibration: Calibration) -> list[CheckMean]:
 def place(calibration: Calibration, settings: CalibrationSettings) -> Verdict:
     """The class of what was counted: of k/n where it was decided, or of the mean reward."""
     if settings.metric is Metric.REWARD:
-        return settings.band.verdict(calibration.mean_reward or 0.0)
-    passed, graded = calibration.opinion.counts
+        return settings.band.verdict(calibration.rates.mean_reward or 0.0)
+    passed, graded = calibration.judgement.basis.counts
     return settings.band.verdict(passed / graded if graded else 0.0)
 
 
 def _likeliest(calibration: Calibration) -> Verdict:
     """The most probable class; where there is no posterior, the verdict."""
-    return calibration.posterior.likeliest if calibration.posterior else calibration.verdict
+    return (
+        calibration.judgement.posterior.likeliest if calibration.judgement.posterior else calibration.judgement.verdict
+    )
 
 
 def _short_mismatch(calibration: Calibration, settings: CalibrationSettings) -> str:
     likeliest = _likeliest(calibration)
-    if calibration.verdict not in CLASSES or place(calibration, settings) is likeliest:
+    if calibration.judgement.verdict not in CLASSES or place(calibration, settings) is likeliest:
         return ""
-    return "against k/n" if likeliest is calibration.verdict else f"rather {likeliest}"
+    return "against k/n" if likeliest is calibration.judgement.verdict else f"rather {likeliest}"
 
 
 def _remarks(calibration: Calibration, settings: CalibrationSettings) -> Iterator[str]:
@@ -109,74 +113,79 @@ def _remarks(calibration: Calibration, settings: CalibrationSettings) -> Iterato
     if is_one_level(calibration):
         yield _one_level(calibration, settings)
     yield from _doubts(calibration, settings)
-    if calibration.limited:
+    if calibration.counts.limited:
         yield _limits(calibration)
-    if calibration.services.rollouts:
-        where = f"{calibration.services.rollouts} of {formatting.many(calibration.n, 'rollout')}"
-        yield f"a service failed while the agent worked, in {where}: {calibration.services.example}"
-    if calibration.strength is Strength.LIKELY and calibration.robust is False:
-        source = calibration.opinion.source.value
+    if calibration.counts.services.rollouts:
+        where = f"{calibration.counts.services.rollouts} of {formatting.many(calibration.counts.graded, 'rollout')}"
+        yield f"a service failed while the agent worked, in {where}: {calibration.counts.services.example}"
+    if calibration.judgement.strength is Strength.LIKELY and calibration.judgement.robust is False:
+        source = calibration.judgement.basis.source.value
         yield f"it rests on the prior ({source}): the default, Jeffreys' and the uniform one are not all as sure"
 
 
 def _doubts(calibration: Calibration, settings: CalibrationSettings) -> Iterator[str]:
-    if Doubt.LOST in calibration.doubts:
+    if Doubt.LOST in calibration.judgement.doubts:
         yield _losses(calibration, settings)
-    if calibration.own_word:
+    if calibration.counts.own_word:
         yield _own_word(calibration)
-    if Doubt.MISSING in calibration.doubts:
-        planned = calibration.n + calibration.lost + calibration.missing
-        yield f"{calibration.missing} of {planned} rollouts have not finished, and slow ones may end differently"
-    if Doubt.IDENTICAL in calibration.doubts:
-        attempted = calibration.n + calibration.lost
-        yield f"{calibration.identical} of {attempted} transcripts are identical: a cache or temperature 0?"
+    if Doubt.MISSING in calibration.judgement.doubts:
+        planned = calibration.counts.graded + calibration.counts.lost + calibration.counts.missing
+        yield f"{calibration.counts.missing} of {planned} rollouts have not finished, and slow ones may end differently"
+    if Doubt.IDENTICAL in calibration.judgement.doubts:
+        attempted = calibration.counts.graded + calibration.counts.lost
+        yield f"{calibration.counts.identical} of {attempted} transcripts are identical: a cache or temperature 0?"
 
 
 def _mismatch(calibration: Calibration, settings: CalibrationSettings) -> str:
-    likeliest, here = _likeliest(calibration), place(calibration, settings)
-    if likeliest is here or calibration.posterior is None:
+    likeliest, here, judgement = _likeliest(calibration), place(calibration, settings), calibration.judgement
+    if likeliest is here or judgement.posterior is None:
         return ""
-    counted = f"{calibration.opinion.counts.passed} of {calibration.opinion.counts.graded} lies {PLACES[here]}"
-    chance = formatting.chance(calibration.posterior.highest)
-    if likeliest is calibration.verdict:
-        return f"{counted}, but the {calibration.opinion.source.value} prior is sure that it is {likeliest} ({chance})"
+    basis = judgement.basis
+    counted = f"{basis.counts.passed} of {basis.counts.graded} lies {PLACES[here]}"
+    chance = formatting.chance(judgement.posterior.highest)
+    if likeliest is judgement.verdict:
+        return f"{counted}, but the {basis.source.value} prior is sure that it is {likeliest} ({chance})"
     return f"{counted}, but {likeliest} is more probable ({chance})"
 
 
 def _one_level(calibration: Calibration, settings: CalibrationSettings) -> str:
-    low, high = min(calibration.rewards), max(calibration.rewards)
+    counts, rewards = calibration.counts, calibration.learning.rewards
     return (
-        f"{calibration.passed} of {calibration.n} passed, but all rewards lie between {low:.3g} and {high:.3g}, which "
-        f"count as equal (within {settings.flat_tolerance:g}): a trainer that drops groups without spread sees no "
-        "signal here, one that keeps any spread trains on this small difference"
+        f"{counts.passed} of {counts.graded} passed, but all rewards lie between {min(rewards):.3g} and "
+        f"{max(rewards):.3g}, which count as equal (within {settings.flat_tolerance:g}): a trainer that drops groups "
+        "without spread sees no signal here, one that keeps any spread trains on this small difference"
     )
 
 
 def _losses(calibration: Calibration, settings: CalibrationSettings) -> str:
     """What the lost rollouts could have made of the verdict."""
-    lost, everything = calibration.lost, calibration.n + calibration.lost
-    earned = sum(calibration.rewards) if settings.metric is Metric.REWARD else calibration.passed
+    lost, everything = calibration.counts.lost, calibration.counts.graded + calibration.counts.lost
+    earned = sum(calibration.learning.rewards) if settings.metric is Metric.REWARD else calibration.counts.passed
     extremes = {"failed": earned / everything, "passed": (earned + lost) / everything}
     classes = {how: settings.band.verdict(rate) for how, rate in extremes.items()}
-    changed = [f"as {how} would make it {what}" for how, what in classes.items() if what is not calibration.verdict]
+    changed = [
+        f"as {how} would make it {what}" for how, what in classes.items() if what is not calibration.judgement.verdict
+    ]
     outcome = " and ".join(changed) or "as failed or as passed would leave it less sure"
     return f"counting the {formatting.many(lost, 'lost rollout')} {outcome}"
 
 
 def _own_word(calibration: Calibration) -> str:
     """What was lost because the agent's command said so, and what it would mean if that was not true."""
-    attempts = formatting.many(calibration.own_word, "attempt")
+    attempts = formatting.many(calibration.counts.own_word, "attempt")
     lost = f"{attempts} lost on the agent's own word (exit 75 or lost_pattern)"
-    return f"{lost}; as failures they would shake the verdict" if Doubt.OWN_WORD in calibration.doubts else lost
+    return (
+        f"{lost}; as failures they would shake the verdict" if Doubt.OWN_WORD in calibration.judgement.doubts else lost
+    )
 
 
 def _limits(calibration: Calibration) -> str:
-    cut = sum(calibration.stops.get(stop, 0) for stop in LIMITS)
-    failures = calibration.n - calibration.passed
-    if not calibration.passed:
+    cut = sum(calibration.counts.stops.get(stop, 0) for stop in LIMITS)
+    failures = calibration.counts.graded - calibration.counts.passed
+    if not calibration.counts.passed:
         return f"limits, not difficulty: {cut} of {failures} failures ran out of time or memory"
     # Some that passed may have been cut short too, and a calibration does not know which.
     return (
-        f"limits, not difficulty: {cut} of {calibration.n} rollouts ran out of time or memory, "
+        f"limits, not difficulty: {cut} of {calibration.counts.graded} rollouts ran out of time or memory, "
         f"over half of the {formatting.many(failures, 'failure')}"
     )

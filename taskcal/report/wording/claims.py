@@ -21,9 +21,8 @@ from taskcal.core.verdict import Strength, Verdict
 from taskcal.report.wording import formatting
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.calibration.calibration import Calibration
+    from taskcal.core.run_result import RunResult
     from taskcal.core.settings import CalibrationSettings
     from taskcal.core.verdict import Band
 
@@ -42,7 +41,11 @@ CONDITIONS = MappingProxyType(
 
 def claim(calibration: Calibration, settings: CalibrationSettings, tasks: int) -> str:
     """`p < 0.10, wrong at most 5 % of the time, …`, of one of so many tasks; '' where there is no class to claim."""
-    verdict, strength, posterior = calibration.verdict, calibration.strength, calibration.posterior
+    verdict, strength, posterior = (
+        calibration.judgement.verdict,
+        calibration.judgement.strength,
+        calibration.judgement.posterior,
+    )
     if strength is None or verdict not in {Verdict.TOO_HARD, Verdict.IN_BAND, Verdict.TOO_EASY}:
         return ""
     subject = SUBJECT[settings.metric]
@@ -51,10 +54,10 @@ def claim(calibration: Calibration, settings: CalibrationSettings, tasks: int) -
     exactly = _exactly(verdict, settings.band, subject)
     if strength is Strength.LIKELY and posterior is not None:
         probability = f"posterior probability {formatting.chance(posterior.of(verdict))}"
-        return f"{exactly}, {probability}; {likely_terms(calibration.opinion.source, settings, tasks)}"
+        return f"{exactly}, {probability}; {likely_terms(calibration.judgement.basis.source, settings, tasks)}"
     if posterior is None:
         return "nothing yet: only certified verdicts about the mean reward claim anything"
-    conditions = " and ".join(CONDITIONS[doubt] for doubt in calibration.doubts)
+    conditions = " and ".join(CONDITIONS[doubt] for doubt in calibration.judgement.doubts)
     told = f"{exactly} with probability {formatting.chance(posterior.of(verdict))}"
     return f"{told}, if {conditions}" if conditions else told
 
@@ -82,11 +85,11 @@ def likely_terms(source: Source, settings: CalibrationSettings, tasks: int) -> s
     return f"right {right:g} times in 100 only if tasks are distributed as the {source.value} prior says{estimated}"
 
 
-def sure_claims(calibrations: Sequence[Calibration], settings: CalibrationSettings) -> list[str]:
+def sure_claims(result: RunResult) -> list[str]:
     """Each different claim of the certified and likely verdicts, with whose it is; most frequent first."""
-    found = Counter((c.verdict, c.strength) for c in calibrations if formatting.is_sure(c))
+    found = Counter((c.judgement.verdict, c.judgement.strength) for c in result.calibrations if formatting.is_sure(c))
     return [
-        f"{verdict}, {strength} ({times:,}): {_in_short(verdict, strength, settings)}"
+        f"{verdict}, {strength} ({times:,}): {_in_short(verdict, strength, result.settings)}"
         for (verdict, strength), times in found.most_common()
     ]
 
@@ -98,14 +101,9 @@ def _in_short(verdict: Verdict, strength: Strength | None, settings: Calibration
     return f"{_exactly(verdict, settings.band, SUBJECT[settings.metric])}, {least}"
 
 
-def measured(calibrations: Sequence[Calibration]) -> int:
-    """How many tasks have a graded rollout: those that a prior is learned from and that claims are made of."""
-    return sum(1 for calibration in calibrations if calibration.n)
-
-
 def robust(calibration: Calibration) -> bool | None:
     """Whether other priors would decide the same; a certificate asks no prior. None if nothing is decided."""
-    return True if calibration.strength is Strength.CERTIFIED else calibration.robust
+    return True if calibration.judgement.strength is Strength.CERTIFIED else calibration.judgement.robust
 
 
 def _wrong(settings: CalibrationSettings) -> str:

@@ -28,7 +28,7 @@ from taskcal.report.wording.sanitize import plain, reason
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.calibration.check_means import CheckMean
     from taskcal.core.settings import CalibrationSettings
 
@@ -84,9 +84,9 @@ MORE: Mapping[Closed | None, str] = MappingProxyType(
 
 def why(calibration: Calibration, settings: CalibrationSettings) -> str:
     """Why a person should look at a group, without a full stop; '' in the band, if nothing is to be said."""
-    if calibration.verdict in {Verdict.UNMEASURED, Verdict.BROKEN}:
-        return reason(calibration.reason) or "no reason is recorded"
-    if calibration.verdict is Verdict.IN_BAND:
+    if calibration.judgement.verdict in {Verdict.UNMEASURED, Verdict.BROKEN}:
+        return reason(calibration.judgement.reason) or "no reason is recorded"
+    if calibration.judgement.verdict is Verdict.IN_BAND:
         return "; ".join(remarks(calibration, settings)) if needs_words(calibration, settings) else ""
     parts = (_rate(calibration, settings), _unmet(calibration), *remarks(calibration, settings))
     return "; ".join(part for part in parts if part)
@@ -94,7 +94,7 @@ def why(calibration: Calibration, settings: CalibrationSettings) -> str:
 
 def advice(calibration: Calibration, settings: CalibrationSettings) -> str:
     """What to try next for a group, without a full stop; '' where it is in the band and nothing is to be said."""
-    match calibration.verdict:
+    match calibration.judgement.verdict:
         case Verdict.TOO_HARD:
             parts = [*_from_stops(calibration), _from_rewards(calibration), _from_checks(calibration)]
         case Verdict.TOO_EASY:
@@ -118,18 +118,18 @@ def _from_unable_checks(calibration: Calibration) -> list[str]:
 
 
 def _rate(calibration: Calibration, settings: CalibrationSettings) -> str:
-    interval = calibration.interval
+    interval = calibration.rates.interval
     if interval is None:
         return "nothing was graded"
     if settings.metric is Metric.REWARD:
-        reward = formatting.decimal(calibration.mean_reward)
-        return f"a mean reward of {reward} over {calibration.n}, {PLACES[place(calibration, settings)]}"
+        reward = formatting.decimal(calibration.rates.mean_reward)
+        return f"a mean reward of {reward} over {calibration.counts.graded}, {PLACES[place(calibration, settings)]}"
     low, high = formatting.percent(interval.low), formatting.percent(interval.high)
     if settings.adaptive:
         between = f"with a probability of 95 % the true rate lies between {low} and {high}"
-    elif calibration.passed == 0:
+    elif calibration.counts.passed == 0:
         between = f"a true rate up to {high} would still look like this"
-    elif calibration.passed == calibration.n:
+    elif calibration.counts.passed == calibration.counts.graded:
         between = f"a true rate down to {low} would still look like this"
     else:
         between = f"the true rate may lie between {low} and {high}"
@@ -137,18 +137,18 @@ def _rate(calibration: Calibration, settings: CalibrationSettings) -> str:
 
 
 def _counted(calibration: Calibration, settings: CalibrationSettings) -> str:
-    n, passed, counts = calibration.n, calibration.passed, calibration.opinion.counts
+    n, passed, counts = calibration.counts.graded, calibration.counts.passed, calibration.judgement.basis.counts
     late = f" ({counts.passed} of {counts.graded} when it was decided)" if counts.graded < n else ""
     if passed == n:
         named = f"all {n} passed" if n > 1 else "the only one passed"
-        return f"{named}{late}" if calibration.contrast else f"{named}{late}: such a group is flat"
+        return f"{named}{late}" if calibration.learning.contrast else f"{named}{late}: such a group is flat"
     where = f", {PLACES[place(calibration, settings)]}" if passed else ""
     return f"passed {passed} of {n}{late}{where}"
 
 
 def _unmet(calibration: Calibration) -> str:
     never = [check for check in calibration.checks if check.mean_score == 0]
-    if calibration.verdict is not Verdict.TOO_HARD or not never:
+    if calibration.judgement.verdict is not Verdict.TOO_HARD or not never:
         return ""
     if len(never) == 1 and never[0].note and not never[0].cannot_run:
         return f"check {_quoted(never[0])} was never met ({plain(never[0].note, NOTE_LENGTH)})"
@@ -162,17 +162,17 @@ def _unmet(calibration: Calibration) -> str:
 def _from_stops(calibration: Calibration) -> list[str]:
     """What ended at least half of the graded rollouts, or most failures, before the agent was done."""
     return [
-        text.format(share=f"{count} of {calibration.n}")
+        text.format(share=f"{count} of {calibration.counts.graded}")
         for stop, text in STOP_ADVICE.items()
-        if (count := calibration.stops.get(stop, 0))
-        and (2 * count >= calibration.n or (calibration.limited and stop in LIMITS))
+        if (count := calibration.counts.stops.get(stop, 0))
+        and (2 * count >= calibration.counts.graded or (calibration.counts.limited and stop in LIMITS))
     ]
 
 
 def _from_rewards(calibration: Calibration) -> str:
     if not calibration.partial_signal:
         return ""
-    low, high = min(calibration.rewards), max(calibration.rewards)
+    low, high = min(calibration.learning.rewards), max(calibration.learning.rewards)
     return f"rewards vary from {low:.2f} to {high:.2f} although none passed, so training on the reward has a signal"
 
 
@@ -187,20 +187,20 @@ def _from_checks(calibration: Calibration) -> str:
 
 
 def _from_losses(calibration: Calibration) -> str:
-    if not calibration.lost_by:
+    if not calibration.counts.lost_by:
         return f"{RESUME} if it was cut short, else change what the reason names"
-    boundary = max(calibration.lost_by, key=lambda name: calibration.lost_by[name])
+    boundary = max(calibration.counts.lost_by, key=lambda name: calibration.counts.lost_by[name])
     return LOST_ADVICE[Boundary(boundary)]
 
 
 def _from_strength(calibration: Calibration, settings: CalibrationSettings) -> list[str]:
     """What would make a leaning verdict sure: first what casts doubt on it, else more rollouts."""
-    if calibration.strength is not Strength.LEANING:
+    if calibration.judgement.strength is not Strength.LEANING:
         return []
-    if calibration.doubts:
-        return [DOUBT_ADVICE[doubt] for doubt in calibration.doubts]
+    if calibration.judgement.doubts:
+        return [DOUBT_ADVICE[doubt] for doubt in calibration.judgement.doubts]
     if settings.adaptive:
-        return [MORE.get(calibration.opinion.closed, f"{RESUME} before acting on this")]
+        return [MORE.get(calibration.judgement.basis.closed, f"{RESUME} before acting on this")]
     return ["measure it with a larger --group-size before acting on this"]
 
 

@@ -11,7 +11,7 @@ from taskcal.core.verdict import Strength, Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.rollout import GroupId
     from taskcal.core.run import RunRecord
     from taskcal.core.settings import CalibrationSettings
@@ -80,24 +80,28 @@ def band_of(settings: CalibrationSettings) -> str:
 
 def sample(calibration: Calibration) -> str:
     """The graded rollouts, with the lost ones beside them: `8`, or `6 +2 lost`."""
-    return f"{calibration.n} +{calibration.lost} lost" if calibration.lost else str(calibration.n)
+    return (
+        f"{calibration.counts.graded} +{calibration.counts.lost} lost"
+        if calibration.counts.lost
+        else str(calibration.counts.graded)
+    )
 
 
 def fraction(calibration: Calibration) -> str:
     """After adaptive stopping the counts that the verdict rests on, and what there is beside: `7/7 +1 late +2 lost`."""
-    counts = calibration.opinion.counts
-    beside = (("late", calibration.n - counts.graded), ("lost", calibration.lost))
+    counts = calibration.judgement.basis.counts
+    beside = (("late", calibration.counts.graded - counts.graded), ("lost", calibration.counts.lost))
     return " ".join([f"{counts.passed}/{counts.graded}", *(f"+{number} {what}" for what, number in beside if number)])
 
 
 def rate(calibration: Calibration) -> str:
     """The success rate with its 95 % interval: `38 % [14-69]`, with a longer dash."""
-    return with_interval(calibration.success_rate, calibration.interval)
+    return with_interval(calibration.rates.success_rate, calibration.rates.interval)
 
 
 def posterior_rate(calibration: Calibration) -> str:
     """The posterior mean with its 95 % interval."""
-    return with_interval(calibration.posterior_mean, calibration.interval)
+    return with_interval(calibration.rates.posterior_mean, calibration.rates.interval)
 
 
 def with_interval(value: float | None, interval: Interval | None) -> str:
@@ -114,7 +118,7 @@ def bounds(interval: Interval) -> str:
 
 def verdict(calibration: Calibration) -> str:
     """The verdict with its strength: `too-hard, leaning`."""
-    parts = (calibration.verdict, calibration.strength)
+    parts = (calibration.judgement.verdict, calibration.judgement.strength)
     return ", ".join(part.value for part in parts if part is not None)
 
 
@@ -125,28 +129,30 @@ def full_verdict(calibration: Calibration) -> str:
 
 def partial_signal(calibration: Calibration) -> str:
     """`partial signal 0.87` where nothing passes and rewards vary all the same, else ''."""
-    if not (calibration.partial_signal and calibration.verdict is Verdict.TOO_HARD):
+    if not (calibration.partial_signal and calibration.judgement.verdict is Verdict.TOO_HARD):
         return ""
-    return "partial signal" if calibration.signal is None else f"partial signal {calibration.signal:.2f}"
+    return (
+        "partial signal" if calibration.learning.signal is None else f"partial signal {calibration.learning.signal:.2f}"
+    )
 
 
 def is_sure(calibration: Calibration) -> bool:
     """Whether its verdict is more than leaning."""
-    return calibration.strength in {Strength.CERTIFIED, Strength.LIKELY}
+    return calibration.judgement.strength in {Strength.CERTIFIED, Strength.LIKELY}
 
 
 def recommended(calibration: Calibration) -> str:
     """The smallest group of which nine in ten are mixed; `>64` where no sensible one is."""
-    if calibration.signal is None:
+    if calibration.learning.signal is None:
         return DASH
-    size = calibration.recommended_group_size
+    size = calibration.learning.recommended_group_size
     return f">{LARGEST_GROUP}" if size is None else str(size)
 
 
 def sure(calibration: Calibration) -> str:
     """The posterior probability of the verdict."""
-    posterior = calibration.posterior
-    return DASH if posterior is None else chance(posterior.of(calibration.verdict))
+    posterior = calibration.judgement.posterior
+    return DASH if posterior is None else chance(posterior.of(calibration.judgement.verdict))
 
 
 def agent(run: RunRecord) -> str:

@@ -8,17 +8,17 @@ from taskcal.core.verdict import Verdict
 from taskcal.report.wording.caveats import needs_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-    from taskcal.core.calibration.calibrate import Calibration
-    from taskcal.core.settings import CalibrationSettings
+    from taskcal.core.calibration.calibration import Calibration
+    from taskcal.core.run_result import RunResult
 
 URGENCY = (Verdict.BROKEN, Verdict.TOO_HARD, Verdict.TOO_EASY, Verdict.UNMEASURED, Verdict.IN_BAND)
 
 
 def urgency(calibration: Calibration) -> int:
     """0 for what should be looked at first."""
-    return URGENCY.index(calibration.verdict)
+    return URGENCY.index(calibration.judgement.verdict)
 
 
 def by_task(calibrations: Iterable[Calibration]) -> list[tuple[Calibration, ...]]:
@@ -30,8 +30,10 @@ def by_task(calibrations: Iterable[Calibration]) -> list[tuple[Calibration, ...]
     return sorted(variants, key=lambda rows: urgency(rows[0]))
 
 
-def needing_a_look(calibrations: Sequence[Calibration], settings: CalibrationSettings) -> list[Calibration]:
+def needing_a_look(result: RunResult) -> list[Calibration]:
     """The flagged, the unmeasured, and those in the band with something to them, in the order of the table."""
-    rows = [row for rows in by_task(calibrations) for row in rows]
-    looked_at = [row for row in rows if row.verdict is not Verdict.IN_BAND or needs_words(row, settings)]
+    rows = [row for rows in by_task(result.calibrations) for row in rows]
+    looked_at = [
+        row for row in rows if row.judgement.verdict is not Verdict.IN_BAND or needs_words(row, result.settings)
+    ]
     return sorted(looked_at, key=urgency)

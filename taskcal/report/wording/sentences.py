@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taskcal.core.calibration.doubt import Doubt
-from taskcal.core.calibration.summary import summarise
 from taskcal.core.settings import Metric
 from taskcal.core.stats.prior import FEWEST_TASKS, Source
 from taskcal.core.verdict import Strength, Verdict
 from taskcal.report.wording import formatting, stopping
-from taskcal.report.wording.claims import certified_terms, likely_terms, measured, robust, sure_claims
+from taskcal.report.wording.claims import certified_terms, likely_terms, robust, sure_claims
 from taskcal.report.wording.sanitize import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.calibration.summary import Summary
     from taskcal.core.run import RunRecord
+    from taskcal.core.run_result import RunResult
     from taskcal.core.settings import CalibrationSettings
     from taskcal.core.stats.clustered_mean import PooledMean, PromptYield
 
@@ -29,61 +28,39 @@ PLACES = (Verdict.TOO_HARD, Verdict.IN_BAND, Verdict.TOO_EASY)
 WORDS = ("below", "within", "above")
 
 
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """A run with what is known of its tasks, and their numbers taken together."""
-
-    run: RunRecord
-    calibrations: tuple[Calibration, ...]
-    summary: Summary
-
-    @property
-    def settings(self) -> CalibrationSettings:
-        """What was asked of it."""
-        return self.run.settings
-
-    @property
-    def noun(self) -> str:
-        """What a row is."""
-        return "variant" if any(c.group.id.variant for c in self.calibrations) else "task"
-
-
-def whole(run: RunRecord, calibrations: Sequence[Calibration]) -> Whole:
-    """The same with its summary."""
-    return Whole(run, tuple(calibrations), summarise(calibrations, run.settings))
-
-
-def about_all(told: Whole) -> list[str]:
+def about_all(result: RunResult) -> list[str]:
     """All but how it ended, the headline second; what has nothing to say is left out."""
     sentences = (
-        counts(told),
-        headline(told),
-        denominators(told),
-        selection(told),
-        stopping.told(told.calibrations, told.settings),
-        prior(told),
-        claimed(told),
-        terms(told),
-        resting(told),
+        counts(result),
+        headline(result),
+        denominators(result),
+        selection(result),
+        stopping.describe_stopping(result),
+        prior(result),
+        claimed(result),
+        terms(result),
+        resting(result),
     )
     return [sentence for sentence in sentences if sentence]
 
 
-def counts(told: Whole) -> str:
+def counts(result: RunResult) -> str:
     """How many of each verdict and of each strength, and how many there should be by the posteriors."""
-    summary = told.summary
-    what = formatting.extent(c.group.id for c in told.calibrations)
+    summary = result.summary
+    what = formatting.extent(c.group.id for c in result.calibrations)
     verdicts = [f"{n:,} {verdict}" for verdict in Verdict if (n := summary.verdicts.get(verdict, 0))]
     return f"{what}: {', '.join(verdicts) or 'none measured'}.{_strengths(summary)}{_expected(summary)}"
 
 
-def headline(told: Whole) -> str:
+def headline(result: RunResult) -> str:
     """The taskset in a sentence: its average against the band, and how many groups would teach nothing."""
-    summary, settings = told.summary, told.settings
+    summary, settings = result.summary, result.settings
     these, reward = summary.of_these, summary.reward_of_these
     if these is None:
         return "Nothing was measured: no rollout was graded."
-    told_rate = f"The average success rate of {_these(told)} is {formatting.with_interval(these.mean, these.interval)}"
+    told_rate = (
+        f"The average success rate of {_these(result)} is {formatting.with_interval(these.mean, these.interval)}"
+    )
     if settings.metric is Metric.REWARD and reward:
         told_rate += f", the average reward {_with_bounds(reward)}, {_place(settings, reward)}"
     else:
@@ -94,9 +71,9 @@ def headline(told: Whole) -> str:
     return f"{told_rate}; of 100 groups of {settings.group_size}, about {flat} would teach nothing."
 
 
-def denominators(told: Whole) -> str:
+def denominators(result: RunResult) -> str:
     """What became of the rollouts: attempted, graded, timed out, lost by boundary, retried."""
-    summary = told.summary
+    summary = result.summary
     if not summary.attempted:
         return ""
     timed_out = f" ({summary.timed_out:,} timed out)" if summary.timed_out else ""
@@ -108,42 +85,42 @@ def denominators(told: Whole) -> str:
         parts.append(formatting.many(summary.retried, "attempt") + " retried")
     if not summary.lost:
         return f"{', '.join([*parts, 'none lost'])}."
-    shaken = sum(Doubt.LOST in c.doubts for c in told.calibrations)
+    shaken = sum(Doubt.LOST in c.judgement.doubts for c in result.calibrations)
     leaning = f"; {formatting.many(shaken, 'verdict')} {'leans' if shaken == 1 else 'lean'} for them" if shaken else ""
     lost = f"{summary.lost:,} lost and counted in no rate or reward ({formatting.tally(summary.lost_by)})"
     return f"{', '.join([*parts, lost])}{leaning}."
 
 
-def selection(told: Whole) -> str:
+def selection(result: RunResult) -> str:
     """What keeping the in-band tasks brings, by posterior means: k/n of the chosen, by which they were, flatters."""
-    summary, size = told.summary, told.settings.group_size
-    kept, all_prompts, selected = _in_band(told), summary.all_prompts, summary.selected
+    summary, size = result.summary, result.settings.group_size
+    kept, all_prompts, selected = _in_band(result), summary.all_prompts, summary.selected
     if not kept or len(kept) == summary.tasks or not all_prompts or not selected:
         return ""
-    noun = formatting.many(len(kept), f"in-band {told.noun}") if len(kept) > 1 else f"one in-band {told.noun}"
+    noun = formatting.many(len(kept), f"in-band {_noun(result)}") if len(kept) > 1 else f"one in-band {_noun(result)}"
     flat = f"about {_flat(selected)} would teach nothing instead of {_flat(all_prompts)}"
     told_yield = f"Keeping the {noun}: of 100 groups of {size}, {flat}{_useful(selected, all_prompts)}"
     return f"{told_yield}.{_outside(kept, summary)}"
 
 
-def prior(told: Whole) -> str:
+def prior(result: RunResult) -> str:
     """What the posteriors started from."""
-    sources = Counter(c.opinion.source for c in told.calibrations if c.n)
+    sources = Counter(c.judgement.basis.source for c in result.calibrations if c.counts.graded)
     named = [
         name + (f" for {times:,}" if len(sources) > 1 else "")
         for source, times in sources.most_common()
-        if (name := prior_name(source, sum(sources.values()), told))
+        if (name := prior_name(source, sum(sources.values()), result))
     ]
     return f"Prior: {'; '.join(named)}." if named else ""
 
 
-def prior_name(source: Source, measured: int, told: Whole) -> str:
+def prior_name(source: Source, measured: int, result: RunResult) -> str:
     """`learned from these 40 tasks`; '' where no prior was used."""
     match source:
         case Source.LEARNED:
-            return f"learned from these {measured:,} {told.noun}s"
+            return f"learned from these {measured:,} {_noun(result)}s"
         case Source.WARM:
-            return f"warm, from run {plain(told.run.prior_run)}" if told.run.prior_run else "warm"
+            return f"warm, from run {plain(result.record.prior_run)}" if result.record.prior_run else "warm"
         case Source.DEFAULT:
             few = f", as fewer than {FEWEST_TASKS} were measured" if measured < FEWEST_TASKS else ""
             return f"the default one{few}"
@@ -151,43 +128,43 @@ def prior_name(source: Source, measured: int, told: Whole) -> str:
             return ""
 
 
-def claimed(told: Whole) -> str:
+def claimed(result: RunResult) -> str:
     """What the sure verdicts claim of the true success rate p."""
-    claims = sure_claims(told.calibrations, told.settings)
+    claims = sure_claims(result)
     if not claims:
         return ""
-    subject = "mean reward" if told.settings.metric is Metric.REWARD else "true success rate p"
-    return f"Claims about the {subject} of a {told.noun}: {'; '.join(claims)}."
+    subject = "mean reward" if result.settings.metric is Metric.REWARD else "true success rate p"
+    return f"Claims about the {subject} of a {_noun(result)}: {'; '.join(claims)}."
 
 
-def terms(told: Whole) -> str:
+def terms(result: RunResult) -> str:
     """Under which conditions these claims hold, and how many of them to expect wrong."""
-    return " ".join(f"{term}." for term in (_certified(told), _likely(told)) if term)
+    return " ".join(f"{term}." for term in (_certified(result), _likely(result)) if term)
 
 
-def _certified(told: Whole) -> str:
-    if not told.summary.strengths.get(Strength.CERTIFIED):
+def _certified(result: RunResult) -> str:
+    if not result.summary.strengths.get(Strength.CERTIFIED):
         return ""
-    return f"What is certified holds whatever the prior: {certified_terms(measured(told.calibrations))}"
+    return f"What is certified holds whatever the prior: {certified_terms(result.measured)}"
 
 
-def _likely(told: Whole) -> str:
+def _likely(result: RunResult) -> str:
     """Certified verdicts are not in the expected number of wrong ones: their error is bounded, not estimated."""
-    likely, doubt = [c for c in told.calibrations if c.strength is Strength.LIKELY], told.summary.doubt
+    likely, doubt = [c for c in result.calibrations if c.judgement.strength is Strength.LIKELY], result.summary.doubt
     if not likely or doubt is None:
         return ""
     named = "; ".join(
-        likely_terms(source, told.settings, measured(told.calibrations))
-        for source in dict.fromkeys(c.opinion.source for c in likely)
+        likely_terms(source, result.settings, result.measured)
+        for source in dict.fromkeys(c.judgement.basis.source for c in likely)
     )
     wrong = doubt * len(likely)
     number = f"{wrong:.1f}" if wrong >= 0.05 else "fewer than 0.1"
     return f"What is likely is {named}. Of {formatting.many(len(likely), 'likely verdict')} expect {number} to be wrong"
 
 
-def resting(told: Whole) -> str:
+def resting(result: RunResult) -> str:
     """How many sure verdicts another prior would not give; '' for none."""
-    sure = [c for c in told.calibrations if formatting.is_sure(c)]
+    sure = [c for c in result.calibrations if formatting.is_sure(c)]
     unsure = [c for c in sure if robust(c) is False]
     if not unsure:
         return ""
@@ -205,8 +182,17 @@ def ending(run: RunRecord) -> str:
 
 def expected_outside(calibrations: Sequence[Calibration]) -> float | None:
     """How many of the in-band verdicts the posteriors expect to be wrong; None where there is none to ask."""
-    chances = [1 - c.posterior.in_band for c in calibrations if c.posterior and c.verdict is Verdict.IN_BAND]
+    chances = [
+        1 - c.judgement.posterior.in_band
+        for c in calibrations
+        if c.judgement.posterior and c.judgement.verdict is Verdict.IN_BAND
+    ]
     return sum(chances) if chances else None
+
+
+def _noun(result: RunResult) -> str:
+    """What a row is."""
+    return "variant" if any(c.group.id.variant for c in result.calibrations) else "task"
 
 
 def _cost(summary: Summary) -> str:
@@ -243,9 +229,9 @@ def _place(settings: CalibrationSettings, found: PooledMean) -> str:
     return f"{where} the band of {formatting.band_of(settings)}"
 
 
-def _these(told: Whole) -> str:
-    tasks = measured(told.calibrations)
-    return f"these {tasks:,} {told.noun}s" if tasks > 1 else f"this {told.noun}"
+def _these(result: RunResult) -> str:
+    tasks = result.measured
+    return f"these {tasks:,} {_noun(result)}s" if tasks > 1 else f"this {_noun(result)}"
 
 
 def _like_these(found: PooledMean | None) -> str:
@@ -261,8 +247,8 @@ def _with_bounds(reward: PooledMean) -> str:
     return f"{reward.mean:.2f} [{reward.interval.low:.2f}{formatting.DASH}{reward.interval.high:.2f}]"
 
 
-def _in_band(told: Whole) -> list[Calibration]:
-    return [c for c in told.calibrations if c.verdict is Verdict.IN_BAND]
+def _in_band(result: RunResult) -> list[Calibration]:
+    return [c for c in result.calibrations if c.judgement.verdict is Verdict.IN_BAND]
 
 
 def _flat(found: PromptYield) -> int:

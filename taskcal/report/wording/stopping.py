@@ -17,7 +17,8 @@ from taskcal.report.wording import formatting
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.calibration.calibration import Calibration
+    from taskcal.core.run_result import RunResult
     from taskcal.core.settings import CalibrationSettings
     from taskcal.core.stats.prior import Prior
     from taskcal.core.verdict import Band
@@ -54,7 +55,7 @@ def is_decided(calibration: Calibration, settings: CalibrationSettings) -> bool:
     """Whether the rule had enough of a task; one that never has enough leaves it to the verdict."""
     if settings.design.rule is Rule.NEVER:
         return formatting.is_sure(calibration)
-    return calibration.opinion.closed in DECIDED
+    return calibration.judgement.basis.closed in DECIDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +70,17 @@ class Saving:
     saved: int
 
 
-def saving(calibrations: Sequence[Calibration], settings: CalibrationSettings) -> Saving | None:
+def saving(result: RunResult) -> Saving | None:
     """How many fewer rollouts an adaptive run took; None for a fixed design, and where nothing was measured."""
-    wrong = [(c, chance) for c in calibrations if (chance := c.chance_wrong) is not None]
+    calibrations, settings = result.calibrations, result.settings
+    wrong = [(c, chance) for c in calibrations if (chance := c.judgement.chance_wrong) is not None]
     if not settings.adaptive or not wrong:
         return None
-    priors = tuple(c.opinion.prior for c, _ in wrong)
+    priors = tuple(c.judgement.basis.prior for c, _ in wrong)
     size = _size_as_good(priors, settings.band, math.fsum(chance for _, chance in wrong) / len(wrong))
-    return Saving(size, max(0, (size or LARGEST) * len(wrong) - sum(c.n + c.lost for c in calibrations)))
+    return Saving(
+        size, max(0, (size or LARGEST) * len(wrong) - sum(c.counts.graded + c.counts.lost for c in calibrations))
+    )
 
 
 @lru_cache(maxsize=4)
@@ -85,8 +89,9 @@ def _size_as_good(priors: tuple[Prior, ...], band: Band, wrong: float) -> int | 
     return size_as_good(priors, band, wrong, LARGEST)
 
 
-def told(calibrations: Sequence[Calibration], settings: CalibrationSettings) -> str:
+def describe_stopping(result: RunResult) -> str:
     """Decided and open with the reasons, rollouts taken and saved, and how to read the rates; '' for fixed groups."""
+    calibrations, settings = result.calibrations, result.settings
     if not settings.adaptive:
         return ""
     decided = [c for c in calibrations if is_decided(c, settings)]
@@ -96,7 +101,7 @@ def told(calibrations: Sequence[Calibration], settings: CalibrationSettings) -> 
         f"{len(still):,} open{_reasons(still, settings)}",
     ]
     return (
-        f"Adaptive, {RULES[settings.design.rule]}: {'; '.join(parts)}; {_spent(calibrations, settings)}. "
+        f"Adaptive, {RULES[settings.design.rule]}: {'; '.join(parts)}; {_spent(result)}. "
         "Success rates are posterior means with 95 % intervals: k/n is biased where n depends on what was seen."
     )
 
@@ -104,20 +109,23 @@ def told(calibrations: Sequence[Calibration], settings: CalibrationSettings) -> 
 def _reasons(some: Sequence[Calibration], settings: CalibrationSettings) -> str:
     """` (confident 11, certified 1)`; what a budget has decided is only as sure as its verdict."""
     by_verdict = settings.design.rule is Rule.NEVER
-    told = Counter(str(c.strength) if by_verdict and formatting.is_sure(c) else REASONS[c.opinion.closed] for c in some)
-    return f" ({formatting.tally(told)})" if told else ""
+    reasons = Counter(
+        str(c.judgement.strength) if by_verdict and formatting.is_sure(c) else REASONS[c.judgement.basis.closed]
+        for c in some
+    )
+    return f" ({formatting.tally(reasons)})" if reasons else ""
 
 
-def _spent(calibrations: Sequence[Calibration], settings: CalibrationSettings) -> str:
-    design, found = settings.design, saving(calibrations, settings)
-    taken = formatting.many(sum(c.n + c.lost for c in calibrations), "rollout")
+def _spent(result: RunResult) -> str:
+    design = result.settings.design
+    taken = formatting.many(sum(c.counts.graded + c.counts.lost for c in result.calibrations), "rollout")
     budget = "" if design.budget is None else f" of a budget of {design.budget:,}"
-    return f"{taken}{budget}{_worth(found)}"
+    return f"{taken}{budget}{_worth(saving(result))}"
 
 
-def _worth(found: Saving | None) -> str:
-    if found is None or not found.saved:
+def _worth(saved: Saving | None) -> str:
+    if saved is None or not saved.saved:
         return ""
-    if found.group_size is None:
-        return f", over {found.saved:,} saved: fixed groups of {LARGEST} would be wrong more often"
-    return f", {found.saved:,} saved against fixed groups of {found.group_size}, which would be wrong as seldom"
+    if saved.group_size is None:
+        return f", over {saved.saved:,} saved: fixed groups of {LARGEST} would be wrong more often"
+    return f", {saved.saved:,} saved against fixed groups of {saved.group_size}, which would be wrong as seldom"

@@ -13,7 +13,6 @@ import pytest
 from typer.testing import CliRunner
 
 from taskcal.cli.main import app
-from taskcal.core.run import IMPORTED
 from taskcal.core.verdict import Band
 from taskcal.errors import RunFolderError, TaskcalError
 from taskcal.store.run_folder import RunFolder, find
@@ -64,7 +63,7 @@ def test_a_table_becomes_a_run(folder: Path) -> None:
     printed = call("import", "rows.csv", "--map", MAP, "-o", "runs/mine")
     run = find("mine", folder / "runs")
     record = run.record()
-    assert (record.id, record.taskset, record.agent, record.engine) == ("mine", "rows", "imported", IMPORTED)
+    assert (record.id, record.taskset, record.agent, record.engine) == ("mine", "rows", "imported", "imported")
     assert (record.group_size, record.band, record.taskset_files) == (3, Band(), ())
     said = "imported from rows.csv: 7 rows, 3 of them lost (task in task, reward in score, lost in status)"
     assert record.notes == (said,)

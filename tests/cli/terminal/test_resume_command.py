@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from taskcal.cli.terminal.resume_command import command_to_resume, way_on
-from tests.report.sample_run import counted
+from tests.report.sample_run import counted, result_of
 from tests.store.store_case import RECORD
 
 
@@ -44,13 +44,14 @@ def test_a_run_that_lacks_something_says_how_to_go_on(
 ) -> None:
     """However it came to that, in one line."""
     monkeypatch.setattr(sys, "argv", ["taskcal", "run", "t.yaml"])
-    rows = [replace(counted(4, 4), lost=lost), counted(4, 4)]
-    assert way_on(replace(RECORD, **changed), rows) == f"{why}: taskcal run t.yaml --resume {RECORD.id}"
+    row = counted(4, 4)
+    rows = [replace(row, counts=replace(row.counts, lost=lost)), row]
+    assert way_on(result_of(replace(RECORD, **changed), rows)) == f"{why}: taskcal run t.yaml --resume {RECORD.id}"
 
 
 def test_a_whole_run_has_nowhere_to_go_on_to() -> None:
     """All of it was graded, whatever came of it."""
-    assert way_on(RECORD, [counted(0, 8), counted(4, 4)]) == ""
+    assert way_on(result_of(RECORD, [counted(0, 8), counted(4, 4)])) == ""
 
 
 def test_the_command_survives_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from taskcal.errors import Boundary
 from tests.core.core_case import GROUP, calibrated, counts, graded, lost, record, rollouts
 
 if TYPE_CHECKING:
+    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.rollout import Outcome
 
 ASK = fixed(8)
@@ -35,9 +36,9 @@ def test_verdicts_agree_with_the_band(passed: int) -> None:
     """At 8 rollouts, none is too hard, one to six are in the band of 5 to 75 %, seven and eight are too easy."""
     expected = [Verdict.TOO_HARD, *[Verdict.IN_BAND] * 6, *[Verdict.TOO_EASY] * 2]
     found = counts(passed, 8 - passed)
-    assert found.verdict is expected[passed]
-    assert found.verdict is Band().verdict(passed / 8)
-    assert found.success_rate == passed / 8
+    assert found.judgement.verdict is expected[passed]
+    assert found.judgement.verdict is Band().verdict(passed / 8)
+    assert found.rates.success_rate == passed / 8
 
 
 def test_both_ends_of_a_band_are_inside() -> None:
@@ -67,9 +68,9 @@ def test_both_ends_of_a_band_are_inside() -> None:
 def test_likely_is_a_posterior_of_95_percent(passed: int, graded: int, strength: Strength) -> None:
     """A verdict is likely where its class has at least 95 %, and leaning below; certified takes another method."""
     found = counts(passed, graded - passed)
-    sure = found.posterior.of(found.verdict) if found.posterior else None
+    sure = found.judgement.posterior.of(found.judgement.verdict) if found.judgement.posterior else None
     assert sure is not None
-    assert found.strength is strength
+    assert found.judgement.strength is strength
     assert (sure >= 0.95) == (strength is Strength.LIKELY)
 
 
@@ -90,7 +91,7 @@ def test_likely_is_a_posterior_of_95_percent(passed: int, graded: int, strength:
 )
 def test_what_was_lost_may_not_decide(passed: int, failed: int, losses: int, strength: Strength) -> None:
     """A verdict is as strong as the weaker of two: with the lost rollouts all failed, and with all of them passed."""
-    assert counts(passed, failed, *[lost()] * losses).strength is strength
+    assert counts(passed, failed, *[lost()] * losses).judgement.strength is strength
 
 
 @pytest.mark.parametrize(
@@ -109,15 +110,15 @@ def test_what_was_lost_may_not_decide(passed: int, failed: int, losses: int, str
 )
 def test_losses_are_counted_both_ways(passed: int, failed: int, losses: int, doubts: tuple[Doubt, ...]) -> None:
     """All lost rollouts as failed, and all as passed: where either is of another class, the verdict is in doubt."""
-    assert counts(passed, failed, *[lost()] * losses).doubts == doubts
+    assert counts(passed, failed, *[lost()] * losses).judgement.doubts == doubts
 
 
 def test_losses_of_a_mean_reward_are_counted_both_ways() -> None:
     """Where the band is about rewards a lost one may have earned 0 or 1: 0.72 of ten could be 0.77 with two more."""
     settings = replace(ASK, metric=Metric.REWARD)
     rows = rollouts([*[graded(0.72)] * 10, lost(), lost()])
-    assert calibrate([record()], rows, settings)[0].doubts == (Doubt.LOST,)
-    assert calibrate([record()], rows[:10], settings)[0].doubts == ()
+    assert calibrate([record()], rows, settings)[0].judgement.doubts == (Doubt.LOST,)
+    assert calibrate([record()], rows[:10], settings)[0].judgement.doubts == ()
 
 
 @pytest.mark.parametrize(("copies", "noticed"), [(1, 0), (2, 2), (3, 3), (4, 4), (11, 11)])
@@ -129,14 +130,14 @@ def test_identical_transcripts_are_no_evidence(copies: int, noticed: int) -> Non
     ]
     found = calibrate([record()], rows, ASK)[0]
     doubted = copies >= 4
-    assert (found.n, found.identical, found.success_rate) == (11, noticed, 1.0)
-    assert found.doubts == ((Doubt.IDENTICAL,) if doubted else ())
-    assert found.strength is (Strength.LEANING if doubted else Strength.CERTIFIED)
+    assert (found.counts.graded, found.counts.identical, found.rates.success_rate) == (11, noticed, 1.0)
+    assert found.judgement.doubts == ((Doubt.IDENTICAL,) if doubted else ())
+    assert found.judgement.strength is (Strength.LEANING if doubted else Strength.CERTIFIED)
 
 
 def test_transcripts_that_are_not_known_are_not_equal() -> None:
     """An agent whose transcript is not its whole conversation has no digest, and none of them is a copy."""
-    assert counts(11, 0).identical == 0
+    assert counts(11, 0).counts.identical == 0
 
 
 OWN_WORD = Lost(Boundary.PROVIDER, "overloaded", own_word=True)
@@ -154,26 +155,28 @@ def test_a_verdict_is_no_surer_than_if_the_agents_word_were_false(
     ask = replace(ASK, metric=metric)
     (judged,) = calibrate([record()], [*lost_tries, *tried], ask)
     (honest,) = calibrate([record()], rollouts([*outcomes, *[graded(0.0)] * said]), ask)
-    assert judged.own_word == said
-    if judged.n:
-        assert judged.strength is not None
-        assert honest.strength is not None
-        is_as_sure = SURENESS.index(judged.strength) <= SURENESS.index(honest.strength)
-        assert judged.strength is Strength.LEANING or (is_as_sure and judged.verdict is honest.verdict)
+    assert judged.counts.own_word == said
+    if judged.counts.graded:
+        assert judged.judgement.strength is not None
+        assert honest.judgement.strength is not None
+        is_as_sure = SURENESS.index(judged.judgement.strength) <= SURENESS.index(honest.judgement.strength)
+        assert judged.judgement.strength is Strength.LEANING or (
+            is_as_sure and judged.judgement.verdict is honest.judgement.verdict
+        )
 
 
 def test_losses_that_others_saw_are_no_word_of_the_agents() -> None:
     """Two lost by the engine leave thirty passes likely; thirteen that the agent reported leave thirteen leaning."""
     others = calibrated([*[graded(1.0)] * 30, *[lost()] * 2])
-    assert (others.strength, others.own_word, others.doubts) == (Strength.LIKELY, 0, ())
+    assert (others.judgement.strength, others.counts.own_word, others.judgement.doubts) == (Strength.LIKELY, 0, ())
     guesser = calibrate(
         [record()],
         [Rollout(RolloutId(GROUP, n, 1), graded(1.0)) for n in range(13)]
         + [Rollout(RolloutId(GROUP, n, 0), OWN_WORD) for n in range(13)],
         ASK,
     )[0]
-    assert (guesser.verdict, guesser.strength) == (Verdict.TOO_EASY, Strength.LEANING)
-    assert guesser.doubts == (Doubt.OWN_WORD,)
+    assert (guesser.judgement.verdict, guesser.judgement.strength) == (Verdict.TOO_EASY, Strength.LEANING)
+    assert guesser.judgement.doubts == (Doubt.OWN_WORD,)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +192,7 @@ def test_losses_that_others_saw_are_no_word_of_the_agents() -> None:
 def test_limits_are_not_difficulty(stops: list[Stop], limited: bool) -> None:
     """More than half of the failures out of time or memory are limits, whatever passed and however it ended."""
     passed = [graded(1.0, stop=Stop.TIMEOUT)] * 4
-    assert calibrated([*passed, *(graded(0.0, stop=stop) for stop in stops)]).limited is limited
+    assert calibrated([*passed, *(graded(0.0, stop=stop) for stop in stops)]).counts.limited is limited
 
 
 @pytest.mark.parametrize(
@@ -210,15 +213,19 @@ def test_where_the_prior_is_sure_of_another_class_that_is_the_verdict() -> None:
         for index in range(8 if number == 0 else 16)
     ]
     found = calibrate(groups, rows, ASK)[0]
-    assert (found.success_rate, found.verdict, found.strength) == (6 / 8, Verdict.TOO_EASY, Strength.LIKELY)
-    assert (found.robust, found.opinion.source) == (False, Source.LEARNED)
+    assert (found.rates.success_rate, found.judgement.verdict, found.judgement.strength) == (
+        6 / 8,
+        Verdict.TOO_EASY,
+        Strength.LIKELY,
+    )
+    assert (found.judgement.robust, found.judgement.basis.source) == (False, Source.LEARNED)
 
 
 def test_a_certificate_comes_before_the_posterior() -> None:
     """0 of 32 and 11 of 11 are certified, which is stronger than likely; one less is not."""
     pairs = [(0, 31), (0, 32), (10, 0), (11, 0)]
     expected = [Strength.LIKELY, Strength.CERTIFIED, Strength.LIKELY, Strength.CERTIFIED]
-    assert [counts(*pair).strength for pair in pairs] == expected
+    assert [counts(*pair).judgement.strength for pair in pairs] == expected
 
 
 def test_the_interval_is_that_of_the_design() -> None:
@@ -226,20 +233,24 @@ def test_the_interval_is_that_of_the_design() -> None:
     rows = rollouts([graded(1.0)] * 9)
     plain = calibrate([record()], rows, ASK)[0]
     stopped = calibrate([record()], rows, CalibrationSettings(8, Design(learn=False)))[0]
-    assert plain.interval == rates.wilson(9, 9)
-    assert stopped.opinion.counts == (7, 7)
-    assert stopped.posterior_mean == rates.posterior_mean(7, 7)
-    assert stopped.interval == rates.credible(7, 7)
+    assert plain.rates.interval == rates.wilson(9, 9)
+    assert stopped.judgement.basis.counts == (7, 7)
+    assert stopped.rates.posterior_mean == rates.posterior_mean(7, 7)
+    assert stopped.rates.interval == rates.credible(7, 7)
+
+
+def unchanged_by_losses(row: Calibration) -> list[object]:
+    counts, judgement = row.counts, row.judgement
+    counted = [counts.graded, counts.passed, counts.stops, row.rates, row.learning, row.cost.seconds]
+    return [*counted, judgement.posterior, judgement.verdict, judgement.reason]
 
 
 @given(outcomes=OUTCOMES, losses=LOSSES)
 def test_lost_rollouts_count_nowhere(outcomes: list[Outcome], losses: list[Outcome]) -> None:
     """Beside their own two counts and the strength, no number changes with what was lost, however much it was."""
-    kept = ("n", "passed", "success_rate", "interval", "mean_reward", "contrast", "contrast_unbiased", "signal",
-            "signal_unbiased", "posterior", "verdict", "rewards", "stops", "reason", "seconds")  # fmt: skip
     without, found = calibrated(outcomes), calibrated([*outcomes, *losses])
-    assert [getattr(found, name) for name in kept] == [getattr(without, name) for name in kept]
-    assert (without.lost, found.lost, sum(found.lost_by.values())) == (0, len(losses), len(losses))
+    assert unchanged_by_losses(found) == unchanged_by_losses(without)
+    assert (without.counts.lost, found.counts.lost, sum(found.counts.lost_by.values())) == (0, len(losses), len(losses))
 
 
 def test_the_last_attempt_counts() -> None:
@@ -253,9 +264,9 @@ def test_the_last_attempt_counts() -> None:
         Rollout(RolloutId(GROUP, 2, 1), lost(Boundary.GRADER)),
     ]
     found = calibrate([record()], rows, ASK)[0]
-    assert (found.n, found.passed, found.lost, found.retried) == (2, 1, 1, 3)
-    assert found.lost_by == {"grader": 1}
-    assert found.rewards == (1.0, 0.0)
+    assert (found.counts.graded, found.counts.passed, found.counts.lost, found.counts.retried) == (2, 1, 1, 3)
+    assert found.counts.lost_by == {"grader": 1}
+    assert found.learning.rewards == (1.0, 0.0)
 
 
 @given(order=st.permutations(rollouts(MIXED)))
@@ -269,20 +280,25 @@ def test_the_largest_index_costs_nothing() -> None:
     near, far = rollouts([graded(1.0), graded(0.0)]), [*rollouts([graded(1.0)])]
     far.append(Rollout(RolloutId(GROUP, 999_999_999, 0), graded(0.0)))
     for settings in (ASK, CalibrationSettings(8, Design(cap=2, first=1))):
-        assert calibrate([record()], far, settings)[0].n == 2
+        assert calibrate([record()], far, settings)[0].counts.graded == 2
     assert calibrate([record()], far, ASK) == calibrate([record()], near, ASK)
 
 
 def test_nothing_graded_is_unmeasured_with_its_reason() -> None:
     """All undefined numbers are None, and the first loss says why; a group without rows was not run."""
     found = calibrated([lost(Boundary.IMAGE, "no such image"), lost()])
-    undefined = (found.success_rate, found.interval, found.mean_reward, found.contrast, found.contrast_unbiased,
-                 found.signal, found.signal_unbiased, found.posterior, found.strength, found.seconds,
-                 found.cost_usd)  # fmt: skip
-    assert undefined == (None,) * 11
-    assert (found.verdict, found.reason, found.rewards) == (Verdict.UNMEASURED, "image: no such image", ())
-    assert calibrated([]).reason == "not run"
-    assert calibrated([graded(0.0), lost()]).reason == ""
+    rates_of, learning = found.rates, found.learning
+    assert (rates_of.success_rate, rates_of.interval, rates_of.mean_reward) == (None,) * 3
+    assert (learning.contrast, learning.contrast_unbiased, learning.signal, learning.signal_unbiased) == (None,) * 4
+    assert (found.judgement.posterior, found.judgement.strength) == (None, None)
+    assert (found.cost.seconds, found.cost.usd) == (None, None)
+    assert (found.judgement.verdict, found.judgement.reason, found.learning.rewards) == (
+        Verdict.UNMEASURED,
+        "image: no such image",
+        (),
+    )
+    assert calibrated([]).judgement.reason == "not run"
+    assert calibrated([graded(0.0), lost()]).judgement.reason == ""
 
 
 def test_checks_have_their_means() -> None:
@@ -309,8 +325,8 @@ def test_stops_and_seconds_are_of_the_graded_and_cost_of_all() -> None:
     ]
     rows.append(Rollout(RolloutId(GROUP, 3, 0), lost(), usage=Usage(cost_usd=9.0), timing=Timing(total=99.0)))
     found = calibrate([record()], rows, ASK)[0]
-    assert (found.timed_out, found.crashed, found.seconds, found.cost_usd) == (1, 2, 20.0, 9.75)
-    assert calibrated([graded(1.0)]).cost_usd is None
+    assert (found.counts.timed_out, found.counts.crashed, found.cost.seconds, found.cost.usd) == (1, 2, 20.0, 9.75)
+    assert calibrated([graded(1.0)]).cost.usd is None
 
 
 def test_only_classes_have_a_probability() -> None:
@@ -322,8 +338,8 @@ def test_only_classes_have_a_probability() -> None:
 def test_a_group_size_above_n_has_a_signal_all_the_same() -> None:
     """The posterior's expectation needs no G rollouts, the counting estimate does."""
     found = calibrated([graded(1.0), graded(0.0)], group_size=8)
-    assert found.signal is not None
-    assert found.signal_unbiased is None
+    assert found.learning.signal is not None
+    assert found.learning.signal_unbiased is None
 
 
 def test_a_summary_counts_each_group_once() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from taskcal.core.adaptive.design import Design
 from taskcal.core.adaptive.task_state import Launch, TaskHistory
-from taskcal.core.calibration.calibrate import Calibration, calibrate
+from taskcal.core.calibration.calibrate import calibrate
 from taskcal.core.calibration.doubt import ORDER, Doubt, losses_before
 from taskcal.core.calibration.posterior_verdict import judge
 from taskcal.core.rollout import Rollout, RolloutId
@@ -22,6 +22,7 @@ from tests.core.core_case import GROUP, counts, graded, lost, record
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.rollout import Outcome
 
 ADAPTIVE = CalibrationSettings(8, Design(learn=False))
@@ -46,26 +47,32 @@ def test_no_outcome_of_the_lost_makes_a_verdict_less_sure(known: tuple[int, int,
     """However many of the lost had passed, the class would be the same and at least as sure as it is called."""
     passed, failed, losses = known
     found = counts(passed, failed, *[lost()] * losses)
-    if found.strength is Strength.LEANING:
+    if found.judgement.strength is Strength.LEANING:
         return
     for more in range(losses + 1):
         other = counts(passed + more, failed + losses - more)
-        assert other.verdict is found.verdict
-        assert ORDER.index(other.strength or Strength.LEANING) >= ORDER.index(found.strength or Strength.LEANING)
+        assert other.judgement.verdict is found.judgement.verdict
+        assert ORDER.index(other.judgement.strength or Strength.LEANING) >= ORDER.index(
+            found.judgement.strength or Strength.LEANING
+        )
 
 
 def test_a_certificate_that_the_lost_may_undo_is_not_reported() -> None:
     """11 of 11 with one lost leans, and no guarantee stands beside it."""
     shaken, whole = counts(11, 0, lost()), counts(11, 0)
-    assert (shaken.strength, shaken.certificate, shaken.robust) == (Strength.LEANING, None, None)
-    assert (whole.strength, whole.certificate) == (Strength.CERTIFIED, Verdict.TOO_EASY)
+    assert (shaken.judgement.strength, shaken.judgement.certificate, shaken.judgement.robust) == (
+        Strength.LEANING,
+        None,
+        None,
+    )
+    assert (whole.judgement.strength, whole.judgement.certificate) == (Strength.CERTIFIED, Verdict.TOO_EASY)
 
 
 def test_lost_rewards_may_undo_a_certificate() -> None:
     """Where the band is about rewards, each lost one may have earned 0 or 1: 11 of 11 leans, 30 of 30 does not."""
     rewards = replace(TEN, metric=Metric.REWARD)
-    assert placed([P] * 11 + [lost()], rewards, None).strength is Strength.LEANING
-    assert placed([P] * 30 + [lost()], rewards, None).strength is Strength.CERTIFIED
+    assert placed([P] * 11 + [lost()], rewards, None).judgement.strength is Strength.LEANING
+    assert placed([P] * 30 + [lost()], rewards, None).judgement.strength is Strength.CERTIFIED
 
 
 @pytest.mark.parametrize(
@@ -82,13 +89,13 @@ def test_only_losses_before_the_decision_matter(outcomes: list[Outcome | None], 
     """After adaptive stopping a loss behind the decision, or behind a launch that never finished, changes nothing."""
     found = placed(outcomes, ADAPTIVE, None)
     rows = [Rollout(RolloutId(GROUP, index, 0), outcome) for index, outcome in enumerate(outcomes) if outcome]
-    assert losses_before(found.opinion, rows, ADAPTIVE) == before
+    assert losses_before(found.judgement.basis, rows, ADAPTIVE) == before
 
 
 def test_a_loss_before_an_adaptive_decision_counts_both_ways() -> None:
     """7 of 7 with one lost among them could be 7 of 8, which is not likely; lost behind the decision it cannot."""
-    assert placed([P] * 3 + [lost()] + [P] * 4, ADAPTIVE, None).doubts == (Doubt.LOST,)
-    assert placed([P] * 7 + [lost()], ADAPTIVE, None).strength is Strength.LIKELY
+    assert placed([P] * 3 + [lost()] + [P] * 4, ADAPTIVE, None).judgement.doubts == (Doubt.LOST,)
+    assert placed([P] * 7 + [lost()], ADAPTIVE, None).judgement.strength is Strength.LIKELY
 
 
 @pytest.mark.parametrize(
@@ -110,23 +117,23 @@ def test_an_incomplete_group_is_as_sure_as_its_first_launches(
     That one is counted both ways, as how it ends may be why it has not.
     """
     found = placed(outcomes)
-    assert (found.verdict, found.strength) == (verdict, strength)
-    assert found.missing == outcomes.count(None)
-    assert (Doubt.MISSING in found.doubts) == (strength is Strength.LEANING)
+    assert (found.judgement.verdict, found.judgement.strength) == (verdict, strength)
+    assert found.counts.missing == outcomes.count(None)
+    assert (Doubt.MISSING in found.judgement.doubts) == (strength is Strength.LEANING)
 
 
 def test_a_long_run_of_first_launches_is_enough() -> None:
     """Cut short at 64 of 100 failures, the one behind them changes nothing; without a plan nothing is missing."""
-    assert placed([F] * 64, fixed(100), 100).strength is Strength.CERTIFIED
+    assert placed([F] * 64, fixed(100), 100).judgement.strength is Strength.CERTIFIED
     unplanned = placed([P] * 7, TEN, None)
-    assert (unplanned.strength, unplanned.missing) == (Strength.LIKELY, 0)
+    assert (unplanned.judgement.strength, unplanned.counts.missing) == (Strength.LIKELY, 0)
 
 
 def test_an_incomplete_group_of_rewards_leans_too() -> None:
     """A certificate about the mean reward needs the launches in their order as well."""
     rewards = replace(fixed(12), metric=Metric.REWARD)
-    assert placed([P] * 11 + [None], rewards, 12).doubts == (Doubt.MISSING,)
-    assert placed([P] * 12, rewards, 12).strength is Strength.CERTIFIED
+    assert placed([P] * 11 + [None], rewards, 12).judgement.doubts == (Doubt.MISSING,)
+    assert placed([P] * 12, rewards, 12).judgement.strength is Strength.CERTIFIED
 
 
 @pytest.mark.parametrize(("passed", "graded_"), [(2205, 3000), (168, 3000), (2240, 3000), (2260, 3000), (140, 3000)])

@@ -24,7 +24,7 @@ from tests.core.forecast.population_case import average, binomial, population, t
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from taskcal.core.calibration.calibrate import Calibration
+    from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.stats.prior import Grid
 
 ASK = fixed(8)
@@ -140,8 +140,8 @@ def test_after_adaptive_stopping_means_are_of_posterior_means() -> None:
     row = variant("a", "", 7, 0, settings)
     found = summarise([row], settings).success_rate
     assert found is not None
-    assert found.mean == row.posterior_mean
-    assert row.success_rate == 1.0
+    assert found.mean == row.rates.posterior_mean
+    assert row.rates.success_rate == 1.0
     assert found.mean < 1.0
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
-from taskcal.core.calibration.calibrate import Calibration, calibrate
+from taskcal.core.calibration.calibrate import calibrate
 from taskcal.core.calibration.doubt import Doubt
 from taskcal.core.rollout import CheckResult, Graded, Lost, Outcome, Stop
 from taskcal.core.settings import Metric
@@ -26,8 +27,13 @@ from tests.report.sample_run import (
     graded,
     lost,
     record,
+    result_of,
     rollouts,
+    run_record,
 )
+
+if TYPE_CHECKING:
+    from taskcal.core.calibration.calibration import Calibration
 
 NOT_ALL = "the default, Jeffreys' and the uniform one are not all as sure"
 FULL, HALF, NONE = graded(1, 1), graded(1, 0), graded(0, 0)
@@ -42,17 +48,17 @@ def test_another_user_than_the_tasks_is_remarked_on() -> None:
     """Beside the numbers of the task and in its reasons, in the band too."""
     for outcomes, verdict in (([FULL, *[NONE] * 7], Verdict.IN_BAND), ([NONE] * 8, Verdict.TOO_HARD)):
         row = calibration(replace(record("a-task"), override=UserOverride("root", "nobody")), outcomes)
-        assert (row.verdict, note(row, QUESTION)) == (verdict, "as root")
+        assert (row.judgement.verdict, note(row, QUESTION)) == (verdict, "as root")
         assert "the agent's file makes it act as root instead of nobody" in explain.why(row, QUESTION)
 
 
 def test_another_class_may_be_more_probable_than_that_of_the_rate() -> None:
     """1 of 16 lies in the band, and its row says that too-hard is more probable; it is looked into as a flagged one."""
     row = counted(1, 15)
-    assert (row.verdict, note(row, QUESTION)) == (Verdict.IN_BAND, "rather too-hard")
+    assert (row.judgement.verdict, note(row, QUESTION)) == (Verdict.IN_BAND, "rather too-hard")
     assert explain.why(row, QUESTION) == "1 of 16 lies in the band, but too-hard is more probable (56 %)"
     assert explain.advice(row, QUESTION) == "measure it with a larger --group-size before acting on this"
-    assert ordering.needing_a_look([counted(2, 6), row], QUESTION) == [row]
+    assert ordering.needing_a_look(result_of(run_record(), [counted(2, 6), row])) == [row]
 
 
 def test_a_learned_prior_may_decide_against_the_rate() -> None:
@@ -62,7 +68,7 @@ def test_a_learned_prior_may_decide_against_the_rate() -> None:
         row for group in groups for row in rollouts(group, [NONE, NONE, *[FULL] * (6 if group is groups[0] else 14)])
     ]
     row = calibrate(groups, rows, QUESTION)[0]
-    assert (row.verdict, note(row, QUESTION)) == (Verdict.TOO_EASY, "against k/n")
+    assert (row.judgement.verdict, note(row, QUESTION)) == (Verdict.TOO_EASY, "against k/n")
     why = explain.why(row, QUESTION)
     assert why.startswith("passed 6 of 8, in the band; ")
     assert "6 of 8 lies in the band, but the learned prior is sure that it is too-easy (9" in why
@@ -104,7 +110,7 @@ def test_the_agents_own_word_is_shown_in_every_case() -> None:
         row = found(*outcomes, *[said] * 13)
         assert "agent's word" in note(row, QUESTION)
         assert any(f"13 {sentence}" in one for one in remarks(row, QUESTION))
-        assert (Doubt.OWN_WORD in row.doubts) is doubted
+        assert (Doubt.OWN_WORD in row.judgement.doubts) is doubted
         assert ("the failures that the agent reported were its provider's" in claim(row, QUESTION, 1)) is doubted
         assert ("read agent.log of the lost attempts" in explain.advice(row, QUESTION)) is doubted
 
@@ -136,7 +142,7 @@ def test_what_is_in_the_band_is_looked_into_only_for_a_reason() -> None:
     reasons = [counted(1, 15), found(*[FULL] * 2, *[LATE] * 4, *[NONE] * 2), copied([FULL] * 4 + [NONE] * 4, 4)]
     assert all(needs_words(row, QUESTION) for row in reasons)
     resting = counted(4, 4)
-    assert resting.robust is False
+    assert resting.judgement.robust is False
     assert not needs_words(resting, QUESTION)
     assert (explain.why(resting, QUESTION), explain.advice(resting, QUESTION)) == ("", "")
 
@@ -241,8 +247,8 @@ def test_rewards_that_count_as_equal_are_said_beside_a_rate_in_the_band() -> Non
     """0.98 does not pass and 1.0 does: the rate is in band, and contrast 0 for a trainer that filters on spread."""
     near = [replace(NONE, reward=0.98), FULL] * 4
     row = calibration(record("near"), near)
-    assert row.verdict is Verdict.IN_BAND
-    assert row.contrast == pytest.approx(0.0, abs=1e-12)
+    assert row.judgement.verdict is Verdict.IN_BAND
+    assert row.learning.contrast == pytest.approx(0.0, abs=1e-12)
     assert full_note(row, QUESTION) == "one reward"
     assert explain.why(row, QUESTION).startswith(
         "4 of 8 passed, but all rewards lie between 0.98 and 1, which count as equal (within 0.02): "

@@ -15,9 +15,21 @@ from taskcal.core.stats.certificate import Zone
 from taskcal.core.stats.prior import Counts
 from taskcal.core.verdict import Band, Strength, Verdict
 from taskcal.report.wording import formatting
-from taskcal.report.wording.claims import claim, measured, number, robust, sure_claims
+from taskcal.report.wording.claims import claim, number, robust, sure_claims
 from taskcal.report.wording.formatting import DASH
-from tests.report.sample_run import QUESTION, calibration, copied, counted, graded, lost, record, rollouts
+from tests.report.sample_run import (
+    QUESTION,
+    calibration,
+    copied,
+    counted,
+    graded,
+    lost,
+    record,
+    result_of,
+    rollouts,
+    run_record,
+    with_judgement,
+)
 
 REWARDS = replace(QUESTION, metric=Metric.REWARD)
 CERTIFIED = "wrong at most 5 % of the time; per task, if rollouts are independent and the agent does not change"
@@ -98,7 +110,7 @@ def test_mean_rewards_are_called_so() -> None:
 def test_without_a_class_there_is_no_claim() -> None:
     """Unmeasured and broken tasks claim nothing."""
     unmeasured = calibration(record("a"), [lost()])
-    broken = replace(counted(8, 0), verdict=Verdict.BROKEN)
+    broken = with_judgement(counted(8, 0), verdict=Verdict.BROKEN)
     assert [claim(one, QUESTION, 1) for one in (unmeasured, broken)] == ["", ""]
 
 
@@ -113,7 +125,7 @@ def test_a_claim_does_not_round_itself_stronger(rate: float) -> None:
 def test_each_claim_is_told_once() -> None:
     """The sure verdicts of a taskset make few different claims: told with how many share each, the leaning left out."""
     rows = [counted(0, 32), counted(0, 40), counted(2, 6), counted(0, 8)]
-    assert sure_claims(rows, QUESTION) == [
+    assert sure_claims(result_of(run_record(), rows)) == [
         "too-hard, certified (2): p < 0.10, wrong at most 5 % of the time",
         "in-band, likely (1): 0.05 <= p <= 0.75, posterior probability at least 95 %",
     ]
@@ -122,31 +134,35 @@ def test_each_claim_is_told_once() -> None:
 def test_a_certificate_rests_on_no_prior() -> None:
     """0 of 32 is not likely under a uniform prior and certified all the same; 0 of 24 does rest on the prior."""
     certified, likely = counted(0, 32), counted(0, 24)
-    assert (certified.strength, certified.robust, robust(certified)) == (Strength.CERTIFIED, False, True)
-    assert (likely.strength, robust(likely)) == (Strength.LIKELY, False)
+    assert (certified.judgement.strength, certified.judgement.robust, robust(certified)) == (
+        Strength.CERTIFIED,
+        False,
+        True,
+    )
+    assert (likely.judgement.strength, robust(likely)) == (Strength.LIKELY, False)
     assert robust(calibration(record("a"), [])) is None
 
 
 def test_a_certificate_is_not_adjusted_for_the_other_tasks() -> None:
     """Of 200 certified verdicts ten may be wrong: each says so, and how many were measured."""
     rows = [counted(0, 32), counted(2, 6), calibration(record("a"), [])]
-    assert measured(rows) == 2
+    assert result_of(run_record(), rows).measured == 2
     assert "; per task, not adjusted for 200 tasks, if " in claim(rows[0], QUESTION, 200)
 
 
 def test_nothing_leaning_is_robust() -> None:
     """Whether other priors decide the same is a question only where something was decided."""
     leaning = counted(0, 8)
-    assert (leaning.strength, leaning.robust, robust(leaning)) == (Strength.LEANING, None, None)
+    assert (leaning.judgement.strength, leaning.judgement.robust, robust(leaning)) == (Strength.LEANING, None, None)
 
 
 def test_no_probability_is_certain() -> None:
     """5,000 of 5,000: the float is 1, the probability is not, in the table as in the claim."""
     sure = counted(5_000, 0)
-    assert sure.posterior is not None
-    assert sure.posterior.too_easy == 1.0
+    assert sure.judgement.posterior is not None
+    assert sure.judgement.posterior.too_easy == 1.0
     assert formatting.sure(sure) == ">99 %"
-    leaning = replace(sure, strength=Strength.LEANING)
+    leaning = with_judgement(sure, strength=Strength.LEANING)
     assert claim(leaning, QUESTION, 1) == "p > 0.75 with probability >99 %"
     assert [formatting.chance(one) for one in (None, 0.0, 1e-17, 0.5, 1 - 1e-17)] == [
         DASH,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from taskcal.core.rollout import Outcome, Stop
 from taskcal.core.verdict import Strength, Verdict
 from taskcal.errors import Boundary
 from taskcal.report.wording import explain
-from tests.report.sample_run import QUESTION, calibration, graded, lost, record
+from tests.report.sample_run import QUESTION, calibration, graded, lost, record, with_judgement
 
 FULL, HALF, NONE = graded(1, 1), graded(1, 0), graded(0, 0)
 
@@ -65,7 +63,7 @@ def test_most_pass() -> None:
 def test_lost_rollouts_that_could_change_a_verdict_are_said() -> None:
     """A verdict that would be likely but for what was lost says so, and asks for the lost ones first."""
     found = calibration(record("a"), [NONE] * 60 + [lost()] * 20)
-    assert found.strength is Strength.LEANING
+    assert found.judgement.strength is Strength.LEANING
     assert "counting the 20 lost rollouts as passed would make it in-band" in explain.why(found, QUESTION)
     assert explain.advice(found, QUESTION).startswith(
         "resume the run (`taskcal run --resume RUN`) for the lost rollouts before"
@@ -116,6 +114,6 @@ def test_broken_and_in_band() -> None:
     """A broken task is told by its reason; a task in the band needs no words."""
     found = calibration(record("a"), [FULL] * 4 + [NONE] * 4)
     assert (explain.why(found, QUESTION), explain.advice(found, QUESTION)) == ("", "")
-    broken = replace(found, verdict=Verdict.BROKEN, reason="its solution\x1b[2J fails")
+    broken = with_judgement(found, verdict=Verdict.BROKEN, reason="its solution\x1b[2J fails")
     assert explain.why(broken, QUESTION) == "its solution fails"
     assert "mend the task" in explain.advice(broken, QUESTION)
