@@ -17,7 +17,8 @@ from taskcal.interop import cells
 from taskcal.interop.columns import ABSENT, CHECK, EXAMPLE, REQUIRED, listed, lookup
 from taskcal.interop.endings import lost_of, stop_of
 from taskcal.interop.seen import SeenColumns
-from taskcal.interop.tables import Row, opened, problem
+from taskcal.interop.tables import open_table
+from taskcal.yamlfile.tables import Row, table_mistake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from taskcal.errors import InputError
     from taskcal.interop.columns import Columns
-    from taskcal.interop.tables import Table
+    from taskcal.yamlfile.tables import Table
 
 MOST_ROWS = 1_000_000
 MOST_AGENTS = 8
@@ -84,7 +85,7 @@ def read(paths: Sequence[Path], reading: Reading) -> Imported:
     """
     collector = _Collector(reading)
     for path in paths:
-        with opened(path, reading.delimiter) as table:
+        with open_table(path, reading.delimiter) as table:
             collector.take(table)
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
     return collector.result(f"{paths[0]}{more}")
@@ -127,11 +128,11 @@ class _Collector:
     def result(self, files: str) -> Imported:
         """All of it. Raises UsageError where it is not one agent's, InputError where there is nothing."""
         if not self._rows:
-            raise problem(files, None, "no rows")
+            raise table_mistake(files, None, "no rows")
         agent = self._one_agent(files)
         for key in (key for key in self._reading.columns.needed if key not in self._used):
             hint = f"say which column has it, as in {EXAMPLE}" if key in REQUIRED else "correct --map, or leave it out"
-            raise problem(files, None, f"no row has {self._sought(key)}; {hint}")
+            raise table_mistake(files, None, f"no row has {self._sought(key)}; {hint}")
         left_out = self._rows - len(self._rollouts)
         used = {key: self._used[key] for key in self._columns if key in self._used}
         groups = tuple(self._with_checks(group) for group in self._groups.values())
@@ -289,7 +290,7 @@ class _Collector:
         return f"{names} for {key}" if key not in REQUIRED else f"{names}"
 
     def _mistake(self, row: Row, message: str, key: str = "") -> InputError:
-        return problem(self._file, row.line, message, cells.shown(self._used[key]) if key in self._used else key)
+        return table_mistake(self._file, row.line, message, cells.shown(self._used[key]) if key in self._used else key)
 
 
 def _some(agents: Mapping[str, int]) -> str:

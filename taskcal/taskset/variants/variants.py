@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskcal.core.task import as_text
-from taskcal.taskset.variants.rows import RowMistake, read_rows
+from taskcal.errors import InputError
+from taskcal.taskset.variants.rows import read_rows
 from taskcal.yamlfile.fields import IDENTIFIER, check_param_name, check_scalar
 from taskcal.yamlfile.nodes import Map, Place, Seq
 
@@ -104,13 +105,13 @@ def _from_file(source: str, place: Place, scope: Scope) -> Iterator[Draft]:
     try:
         path = Path(scope.folder.inside(source))
         found = 0
-        for row in read_rows(path):
+        for row in read_rows(path, shown):
             found += 1
             yield from _row(row.values, shown, row.line, scope)
         if not found:
             scope.report(place, f"no rows in {source}")
-    except RowMistake as mistake:
-        scope.problems.at(shown, Place(mistake.line, ""), str(mistake))
+    except InputError as error:
+        scope.problems.extend(error.problems)
     except (ValueError, OSError) as error:
         scope.report(place, str(error))
 
