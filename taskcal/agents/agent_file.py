@@ -12,14 +12,14 @@ from taskcal.agents.agent_model import AgentModel, PriceModel, price_of
 from taskcal.agents.chat.model import ChatModel, chat_spec
 from taskcal.agents.spec import CommandSpec, PythonSpec, SimulatedSpec
 from taskcal.errors import InputError, UsageError
-from taskcal.yamlfile.explain import describe, validate
 from taskcal.yamlfile.fields import Destination, Env, EnvName, NetworkField, Pattern, ScriptText, Share, User
+from taskcal.yamlfile.mistakes import describe_value, validate_model
 from taskcal.yamlfile.nodes import Map, spell
 from taskcal.yamlfile.paths import Folder
 from taskcal.yamlfile.problems import Problems, suggest
-from taskcal.yamlfile.scalars import check_writable, resolve
+from taskcal.yamlfile.reader import parse_yaml, read_text
+from taskcal.yamlfile.scalars import check_writable, read_scalar
 from taskcal.yamlfile.schema import schema_of
-from taskcal.yamlfile.source import parse, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,7 +115,7 @@ def load_agent(path: str | Path, overrides: Mapping[str, str] | None = None) -> 
     if not Path(path).is_file():
         raise UsageError(f"{file}: no such agent file")
     problems = Problems()
-    raw, mistakes = parse(read_text(Path(path), file), file)
+    raw, mistakes = parse_yaml(read_text(Path(path), file), file)
     problems.extend(mistakes)
     kind = _kind(raw, file, given, problems)
     if kind is None:
@@ -123,7 +123,7 @@ def load_agent(path: str | Path, overrides: Mapping[str, str] | None = None) -> 
         raise InputError(problems.found())
     for key, text in given.items():
         _override(raw, kind, key, text)
-    model = validate(kind, raw, file, Folder(Path(path).parent), problems)
+    model = validate_model(kind, raw, file, Folder(Path(path).parent), problems)
     _raise_overridden(problems, given)
     problems.raise_any()
     if model is None:
@@ -138,7 +138,7 @@ def _kind(raw: Map, file: str, overrides: Mapping[str, str], problems: Problems)
     if name is None:
         message = f"missing; one of {', '.join(KINDS)}"
     else:
-        message = f"must be one of {', '.join(KINDS)}, not {describe(name)}{suggest(str(name), KINDS)}"
+        message = f"must be one of {', '.join(KINDS)}, not {describe_value(name)}{suggest(str(name), KINDS)}"
     problems.at(file, raw.at("kind"), message)
     return None
 
@@ -162,7 +162,7 @@ def _override(raw: Map, kind: type[AgentModel], key: str, text: str) -> None:
 def _value(key: str, top: str, text: str) -> object:
     try:
         check_writable(text)
-        return resolve(text) if top in NUMBERS else text
+        return read_scalar(text) if top in NUMBERS else text
     except ValueError as error:
         raise UsageError(f"--set {key}: {error}") from error
 

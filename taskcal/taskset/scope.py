@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from taskcal.taskset.prompts.template import Prompts
-    from taskcal.yamlfile.nodes import Place
+    from taskcal.yamlfile.nodes import KeyPlace
     from taskcal.yamlfile.paths import Folder
     from taskcal.yamlfile.problems import Problems
 
@@ -52,6 +52,6 @@ class Scope:
         """Give `, did you mean X?` where a name is near, as long as somebody may read it."""
         return "" if self.problems.full else suggest(word, known)
 
-    def report(self, place: Place, message: str) -> None:
+    def report(self, place: KeyPlace, message: str) -> None:
         """Keep a problem of this file."""
         self.problems.at(self.file, place, message)

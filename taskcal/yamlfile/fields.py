@@ -27,7 +27,7 @@ from taskcal.yamlfile.nodes import Map
 from taskcal.yamlfile.paths import Folder, check_delivery, check_destination
 from taskcal.yamlfile.patterns import check_pattern
 from taskcal.yamlfile.quantities import parse_duration, parse_memory
-from taskcal.yamlfile.scalars import Written, advice, check_writable
+from taskcal.yamlfile.scalars import Written, check_writable, quoting_advice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -152,7 +152,7 @@ def check_scalar(value: object) -> Scalar:
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("must be a finite number")
     if isinstance(value, Written) and check_scalar(value.value) is not None:
-        raise ValueError(advice(value))
+        raise ValueError(quoting_advice(value))
     if value is None or isinstance(value, bool | int | float):
         return value
     raise ValueError("must be one value (text, number, true, false or null), not a list or a map")

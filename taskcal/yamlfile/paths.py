@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.core.shell.sandbox_paths import is_below, plain_path
 from taskcal.machine.file_tree import LONGEST_DOCKERFILE, Entry, context_entries, dockerfile_of, entries
-from taskcal.yamlfile.allowance import Allowance
+from taskcal.yamlfile.allowance import LoadAllowance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,10 +22,10 @@ MEMBER_BYTES = 1024
 class Folder:
     """The folder that a taskset lies in; remembers what it has found, since many tasks share their files."""
 
-    def __init__(self, folder: Path, allowance: Allowance | None = None) -> None:
+    def __init__(self, folder: Path, allowance: LoadAllowance | None = None) -> None:
         """Share `allowance`, which is what files and patterns may cost, with the other folders of a load."""
         self.root = folder.resolve()
-        self.allowance = allowance or Allowance()
+        self.allowance = allowance or LoadAllowance()
         self._known: dict[str, str] = {}
         self._built: dict[str, str] = {}
         self._sizes: dict[str, int] = {}

@@ -11,7 +11,7 @@ from taskcal.errors import InputError, Problem
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from taskcal.yamlfile.nodes import Place
+    from taskcal.yamlfile.nodes import KeyPlace
 
 MAX_KEPT = 1_000
 MAX_SHOWN = 100
@@ -41,7 +41,7 @@ class Problems:
         """Count problems that nobody will read."""
         self._dropped += number
 
-    def at(self, file: str, place: Place, message: str) -> None:
+    def at(self, file: str, place: KeyPlace, message: str) -> None:
         """Keep a problem at a place of a file."""
         self.add(Problem(file, place.line, place.key, message))
 

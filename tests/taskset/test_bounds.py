@@ -21,7 +21,7 @@ from taskcal.taskset.scope import Budget, Scope
 from taskcal.yamlfile.nodes import Map
 from taskcal.yamlfile.paths import Folder
 from taskcal.yamlfile.problems import Problems
-from taskcal.yamlfile.source import parse
+from taskcal.yamlfile.reader import parse_yaml
 from tests.taskset.taskset_case import Yaml
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def test_fifty_thousand_unknown_keys_are_refused_with_bounded_memory(yaml: Yaml)
 
 def test_what_tasks_inherit_is_bounded(yaml: Yaml) -> None:
     """Large defaults times many tasks are refused, not multiplied."""
-    top = parse("base: {a: 1, b: 2, c: {d: 3}}\nover: {e: 4}\n", "f").top
+    top = parse_yaml("base: {a: 1, b: 2, c: {d: 3}}\nover: {e: 4}\n", "f").top
     base, over = top["base"], top["over"]
     assert isinstance(base, Map)
     assert isinstance(over, Map)

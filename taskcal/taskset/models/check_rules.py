@@ -9,7 +9,7 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from taskcal.yamlfile.nodes import Map
-from taskcal.yamlfile.scalars import Written, advice
+from taskcal.yamlfile.scalars import Written, quoting_advice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -96,7 +96,7 @@ def _about_text(check: Mapping[str, object]) -> Iterator[str]:
     elif not _is_finite(wanted):
         yield "must be a finite number, or text in quotes"
     elif isinstance(wanted, Written):
-        yield advice(wanted)
+        yield quoting_advice(wanted)
 
 
 def _is_finite(value: object) -> bool:

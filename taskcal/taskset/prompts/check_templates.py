@@ -12,17 +12,17 @@ from taskcal.taskset.models.grader import CheckModel, GraderModel
 from taskcal.taskset.prompts.template import MAX_MARKS, TemplateMistake
 from taskcal.taskset.prompts.value_template import LITERAL, Target, ValueTemplate, is_template
 from taskcal.taskset.variants.variants import TOO_MANY
-from taskcal.yamlfile.explain import validate
-from taskcal.yamlfile.nodes import Map, Place, Seq, locate
+from taskcal.yamlfile.mistakes import validate_model
+from taskcal.yamlfile.nodes import KeyPlace, Map, Seq, locate
 from taskcal.yamlfile.problems import Problems
-from taskcal.yamlfile.scalars import resolve
+from taskcal.yamlfile.scalars import read_scalar
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from taskcal.core.task import Check, Grader, Scalar, Variant
     from taskcal.taskset.scope import Scope
-    from taskcal.taskset.shared import Located
+    from taskcal.taskset.shared_parts import Located
 
 Steps = tuple[str | int, ...]
 TARGETS = {"matches": Target.PATTERN, "pointer": Target.POINTER}
@@ -39,7 +39,7 @@ class Slot:
     index: int
     steps: Steps
     template: ValueTemplate
-    place: Place
+    place: KeyPlace
 
     @property
     def key(self) -> str:
@@ -58,7 +58,7 @@ def _number(value: Scalar) -> Scalar:
     """Read a number also from text: all values of a CSV file are text."""
     if value is None:
         raise ValueError("must be a number, not null")
-    read = resolve(value.strip()) if isinstance(value, str) else value
+    read = read_scalar(value.strip()) if isinstance(value, str) else value
     return value if read is None or isinstance(read, bool) else read
 
 
@@ -86,7 +86,7 @@ def build_grader(raw: Map, _name: str, scope: Scope) -> GraderDraft | None:
         for mistake in check_mistakes(check) if isinstance(check, Map) else ():
             scope.report(locate(raw, ("checks", index, *mistake.steps)), mistake.message)
     data = _with_stand_ins(raw, slots)
-    model = validate(GraderModel, raw, scope.file, scope.folder, scope.problems, data)
+    model = validate_model(GraderModel, raw, scope.file, scope.folder, scope.problems, data)
     if model is None or scope.problems.count() > before:
         return None
     return GraderDraft(convert.grader(model), slots, _size(checks, {slot.index for slot in slots}))
@@ -115,7 +115,7 @@ def find_slots(raw: Map, scope: Scope) -> tuple[Slot, ...]:
     return tuple(found)
 
 
-def _slot(index: int, steps: Steps, text: str, place: Place, scope: Scope) -> Iterator[Slot]:
+def _slot(index: int, steps: Steps, text: str, place: KeyPlace, scope: Scope) -> Iterator[Slot]:
     target = Target.TEXT if steps[0] == "equals" else TARGETS.get(str(steps[-1]), Target.TEXT)
     try:
         yield Slot(index, steps, scope.values.compile(text, target), place)
@@ -221,7 +221,7 @@ def _check(raw: object, values: Mapping[Steps, object], scope: Scope) -> Check |
     if not isinstance(raw, Map) or not isinstance(data, dict):
         return None
     before = scope.problems.count()
-    model = validate(CheckModel, raw, scope.file, scope.folder, scope.problems, data)
+    model = validate_model(CheckModel, raw, scope.file, scope.folder, scope.problems, data)
     for mistake in check_mistakes(data):
         scope.report(locate(raw, mistake.steps), mistake.message)
     return None if model is None or scope.problems.count() > before else convert.check(model)

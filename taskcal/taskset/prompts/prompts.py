@@ -8,7 +8,7 @@ from taskcal.core.task import Variant, as_text
 from taskcal.taskset.prompts.template import Prompt, TemplateMistake
 from taskcal.taskset.variants.variants import TOO_MANY
 from taskcal.yamlfile.fields import byte_length
-from taskcal.yamlfile.nodes import Map, Place
+from taskcal.yamlfile.nodes import KeyPlace, Map
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,8 +62,8 @@ def _report_large(params: list[Mapping[str, Scalar]], drafts: list[Draft], scope
             scope.problems.at(draft.file, draft.place, message)
 
 
-def _place(raw: Map, line: int) -> Place:
-    return Place(raw.line_inside("prompt", line), raw.at("prompt").key)
+def _place(raw: Map, line: int) -> KeyPlace:
+    return KeyPlace(raw.line_inside("prompt", line), raw.at("prompt").key)
 
 
 def _compiled(raw: Map, scope: Scope) -> Prompt | None:

@@ -67,7 +67,7 @@ class Prompt:
         if self.template is None:
             return self.text
         with rendering():
-            return "".join(bounded(self.template.generate(params)))
+            return "".join(limit_length(self.template.generate(params)))
 
 
 @contextlib.contextmanager
@@ -94,7 +94,7 @@ def compiling() -> Iterator[None]:
         raise TemplateMistake(1, "not a template: too deep or too large") from error
 
 
-def bounded(chunks: Iterator[str]) -> Iterator[str]:
+def limit_length(chunks: Iterator[str]) -> Iterator[str]:
     """Pass on what a template gives. Raises ValueError beyond 1 MiB."""
     length = 0
     for chunk in chunks:

@@ -19,9 +19,9 @@ from taskcal.taskset.prompts.template import (
     MAX_MARKS,
     MAX_PROMPT,
     TemplateMistake,
-    bounded,
     check_tree,
     compiling,
+    limit_length,
     rendering,
     sandboxed,
 )
@@ -63,7 +63,7 @@ class ValueTemplate:
         """Give the value for these params. Raises ValueError if that fails or is no single value."""
         with rendering():
             if not self.sole:
-                return "".join(bounded(self.template.generate(params)))
+                return "".join(limit_length(self.template.generate(params)))
             context = self.template.new_context(dict(params))
             deque(self.template.root_render_func(context), maxlen=0)
             value = check_scalar(context.vars[RESULT])

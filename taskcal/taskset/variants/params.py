@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taskcal.taskset.variants.variants import Draft, name_variants, read_variants
-from taskcal.yamlfile.nodes import Map, Place
+from taskcal.yamlfile.nodes import KeyPlace, Map
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -34,7 +34,7 @@ class VariantParams:
     constants: Collection[str]
     reported: frozenset[str] = frozenset()
 
-    def report_undefined(self, name: str, place: Place, scope: Scope, where: str = "") -> bool:
+    def report_undefined(self, name: str, place: KeyPlace, scope: Scope, where: str = "") -> bool:
         """Report a name of a template that some variant lacks; True if one does. `where` names the template's task."""
         lacking = [index for index, draft in enumerate(self.drafts) if self._lacks(draft, name)]
         if not lacking or name in self.reported:
@@ -77,7 +77,7 @@ def _report_gaps(drafts: list[Draft], constants: Collection[str], scope: Scope) 
     for draft in rows:
         for name in [key for key in keys if key not in draft.own]:
             message = "missing, and other rows have it; add it (null for nothing), or a default in the task's params"
-            scope.problems.at(draft.file, Place(draft.place.line, name[:60]), message)
+            scope.problems.at(draft.file, KeyPlace(draft.place.line, name[:60]), message)
             yield name
 
 

@@ -17,7 +17,7 @@ from taskcal.core.task import as_text
 from taskcal.errors import InputError
 from taskcal.taskset.variants.rows import read_rows
 from taskcal.yamlfile.fields import IDENTIFIER, check_param_name, check_scalar
-from taskcal.yamlfile.nodes import Map, Place, Seq
+from taskcal.yamlfile.nodes import KeyPlace, Map, Seq
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -38,10 +38,10 @@ class Draft:
     own: Mapping[str, Scalar]
     given: str | None
     file: str
-    place: Place
+    place: KeyPlace
 
 
-def read_variants(raw: object, place: Place, scope: Scope) -> list[Draft]:
+def read_variants(raw: object, place: KeyPlace, scope: Scope) -> list[Draft]:
     """Give the variants that a task's `variants` asks for; mistakes go to the scope's problems."""
     if isinstance(raw, Seq) and raw:
         return [draft for index, item in enumerate(raw) for draft in _listed(item, raw.at(index), scope)]
@@ -53,7 +53,7 @@ def read_variants(raw: object, place: Place, scope: Scope) -> list[Draft]:
     return []
 
 
-def _listed(item: object, place: Place, scope: Scope) -> Iterator[Draft]:
+def _listed(item: object, place: KeyPlace, scope: Scope) -> Iterator[Draft]:
     if not isinstance(item, Map):
         scope.report(place, "must be a map of params, and may have an id")
         return
@@ -64,7 +64,7 @@ def _listed(item: object, place: Place, scope: Scope) -> Iterator[Draft]:
         yield from _draft(item, scope.file, place, scope)
 
 
-def _draft(values: Mapping[str, object], file: str, place: Place, scope: Scope) -> Iterator[Draft]:
+def _draft(values: Mapping[str, object], file: str, place: KeyPlace, scope: Scope) -> Iterator[Draft]:
     """Make the draft of one listed variant or row, whose values are checked already."""
     given = values.get("id")
     name = None if given is None else as_text(check_scalar(given)) if not isinstance(given, list | dict) else ""
@@ -100,7 +100,7 @@ def _axis(key: str, values: object, raw: Map, scope: Scope) -> bool:
     return named and all(good)
 
 
-def _from_file(source: str, place: Place, scope: Scope) -> Iterator[Draft]:
+def _from_file(source: str, place: KeyPlace, scope: Scope) -> Iterator[Draft]:
     shown = os.path.normpath(Path(scope.file).parent / source)
     try:
         path = Path(scope.folder.inside(source))
@@ -117,7 +117,7 @@ def _from_file(source: str, place: Place, scope: Scope) -> Iterator[Draft]:
 
 
 def _row(values: Mapping[str, object], file: str, line: int, scope: Scope) -> Iterator[Draft]:
-    place = Place(line, "")
+    place = KeyPlace(line, "")
     if not values:
         scope.problems.at(file, place, EMPTY)
         return
@@ -127,12 +127,12 @@ def _row(values: Mapping[str, object], file: str, line: int, scope: Scope) -> It
             if key != "id":
                 check_param_name(key)
         except ValueError as error:
-            scope.problems.at(file, Place(line, key[:60]), str(error))
+            scope.problems.at(file, KeyPlace(line, key[:60]), str(error))
             return
     yield from _draft(values, file, place, scope)
 
 
-def _checked(key: str | None, value: object, place: Place, scope: Scope) -> bool:
+def _checked(key: str | None, value: object, place: KeyPlace, scope: Scope) -> bool:
     try:
         if key is not None:
             check_param_name(key)

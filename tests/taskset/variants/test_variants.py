@@ -11,10 +11,10 @@ from taskcal.taskset.prompts.template import Prompts
 from taskcal.taskset.scope import Budget, Scope
 from taskcal.taskset.variants import rows
 from taskcal.taskset.variants.variants import read_variants
-from taskcal.yamlfile.nodes import Place
+from taskcal.yamlfile.nodes import KeyPlace
 from taskcal.yamlfile.paths import Folder
 from taskcal.yamlfile.problems import Problems
-from taskcal.yamlfile.source import parse
+from taskcal.yamlfile.reader import parse_yaml
 from taskcal.yamlfile.tables import LONGEST_ROW
 from tests.taskset.taskset_case import Yaml
 
@@ -176,8 +176,8 @@ def test_rows_are_read_one_by_one_and_their_number_is_bounded(tmp_path: Path) ->
     """Where the bound is reached, the rows after it are refused; each row counts its values and one more."""
     (tmp_path / "r.jsonl").write_text("".join(f'{{"a": {number}}}\n' for number in range(50)))
     scope = Scope("t.yaml", Folder(tmp_path), Problems(), Budget(values=20), Prompts(), {})
-    raw = parse("{from: r.jsonl}", "t.yaml").top
-    assert len(read_variants(raw, Place(1, "variants"), scope)) == 10
+    raw = parse_yaml("{from: r.jsonl}", "t.yaml").top
+    assert len(read_variants(raw, KeyPlace(1, "variants"), scope)) == 10
     assert scope.problems.count() > 0
     stream = rows.read_rows(tmp_path / "r.jsonl", "r.jsonl")
     assert next(stream).values == {"a": 0}

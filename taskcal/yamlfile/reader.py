@@ -16,7 +16,7 @@ import yaml
 
 from taskcal.errors import InputError, Problem
 from taskcal.yamlfile.nodes import Map, Seq
-from taskcal.yamlfile.scalars import check_writable, differs, resolve
+from taskcal.yamlfile.scalars import check_writable, differs, read_scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +62,7 @@ class Parsed(NamedTuple):
     problems: tuple[Problem, ...]
 
 
-def parse(text: str, file: str) -> Parsed:
+def parse_yaml(text: str, file: str) -> Parsed:
     """Parse one YAML document whose top is a map; `file` is its name in messages.
 
     Raises InputError where a mistake makes the rest unreadable.
@@ -171,7 +171,7 @@ class _Builder:
 
     def _resolved(self, text: str, line: int) -> object:
         try:
-            return resolve(text)
+            return read_scalar(text)
         except ValueError as error:
             self._report(line, str(error))
             return text
