@@ -14,9 +14,9 @@ from taskcal.core.grading.grade import TOLERANCE
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Outcome, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.errors import UsageError
 from taskcal.interop import cells
-from taskcal.interop.columns import ABSENT, CHECK, EXAMPLE, REQUIRED, listed, lookup
-from taskcal.interop.endings import lost_of, stop_of
-from taskcal.interop.seen import SeenColumns
+from taskcal.interop.columns import ABSENT, CHECK, EXAMPLE, REQUIRED, list_columns, value_at
+from taskcal.interop.endings import loss_from, stop_in
+from taskcal.interop.table_columns import TableColumns
 from taskcal.interop.tables import open_table
 from taskcal.yamlfile.tables import Row, table_mistake
 
@@ -37,7 +37,7 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ImportSettings:
     """How rows are understood: their columns, whose rows are taken, and what their rewards mean.
 
     Rewards lie in `scale` (low, high) and are brought to [0, 1]; one that reaches `passing` then has passed, unless the
@@ -52,7 +52,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ImportedRollouts:
     """What tables held: groups in the order of their first rows, rollouts in that of the rows.
 
     `left_out` counts rows of other agents, `used` holds the column of each key, `unread` the columns of no key.
@@ -77,7 +77,7 @@ class Imported:
         return max(sizes, key=lambda size: (sizes[size], size))
 
 
-def read(paths: Sequence[Path], reading: Reading) -> Imported:
+def read_results(paths: Sequence[Path], reading: ImportSettings) -> ImportedRollouts:
     """The rows of several files, one after the other.
 
     At most a million rows, which take about half a GB of memory here. Raises InputError for the first mistake, with its
@@ -94,11 +94,11 @@ def read(paths: Sequence[Path], reading: Reading) -> Imported:
 class _Collector:
     """Rows so far, as rollouts."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: ImportSettings) -> None:
         self._reading = reading
         self._columns = dict(reading.columns.names)
         self._checks = list(reading.columns.checks)
-        self._seen = SeenColumns()
+        self._table_columns = TableColumns()
         self._scored: dict[GroupId, set[str]] = {}
         self._file = ""
         self._used: dict[str, str] = {}
@@ -125,7 +125,7 @@ class _Collector:
             if self._is_wanted(keyed):
                 self._rollouts.append(self._rollout(keyed))
 
-    def result(self, files: str) -> Imported:
+    def result(self, files: str) -> ImportedRollouts:
         """All of it. Raises UsageError where it is not one agent's, InputError where there is nothing."""
         if not self._rows:
             raise table_mistake(files, None, "no rows")
@@ -136,7 +136,9 @@ class _Collector:
         left_out = self._rows - len(self._rollouts)
         used = {key: self._used[key] for key in self._columns if key in self._used}
         groups = tuple(self._with_checks(group) for group in self._groups.values())
-        return Imported(agent, groups, tuple(self._rollouts), left_out, used, self._seen.unread(used.values()))
+        return ImportedRollouts(
+            agent, groups, tuple(self._rollouts), left_out, used, self._table_columns.unread(used.values())
+        )
 
     def _with_checks(self, group: GroupRecord) -> GroupRecord:
         """A group with its checks: all that are mapped, else those that have a score in one of its rows."""
@@ -156,7 +158,7 @@ class _Collector:
         found: dict[str, object] = {}
         for key, columns in self._columns.items():
             for column in columns:
-                value = lookup(row.values, column)
+                value = value_at(row.values, column)
                 if value is not ABSENT:
                     if self._used.setdefault(key, column) != column:
                         message = f"{key} may be {self._used[key]} or {column}; say which, as in {EXAMPLE}"
@@ -167,7 +169,7 @@ class _Collector:
     def _look(self, row: Row) -> None:
         """Notice new columns, and take those of checks if no map says otherwise. Raises InputError."""
         try:
-            columns = self._seen.look(row.values)
+            columns = self._table_columns.new_checks(row.values)
         except cells.CellError as error:
             raise self._mistake(row, str(error)) from error
         if self._reading.columns.takes_checks:
@@ -188,21 +190,21 @@ class _Collector:
         if len(agents) > 1 and agents[""]:
             raise UsageError(f"{files}: {agents['']} rows name no agent, and others do; fill or unmap that column")
         if not self._rollouts:
-            raise UsageError(f"{files}: no row of the agent {cells.shown(chosen)}; there are {_some(agents)}")
+            raise UsageError(f"{files}: no row of the agent {cells.quote_value(chosen)}; there are {_some(agents)}")
         return chosen or next(iter(agents)) or NO_AGENT
 
     def _rollout(self, row: Row) -> Rollout:
         group = self._group(row)
         usage = Usage(
-            input_tokens=self._value(row, "input_tokens", cells.count),
-            output_tokens=self._value(row, "output_tokens", cells.count),
-            cost_usd=self._value(row, "cost", cells.amount),
+            input_tokens=self._value(row, "input_tokens", cells.count_in),
+            output_tokens=self._value(row, "output_tokens", cells.count_in),
+            cost_usd=self._value(row, "cost", cells.amount_in),
         )
         return Rollout(
             id=RolloutId(group, self._index(row, group), 0),
             outcome=self._outcome(row, group),
             usage=usage,
-            timing=Timing(total=self._value(row, "seconds", cells.amount) or 0.0),
+            timing=Timing(total=self._value(row, "seconds", cells.amount_in) or 0.0),
         )
 
     def _group(self, row: Row) -> GroupId:
@@ -212,7 +214,7 @@ class _Collector:
         if not group.task:
             raise self._mistake(row, "no name", "task")
         if self._names.setdefault(str(group), group) != group:
-            raise self._mistake(row, f"{cells.shown(str(group))} names two tasks, one of them with a variant")
+            raise self._mistake(row, f"{cells.quote_value(str(group))} names two tasks, one of them with a variant")
         self._groups[group] = GroupRecord(group, {}, "", (), self._reading.passing, (), self._file, row.line)
         return group
 
@@ -221,7 +223,7 @@ class _Collector:
         if "index" not in self._columns:
             self._sizes[group] += 1
             return self._sizes[group] - 1
-        index = self._value(row, "index", cells.count)
+        index = self._value(row, "index", cells.count_in)
         if index is None:
             raise self._mistake(row, "no index", "index")
         here = f"{self._file}:{row.line}"
@@ -229,45 +231,45 @@ class _Collector:
         if before != here:
             hint = "without index in --map the rows are numbered in their order"
             raise self._mistake(
-                row, f"{cells.shown(str(group))} has index {index} already, in {before}; {hint}", "index"
+                row, f"{cells.quote_value(str(group))} has index {index} already, in {before}; {hint}", "index"
             )
         return index
 
     def _outcome(self, row: Row, group: GroupId) -> Outcome:
-        lost = self._value(row, "lost", cells.said)
+        lost = self._value(row, "lost", cells.failure_in)
         if lost:
-            return lost_of(SAID_LOST, lost, self._value(row, "reason", cells.text) or "")
+            return loss_from(SAID_LOST, lost, self._value(row, "reason", cells.text_in) or "")
         reward = self._value(row, "reward", self._to_unit)
         if reward is None:
-            return lost_of(NO_REWARD, self._value(row, "reason", cells.text) or "")
-        passed = self._value(row, "passed", cells.truth)
+            return loss_from(NO_REWARD, self._value(row, "reason", cells.text_in) or "")
+        passed = self._value(row, "passed", cells.truth_in)
         if passed is None:
             passed = reward >= self._reading.passing - TOLERANCE
-        stop = self._value(row, "stop", stop_of) or Stop.FINISHED
+        stop = self._value(row, "stop", stop_in) or Stop.FINISHED
         checks = tuple(self._check_results(row))
         self._scored.setdefault(group, set()).update(check.name for check in checks)
         return Graded(stop, reward, passed, checks)
 
     def _to_unit(self, value: object) -> float:
         low, high = self._reading.scale
-        reward = cells.within(cells.number(value), low, high)
+        reward = cells.place_in_range(cells.number_in(value), low, high)
         if reward is None:
             raise cells.CellError(
-                f"{cells.shown(value)} is outside {low:g} to {high:g}; --reward-range LOW,HIGH says another range"
+                f"{cells.quote_value(value)} is outside {low:g} to {high:g}; --reward-range LOW,HIGH says another range"
             )
         return reward
 
     def _check_results(self, row: Row) -> Iterable[CheckResult]:
         """The checks that have a score; equal weights, since a table has none."""
         for name in self._checks:
-            score = self._value(row, CHECK + name, cells.score)
+            score = self._value(row, CHECK + name, cells.score_in)
             if score is not None:
                 yield CheckResult(name, 1.0, score)
 
     def _name(self, row: Row, key: str) -> str:
         """A name; '' where the row has none."""
         try:
-            return cells.name(row.values.get(key))
+            return cells.name_in(row.values.get(key))
         except cells.CellError as error:
             raise self._mistake(row, str(error), key) from error
 
@@ -277,23 +279,24 @@ class _Collector:
         if value is None:
             return None
         try:
-            return None if cells.missing(value) else read(value)
+            return None if cells.is_missing(value) else read(value)
         except cells.CellError as error:
             raise self._mistake(row, str(error), key) from error
 
     def _no_column(self, row: Row, key: str) -> InputError:
-        message = f"no column {self._sought(key)} among {listed(row.values)}; say which, as in {EXAMPLE}"
+        message = f"no column {self._sought(key)} among {list_columns(row.values)}; say which, as in {EXAMPLE}"
         return self._mistake(row, message)
 
     def _sought(self, key: str) -> str:
-        names = " or ".join(map(cells.shown, self._columns[key]))
+        names = " or ".join(map(cells.quote_value, self._columns[key]))
         return f"{names} for {key}" if key not in REQUIRED else f"{names}"
 
     def _mistake(self, row: Row, message: str, key: str = "") -> InputError:
-        return table_mistake(self._file, row.line, message, cells.shown(self._used[key]) if key in self._used else key)
+        place = cells.quote_value(self._used[key]) if key in self._used else key
+        return table_mistake(self._file, row.line, message, place)
 
 
 def _some(agents: Mapping[str, int]) -> str:
-    names = [cells.shown(name) or "no name" for name in agents]
+    names = [cells.quote_value(name) or "no name" for name in agents]
     more = f" and {len(names) - MOST_AGENTS} more" if len(names) > MOST_AGENTS else ""
     return ", ".join(names[:MOST_AGENTS]) + more
