@@ -120,14 +120,14 @@ def load_agent(path: str | Path, overrides: Mapping[str, str] | None = None) -> 
     kind = _kind(raw, file, given, problems)
     if kind is None:
         _raise_overridden(problems, given)
-        raise InputError(problems.found())
+        raise InputError(problems.in_file_order())
     for key, text in given.items():
         _override(raw, kind, key, text)
     model = validate_model(kind, raw, file, Folder(Path(path).parent), problems)
     _raise_overridden(problems, given)
     problems.raise_any()
     if model is None:
-        raise InputError(problems.found())
+        raise InputError(problems.in_file_order())
     return _spec(model, str(Path(path).resolve().parent))
 
 
@@ -170,7 +170,7 @@ def _value(key: str, top: str, text: str) -> object:
 def _raise_overridden(problems: Problems, overrides: Mapping[str, str]) -> None:
     """A mistake in a value of the command line is not the file's: it has no line there."""
     names = {spell(key.split(".", 1)): key for key in overrides}
-    for problem in problems.found():
+    for problem in problems.in_file_order():
         if problem.key in names:
             raise UsageError(f"--set {names[problem.key]}: {problem.message}")
 

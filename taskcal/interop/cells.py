@@ -74,33 +74,33 @@ def score_in(value: object) -> float:
 
 def amount_in(value: object) -> float:
     """A number from 0. Raises CellError."""
-    found = number_in(value)
-    if found < 0:
+    amount = number_in(value)
+    if amount < 0:
         raise CellError(f"{quote_value(value)} is below 0")
-    return found
+    return amount
 
 
 def count_in(value: object) -> int:
     """A whole number from 0; a table that knows only floats may write it as 3.0. Raises CellError."""
-    found = amount_in(value)
-    if found != int(found) or found > MOST:
+    amount = amount_in(value)
+    if amount != int(amount) or amount > MOST:
         raise CellError(f"{quote_value(value)} is no whole number from 0")
-    return int(found)
+    return int(amount)
 
 
 def truth_in(value: object) -> bool:
     """True or false, also as 1 or 0, yes or no. Raises CellError."""
     try:
-        found = number_in(value)
+        amount = number_in(value)
     except CellError:
-        found = math.nan
-    if found not in {0.0, 1.0}:
+        amount = math.nan
+    if amount not in {0.0, 1.0}:
         raise CellError(f"{quote_value(value)} is neither true nor false")
-    return found == 1.0
+    return amount == 1.0
 
 
 def name_in(value: object) -> str:
-    """A name, which may be a number; '' where there is none. Raises CellError."""
+    """A name, which may be a number; '' if there is none. Raises CellError."""
     if not isinstance(value, str) and is_missing(value):
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
@@ -122,9 +122,9 @@ def text_in(value: object) -> str:
 
 
 def failure_in(value: object) -> str:
-    """What a cell that tells of a failure says: '' where nothing failed, TRUE where it says no more than that.
+    """The failure that a cell reports: '' if nothing failed, TRUE if it gives no reason.
 
-    Nothing failed where it is missing, false, zero, or an empty list or object.
+    Nothing failed if it is missing, false, zero, or an empty list or object.
     """
     if is_missing(value) or value in ([], {}):
         return ""

@@ -19,7 +19,7 @@ KEYS = (
 )  # fmt: skip
 CHECK = "check."
 OTHER_NAMES = {"task": ("task", "task_id"), "reward": ("reward", "score"), "cost": ("cost", "cost_usd")}
-"""Beside its own name, what else a key's column may be called where nothing is mapped."""
+"""Beside its own name, what else a key's column may be called if nothing is mapped."""
 UNGUESSED = "index"
 """A column of this name is too often the number of the line."""
 EXAMPLE = "--map task=COLUMN,reward=COLUMN"
@@ -77,7 +77,7 @@ def _refuse_unknown(key: str, text: str) -> None:
 
 
 def value_at(values: Mapping[str, object], column: str) -> object:
-    """What a row has in a column, `a.b` being a column or the b in a; ABSENT where it has none."""
+    """What a row has in a column, `a.b` being a column or the b in a; ABSENT if it has none."""
     if column in values:
         return values[column]
     head, dot, rest = column.partition(".")

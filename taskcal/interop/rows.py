@@ -81,7 +81,7 @@ def read_results(paths: Sequence[Path], reading: ImportSettings) -> ImportedRoll
     """The rows of several files, one after the other.
 
     At most a million rows, which take about half a GB of memory here. Raises InputError for the first mistake, with its
-    place, UsageError where the rows are of several agents.
+    place, UsageError if the rows are of several agents.
     """
     collector = _Collector(reading)
     for path in paths:
@@ -119,14 +119,14 @@ class _Collector:
             self._rows += 1
             if self._rows > MOST_ROWS:
                 raise self._mistake(row, f"more than {MOST_ROWS:,} rows; import them as several runs")
-            keyed = self._keyed(row)
+            keyed = self._by_key(row)
             if "task" not in self._used:
                 raise self._no_column(row, "task")
             if self._is_wanted(keyed):
                 self._rollouts.append(self._rollout(keyed))
 
     def result(self, files: str) -> ImportedRollouts:
-        """All of it. Raises UsageError where it is not one agent's, InputError where there is nothing."""
+        """All of it. Raises UsageError if it is not one agent's, InputError if there is nothing."""
         if not self._rows:
             raise table_mistake(files, None, "no rows")
         agent = self._one_agent(files)
@@ -147,15 +147,15 @@ class _Collector:
 
     def _check_header(self, header: Row) -> None:
         """Refuse a table of which no row can have what is needed."""
-        found = self._keyed(header).values
+        values_by_key = self._by_key(header).values
         for key in self._reading.columns.needed:
-            if key not in found:
+            if key not in values_by_key:
                 raise self._no_column(header, key)
 
-    def _keyed(self, row: Row) -> Row:
-        """The row by keys, those that it has. Raises InputError where two columns could be meant by one."""
+    def _by_key(self, row: Row) -> Row:
+        """The row by keys, those that it has. Raises InputError if two columns could be meant by one."""
         self._look(row)
-        found: dict[str, object] = {}
+        values_by_key: dict[str, object] = {}
         for key, columns in self._columns.items():
             for column in columns:
                 value = value_at(row.values, column)
@@ -163,8 +163,8 @@ class _Collector:
                     if self._used.setdefault(key, column) != column:
                         message = f"{key} may be {self._used[key]} or {column}; say which, as in {EXAMPLE}"
                         raise self._mistake(row, message)
-                    found[key] = value
-        return Row(row.line, found)
+                    values_by_key[key] = value
+        return Row(row.line, values_by_key)
 
     def _look(self, row: Row) -> None:
         """Notice new columns, and take those of checks if no map says otherwise. Raises InputError."""
@@ -177,7 +177,7 @@ class _Collector:
             self._checks += [column.removeprefix(CHECK) for column in columns]
 
     def _is_wanted(self, row: Row) -> bool:
-        """Whether a row is the agent's; who that is, is seen at the end where no row names one, or some do not."""
+        """Whether a row is the agent's; who that is, is seen at the end if no row names one, or some do not."""
         agent = self._name(row, "agent")
         self._agents[agent] += 1
         chosen = next(iter(self._agents)) if self._reading.agent is None else self._reading.agent
@@ -219,7 +219,7 @@ class _Collector:
         return group
 
     def _index(self, row: Row, group: GroupId) -> int:
-        """The row's own index where one is mapped, else its number among the rows of its group."""
+        """The row's own index if one is mapped, else its number among the rows of its group."""
         if "index" not in self._columns:
             self._sizes[group] += 1
             return self._sizes[group] - 1
@@ -267,14 +267,14 @@ class _Collector:
                 yield CheckResult(name, 1.0, score)
 
     def _name(self, row: Row, key: str) -> str:
-        """A name; '' where the row has none."""
+        """A name; '' if the row has none."""
         try:
             return cells.name_in(row.values.get(key))
         except cells.CellError as error:
             raise self._mistake(row, str(error), key) from error
 
     def _value(self, row: Row, key: str, read: Callable[[object], Value]) -> Value | None:
-        """What a row has for a key; None where it has nothing."""
+        """What a row has for a key; None if it has nothing."""
         value = row.values.get(key)
         if value is None:
             return None

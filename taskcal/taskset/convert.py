@@ -91,7 +91,9 @@ def grader(model: GraderModel) -> Grader:
         env=model.env,
         sandbox=GraderSandbox(model.sandbox),
         processes=Processes(model.processes),
-        artifacts=tuple(Artifact(one.path, one.service, tuple(one.exclude)) for one in model.artifacts),
+        artifacts=tuple(
+            Artifact(artifact.path, artifact.service, tuple(artifact.exclude)) for artifact in model.artifacts
+        ),
     )
 
 

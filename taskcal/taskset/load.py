@@ -50,17 +50,17 @@ def load(paths: Sequence[str | Path]) -> Taskset:
 
 
 def find_files(paths: Sequence[str | Path]) -> tuple[str, ...]:
-    """Give the files that `paths` name, as the user wrote them, each once; raises UsageError where there are none."""
+    """Give the files that `paths` name, as the user wrote them, each once; raises UsageError if there is none."""
     if not paths:
         raise UsageError("no taskset given; name a file, a folder or a glob")
-    found: dict[Path, str] = {}
+    names_by_path: dict[Path, str] = {}
     for path in paths:
         try:
             for file in _expand(str(path)):
-                found.setdefault(Path(file).resolve(), file)
+                names_by_path.setdefault(Path(file).resolve(), file)
         except OSError as error:
             raise UsageError(f"{path}: {error.strerror}") from error
-    return tuple(found.values())
+    return tuple(names_by_path.values())
 
 
 def _expand(path: str) -> list[str]:

@@ -82,7 +82,7 @@ def _problem(model: type[Model], raw: Map, file: str, detail: ErrorDetails) -> P
 
 
 def message(model: type[Model], detail: ErrorDetails) -> str:
-    """Say in a person's words what pydantic found."""
+    """Word a mistake that pydantic found for the author of the file."""
     kind, loc = detail["type"], detail["loc"]
     context = detail.get("ctx", {})
     if kind == "extra_forbidden":

@@ -43,11 +43,11 @@ class Node:
         return spell(reversed(steps))
 
     def at(self, step: str | int) -> KeyPlace:
-        """Say where the child at `step` stands, or would stand."""
+        """Return the place of the child at `step`, also if there is none yet."""
         return KeyPlace(self._line_of(step), spell([step], self.path()))
 
     def place(self) -> KeyPlace:
-        """Say where this node itself stands."""
+        """Return the place of this node itself."""
         return KeyPlace(self.line, self.path())
 
     def _line_of(self, step: str | int) -> int:
@@ -81,7 +81,7 @@ class Map(dict[str, object], Node):
         return self.origins.get(key, self) if self.origins else self
 
     def at(self, step: str | int) -> KeyPlace:
-        """Say where `step` was written, before any merge."""
+        """Return where `step` was written, before any merge."""
         origin = self.origin(str(step))
         return super().at(step) if origin is self else origin.at(step)
 
@@ -143,7 +143,7 @@ def _spell_step(step: str | int, *, first: bool) -> str:
 
 
 def locate(root: Map | Seq, steps: Iterable[str | int]) -> KeyPlace:
-    """Say where the value at `steps` below `root` was written; steps that lead nowhere end at the last known place."""
+    """Return where the value at `steps` below `root` was written; steps that lead nowhere end at the last known one."""
     node: Map | Seq = root
     place = root.place()
     for step in steps:

@@ -56,7 +56,7 @@ def quoting_advice(written: Written) -> str:
 def read_scalar(text: str) -> Scalar:
     """Give the value of one plain scalar.
 
-    Raises ValueError where the text is a number that cannot be meant as it stands.
+    Raises ValueError if the text is a number that cannot be meant as it stands.
     """
     if text in WORDS:
         return WORDS[text]

@@ -32,7 +32,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A file of rows; `header` names its columns where every row has the same ones, and is empty where not."""
+    """A file of rows; `header` names its columns if every row has the same ones, and is empty if not."""
 
     file: str
     header: tuple[str, ...]
@@ -139,10 +139,12 @@ def _records(reader: Iterator[list[str]], hints: Mapping[str, str], lines: Lines
 
 def _delimiter_of(header: str, lines: Lines) -> str:
     """The one of the usual delimiters that separates a header; a comma if there is nothing to separate."""
-    found = [delimiter for delimiter in DELIMITERS if _columns(header, delimiter) > 1]
-    if len(found) > 1:
-        raise lines.mistake(f"{' and '.join(map(repr, found))} could both separate the columns; say with --delimiter")
-    return found[0] if found else DELIMITERS[0]
+    separators = [delimiter for delimiter in DELIMITERS if _columns(header, delimiter) > 1]
+    if len(separators) > 1:
+        raise lines.mistake(
+            f"{' and '.join(map(repr, separators))} could both separate the columns; say with --delimiter"
+        )
+    return separators[0] if separators else DELIMITERS[0]
 
 
 def _columns(header: str, delimiter: str) -> int:

@@ -40,7 +40,7 @@ def test_a_thousand_mistakes_are_a_hundred_lines_and_a_number() -> None:
     problems = Problems()
     for line in range(5_000):
         problems.add(Problem("f", line, "k", "m"))
-    found = problems.found()
+    found = problems.in_file_order()
     assert len(found) == 101
     assert str(found[-1]) == "f: and 4900 more"
 
@@ -65,7 +65,7 @@ def test_what_tasks_inherit_is_bounded(yaml: Yaml) -> None:
     scope = Scope("f", Folder(yaml.folder), Problems(), Budget(values=7), Prompts(), {})
     assert list(merge(base, over, scope)) == ["a", "b", "c", "e"]
     assert merge(base, over, scope) is over
-    assert ["f:2: over: inherits too much" in str(problem) for problem in scope.problems.found()] == [True]
+    assert ["f:2: over: inherits too much" in str(problem) for problem in scope.problems.in_file_order()] == [True]
 
 
 KEYS = st.sampled_from(

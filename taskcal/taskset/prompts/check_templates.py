@@ -101,18 +101,18 @@ def _size(checks: object, indices: Collection[int]) -> int:
 def find_slots(raw: Map, scope: Scope) -> tuple[Slot, ...]:
     """Give the slots of a grader; mistakes in templates go to the scope's problems."""
     checks = raw.get("checks")
-    found: list[Slot] = []
+    slots: list[Slot] = []
     for index, check in enumerate(checks if isinstance(checks, Seq) else ()):
         for steps, value in _values(check) if isinstance(check, Map) else ():
             if isinstance(value, Map) and any(map(is_template, value)):
                 scope.report(locate(raw, ("checks", index, *steps)), "a key cannot be a template, only a value")
             if isinstance(value, str) and is_template(value):
                 place = locate(raw, ("checks", index, *steps))
-                if len(found) >= MAX_MARKS:
+                if len(slots) >= MAX_MARKS:
                     scope.report(place, f"more than {MAX_MARKS:,} values of one grader take params")
-                    return tuple(found)
-                found.extend(_slot(index, steps, value, place, scope))
-    return tuple(found)
+                    return tuple(slots)
+                slots.extend(_slot(index, steps, value, place, scope))
+    return tuple(slots)
 
 
 def _slot(index: int, steps: Steps, text: str, place: KeyPlace, scope: Scope) -> Iterator[Slot]:
@@ -144,7 +144,7 @@ def _with_stand_ins(raw: Map, slots: Sequence[Slot]) -> Mapping[str, object]:
         return raw
     filled = list(checks)
     for index, values in _by_check((slot, STAND_INS.get(slot.key, "a")) for slot in slots).items():
-        filled[index] = _filled(checks[index], values)
+        filled[index] = _fill(checks[index], values)
     return {**raw, "checks": filled}
 
 
@@ -155,21 +155,21 @@ def _by_check(pairs: Iterable[tuple[Slot, object]]) -> Mapping[int, Mapping[Step
     return grouped
 
 
-def _filled(check: object, values: Mapping[Steps, object]) -> object:
+def _fill(check: object, values: Mapping[Steps, object]) -> object:
     """Give a check with the values at these steps replaced; only the maps and lists on the way to them are copied."""
     on_the_way = {steps[:length] for steps in values for length in range(len(steps))}
-    return _copied(check, (), values, on_the_way)
+    return _copy(check, (), values, on_the_way)
 
 
-def _copied(value: object, steps: Steps, values: Mapping[Steps, object], on_the_way: Collection[Steps]) -> object:
+def _copy(value: object, steps: Steps, values: Mapping[Steps, object], on_the_way: Collection[Steps]) -> object:
     if steps in values:
         return values[steps]
     if steps not in on_the_way:
         return value
     if isinstance(value, dict):
-        return {key: _copied(item, (*steps, key), values, on_the_way) for key, item in value.items()}
+        return {key: _copy(item, (*steps, key), values, on_the_way) for key, item in value.items()}
     items = value if isinstance(value, list) else ()
-    return [_copied(item, (*steps, index), values, on_the_way) for index, item in enumerate(items)]
+    return [_copy(item, (*steps, index), values, on_the_way) for index, item in enumerate(items)]
 
 
 def with_checks(group: str, variant: Variant, grader: Located[GraderDraft], scope: Scope) -> Variant | None:
@@ -178,13 +178,13 @@ def with_checks(group: str, variant: Variant, grader: Located[GraderDraft], scop
     `group` names it in messages, since many tasks may share the grader.
     """
     own = replace(scope, problems=Problems())
-    checks = _rendered(variant, grader.raw, grader.value, own)
-    mistakes = own.problems.found()
-    scope.problems.extend(replace(one, message=f"{one.message} (in {group})") for one in mistakes)
+    checks = _render_checks(variant, grader.raw, grader.value, own)
+    mistakes = own.problems.in_file_order()
+    scope.problems.extend(replace(mistake, message=f"{mistake.message} (in {group})") for mistake in mistakes)
     return None if checks is None else replace(variant, checks=checks)
 
 
-def _rendered(variant: Variant, raw: Map, draft: GraderDraft, scope: Scope) -> tuple[Check, ...] | None:
+def _render_checks(variant: Variant, raw: Map, draft: GraderDraft, scope: Scope) -> tuple[Check, ...] | None:
     rendered: list[tuple[Slot, object]] = []
     characters = 0
     if not scope.budget.take(draft.size):
@@ -217,7 +217,7 @@ def _checks(
 
 
 def _check(raw: object, values: Mapping[Steps, object], scope: Scope) -> Check | None:
-    data = _filled(raw, values)
+    data = _fill(raw, values)
     if not isinstance(raw, Map) or not isinstance(data, dict):
         return None
     before = scope.problems.count()

@@ -61,8 +61,8 @@ class VariantParams:
 
 def read_variant_params(raw: Map, scope: Scope) -> VariantParams:
     """Read a task's variants, one without an id if it names none; mistakes go to the scope's problems."""
-    given = raw.get("params")
-    constants: Collection[str] = given if isinstance(given, Map) else ()
+    constants_of_task = raw.get("params")
+    constants: Collection[str] = constants_of_task if isinstance(constants_of_task, Map) else ()
     if raw.get("variants") is None:
         return VariantParams([Draft({}, None, scope.file, raw.place())], [""], constants)
     drafts = read_variants(raw["variants"], raw.at("variants"), scope)
