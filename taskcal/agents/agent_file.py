@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from taskcal.agents.agent_models import KINDS, NO_SEED, ChatModel, PythonModel, SimulatedModel
 from taskcal.agents.spec import ChatSpec, CommandSpec, Price, PythonSpec, Sampling, SimulatedSpec
 from taskcal.errors import InputError, UsageError
-from taskcal.yamlfile.explain import describe, validate
+from taskcal.yamlfile.mistakes import describe_value, validate_model
 from taskcal.yamlfile.nodes import Map, spell
 from taskcal.yamlfile.paths import Folder
 from taskcal.yamlfile.problems import Problems, suggest
-from taskcal.yamlfile.scalars import check_writable, resolve
+from taskcal.yamlfile.reader import parse_yaml, read_text
+from taskcal.yamlfile.scalars import check_writable, read_scalar
 from taskcal.yamlfile.schema import schema_of
-from taskcal.yamlfile.source import parse, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,19 +37,19 @@ def load_agent(path: str | Path, overrides: Mapping[str, str] | None = None) -> 
     if not Path(path).is_file():
         raise UsageError(f"{file}: no such agent file")
     problems = Problems()
-    raw, mistakes = parse(read_text(Path(path), file), file)
+    raw, mistakes = parse_yaml(read_text(Path(path), file), file)
     problems.extend(mistakes)
     kind = _kind(raw, file, settings, problems)
     if kind is None:
         _raise_overridden(problems, settings)
-        raise InputError(problems.found())
+        raise InputError(problems.in_file_order())
     for key, text in settings.items():
         _override(raw, kind, key, text)
-    model = validate(kind, raw, file, Folder(Path(path).parent), problems)
+    model = validate_model(kind, raw, file, Folder(Path(path).parent), problems)
     _raise_overridden(problems, settings)
     problems.raise_any()
     if model is None:
-        raise InputError(problems.found())
+        raise InputError(problems.in_file_order())
     return _spec(model, str(Path(path).resolve().parent))
 
 
@@ -60,7 +60,7 @@ def _kind(raw: Map, file: str, overrides: Mapping[str, str], problems: Problems)
     if name is None:
         message = f"missing; one of {', '.join(KINDS)}"
     else:
-        message = f"must be one of {', '.join(KINDS)}, not {describe(name)}{suggest(str(name), KINDS)}"
+        message = f"must be one of {', '.join(KINDS)}, not {describe_value(name)}{suggest(str(name), KINDS)}"
     problems.at(file, raw.at("kind"), message)
     return None
 
@@ -84,7 +84,7 @@ def _override(raw: Map, kind: type[AgentModel], key: str, text: str) -> None:
 def _value(key: str, top: str, text: str) -> object:
     try:
         check_writable(text)
-        return resolve(text) if top in NUMBERS else text
+        return read_scalar(text) if top in NUMBERS else text
     except ValueError as error:
         raise UsageError(f"--set {key}: {error}") from error
 
@@ -92,7 +92,7 @@ def _value(key: str, top: str, text: str) -> object:
 def _raise_overridden(problems: Problems, overrides: Mapping[str, str]) -> None:
     """A mistake in a value of the command line is not the file's: it has no line there."""
     names = {spell(key.split(".", 1)): key for key in overrides}
-    for problem in problems.found():
+    for problem in problems.in_file_order():
         if problem.key in names:
             raise UsageError(f"--set {names[problem.key]}: {problem.message}")
 

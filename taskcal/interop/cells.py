@@ -23,7 +23,7 @@ class CellError(ValueError):
     """A cell holds what its column cannot hold; the message says what, and what to do."""
 
 
-def shown(value: object) -> str:
+def quote_value(value: object) -> str:
     """A value as an error quotes it: one line, short."""
     if isinstance(value, dict | list):
         return "a list" if isinstance(value, list) else "an object"
@@ -32,20 +32,20 @@ def shown(value: object) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…"
 
 
-def missing(value: object) -> bool:
+def is_missing(value: object) -> bool:
     """Whether a cell says that there is no number: empty, null, NaN, or one of the words for it."""
     if isinstance(value, str):
         return value.strip().lower() in MISSING
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def number(value: object) -> float:
+def number_in(value: object) -> float:
     """A number, as such, as text or as true or false (1 or 0). Raises CellError."""
     if isinstance(value, str):
         return _number_of_text(value.strip())
     if isinstance(value, int | float) and -LARGEST_NUMBER <= value <= LARGEST_NUMBER:
         return float(value)
-    raise CellError(f"{shown(value)} is no number")
+    raise CellError(f"{quote_value(value)} is no number")
 
 
 def _number_of_text(text: str) -> float:
@@ -55,63 +55,63 @@ def _number_of_text(text: str) -> float:
     if _NUMBER.fullmatch(text) and abs(float(text)) <= LARGEST_NUMBER:
         return float(text)
     hint = "; decimals are written with a point" if "," in text and _NUMBER.fullmatch(text.replace(",", ".", 1)) else ""
-    raise CellError(f"{shown(text)} is no number{hint}")
+    raise CellError(f"{quote_value(text)} is no number{hint}")
 
 
-def within(value: float, low: float, high: float) -> float | None:
+def place_in_range(value: float, low: float, high: float) -> float | None:
     """A number's place in a range, from 0 to 1; None outside it, by more than binary fractions explain."""
     place = (value - low) / (high - low)
     return min(1.0, max(0.0, place)) if -TOLERANCE <= place <= 1 + TOLERANCE else None
 
 
-def score(value: object) -> float:
+def score_in(value: object) -> float:
     """A number in [0, 1]. Raises CellError."""
-    place = within(number(value), 0.0, 1.0)
+    place = place_in_range(number_in(value), 0.0, 1.0)
     if place is None:
-        raise CellError(f"{shown(value)} is outside 0 to 1")
+        raise CellError(f"{quote_value(value)} is outside 0 to 1")
     return place
 
 
-def amount(value: object) -> float:
+def amount_in(value: object) -> float:
     """A number from 0. Raises CellError."""
-    found = number(value)
-    if found < 0:
-        raise CellError(f"{shown(value)} is below 0")
-    return found
+    amount = number_in(value)
+    if amount < 0:
+        raise CellError(f"{quote_value(value)} is below 0")
+    return amount
 
 
-def count(value: object) -> int:
+def count_in(value: object) -> int:
     """A whole number from 0; a table that knows only floats may write it as 3.0. Raises CellError."""
-    found = amount(value)
-    if found != int(found) or found > LARGEST_COUNT:
-        raise CellError(f"{shown(value)} is no whole number from 0")
-    return int(found)
+    amount = amount_in(value)
+    if amount != int(amount) or amount > LARGEST_COUNT:
+        raise CellError(f"{quote_value(value)} is no whole number from 0")
+    return int(amount)
 
 
-def truth(value: object) -> bool:
+def truth_in(value: object) -> bool:
     """True or false, also as 1 or 0, yes or no. Raises CellError."""
     try:
-        found = number(value)
+        amount = number_in(value)
     except CellError:
-        found = math.nan
-    if found not in {0.0, 1.0}:
-        raise CellError(f"{shown(value)} is neither true nor false")
-    return found == 1.0
+        amount = math.nan
+    if amount not in {0.0, 1.0}:
+        raise CellError(f"{quote_value(value)} is neither true nor false")
+    return amount == 1.0
 
 
-def name(value: object) -> str:
-    """A name, which may be a number; '' where there is none. Raises CellError."""
-    if not isinstance(value, str) and missing(value):
+def name_in(value: object) -> str:
+    """A name, which may be a number; '' if there is none. Raises CellError."""
+    if not isinstance(value, str) and is_missing(value):
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise CellError(f"{shown(value)} is no name")
+        raise CellError(f"{quote_value(value)} is no name")
     text = value if isinstance(value, str) else repr(value)
     if len(text) > LONGEST_NAME:
-        raise CellError(f"{shown(text)} is a name of more than {LONGEST_NAME} characters")
+        raise CellError(f"{quote_value(text)} is a name of more than {LONGEST_NAME} characters")
     return text
 
 
-def text(value: object) -> str:
+def text_in(value: object) -> str:
     """What a cell says for people: its text, or what else it holds as JSON. Raises CellError."""
     if isinstance(value, str):
         return value.strip()
@@ -121,14 +121,14 @@ def text(value: object) -> str:
         raise CellError("nested too deep") from error
 
 
-def said(value: object) -> str:
-    """What a cell that tells of a failure says: '' where nothing failed, TRUE where it says no more than that.
+def failure_in(value: object) -> str:
+    """The failure that a cell reports: '' if nothing failed, TRUE if it gives no reason.
 
-    Nothing failed where it is missing, false, zero, or an empty list or object.
+    Nothing failed if it is missing, false, zero, or an empty list or object.
     """
-    if missing(value) or value in ([], {}):
+    if is_missing(value) or value in ([], {}):
         return ""
     try:
-        return TRUE if number(value) else ""
+        return TRUE if number_in(value) else ""
     except CellError:
-        return text(value)
+        return text_in(value)

@@ -14,10 +14,11 @@ from taskcal.core.group_record import GroupRecord
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Outcome, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.errors import UsageError
 from taskcal.interop import cells
-from taskcal.interop.columns import ABSENT, CHECK, EXAMPLE, REQUIRED, listed, lookup
-from taskcal.interop.endings import lost_of, stop_of
-from taskcal.interop.seen import SeenColumns
-from taskcal.interop.tables import Row, opened, problem
+from taskcal.interop.columns import ABSENT, CHECK, EXAMPLE, REQUIRED, list_columns, value_at
+from taskcal.interop.endings import loss_from, stop_in
+from taskcal.interop.table_columns import TableColumns
+from taskcal.interop.tables import open_table
+from taskcal.yamlfile.tables import Row, table_mistake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from taskcal.errors import InputError
     from taskcal.interop.columns import Columns
-    from taskcal.interop.tables import Table
+    from taskcal.yamlfile.tables import Table
 
 MOST_ROWS = 1_000_000
 MOST_AGENTS = 8
@@ -36,7 +37,7 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ImportSettings:
     """How rows are understood: their columns, whose rows are taken, and what their rewards mean.
 
     Rewards lie in `scale` (low, high) and are brought to [0, 1]; one that reaches `passing` then has passed, unless the
@@ -51,7 +52,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ImportedRollouts:
     """What tables held: groups in the order of their first rows, rollouts in that of the rows.
 
     `left_out` counts rows of other agents, `used` holds the column of each key, `unread` the columns of no key.
@@ -76,15 +77,15 @@ class Imported:
         return max(sizes, key=lambda size: (sizes[size], size))
 
 
-def read(paths: Sequence[Path], reading: Reading) -> Imported:
+def read_results(paths: Sequence[Path], reading: ImportSettings) -> ImportedRollouts:
     """The rows of several files, one after the other.
 
     At most a million rows, which take about half a GB of memory here. Raises InputError for the first mistake, with its
-    place, UsageError where the rows are of several agents.
+    place, UsageError if the rows are of several agents.
     """
     collector = _Collector(reading)
     for path in paths:
-        with opened(path, reading.delimiter) as table:
+        with open_table(path, reading.delimiter) as table:
             collector.take(table)
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
     return collector.result(f"{paths[0]}{more}")
@@ -93,11 +94,11 @@ def read(paths: Sequence[Path], reading: Reading) -> Imported:
 class _Collector:
     """Rows so far, as rollouts."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: ImportSettings) -> None:
         self._reading = reading
         self._columns = dict(reading.columns.names)
         self._checks = list(reading.columns.checks)
-        self._seen = SeenColumns()
+        self._table_columns = TableColumns()
         self._scored: dict[GroupId, set[str]] = {}
         self._file = ""
         self._used: dict[str, str] = {}
@@ -118,24 +119,26 @@ class _Collector:
             self._rows += 1
             if self._rows > MOST_ROWS:
                 raise self._mistake(row, f"more than {MOST_ROWS:,} rows; import them as several runs")
-            keyed = self._keyed(row)
+            keyed = self._by_key(row)
             if "task" not in self._used:
                 raise self._no_column(row, "task")
             if self._is_wanted(keyed):
                 self._rollouts.append(self._rollout(keyed))
 
-    def result(self, files: str) -> Imported:
-        """All of it. Raises UsageError where it is not one agent's, InputError where there is nothing."""
+    def result(self, files: str) -> ImportedRollouts:
+        """All of it. Raises UsageError if it is not one agent's, InputError if there is nothing."""
         if not self._rows:
-            raise problem(files, None, "no rows")
+            raise table_mistake(files, None, "no rows")
         agent = self._one_agent(files)
         for key in (key for key in self._reading.columns.needed if key not in self._used):
             hint = f"say which column has it, as in {EXAMPLE}" if key in REQUIRED else "correct --map, or leave it out"
-            raise problem(files, None, f"no row has {self._sought(key)}; {hint}")
+            raise table_mistake(files, None, f"no row has {self._sought(key)}; {hint}")
         left_out = self._rows - len(self._rollouts)
         used = {key: self._used[key] for key in self._columns if key in self._used}
         groups = tuple(self._with_checks(group) for group in self._groups.values())
-        return Imported(agent, groups, tuple(self._rollouts), left_out, used, self._seen.unread(used.values()))
+        return ImportedRollouts(
+            agent, groups, tuple(self._rollouts), left_out, used, self._table_columns.unread(used.values())
+        )
 
     def _with_checks(self, group: GroupRecord) -> GroupRecord:
         """A group with its checks: all that are mapped, else those that have a score in one of its rows."""
@@ -144,29 +147,29 @@ class _Collector:
 
     def _check_header(self, header: Row) -> None:
         """Refuse a table of which no row can have what is needed."""
-        found = self._keyed(header).values
+        values_by_key = self._by_key(header).values
         for key in self._reading.columns.needed:
-            if key not in found:
+            if key not in values_by_key:
                 raise self._no_column(header, key)
 
-    def _keyed(self, row: Row) -> Row:
-        """The row by keys, those that it has. Raises InputError where two columns could be meant by one."""
+    def _by_key(self, row: Row) -> Row:
+        """The row by keys, those that it has. Raises InputError if two columns could be meant by one."""
         self._look(row)
-        found: dict[str, object] = {}
+        values_by_key: dict[str, object] = {}
         for key, columns in self._columns.items():
             for column in columns:
-                value = lookup(row.values, column)
+                value = value_at(row.values, column)
                 if value is not ABSENT:
                     if self._used.setdefault(key, column) != column:
                         message = f"{key} may be {self._used[key]} or {column}; say which, as in {EXAMPLE}"
                         raise self._mistake(row, message)
-                    found[key] = value
-        return Row(row.line, found)
+                    values_by_key[key] = value
+        return Row(row.line, values_by_key)
 
     def _look(self, row: Row) -> None:
         """Notice new columns, and take those of checks if no map says otherwise. Raises InputError."""
         try:
-            columns = self._seen.look(row.values)
+            columns = self._table_columns.new_checks(row.values)
         except cells.CellError as error:
             raise self._mistake(row, str(error)) from error
         if self._reading.columns.takes_checks:
@@ -174,7 +177,7 @@ class _Collector:
             self._checks += [column.removeprefix(CHECK) for column in columns]
 
     def _is_wanted(self, row: Row) -> bool:
-        """Whether a row is the agent's; who that is, is seen at the end where no row names one, or some do not."""
+        """Whether a row is the agent's; who that is, is seen at the end if no row names one, or some do not."""
         agent = self._name(row, "agent")
         self._agents[agent] += 1
         chosen = next(iter(self._agents)) if self._reading.agent is None else self._reading.agent
@@ -187,21 +190,21 @@ class _Collector:
         if len(agents) > 1 and agents[""]:
             raise UsageError(f"{files}: {agents['']} rows name no agent, and others do; fill or unmap that column")
         if not self._rollouts:
-            raise UsageError(f"{files}: no row of the agent {cells.shown(chosen)}; there are {_some(agents)}")
+            raise UsageError(f"{files}: no row of the agent {cells.quote_value(chosen)}; there are {_some(agents)}")
         return chosen or next(iter(agents)) or NO_AGENT
 
     def _rollout(self, row: Row) -> Rollout:
         group = self._group(row)
         usage = Usage(
-            input_tokens=self._value(row, "input_tokens", cells.count),
-            output_tokens=self._value(row, "output_tokens", cells.count),
-            cost_usd=self._value(row, "cost", cells.amount),
+            input_tokens=self._value(row, "input_tokens", cells.count_in),
+            output_tokens=self._value(row, "output_tokens", cells.count_in),
+            cost_usd=self._value(row, "cost", cells.amount_in),
         )
         return Rollout(
             id=RolloutId(group, self._index(row, group), 0),
             outcome=self._outcome(row, group),
             usage=usage,
-            timing=Timing(total=self._value(row, "seconds", cells.amount) or 0.0),
+            timing=Timing(total=self._value(row, "seconds", cells.amount_in) or 0.0),
         )
 
     def _group(self, row: Row) -> GroupId:
@@ -211,16 +214,16 @@ class _Collector:
         if not group.task:
             raise self._mistake(row, "no name", "task")
         if self._names.setdefault(str(group), group) != group:
-            raise self._mistake(row, f"{cells.shown(str(group))} names two tasks, one of them with a variant")
+            raise self._mistake(row, f"{cells.quote_value(str(group))} names two tasks, one of them with a variant")
         self._groups[group] = GroupRecord(group, {}, "", (), self._reading.passing, (), self._file, row.line)
         return group
 
     def _index(self, row: Row, group: GroupId) -> int:
-        """The row's own index where one is mapped, else its number among the rows of its group."""
+        """The row's own index if one is mapped, else its number among the rows of its group."""
         if "index" not in self._columns:
             self._sizes[group] += 1
             return self._sizes[group] - 1
-        index = self._value(row, "index", cells.count)
+        index = self._value(row, "index", cells.count_in)
         if index is None:
             raise self._mistake(row, "no index", "index")
         here = f"{self._file}:{row.line}"
@@ -228,71 +231,72 @@ class _Collector:
         if before != here:
             hint = "without index in --map the rows are numbered in their order"
             raise self._mistake(
-                row, f"{cells.shown(str(group))} has index {index} already, in {before}; {hint}", "index"
+                row, f"{cells.quote_value(str(group))} has index {index} already, in {before}; {hint}", "index"
             )
         return index
 
     def _outcome(self, row: Row, group: GroupId) -> Outcome:
-        lost = self._value(row, "lost", cells.said)
+        lost = self._value(row, "lost", cells.failure_in)
         if lost:
-            return lost_of(SAID_LOST, lost, self._value(row, "reason", cells.text) or "")
+            return loss_from(SAID_LOST, lost, self._value(row, "reason", cells.text_in) or "")
         reward = self._value(row, "reward", self._to_unit)
         if reward is None:
-            return lost_of(NO_REWARD, self._value(row, "reason", cells.text) or "")
-        passed = self._value(row, "passed", cells.truth)
+            return loss_from(NO_REWARD, self._value(row, "reason", cells.text_in) or "")
+        passed = self._value(row, "passed", cells.truth_in)
         if passed is None:
             passed = reward >= self._reading.passing - TOLERANCE
-        stop = self._value(row, "stop", stop_of) or Stop.FINISHED
+        stop = self._value(row, "stop", stop_in) or Stop.FINISHED
         checks = tuple(self._check_results(row))
         self._scored.setdefault(group, set()).update(check.name for check in checks)
         return Graded(stop, reward, passed, checks)
 
     def _to_unit(self, value: object) -> float:
         low, high = self._reading.scale
-        reward = cells.within(cells.number(value), low, high)
+        reward = cells.place_in_range(cells.number_in(value), low, high)
         if reward is None:
             raise cells.CellError(
-                f"{cells.shown(value)} is outside {low:g} to {high:g}; --reward-range LOW,HIGH says another range"
+                f"{cells.quote_value(value)} is outside {low:g} to {high:g}; --reward-range LOW,HIGH says another range"
             )
         return reward
 
     def _check_results(self, row: Row) -> Iterable[CheckResult]:
         """The checks that have a score; equal weights, since a table has none."""
         for name in self._checks:
-            score = self._value(row, CHECK + name, cells.score)
+            score = self._value(row, CHECK + name, cells.score_in)
             if score is not None:
                 yield CheckResult(name, 1.0, score)
 
     def _name(self, row: Row, key: str) -> str:
-        """A name; '' where the row has none."""
+        """A name; '' if the row has none."""
         try:
-            return cells.name(row.values.get(key))
+            return cells.name_in(row.values.get(key))
         except cells.CellError as error:
             raise self._mistake(row, str(error), key) from error
 
     def _value(self, row: Row, key: str, read: Callable[[object], Value]) -> Value | None:
-        """What a row has for a key; None where it has nothing."""
+        """What a row has for a key; None if it has nothing."""
         value = row.values.get(key)
         if value is None:
             return None
         try:
-            return None if cells.missing(value) else read(value)
+            return None if cells.is_missing(value) else read(value)
         except cells.CellError as error:
             raise self._mistake(row, str(error), key) from error
 
     def _no_column(self, row: Row, key: str) -> InputError:
-        message = f"no column {self._sought(key)} among {listed(row.values)}; say which, as in {EXAMPLE}"
+        message = f"no column {self._sought(key)} among {list_columns(row.values)}; say which, as in {EXAMPLE}"
         return self._mistake(row, message)
 
     def _sought(self, key: str) -> str:
-        names = " or ".join(map(cells.shown, self._columns[key]))
+        names = " or ".join(map(cells.quote_value, self._columns[key]))
         return f"{names} for {key}" if key not in REQUIRED else f"{names}"
 
     def _mistake(self, row: Row, message: str, key: str = "") -> InputError:
-        return problem(self._file, row.line, message, cells.shown(self._used[key]) if key in self._used else key)
+        place = cells.quote_value(self._used[key]) if key in self._used else key
+        return table_mistake(self._file, row.line, message, place)
 
 
 def _some(agents: Mapping[str, int]) -> str:
-    names = [cells.shown(name) or "no name" for name in agents]
+    names = [cells.quote_value(name) or "no name" for name in agents]
     more = f" and {len(names) - MOST_AGENTS} more" if len(names) > MOST_AGENTS else ""
     return ", ".join(names[:MOST_AGENTS]) + more

@@ -26,7 +26,7 @@ from taskcal.core.task import (
     WrongAnswer,
 )
 from taskcal.core.tool import McpServer, Tool
-from taskcal.yamlfile.nodes import plain
+from taskcal.yamlfile.nodes import to_plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,7 +91,9 @@ def grader(model: GraderModel) -> Grader:
         env=model.env,
         sandbox=GraderSandbox(model.sandbox),
         processes=Processes(model.processes),
-        artifacts=tuple(Artifact(one.path, one.service, tuple(one.exclude)) for one in model.artifacts),
+        artifacts=tuple(
+            Artifact(artifact.path, artifact.service, tuple(artifact.exclude)) for artifact in model.artifacts
+        ),
     )
 
 
@@ -116,7 +118,7 @@ def _file_probe(model: CheckModel, path: str) -> FileProbe:
         path=path,
         exists=bool(model.exists),
         absent=bool(model.absent),
-        equals=plain(model.equals),
+        equals=to_plain(model.equals),
         has_equals="equals" in model.model_fields_set,
         contains=model.contains,
         matches=model.matches,
@@ -141,7 +143,7 @@ def wrong_answer(model: WrongModel) -> WrongAnswer:
 
 def tool(model: ToolModel) -> Tool:
     """Give one tool; its parameters in plain dicts and lists."""
-    parameters = {key: plain(value) for key, value in model.parameters.items()}
+    parameters = {key: to_plain(value) for key, value in model.parameters.items()}
     return Tool(model.name, model.run, model.description, parameters)
 
 

@@ -13,14 +13,14 @@ from taskcal.taskset.models.taskset import TasksetModel
 from taskcal.taskset.prompts.check_templates import build_grader
 from taskcal.taskset.prompts.template import Prompts
 from taskcal.taskset.scope import Budget, Scope
-from taskcal.taskset.shared import Shared, build_environment
+from taskcal.taskset.shared_parts import SharedParts, build_environment
 from taskcal.taskset.tasks import Reader
-from taskcal.yamlfile.allowance import Allowance
-from taskcal.yamlfile.explain import validate
+from taskcal.yamlfile.allowance import LoadAllowance
+from taskcal.yamlfile.mistakes import validate_model
 from taskcal.yamlfile.nodes import Map, Seq
 from taskcal.yamlfile.paths import Folder
 from taskcal.yamlfile.problems import Problems
-from taskcal.yamlfile.source import MAX_BYTES, parse, read_text
+from taskcal.yamlfile.reader import MAX_BYTES, parse_yaml, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -35,7 +35,7 @@ def load(paths: Sequence[str | Path]) -> Taskset:
     Raises InputError with all mistakes of all files, UsageError for a path that does not exist or holds no taskset.
     """
     files = find_files(paths)
-    problems, budget, prompts, allowance = Problems(), Budget(), Prompts(), Allowance()
+    problems, budget, prompts, allowance = Problems(), Budget(), Prompts(), LoadAllowance()
     names: dict[str, None] = {}
     ids: dict[str, str] = {}
     tasks: list[Task] = []
@@ -50,17 +50,17 @@ def load(paths: Sequence[str | Path]) -> Taskset:
 
 
 def find_files(paths: Sequence[str | Path]) -> tuple[str, ...]:
-    """Give the files that `paths` name, as the user wrote them, each once; raises UsageError where there are none."""
+    """Give the files that `paths` name, as the user wrote them, each once; raises UsageError if there is none."""
     if not paths:
         raise UsageError("no taskset given; name a file, a folder or a glob")
-    found: dict[Path, str] = {}
+    names_by_path: dict[Path, str] = {}
     for path in paths:
         try:
             for file in _expand(str(path)):
-                found.setdefault(Path(file).resolve(), file)
+                names_by_path.setdefault(Path(file).resolve(), file)
         except OSError as error:
             raise UsageError(f"{path}: {error.strerror}") from error
-    return tuple(found.values())
+    return tuple(names_by_path.values())
 
 
 def _expand(path: str) -> list[str]:
@@ -99,20 +99,20 @@ def _is_taskset(path: Path) -> bool:
 
 def _read_file(scope: Scope) -> Taskset | None:
     try:
-        raw, mistakes = parse(read_text(Path(scope.file), scope.file), scope.file)
+        raw, mistakes = parse_yaml(read_text(Path(scope.file), scope.file), scope.file)
     except InputError as error:
         scope.problems.extend(error.problems)
         return None
     scope.problems.extend(mistakes)
-    model = validate(TasksetModel, raw, scope.file, scope.folder, scope.problems)
+    model = validate_model(TasksetModel, raw, scope.file, scope.folder, scope.problems)
     tasks = tuple(_read_tasks(raw, scope))
     return None if model is None else Taskset(model.taskset, tasks, (scope.file,))
 
 
 def _read_tasks(raw: Map, scope: Scope) -> Iterator[Task]:
     """Read the tasks, also where something else in the file is wrong, so that all mistakes are found."""
-    environments = Shared(_map_at(raw, "environments"), build_environment, scope)
-    graders = Shared(_map_at(raw, "graders"), build_grader, scope)
+    environments = SharedParts(_map_at(raw, "environments"), build_environment, scope)
+    graders = SharedParts(_map_at(raw, "graders"), build_grader, scope)
     environments.read_all()
     graders.read_all()
     reader = Reader(scope, _defaults(raw, scope), environments, graders)

@@ -51,7 +51,7 @@ def extend(raw: Map, named: Map, scope: Scope) -> Map | None:
         base = _base(chain[-1], named, scope)
         if base is None:
             return None
-        if len(chain) > MAX_CHAIN or any(base is one for one in chain):
+        if len(chain) > MAX_CHAIN or any(base is link for link in chain):
             scope.report(chain[-1].at("extends"), "extends itself, or too long a chain of others")
             return None
         chain.append(base)
@@ -71,7 +71,7 @@ def _base(raw: Map, named: Map, scope: Scope) -> Map | None:
 
 
 def unknown_name(name: object, named: Map, scope: Scope) -> str:
-    """Say that nothing has this name, and what is near."""
+    """Word the mistake that nothing has this name, with the nearest one."""
     if not isinstance(name, str):
         return "must be one name"
     return f'nothing is named "{name[:60]}"{scope.hint(name, named)}'

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from taskcal.taskset.prompts.template import Prompts
-    from taskcal.yamlfile.nodes import Place
+    from taskcal.yamlfile.nodes import KeyPlace
     from taskcal.yamlfile.paths import Folder
     from taskcal.yamlfile.problems import Problems
 
@@ -28,7 +28,7 @@ class Budget:
         self._characters = characters
 
     def take(self, values: int, characters: int = 0) -> bool:
-        """Take from what is left; False, and nothing is taken, where it is not enough."""
+        """Take from what is left; False, and nothing is taken, if it is not enough."""
         if values > self._values or characters > self._characters:
             return False
         self._values -= values
@@ -49,9 +49,9 @@ class Scope:
     values: ValueTemplates = field(default_factory=ValueTemplates)
 
     def hint(self, word: str, known: Iterable[str]) -> str:
-        """Give `, did you mean X?` where a name is near, as long as somebody may read it."""
+        """Give `, did you mean X?` if a name is near, unless no more problems are shown."""
         return "" if self.problems.full else suggest(word, known)
 
-    def report(self, place: Place, message: str) -> None:
+    def report(self, place: KeyPlace, message: str) -> None:
         """Keep a problem of this file."""
         self.problems.at(self.file, place, message)

@@ -13,15 +13,15 @@ from taskcal.taskset.models.taskset import TaskModel
 from taskcal.taskset.prompts.check_templates import GraderDraft, with_checks
 from taskcal.taskset.prompts.prompts import read_prompts
 from taskcal.taskset.variants.params import VariantParams, read_variant_params, scripts_of
-from taskcal.yamlfile.explain import validate
-from taskcal.yamlfile.nodes import Map, Place, locate
+from taskcal.yamlfile.mistakes import validate_model
+from taskcal.yamlfile.nodes import KeyPlace, Map, locate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from taskcal.core.task import Environment, Grader, Variant
     from taskcal.taskset.scope import Scope
-    from taskcal.taskset.shared import Located, Shared
+    from taskcal.taskset.shared_parts import Located, SharedParts
 
 
 T = TypeVar("T")
@@ -33,15 +33,15 @@ class Reader:
 
     scope: Scope
     defaults: Map
-    environments: Shared[Environment]
-    graders: Shared[GraderDraft]
+    environments: SharedParts[Environment]
+    graders: SharedParts[GraderDraft]
 
     def task(self, own: Map) -> Task | None:
         """Read one task; None after its mistakes, all of them, were reported."""
         before = self.scope.problems.count()
         raw = merge(self.defaults, own, self.scope) if self.defaults else own
         _check_id(raw, self.scope)
-        model = validate(TaskModel, raw, self.scope.file, self.scope.folder, self.scope.problems)
+        model = validate_model(TaskModel, raw, self.scope.file, self.scope.folder, self.scope.problems)
         environment = _get(self.environments, raw, "environment")
         grader = _get(self.graders, raw, "grader")
         if environment and grader:
@@ -56,7 +56,7 @@ class Reader:
         if self.scope.problems.count() > before:
             return None
         shared = _grader_of(grader.value, variants)
-        return _task(model, variants, environment.value, shared, Origin(self.scope.file, raw.line))
+        return _task(model, variants, environment.value, shared, TaskOrigin(self.scope.file, raw.line))
 
     def _report_lacking(
         self,
@@ -100,14 +100,14 @@ def _grader_of(draft: GraderDraft, variants: tuple[Variant, ...]) -> Grader:
     return draft.grader if checks is None else replace(draft.grader, checks=checks)
 
 
-class Origin(NamedTuple):
+class TaskOrigin(NamedTuple):
     """Where a task was written."""
 
     file: str
     line: int
 
 
-def _get(shared: Shared[T], raw: Map, key: str) -> Located[T] | None:
+def _get(shared: SharedParts[T], raw: Map, key: str) -> Located[T] | None:
     """Read the task's environment or grader; that it is missing, the task's model says."""
     return None if raw.get(key) is None else shared.get(raw[key], raw.at(key))
 
@@ -123,7 +123,7 @@ def _check_id(raw: Map, scope: Scope) -> None:
 
 
 def _task(
-    model: TaskModel, variants: tuple[Variant, ...], environment: Environment, grader: Grader, origin: Origin
+    model: TaskModel, variants: tuple[Variant, ...], environment: Environment, grader: Grader, origin: TaskOrigin
 ) -> Task:
     return Task(
         id=model.id,
@@ -153,7 +153,7 @@ def _check_services(environment: Located[Environment], grader: Located[GraderDra
             scope.report(locate(grader.raw, steps), message)
 
 
-def _service_params(environment: Located[Environment]) -> Iterator[tuple[str, Place]]:
+def _service_params(environment: Located[Environment]) -> Iterator[tuple[str, KeyPlace]]:
     """The params that services ask for, each with its place in the file."""
     for service in environment.value.services:
         for index, name in enumerate(service.params):

@@ -19,7 +19,7 @@ MOST_COMPILING = 3_000_000
 """Of `compiling_cost`: about 3 s on a slow machine."""
 
 
-class Allowance:
+class LoadAllowance:
     """What is left: bytes of all `files:` and build folders, files to look at, and time for regular expressions.
 
     The same files that come together in several places, and the same expression, are taken once: they are packed, or

@@ -27,7 +27,7 @@ from taskcal.yamlfile.nodes import Map
 from taskcal.yamlfile.paths import Folder, check_delivery, check_destination
 from taskcal.yamlfile.patterns import check_pattern
 from taskcal.yamlfile.quantities import parse_duration, parse_memory
-from taskcal.yamlfile.scalars import Written, advice, check_writable
+from taskcal.yamlfile.scalars import Written, check_writable, quoting_advice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,7 +111,7 @@ def _tag(text: str) -> str:
 
 
 def check_param_name(name: str) -> str:
-    """Give `name` back where a param may have it; raises ValueError for what a shell refuses or already uses."""
+    """Give `name` back if a param may have it; raises ValueError for what a shell refuses or already uses."""
     if not SHELL_NAME.fullmatch(name):
         raise ValueError(f'must be a name that a shell accepts (letters, digits, _), not "{name[:60]}"')
     if TAKEN.fullmatch(name) or name.startswith(TAKEN_PREFIXES):
@@ -152,7 +152,7 @@ def check_scalar(value: object) -> Scalar:
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("must be a finite number")
     if isinstance(value, Written) and check_scalar(value.value) is not None:
-        raise ValueError(advice(value))
+        raise ValueError(quoting_advice(value))
     if value is None or isinstance(value, bool | int | float):
         return value
     raise ValueError("must be one value (text, number, true, false or null), not a list or a map")
@@ -180,7 +180,7 @@ def _network(value: object) -> Network:
 
 
 def _allowed_host(host: object) -> str:
-    """A name, and a port where it is not the usual ones; nothing else can stand for an address inside the sandbox."""
+    """A name, and a port if it is not the usual ones; nothing else can stand for an address inside the sandbox."""
     match = HOST.fullmatch(host) if isinstance(host, str) else None
     if match is None or len(match[1]) > LONGEST_HOST or not 0 < int(match[2] or 1) < 65536:
         raise ValueError(f'not a host: "{str(host)[:60]}"; write NAME or NAME:PORT, each one by itself, without *')
@@ -221,7 +221,7 @@ def _weight(weight: float) -> float:
 
 
 def check_script(source: str) -> str:
-    """Give `source` back where `sh` or the interpreter of its first line can run it; raises ValueError elsewhere."""
+    """Give `source` back if `sh` or the interpreter of its first line can run it; raises ValueError otherwise."""
     shebang_of(source)
     return source
 

@@ -17,7 +17,7 @@ LONGEST_STEP = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class KeyPlace:
     """Where a value was written: its line and its path, as `tasks[3].grader.checks[0].weight`."""
 
     line: int
@@ -42,13 +42,13 @@ class Node:
             node = node.parent
         return spell(reversed(steps))
 
-    def at(self, step: str | int) -> Place:
-        """Say where the child at `step` stands, or would stand."""
-        return Place(self._line_of(step), spell([step], self.path()))
+    def at(self, step: str | int) -> KeyPlace:
+        """Return the place of the child at `step`, also if there is none yet."""
+        return KeyPlace(self._line_of(step), spell([step], self.path()))
 
-    def place(self) -> Place:
-        """Say where this node itself stands."""
-        return Place(self.line, self.path())
+    def place(self) -> KeyPlace:
+        """Return the place of this node itself."""
+        return KeyPlace(self.line, self.path())
 
     def _line_of(self, step: str | int) -> int:
         raise NotImplementedError
@@ -80,8 +80,8 @@ class Map(dict[str, object], Node):
         """Give the map that `key` was written in."""
         return self.origins.get(key, self) if self.origins else self
 
-    def at(self, step: str | int) -> Place:
-        """Say where `step` was written, before any merge."""
+    def at(self, step: str | int) -> KeyPlace:
+        """Return where `step` was written, before any merge."""
         origin = self.origin(str(step))
         return super().at(step) if origin is self else origin.at(step)
 
@@ -142,8 +142,8 @@ def _spell_step(step: str | int, *, first: bool) -> str:
     return f"[{json.dumps(step, ensure_ascii=False)}]"
 
 
-def locate(root: Map | Seq, steps: Iterable[str | int]) -> Place:
-    """Say where the value at `steps` below `root` was written; steps that lead nowhere end at the last known place."""
+def locate(root: Map | Seq, steps: Iterable[str | int]) -> KeyPlace:
+    """Return where the value at `steps` below `root` was written; steps that lead nowhere end at the last known one."""
     node: Map | Seq = root
     place = root.place()
     for step in steps:
@@ -161,10 +161,10 @@ def _child(node: Map | Seq, step: str | int) -> object:
     return node[step] if isinstance(step, int) and 0 <= step < len(node) else None
 
 
-def plain(value: object) -> object:
+def to_plain(value: object) -> object:
     """Give the same value in plain dicts and lists, for those who compare or print it."""
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
+        return {key: to_plain(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [plain(item) for item in value]
+        return [to_plain(item) for item in value]
     return value

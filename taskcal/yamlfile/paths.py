@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.core.shell.sandbox_paths import is_below, plain_path
 from taskcal.machine.file_tree import LONGEST_DOCKERFILE, Entry, context_entries, dockerfile_of, entries
-from taskcal.yamlfile.allowance import Allowance
+from taskcal.yamlfile.allowance import LoadAllowance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,10 +22,10 @@ MEMBER_BYTES = 1024
 class Folder:
     """The folder that a taskset lies in; remembers what it has found, since many tasks share their files."""
 
-    def __init__(self, folder: Path, allowance: Allowance | None = None) -> None:
+    def __init__(self, folder: Path, allowance: LoadAllowance | None = None) -> None:
         """Share `allowance`, which is what files and patterns may cost, with the other folders of a load."""
         self.root = folder.resolve()
-        self.allowance = allowance or Allowance()
+        self.allowance = allowance or LoadAllowance()
         self._known: dict[str, str] = {}
         self._built: dict[str, str] = {}
         self._sizes: dict[str, int] = {}
@@ -33,14 +33,14 @@ class Folder:
     def inside(self, source: str) -> str:
         """Give the absolute path of `source`, a file or folder below this one.
 
-        Raises ValueError where it is absolute, leaves the folder (also through a symlink, also one inside a folder that
+        Raises ValueError if it is absolute, leaves the folder (also through a symlink, also one inside a folder that
         is named), does not exist, is neither a file nor a folder, or holds too many files.
         """
         if source not in self._known:
             path = self._find(source)
             if str(path) not in self._sizes:
-                found = entries(path) if path.is_dir() else iter((Entry(path.name, path),))
-                self._sizes[str(path)] = self._size(found, source)
+                files = entries(path) if path.is_dir() else iter((Entry(path.name, path),))
+                self._sizes[str(path)] = self._size(files, source)
             self._known[source] = str(path)
         return self._known[source]
 
@@ -66,11 +66,11 @@ class Folder:
         """Take the sizes of files, by destination, that `inside` has found. Raises ValueError for too many bytes."""
         self.allowance.bring(frozenset(files.items()), sum(self._sizes[path] for path in files.values()))
 
-    def _size(self, found: Iterator[Entry], source: str) -> int:
-        """The bytes of an archive of these. Raises ValueError where a link leaves the folder, or there are too many."""
+    def _size(self, files: Iterator[Entry], source: str) -> int:
+        """The bytes of an archive of these. Raises ValueError if a link leaves the folder, or there are too many."""
         size = 0
         try:
-            for entry in found:
+            for entry in files:
                 self.allowance.look()
                 if entry.path.is_symlink():
                     if not Path(os.path.realpath(entry.path)).is_relative_to(self.root):
@@ -87,7 +87,7 @@ class Folder:
             raise ValueError(f"must be a path of 1 to {LONGEST_PATH} characters")
         if source.startswith(("/", "~")) or "\\" in source:
             raise ValueError(f"must be relative to the taskset's folder, with forward slashes: {source}")
-        path = _resolved(self.root / source, source)
+        path = _resolve(self.root / source, source)
         if not path.is_relative_to(self.root):
             raise ValueError(f"leaves the taskset's folder: {source}")
         if not (path.is_dir() or path.is_file()):
@@ -95,7 +95,7 @@ class Folder:
         return path
 
 
-def _resolved(path: Path, source: str) -> Path:
+def _resolve(path: Path, source: str) -> Path:
     try:
         return path.resolve(strict=True)
     except FileNotFoundError as error:
@@ -115,7 +115,7 @@ RESERVED = {
 
 
 def check_destination(path: str) -> str:
-    """Give `path` back where it is an absolute container path without `..`; raises ValueError elsewhere."""
+    """Give `path` back if it is an absolute container path without `..`; raises ValueError otherwise."""
     if not DESTINATION.fullmatch(path) or len(path) > LONGEST_PATH:
         raise ValueError(f'must be an absolute path in the container, not "{path[:60]}"')
     if ".." in PurePosixPath(path).parts:
@@ -124,7 +124,7 @@ def check_destination(path: str) -> str:
 
 
 def check_below(path: str) -> str:
-    """Give `path` back, plainly written, where it is a relative path that stays below; raises ValueError elsewhere."""
+    """Give `path` back, plainly written, if it is a relative path that stays below; raises ValueError otherwise."""
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if path.startswith("/") or not parts or ".." in parts or not DESTINATION.fullmatch(f"/{path}"):
         raise ValueError(f'must be a path below the artifact, such as .venv, not "{path[:60]}"')
@@ -132,7 +132,7 @@ def check_below(path: str) -> str:
 
 
 def check_delivery(path: str) -> str:
-    """Give `path` back where a file can be put; raises ValueError also where it would vanish or meet taskcal's own."""
+    """Give `path` back if a file can be put there; raises ValueError also if it would vanish or meet taskcal's own."""
     check_destination(path)
     plain = plain_path(path)
     for folder, reason in RESERVED.items():

@@ -1,4 +1,4 @@
-"""Regular expressions of tasksets: refused before they are compiled where that would take long.
+"""Regular expressions of tasksets: refused before they are compiled if that would take long.
 
 Matching happens in a process that can be stopped (`machine.host.search_within`), but a pattern is compiled once while
 its taskset is loaded. What costs there is each character below U+10000 that a range in a class spans, up to 0.2 µs:
@@ -27,7 +27,7 @@ PLAIN = re.compile(r"(?:[\x00-\x7f](?<!\\[uUxN0-7])(?<!\(\?[a-zA-Z(]))*")
 
 @functools.cache
 def check_pattern(text: str) -> str:
-    """Give `text` back where it is a regular expression; raises ValueError.
+    """Give `text` back if it is a regular expression; raises ValueError.
 
     What was compiled once is remembered, since `re` forgets all but 512 and a load pays for each expression once.
     """

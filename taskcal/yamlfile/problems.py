@@ -11,7 +11,7 @@ from taskcal.errors import InputError, Problem
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from taskcal.yamlfile.nodes import Place
+    from taskcal.yamlfile.nodes import KeyPlace
 
 MAX_KEPT = 1_000
 MAX_SHOWN = 100
@@ -34,14 +34,14 @@ class Problems:
 
     @property
     def full(self) -> bool:
-        """Tell whether more problems would only be counted, so that none needs to be worded."""
+        """Whether further problems are only counted, so that none needs to be worded."""
         return len(self._kept) >= MAX_KEPT
 
     def drop(self, number: int) -> None:
-        """Count problems that nobody will read."""
+        """Count problems that will not be shown."""
         self._dropped += number
 
-    def at(self, file: str, place: Place, message: str) -> None:
+    def at(self, file: str, place: KeyPlace, message: str) -> None:
         """Keep a problem at a place of a file."""
         self.add(Problem(file, place.line, place.key, message))
 
@@ -51,20 +51,20 @@ class Problems:
             self.add(problem)
 
     def count(self) -> int:
-        """Say how many there are; a caller that compares two counts learns whether something new came."""
+        """Return how many there are; a caller compares two counts to see whether a step added any."""
         return len(self._kept) + self._dropped
 
-    def found(self) -> tuple[Problem, ...]:
-        """Give the first hundred in file order; the last entry tells how many others there are."""
-        found = sorted(self._kept, key=_order)
-        hidden = len(found[MAX_SHOWN:]) + self._dropped
-        rest = (Problem(found[0].file, None, "", f"and {hidden} more"),) if hidden else ()
-        return (*found[:MAX_SHOWN], *rest)
+    def in_file_order(self) -> tuple[Problem, ...]:
+        """Return the first hundred in file order; the last entry counts the others."""
+        kept = sorted(self._kept, key=_order)
+        hidden = len(kept[MAX_SHOWN:]) + self._dropped
+        rest = (Problem(kept[0].file, None, "", f"and {hidden} more"),) if hidden else ()
+        return (*kept[:MAX_SHOWN], *rest)
 
     def raise_any(self) -> None:
         """Raise InputError with what was found, if anything was."""
         if self._kept:
-            raise InputError(self.found())
+            raise InputError(self.in_file_order())
 
 
 def _order(problem: Problem) -> tuple[str, int, str]:
@@ -72,6 +72,6 @@ def _order(problem: Problem) -> tuple[str, int, str]:
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """Give `, did you mean X?` for the known word that is nearest to `word`, or nothing where none is near."""
+    """Give `, did you mean X?` for the known word that is nearest to `word`, or nothing if no word is near."""
     near = difflib.get_close_matches(word[:60], [*islice(known, MAX_COMPARED)], n=1, cutoff=0.6)
     return f", did you mean {near[0]}?" if near else ""

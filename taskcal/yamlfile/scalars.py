@@ -46,17 +46,17 @@ def differs(value: object, text: str) -> bool:
     return isinstance(value, bool | int | float) and as_text(value) != text
 
 
-def advice(written: Written) -> str:
+def quoting_advice(written: Written) -> str:
     """Give the sentence that explains how to write such a value."""
     kind = "a truth value" if isinstance(written.value, bool) else "a number"
     became = as_text(written.value)
     return f'{written.text} is {kind} and would become the text {became}; write "{written.text}" in quotes, or {became}'
 
 
-def resolve(text: str) -> Scalar:
+def read_scalar(text: str) -> Scalar:
     """Give the value of one plain scalar.
 
-    Raises ValueError where the text is a number that cannot be meant as it stands.
+    Raises ValueError if the text is a number that cannot be meant as it stands.
     """
     if text in WORDS:
         return WORDS[text]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from taskcal.errors import TaskcalError
-from taskcal.interop.columns import guessed, mapped
-from taskcal.interop.rows import Imported, Reading, read
+from taskcal.interop.columns import guess_columns, parse_column_map
+from taskcal.interop.rows import ImportedRollouts, ImportSettings, read_results
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,9 +25,9 @@ def jsonl(folder: Path, *values: dict[str, Any], name: str = "rows.jsonl") -> Pa
     return write(folder, "".join(json.dumps(value) + "\n" for value in values), name)
 
 
-def imported(path: Path, *maps: str, **reading: Any) -> Imported:
+def imported(path: Path, *maps: str, **reading: Any) -> ImportedRollouts:
     """What a file holds, by its own names or by a map."""
-    return read([path], Reading(mapped(maps) if maps else guessed(), **reading))
+    return read_results([path], ImportSettings(parse_column_map(maps) if maps else guess_columns(), **reading))
 
 
 def refused(path: Path, *maps: str, **reading: Any) -> str:

@@ -12,24 +12,24 @@ from typer.testing import CliRunner
 
 from taskcal.cli.main import app
 from taskcal.core.rollout import CheckResult, Graded
-from taskcal.interop.cells import missing
-from taskcal.interop.seen import SeenColumns
+from taskcal.interop.cells import is_missing
+from taskcal.interop.table_columns import TableColumns
 from taskcal.store.run_folder import find
 from tests.interop.table_case import imported, jsonl, refused, write
 
 if TYPE_CHECKING:
-    from taskcal.interop.rows import Imported
+    from taskcal.interop.rows import ImportedRollouts
 
 CASE = Path(__file__).parents[3] / "shared" / "cases" / "import-checks" / "r.csv"
 
 
-def scores(found: Imported) -> list[dict[str, float] | None]:
+def scores(found: ImportedRollouts) -> list[dict[str, float] | None]:
     """The checks of each rollout; None for one that is lost."""
     outcomes = [rollout.outcome for rollout in found.rollouts]
     return [{c.name: c.score for c in one.checks} if isinstance(one, Graded) else None for one in outcomes]
 
 
-def checks(found: Imported) -> list[tuple[str, ...]]:
+def checks(found: ImportedRollouts) -> list[tuple[str, ...]]:
     """The names of the checks of each group."""
     return [tuple(name for name, _ in group.checks) for group in found.groups]
 
@@ -124,17 +124,17 @@ def test_every_score_arrives_once(tmp_path_factory: pytest.TempPathFactory, rows
     """In the same row, whatever other rows have."""
     values = [{"task": "t", "score": 1, **{f"check.{name}": row[name] for name in row}} for row in rows]
     found = imported(jsonl(tmp_path_factory.mktemp("rows"), *values))
-    wanted = [{name: value for name, value in row.items() if not missing(value)} for row in rows]
+    wanted = [{name: value for name, value in row.items() if not is_missing(value)} for row in rows]
     assert scores(found) == wanted
     assert set(checks(found)[0]) == {name for row in wanted for name in row}
 
 
 def test_a_row_is_looked_at_again_only_for_new_columns() -> None:
     """Two equal rows have nothing new."""
-    seen = SeenColumns()
+    seen = TableColumns()
     row = {"task": "a", "check.x": 1, "check": {"y": 1}}
-    assert seen.look(row) == ["check.x", "check.y"]
-    assert seen.look(row) == []
+    assert seen.new_checks(row) == ["check.x", "check.y"]
+    assert seen.new_checks(row) == []
     assert seen.unread(["task", "check.x"]) == ("check.y",)
 
 

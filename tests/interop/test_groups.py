@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from taskcal.core.rollout import GroupId, Lost
 from taskcal.errors import TaskcalError, UsageError
 from taskcal.interop import rows
-from taskcal.interop.columns import KEYS, guessed, mapped
-from taskcal.interop.rows import Imported, Reading, read
+from taskcal.interop.columns import KEYS, guess_columns, parse_column_map
+from taskcal.interop.rows import ImportedRollouts, ImportSettings, read_results
 from taskcal.store.rollout_rows import read_rollout, rollout_row
 from taskcal.store.run_rows import group_row, read_groups
 from tests.interop.table_case import imported, jsonl, refused, write
@@ -29,7 +29,7 @@ def test_rows_are_numbered_in_their_order(tmp_path: Path) -> None:
     """From 0 in each group, over all files; groups come in the order of their first rows and may differ in size."""
     first = jsonl(tmp_path, *({"task": task, "reward": 1} for task in "bab"))
     second = write(tmp_path, "task,variant,reward\nb,,0\na,x,1\na,,0\n", "more.csv")
-    found = read([first, second], Reading(guessed()))
+    found = read_results([first, second], ImportSettings(guess_columns()))
     assert [rollout.id.key for rollout in found.rollouts] == ["b#0", "a#0", "b#1", "b#2", "a/x#0", "a#1"]
     places = [(str(group.id), group.file, group.line) for group in found.groups]
     assert places == [("b", str(first), 1), ("a", str(first), 2), ("a/x", str(second), 3)]
@@ -132,7 +132,7 @@ def test_a_mapped_column_need_not_be_in_every_row(tmp_path: Path) -> None:
 def test_a_wrong_map_is_one_line(map_: str, message: str) -> None:
     """What is wrong with it, and how it is written."""
     with pytest.raises(UsageError) as caught:
-        mapped([map_])
+        parse_column_map([map_])
     assert str(caught.value).startswith(message)
 
 
@@ -179,10 +179,10 @@ SANE = {"task": st.text(min_size=1), "reward": st.sampled_from([0, 1, "0.5", Non
 ROWS = st.fixed_dictionaries({}, optional={key: SANE.get(key, st.none()) | CELLS for key in (*KEYS, "check.a")})
 
 
-def attempt(path: Path, reading: Reading) -> Imported | None:
+def attempt(path: Path, reading: ImportSettings) -> ImportedRollouts | None:
     """What a file holds, or None where it is refused in one line; anything else is the test's failure."""
     try:
-        return read([path], reading)
+        return read_results([path], reading)
     except TaskcalError as error:
         assert str(error).isprintable()  # noqa: PT017 - either way is fine, but no other exception
         return None
@@ -195,8 +195,8 @@ def attempt(path: Path, reading: Reading) -> Imported | None:
 @example(content=b'{"task": "\\ud800\\u0000", "reward": 1}', name="rows.jsonl")
 def test_any_bytes_are_read_or_refused(tmp_path: Path, content: bytes, name: str) -> None:
     """No file, whatever it holds, gives anything but rollouts or one line."""
-    attempt(write(tmp_path, b"task,reward\n" + content, name), Reading(guessed()))
-    attempt(write(tmp_path, content, name), Reading(guessed()))
+    attempt(write(tmp_path, b"task,reward\n" + content, name), ImportSettings(guess_columns()))
+    attempt(write(tmp_path, content, name), ImportSettings(guess_columns()))
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -204,7 +204,7 @@ def test_any_bytes_are_read_or_refused(tmp_path: Path, content: bytes, name: str
 def test_any_cells_are_read_or_refused(tmp_path: Path, values: list[dict[str, object]], *, is_mapped: bool) -> None:
     """Every value of JSON in every column; what is read can be written to a run's folder and comes back the same."""
     text = "".join(json.dumps(value) + "\n" for value in values)
-    reading = Reading(mapped([EVERYTHING]) if is_mapped else guessed())
+    reading = ImportSettings(parse_column_map([EVERYTHING]) if is_mapped else guess_columns())
     found = attempt(write(tmp_path, text, "rows.jsonl"), reading)
     if found is not None:
         stored = [read_rollout(json.dumps(rollout_row(one), allow_nan=False).encode()) for one in found.rollouts]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskcal.errors import InputError
-from taskcal.interop import tables
-from taskcal.interop.tables import opened
+from taskcal.interop.tables import open_table
+from taskcal.yamlfile.tables import Row
 from tests.interop.table_case import refused, write
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def values(path: Path, delimiter: str | None = None) -> list[dict[str, object]]:
-    with opened(path, delimiter) as table:
+    with open_table(path, delimiter) as table:
         return [dict(row.values) for row in table.rows]
 
 
@@ -57,7 +57,7 @@ def test_jsonl_keeps_its_types(tmp_path: Path) -> None:
     [
         ("rows.csv", b"task,reward\na,1\nb,\xff\n", "rows.csv:3: not UTF-8 (invalid start byte); save the file in"),
         ("rows.csv", "task,reward\n".encode("utf-16"), "rows.csv:1: not UTF-8"),
-        ("rows.csv", "task,reward\na,1,2\n", "rows.csv:2: 3 cells in a row of 2 columns"),
+        ("rows.csv", "task,reward\na,1,2\n", "rows.csv:2: 3 values for 2 columns"),
         ("rows.csv", 'task,reward\na,1\n"b,1\n', "rows.csv:3: not CSV: unexpected end of data"),
         ("rows.csv", 'task,reward\n"a" x,1\n', "rows.csv:2: not CSV: ',' expected after '\"'; if another character"),
         (
@@ -66,8 +66,9 @@ def test_jsonl_keeps_its_types(tmp_path: Path) -> None:
             "rows.csv:2: not CSV: field larger than field limit (131072)",
         ),
         ("rows.csv", "task,reward\ra,1\r", "rows.csv:1: not CSV: new-line character seen in unquoted field"),
-        ("rows.csv", "task,task\n", "rows.csv:1: the first line must name the columns, each once"),
-        ("rows.csv", "", "rows.csv: the first line must name the columns, each once"),
+        ("rows.csv", "task,task\n", "rows.csv:1: the first row must name the columns, each once"),
+        ("rows.csv", "\ntask,reward\na,1\n", "rows.csv:1: the first row must name the columns, each once"),
+        ("rows.csv", "", "rows.csv: the first row must name the columns, each once"),
         ("rows.csv", "task,reward\n", "rows.csv: no rows"),
         ("rows.jsonl", "\n", "rows.jsonl: no rows"),
         ("rows.jsonl", '{"task": "a"}\n{"task": }\n', "rows.jsonl:2: not JSON: Expecting value"),
@@ -96,13 +97,13 @@ def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 def test_an_endless_line_is_read_up_to_a_bound(tmp_path: Path, name: str) -> None:
     """A link to a device, or a file of another kind, cannot fill the memory."""
     (tmp_path / name).symlink_to("/dev/zero")
-    assert refused(tmp_path / name) == f"{name}:1: a line of more than 16 MiB"
+    assert refused(tmp_path / name) == f"{name}:1: a row of more than 16 MiB"
 
 
 def test_rows_are_streamed(tmp_path: Path) -> None:
     """A row is there before the next line is looked at, so that a long file needs no more memory than its rows."""
     path = write(tmp_path, '{"task": "a"}\nno JSON\n', "rows.jsonl")
-    with opened(path) as table:
-        assert next(table.rows) == tables.Row(1, {"task": "a"})
+    with open_table(path) as table:
+        assert next(table.rows) == Row(1, {"task": "a"})
         with pytest.raises(InputError):
             next(table.rows)

@@ -21,7 +21,7 @@ from taskcal.taskset.scope import Budget, Scope
 from taskcal.yamlfile.nodes import Map
 from taskcal.yamlfile.paths import Folder
 from taskcal.yamlfile.problems import Problems
-from taskcal.yamlfile.source import parse
+from taskcal.yamlfile.reader import parse_yaml
 from tests.taskset.taskset_case import Yaml
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def test_a_thousand_mistakes_are_a_hundred_lines_and_a_number() -> None:
     problems = Problems()
     for line in range(5_000):
         problems.add(Problem("f", line, "k", "m"))
-    found = problems.found()
+    found = problems.in_file_order()
     assert len(found) == 101
     assert str(found[-1]) == "f: and 4900 more"
 
@@ -58,14 +58,14 @@ def test_fifty_thousand_unknown_keys_are_refused_with_bounded_memory(yaml: Yaml)
 
 def test_what_tasks_inherit_is_bounded(yaml: Yaml) -> None:
     """Large defaults times many tasks are refused, not multiplied."""
-    top = parse("base: {a: 1, b: 2, c: {d: 3}}\nover: {e: 4}\n", "f").top
+    top = parse_yaml("base: {a: 1, b: 2, c: {d: 3}}\nover: {e: 4}\n", "f").top
     base, over = top["base"], top["over"]
     assert isinstance(base, Map)
     assert isinstance(over, Map)
     scope = Scope("f", Folder(yaml.folder), Problems(), Budget(values=7), Prompts(), {})
     assert list(merge(base, over, scope)) == ["a", "b", "c", "e"]
     assert merge(base, over, scope) is over
-    assert ["f:2: over: inherits too much" in str(problem) for problem in scope.problems.found()] == [True]
+    assert ["f:2: over: inherits too much" in str(problem) for problem in scope.problems.in_file_order()] == [True]
 
 
 KEYS = st.sampled_from(

@@ -11,7 +11,7 @@ import pytest
 from taskcal.errors import InputError
 from taskcal.machine import file_tree
 from taskcal.taskset.load import load
-from taskcal.yamlfile.allowance import MOST_BYTES, Allowance
+from taskcal.yamlfile.allowance import MOST_BYTES, LoadAllowance
 from taskcal.yamlfile.paths import Folder
 from tests.taskset.taskset_case import Yaml
 
@@ -102,7 +102,7 @@ def test_files_are_counted_while_they_are_looked_at(tmp_path: Path) -> None:
     """A folder of very many files is not walked to its end."""
     for number in range(20):
         (tmp_path / f"f{number}").touch()
-    folder = Folder(tmp_path.parent, Allowance(entries=10))
+    folder = Folder(tmp_path.parent, LoadAllowance(entries=10))
     with pytest.raises(ValueError, match="files together; put them into an image"):
         folder.inside(tmp_path.name)
 
@@ -126,7 +126,7 @@ def test_all_patterns_of_a_load_are_bounded_together(
     yaml: Yaml, monkeypatch: pytest.MonkeyPatch, pattern: str, place: str
 ) -> None:
     """Each is just within its own bound; the rest is refused without being compiled, wherever they stand."""
-    monkeypatch.setattr("taskcal.taskset.load.Allowance", partial(Allowance, compiling=200_000))
+    monkeypatch.setattr("taskcal.taskset.load.LoadAllowance", partial(LoadAllowance, compiling=200_000))
     count = 20
     texts = [f'"{pattern}{number}"' for number in range(count)]
     checks = [f"{{name: c{number}, file: /x, matches: {text}}}" for number, text in enumerate(texts)]

@@ -12,7 +12,7 @@ from taskcal.agents.agent_file import load_agent
 from taskcal.core.task import as_text
 from taskcal.errors import InputError
 from taskcal.taskset.load import load
-from taskcal.yamlfile.source import parse
+from taskcal.yamlfile.reader import parse_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,5 +143,5 @@ def test_a_merged_value_is_told_by_its_own_text(tmp_path: Path) -> None:
 
 def test_numbers_that_stay_numbers_may_be_written_in_any_way() -> None:
     """A weight of 0.50 or a limit of 1e3 is no text, so nothing is lost."""
-    top = parse("a: 0.50\nb: [1e3, 1.0]\nc: True\n", "f").top
+    top = parse_yaml("a: 0.50\nb: [1e3, 1.0]\nc: True\n", "f").top
     assert (top["a"], top["b"], top["c"]) == (0.5, [1000.0, 1.0], True)

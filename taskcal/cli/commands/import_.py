@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from taskcal.core.run import RunRecord
     from taskcal.core.settings import CalibrationSettings
-    from taskcal.interop.rows import Imported, Reading
+    from taskcal.interop.rows import ImportedRollouts, ImportSettings
 
 MEANING = "What the rows mean"
 MOST_FILES_NAMED = 3
@@ -87,21 +87,21 @@ def import_(
     from taskcal.cli.options.parse import band as parse_band
     from taskcal.cli.terminal.publish import publish
     from taskcal.core.settings import fixed
-    from taskcal.interop.columns import guessed, mapped
-    from taskcal.interop.rows import Reading, read
+    from taskcal.interop.columns import guess_columns, parse_column_map
+    from taskcal.interop.rows import ImportSettings, read_results
     from taskcal.store.run_folder import RunFolder
 
     configured = find_configuration(Path.cwd())
     paths = _once_each(files)
-    reading = Reading(
-        columns=mapped(map_) if map_ else guessed(),
+    reading = ImportSettings(
+        columns=parse_column_map(map_) if map_ else guess_columns(),
         agent=agent,
         passing=passing,
         scale=_scale(reward_range),
         delimiter=_delimiter(delimiter),
     )
     asked = parse_band(band or configured.band or "0.05,0.75")
-    found = read(paths, reading)
+    found = read_results(paths, reading)
     name = taskset or paths[0].stem
     root, run = _place(out, configured.runs, name)
     settings = fixed(group_size or configured.group_size or found.group_size, asked)
@@ -112,7 +112,7 @@ def import_(
 
 
 def _record(
-    run: str, taskset: str, settings: CalibrationSettings, found: Imported, notes: tuple[str, ...]
+    run: str, taskset: str, settings: CalibrationSettings, found: ImportedRollouts, notes: tuple[str, ...]
 ) -> RunRecord:
     """What is known of a run that was not taskcal's: there is no seed, no machine and no taskset to go on with."""
     from taskcal import __version__
@@ -139,9 +139,9 @@ def _record(
     )
 
 
-def _notes(paths: Sequence[Path], reading: Reading, found: Imported) -> Iterator[str]:
+def _notes(paths: Sequence[Path], reading: ImportSettings, found: ImportedRollouts) -> Iterator[str]:
     """What every report of the run says: where its numbers come from, and what was made of them."""
-    from taskcal.interop.columns import some_of
+    from taskcal.interop.columns import name_some
     from taskcal.report.wording.formatting import many
 
     names = ", ".join(map(str, paths[:MOST_FILES_NAMED]))
@@ -151,19 +151,19 @@ def _notes(paths: Sequence[Path], reading: Reading, found: Imported) -> Iterator
     if found.left_out:
         yield f"left out: {many(found.left_out, 'row')} of other agents"
     if found.unread:
-        yield f"columns that were not read: {some_of(found.unread)}"
+        yield f"columns that were not read: {name_some(found.unread)}"
     if reading.scale != (0.0, 1.0):
         yield "rewards from {:g} to {:g} were brought to 0 to 1".format(*reading.scale)
 
 
-def _used(found: Imported) -> Iterator[str]:
+def _used(found: ImportedRollouts) -> Iterator[str]:
     """Which column each key was found in; checks in columns of their own names are only listed."""
-    from taskcal.interop.columns import CHECK, some_of
+    from taskcal.interop.columns import CHECK, name_some
 
     own = [key for key, column in found.used.items() if key == column and key.startswith(CHECK)]
     yield from (f"{key} in {column}" for key, column in found.used.items() if key not in own)
     if own:
-        yield f"checks in {some_of(own)}"
+        yield f"checks in {name_some(own)}"
 
 
 def _place(out: str | None, runs: str | None, taskset: str) -> tuple[Path, str]:

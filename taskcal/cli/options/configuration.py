@@ -42,7 +42,7 @@ def find_configuration(start: Path) -> Configuration:
 def _read_yaml(path: Path) -> Configuration:
     """Read it as a taskset is read, since it may come with a stranger's repository, too. Raises InputError."""
     from taskcal.cli.options.configuration_file import read_yaml_configuration
-    from taskcal.yamlfile.source import read_text
+    from taskcal.yamlfile.reader import read_text
 
     file = _relative(path)
     return _configuration(read_yaml_configuration(read_text(path, file), path, file), path)
@@ -52,7 +52,7 @@ def _table_in(path: Path) -> object:
     """The value of `tool.taskcal` in a pyproject.toml, or None. Raises InputError."""
     import tomllib
 
-    from taskcal.yamlfile.source import read_text
+    from taskcal.yamlfile.reader import read_text
 
     try:
         tool = tomllib.loads(read_text(path, _relative(path))).get("tool", {})

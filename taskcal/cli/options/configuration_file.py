@@ -10,13 +10,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, fie
 from taskcal.cli.options import parse
 from taskcal.core.gate import FailOn
 from taskcal.errors import InputError, UsageError
-from taskcal.yamlfile.explain import describe, validate
 from taskcal.yamlfile.fields import Model, Share
+from taskcal.yamlfile.mistakes import describe_value, validate_model
 from taskcal.yamlfile.nodes import Map
 from taskcal.yamlfile.paths import Folder
 from taskcal.yamlfile.problems import Problems
+from taskcal.yamlfile.reader import parse_yaml
 from taskcal.yamlfile.schema import schema_of
-from taskcal.yamlfile.source import parse as parse_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 def _fail_on(text: str) -> str:
     if text not in set(FailOn):
-        raise ValueError(f"must be one of {', '.join(FailOn)}, not {describe(text)}")
+        raise ValueError(f"must be one of {', '.join(FailOn)}, not {describe_value(text)}")
     return text
 
 
 def _band(text: object) -> str:
     """The option's own rule, so that the file is named and not the option."""
     if not isinstance(text, str):
-        raise ValueError(f"must be text such as 0.05,0.75, not {describe(text)}")  # noqa: TRY004  # pydantic's protocol
+        raise ValueError(f"must be text such as 0.05,0.75, not {describe_value(text)}")  # noqa: TRY004  # pydantic's protocol
     try:
         parse.band(text)
     except UsageError as error:
@@ -101,7 +101,7 @@ def read_toml_configuration(table: Mapping[str, object], path: Path, file: str) 
 
 
 def _validated(top: Map, path: Path, file: str, problems: Problems) -> ConfigurationModel:
-    model = validate(ConfigurationModel, top, file, Folder(path.parent), problems)
+    model = validate_model(ConfigurationModel, top, file, Folder(path.parent), problems)
     problems.raise_any()
     return model or ConfigurationModel()
 

@@ -23,13 +23,13 @@ ROOT_NAMES = {"0", "root"}
 def about_search_paths(task: Task) -> Iterator[str]:
     """A line for each entry of the image's variables that checks do not get."""
     environment, grader = task.environment, task.grader
-    given = {**_of_dockerfile(environment), **environment.env}
+    variables_here = {**_of_dockerfile(environment), **environment.env}
     if grader.sandbox is GraderSandbox.FRESH:
         if grader.artifacts:
-            yield from (str(gone) for gone in sift(given, lambda path: _why(path, grader.artifacts)).gone)
+            yield from (str(gone) for gone in sift(variables_here, lambda path: _why(path, grader.artifacts)).gone)
     elif environment.user and environment.user.partition(":")[0] not in ROOT_NAMES:
         reason = "any user may write there"
-        yield from map(str, sift(given, lambda path: reason if is_below(path, OPEN_TO_ALL) else "").gone)
+        yield from map(str, sift(variables_here, lambda path: reason if is_below(path, OPEN_TO_ALL) else "").gone)
 
 
 def _why(path: str, artifacts: tuple[Artifact, ...]) -> str:

@@ -21,20 +21,23 @@ def check_schema() -> JsonSchema:
     """Give the rules about the keys of a check."""
     return {
         "allOf": [
-            *({"not": {"allOf": [_given(one), _given(other)]}} for one, other in itertools.combinations(KINDS, 2)),
+            *(
+                {"not": {"allOf": [_has_value(kind), _has_value(other)]}}
+                for kind, other in itertools.combinations(KINDS, 2)
+            ),
             *(_goes_with([key for key in OWNERS if OWNERS[key] == owner], owner) for owner in ("run", "file")),
-            {"if": _given("file"), "then": {"oneOf": [_given(key) for key in FILE_CONDITIONS]}},
+            {"if": _has_value("file"), "then": {"oneOf": [_has_value(key) for key in FILE_CONDITIONS]}},
             {
                 "if": {"required": ["weight"], "properties": {"weight": {"const": 0}}},
                 "then": {"required": ["required"], "properties": {"required": {"const": True}}},
             },
             {
-                "if": {"allOf": [_given("file"), _given("equals"), {"not": _given("pointer")}]},
+                "if": {"allOf": [_has_value("file"), _has_value("equals"), {"not": _has_value("pointer")}]},
                 "then": {"properties": {"equals": PLAIN}},
             },
             {
                 "if": {"required": ["pointer"], "properties": {"pointer": {"const": ""}}},
-                "then": {"not": _given("absent")},
+                "then": {"not": _has_value("absent")},
             },
         ]
     }
@@ -46,7 +49,7 @@ def answer_schema() -> JsonSchema:
     return {"allOf": [{"oneOf": conditions}, _goes_with(["tolerance"], "number")]}
 
 
-def _given(key: str) -> JsonSchema:
+def _has_value(key: str) -> JsonSchema:
     """A key of a check that is given; null means that it is not, but may be what a file must equal."""
     return {"required": [key]} if key == "equals" else _present(key)
 
@@ -56,4 +59,4 @@ def _present(key: str) -> JsonSchema:
 
 
 def _goes_with(keys: Iterable[str], owner: str) -> JsonSchema:
-    return {"if": {"anyOf": [_given(key) for key in keys]}, "then": _given(owner)}
+    return {"if": {"anyOf": [_has_value(key) for key in keys]}, "then": _has_value(owner)}

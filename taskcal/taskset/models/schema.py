@@ -37,8 +37,8 @@ def taskset_schema() -> JsonSchema:
     for kind in ("EnvironmentModel", "GraderModel"):
         defs[f"{kind}Part"] = _part(defs[kind])
     task = defs["TaskModel"]
-    replace_property(task, "environment", _named("EnvironmentModel"))
-    replace_property(task, "grader", _named("GraderModel"))
+    replace_property(task, "environment", _name_or_part("EnvironmentModel"))
+    replace_property(task, "grader", _name_or_part("GraderModel"))
     replace_property(task, "variants", VARIANTS)
     replace_property(top, "environments", map_of("EnvironmentModelPart"))
     replace_property(top, "graders", map_of("GraderModelPart"))
@@ -49,7 +49,7 @@ def taskset_schema() -> JsonSchema:
     return file_schema(top, defs)
 
 
-def _named(name: str) -> JsonSchema:
+def _name_or_part(name: str) -> JsonSchema:
     """Either the name of a shared one or a map, which may extend another."""
     return {"anyOf": [{"type": "string"}, reference(f"{name}Part")]}
 

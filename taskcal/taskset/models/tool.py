@@ -30,7 +30,7 @@ def _tool_name(name: str) -> str:
 
 
 def check_parameters(schema: dict[str, object]) -> dict[str, object]:
-    """Give a schema back where it can describe a tool's arguments; raises ValueError with what is wrong with it."""
+    """Give a schema back if it can describe a tool's arguments; raises ValueError with what is wrong with it."""
     if len(json.dumps(schema, allow_nan=False)) > LONGEST_SCHEMA:
         raise ValueError(f"longer than {LONGEST_SCHEMA // 1024} KiB as JSON")
     if schema.get("type", "object") != "object":
@@ -147,11 +147,11 @@ def _a_regex(value: object, place: str, _: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _a_reference(value: object, place: str, root: Mapping[str, Any]) -> Iterator[str]:
-    found: Any = root
+    target: Any = root
     steps = str(value).removeprefix("#").split("/")[1:]
     for step in steps:
-        found = found.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(found, dict) else None
-    if not str(value).startswith("#") or found is None:
+        target = target.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(target, dict) else None
+    if not str(value).startswith("#") or target is None:
         yield f'{place} must name a part of this schema, such as "#/$defs/NAME"'
 
 

@@ -12,17 +12,17 @@ from taskcal.taskset.models.grader import CheckModel, GraderModel
 from taskcal.taskset.prompts.template import MAX_MARKS, TemplateMistake
 from taskcal.taskset.prompts.value_template import LITERAL, Target, ValueTemplate, is_template
 from taskcal.taskset.variants.variants import TOO_MANY
-from taskcal.yamlfile.explain import validate
-from taskcal.yamlfile.nodes import Map, Place, Seq, locate
+from taskcal.yamlfile.mistakes import validate_model
+from taskcal.yamlfile.nodes import KeyPlace, Map, Seq, locate
 from taskcal.yamlfile.problems import Problems
-from taskcal.yamlfile.scalars import resolve
+from taskcal.yamlfile.scalars import read_scalar
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from taskcal.core.task import Check, Grader, Scalar, Variant
     from taskcal.taskset.scope import Scope
-    from taskcal.taskset.shared import Located
+    from taskcal.taskset.shared_parts import Located
 
 Steps = tuple[str | int, ...]
 TARGETS = {"matches": Target.PATTERN, "pointer": Target.POINTER}
@@ -39,7 +39,7 @@ class Slot:
     index: int
     steps: Steps
     template: ValueTemplate
-    place: Place
+    place: KeyPlace
 
     @property
     def key(self) -> str:
@@ -58,7 +58,7 @@ def _number(value: Scalar) -> Scalar:
     """Read a number also from text: all values of a CSV file are text."""
     if value is None:
         raise ValueError("must be a number, not null")
-    read = resolve(value.strip()) if isinstance(value, str) else value
+    read = read_scalar(value.strip()) if isinstance(value, str) else value
     return value if read is None or isinstance(read, bool) else read
 
 
@@ -86,7 +86,7 @@ def build_grader(raw: Map, _name: str, scope: Scope) -> GraderDraft | None:
         for mistake in check_mistakes(check) if isinstance(check, Map) else ():
             scope.report(locate(raw, ("checks", index, *mistake.steps)), mistake.message)
     data = _with_stand_ins(raw, slots)
-    model = validate(GraderModel, raw, scope.file, scope.folder, scope.problems, data)
+    model = validate_model(GraderModel, raw, scope.file, scope.folder, scope.problems, data)
     if model is None or scope.problems.count() > before:
         return None
     return GraderDraft(convert.grader(model), slots, _size(checks, {slot.index for slot in slots}))
@@ -101,21 +101,21 @@ def _size(checks: object, indices: Collection[int]) -> int:
 def find_slots(raw: Map, scope: Scope) -> tuple[Slot, ...]:
     """Give the slots of a grader; mistakes in templates go to the scope's problems."""
     checks = raw.get("checks")
-    found: list[Slot] = []
+    slots: list[Slot] = []
     for index, check in enumerate(checks if isinstance(checks, Seq) else ()):
         for steps, value in _values(check) if isinstance(check, Map) else ():
             if isinstance(value, Map) and any(map(is_template, value)):
                 scope.report(locate(raw, ("checks", index, *steps)), "a key cannot be a template, only a value")
             if isinstance(value, str) and is_template(value):
                 place = locate(raw, ("checks", index, *steps))
-                if len(found) >= MAX_MARKS:
+                if len(slots) >= MAX_MARKS:
                     scope.report(place, f"more than {MAX_MARKS:,} values of one grader take params")
-                    return tuple(found)
-                found.extend(_slot(index, steps, value, place, scope))
-    return tuple(found)
+                    return tuple(slots)
+                slots.extend(_slot(index, steps, value, place, scope))
+    return tuple(slots)
 
 
-def _slot(index: int, steps: Steps, text: str, place: Place, scope: Scope) -> Iterator[Slot]:
+def _slot(index: int, steps: Steps, text: str, place: KeyPlace, scope: Scope) -> Iterator[Slot]:
     target = Target.TEXT if steps[0] == "equals" else TARGETS.get(str(steps[-1]), Target.TEXT)
     try:
         yield Slot(index, steps, scope.values.compile(text, target), place)
@@ -144,7 +144,7 @@ def _with_stand_ins(raw: Map, slots: Sequence[Slot]) -> Mapping[str, object]:
         return raw
     filled = list(checks)
     for index, values in _by_check((slot, STAND_INS.get(slot.key, "a")) for slot in slots).items():
-        filled[index] = _filled(checks[index], values)
+        filled[index] = _fill(checks[index], values)
     return {**raw, "checks": filled}
 
 
@@ -155,21 +155,21 @@ def _by_check(pairs: Iterable[tuple[Slot, object]]) -> Mapping[int, Mapping[Step
     return grouped
 
 
-def _filled(check: object, values: Mapping[Steps, object]) -> object:
+def _fill(check: object, values: Mapping[Steps, object]) -> object:
     """Give a check with the values at these steps replaced; only the maps and lists on the way to them are copied."""
     on_the_way = {steps[:length] for steps in values for length in range(len(steps))}
-    return _copied(check, (), values, on_the_way)
+    return _copy(check, (), values, on_the_way)
 
 
-def _copied(value: object, steps: Steps, values: Mapping[Steps, object], on_the_way: Collection[Steps]) -> object:
+def _copy(value: object, steps: Steps, values: Mapping[Steps, object], on_the_way: Collection[Steps]) -> object:
     if steps in values:
         return values[steps]
     if steps not in on_the_way:
         return value
     if isinstance(value, dict):
-        return {key: _copied(item, (*steps, key), values, on_the_way) for key, item in value.items()}
+        return {key: _copy(item, (*steps, key), values, on_the_way) for key, item in value.items()}
     items = value if isinstance(value, list) else ()
-    return [_copied(item, (*steps, index), values, on_the_way) for index, item in enumerate(items)]
+    return [_copy(item, (*steps, index), values, on_the_way) for index, item in enumerate(items)]
 
 
 def with_checks(group: str, variant: Variant, grader: Located[GraderDraft], scope: Scope) -> Variant | None:
@@ -178,13 +178,13 @@ def with_checks(group: str, variant: Variant, grader: Located[GraderDraft], scop
     `group` names it in messages, since many tasks may share the grader.
     """
     own = replace(scope, problems=Problems())
-    checks = _rendered(variant, grader.raw, grader.value, own)
-    mistakes = own.problems.found()
-    scope.problems.extend(replace(one, message=f"{one.message} (in {group})") for one in mistakes)
+    checks = _render_checks(variant, grader.raw, grader.value, own)
+    mistakes = own.problems.in_file_order()
+    scope.problems.extend(replace(mistake, message=f"{mistake.message} (in {group})") for mistake in mistakes)
     return None if checks is None else replace(variant, checks=checks)
 
 
-def _rendered(variant: Variant, raw: Map, draft: GraderDraft, scope: Scope) -> tuple[Check, ...] | None:
+def _render_checks(variant: Variant, raw: Map, draft: GraderDraft, scope: Scope) -> tuple[Check, ...] | None:
     rendered: list[tuple[Slot, object]] = []
     characters = 0
     if not scope.budget.take(draft.size):
@@ -217,11 +217,11 @@ def _checks(
 
 
 def _check(raw: object, values: Mapping[Steps, object], scope: Scope) -> Check | None:
-    data = _filled(raw, values)
+    data = _fill(raw, values)
     if not isinstance(raw, Map) or not isinstance(data, dict):
         return None
     before = scope.problems.count()
-    model = validate(CheckModel, raw, scope.file, scope.folder, scope.problems, data)
+    model = validate_model(CheckModel, raw, scope.file, scope.folder, scope.problems, data)
     for mistake in check_mistakes(data):
         scope.report(locate(raw, mistake.steps), mistake.message)
     return None if model is None or scope.problems.count() > before else convert.check(model)

@@ -8,7 +8,7 @@ from taskcal.core.task import Variant, as_text
 from taskcal.taskset.prompts.template import Prompt, TemplateMistake
 from taskcal.taskset.variants.variants import TOO_MANY
 from taskcal.yamlfile.fields import byte_length
-from taskcal.yamlfile.nodes import Map, Place
+from taskcal.yamlfile.nodes import KeyPlace, Map
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +29,7 @@ def read_prompts(raw: Map, model: TaskModel | None, known: VariantParams, scope:
 
     If the task is wrong elsewhere (`model` is None), only the mistakes in the prompt are reported.
     """
-    prompt = _compiled(raw, scope)
+    prompt = _compile(raw, scope)
     if prompt is None:
         return ()
     undefined = [known.report_undefined(name, _place(raw, line), scope) for name, line in prompt.names.items()]
@@ -37,7 +37,7 @@ def read_prompts(raw: Map, model: TaskModel | None, known: VariantParams, scope:
         return ()
     params = [_params(model, draft, scope) for draft in known.drafts]
     _report_large(params, known.drafts, scope)
-    return tuple(map(Variant, known.names, params, _rendered(raw, prompt, params, scope)))
+    return tuple(map(Variant, known.names, params, _render_all(raw, prompt, params, scope)))
 
 
 def _params(model: TaskModel, draft: Draft, scope: Scope) -> Mapping[str, Scalar]:
@@ -62,11 +62,11 @@ def _report_large(params: list[Mapping[str, Scalar]], drafts: list[Draft], scope
             scope.problems.at(draft.file, draft.place, message)
 
 
-def _place(raw: Map, line: int) -> Place:
-    return Place(raw.line_inside("prompt", line), raw.at("prompt").key)
+def _place(raw: Map, line: int) -> KeyPlace:
+    return KeyPlace(raw.line_inside("prompt", line), raw.at("prompt").key)
 
 
-def _compiled(raw: Map, scope: Scope) -> Prompt | None:
+def _compile(raw: Map, scope: Scope) -> Prompt | None:
     text = raw.get("prompt")
     try:
         return scope.prompts.compile(text) if isinstance(text, str) else None
@@ -75,7 +75,7 @@ def _compiled(raw: Map, scope: Scope) -> Prompt | None:
         return None
 
 
-def _rendered(raw: Map, prompt: Prompt, params: list[Mapping[str, Scalar]], scope: Scope) -> list[str]:
+def _render_all(raw: Map, prompt: Prompt, params: list[Mapping[str, Scalar]], scope: Scope) -> list[str]:
     """Render for each variant, up to the first that cannot be; the characters count, unless the text is one for all."""
     texts: list[str] = []
     for values in params:

@@ -63,11 +63,11 @@ class Prompt:
     template: Template | None
 
     def render(self, params: Mapping[str, Scalar]) -> str:
-        """Give the prompt with `params` filled in; raises ValueError where that fails or is longer than 1 MiB."""
+        """Give the prompt with `params` filled in; raises ValueError if that fails or is longer than 1 MiB."""
         if self.template is None:
             return self.text
         with rendering():
-            return "".join(bounded(self.template.generate(params)))
+            return "".join(limit_length(self.template.generate(params)))
 
 
 @contextlib.contextmanager
@@ -94,7 +94,7 @@ def compiling() -> Iterator[None]:
         raise TemplateMistake(1, "not a template: too deep or too large") from error
 
 
-def bounded(chunks: Iterator[str]) -> Iterator[str]:
+def limit_length(chunks: Iterator[str]) -> Iterator[str]:
     """Pass on what a template gives. Raises ValueError beyond 1 MiB."""
     length = 0
     for chunk in chunks:
@@ -131,10 +131,10 @@ class Prompts:
 
     @cached_property
     def _environment(self) -> Environment:
-        return sandboxed(_finalize)
+        return make_sandbox(_finalize)
 
 
-def sandboxed(finalize: Callable[[object], object], **options: str) -> Environment:
+def make_sandbox(finalize: Callable[[object], object], **options: str) -> Environment:
     """Give Jinja's sandbox without its globals; `finalize` gets every value that is put into the text."""
     from jinja2 import StrictUndefined  # noqa: PLC0415  # most tasksets' commands never need it
     from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415  # likewise
@@ -180,7 +180,7 @@ def check_tree(tree: nodes.Template) -> dict[str, int]:
         if depth > MAX_TEMPLATE_DEPTH:
             raise TemplateMistake(node.lineno, f"nested deeper than {MAX_TEMPLATE_DEPTH} levels")
         if kind not in NODES:
-            raise TemplateMistake(node.lineno, _refused(kind))
+            raise TemplateMistake(node.lineno, _refusal(kind))
         children = _filter_children(node) if kind == "Filter" else [*node.iter_child_nodes()]
         if kind == "Name":
             name = _name(node)
@@ -196,7 +196,7 @@ def _name(node: nodes.Node) -> str:
     return name
 
 
-def _refused(kind: str) -> str:
+def _refusal(kind: str) -> str:
     return (
         f"a template may hold params, if, comparisons and the filters {', '.join(FILTERS)}; "
         f"{kind.lower()} is not among them (compute values before, as params)"

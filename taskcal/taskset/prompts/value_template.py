@@ -19,11 +19,11 @@ from taskcal.taskset.prompts.template import (
     MAX_MARKS,
     MAX_PROMPT,
     TemplateMistake,
-    bounded,
     check_tree,
     compiling,
+    limit_length,
+    make_sandbox,
     rendering,
-    sandboxed,
 )
 from taskcal.yamlfile.fields import check_scalar
 
@@ -63,7 +63,7 @@ class ValueTemplate:
         """Give the value for these params. Raises ValueError if that fails or is no single value."""
         with rendering():
             if not self.sole:
-                return "".join(bounded(self.template.generate(params)))
+                return "".join(limit_length(self.template.generate(params)))
             context = self.template.new_context(dict(params))
             deque(self.template.root_render_func(context), maxlen=0)
             value = check_scalar(context.vars[RESULT])
@@ -102,7 +102,7 @@ class ValueTemplates:
 
     @cached_property
     def _environments(self) -> Mapping[Target, Environment]:
-        return {target: sandboxed(writer, **NO_COMMENTS) for target, writer in WRITERS.items()}
+        return {target: make_sandbox(writer, **NO_COMMENTS) for target, writer in WRITERS.items()}
 
 
 def _sole_expression(tree: nodes.Template) -> nodes.Expr | None:
@@ -124,7 +124,7 @@ def _plain(value: object) -> object:
     return as_text(value) if value is None or isinstance(value, bool) else value
 
 
-def _escaped(value: object) -> str:
+def _escape(value: object) -> str:
     return re.escape(str(_plain(value)))
 
 
@@ -134,6 +134,6 @@ def _one_key(value: object) -> str:
 
 WRITERS: Mapping[Target, Callable[[object], object]] = {
     Target.TEXT: _plain,
-    Target.PATTERN: _escaped,
+    Target.PATTERN: _escape,
     Target.POINTER: _one_key,
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taskcal.taskset.variants.variants import Draft, name_variants, read_variants
-from taskcal.yamlfile.nodes import Map, Place
+from taskcal.yamlfile.nodes import KeyPlace, Map
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -34,7 +34,7 @@ class VariantParams:
     constants: Collection[str]
     reported: frozenset[str] = frozenset()
 
-    def report_undefined(self, name: str, place: Place, scope: Scope, where: str = "") -> bool:
+    def report_undefined(self, name: str, place: KeyPlace, scope: Scope, where: str = "") -> bool:
         """Report a name of a template that some variant lacks; True if one does. `where` names the template's task."""
         lacking = [index for index, draft in enumerate(self.drafts) if self._lacks(draft, name)]
         if not lacking or name in self.reported:
@@ -61,8 +61,8 @@ class VariantParams:
 
 def read_variant_params(raw: Map, scope: Scope) -> VariantParams:
     """Read a task's variants, one without an id if it names none; mistakes go to the scope's problems."""
-    given = raw.get("params")
-    constants: Collection[str] = given if isinstance(given, Map) else ()
+    constants_of_task = raw.get("params")
+    constants: Collection[str] = constants_of_task if isinstance(constants_of_task, Map) else ()
     if raw.get("variants") is None:
         return VariantParams([Draft({}, None, scope.file, raw.place())], [""], constants)
     drafts = read_variants(raw["variants"], raw.at("variants"), scope)
@@ -77,7 +77,7 @@ def _report_gaps(drafts: list[Draft], constants: Collection[str], scope: Scope) 
     for draft in rows:
         for name in [key for key in keys if key not in draft.own]:
             message = "missing, and other rows have it; add it (null for nothing), or a default in the task's params"
-            scope.problems.at(draft.file, Place(draft.place.line, name[:60]), message)
+            scope.problems.at(draft.file, KeyPlace(draft.place.line, name[:60]), message)
             yield name
 
 

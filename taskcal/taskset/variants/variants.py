@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskcal.core.task import as_text
-from taskcal.taskset.variants.rows import RowMistake, read_rows
+from taskcal.errors import InputError
+from taskcal.taskset.variants.rows import read_rows
 from taskcal.yamlfile.fields import IDENTIFIER, check_param_name, check_scalar
-from taskcal.yamlfile.nodes import Map, Place, Seq
+from taskcal.yamlfile.nodes import KeyPlace, Map, Seq
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -35,15 +36,15 @@ class Draft:
     """A variant before its prompt is rendered: its own params, the id that it was given, and where it stands."""
 
     own: Mapping[str, Scalar]
-    given: str | None
+    own_id: str | None
     file: str
-    place: Place
+    place: KeyPlace
 
 
-def read_variants(raw: object, place: Place, scope: Scope) -> list[Draft]:
+def read_variants(raw: object, place: KeyPlace, scope: Scope) -> list[Draft]:
     """Give the variants that a task's `variants` asks for; mistakes go to the scope's problems."""
     if isinstance(raw, Seq) and raw:
-        return [draft for index, item in enumerate(raw) for draft in _listed(item, raw.at(index), scope)]
+        return [draft for index, item in enumerate(raw) for draft in _from_map(item, raw.at(index), scope)]
     if isinstance(raw, Map) and list(raw) == ["from"] and isinstance(raw["from"], str):
         return [*_from_file(raw["from"], raw.at("from"), scope)]
     if isinstance(raw, Map) and raw:
@@ -52,21 +53,21 @@ def read_variants(raw: object, place: Place, scope: Scope) -> list[Draft]:
     return []
 
 
-def _listed(item: object, place: Place, scope: Scope) -> Iterator[Draft]:
+def _from_map(item: object, place: KeyPlace, scope: Scope) -> Iterator[Draft]:
     if not isinstance(item, Map):
         scope.report(place, "must be a map of params, and may have an id")
         return
-    checked = [_checked(None if key == "id" else key, item.as_written(key), item.at(key), scope) for key in item]
+    checked = [_check(None if key == "id" else key, item.as_written(key), item.at(key), scope) for key in item]
     if not item:
         scope.report(place, EMPTY)
     elif all(checked):
         yield from _draft(item, scope.file, place, scope)
 
 
-def _draft(values: Mapping[str, object], file: str, place: Place, scope: Scope) -> Iterator[Draft]:
+def _draft(values: Mapping[str, object], file: str, place: KeyPlace, scope: Scope) -> Iterator[Draft]:
     """Make the draft of one listed variant or row, whose values are checked already."""
-    given = values.get("id")
-    name = None if given is None else as_text(check_scalar(given)) if not isinstance(given, list | dict) else ""
+    own_id = values.get("id")
+    name = None if own_id is None else as_text(check_scalar(own_id)) if not isinstance(own_id, list | dict) else ""
     if name is not None and not re.fullmatch(IDENTIFIER, name):
         scope.problems.at(file, place, f'id "{name[:60]}": must be letters, digits, ".", "_" or "-", 100 at most')
         return
@@ -94,29 +95,29 @@ def _axis(key: str, values: object, raw: Map, scope: Scope) -> bool:
     if not isinstance(values, Seq) or not values:
         scope.report(raw.at(key), "must be a list with at least one value; constants go into params")
         return False
-    named = _checked(key, None, raw.at(key), scope)
-    good = [_checked(None, values.as_written(index), values.at(index), scope) for index in range(len(values))]
+    named = _check(key, None, raw.at(key), scope)
+    good = [_check(None, values.as_written(index), values.at(index), scope) for index in range(len(values))]
     return named and all(good)
 
 
-def _from_file(source: str, place: Place, scope: Scope) -> Iterator[Draft]:
+def _from_file(source: str, place: KeyPlace, scope: Scope) -> Iterator[Draft]:
     shown = os.path.normpath(Path(scope.file).parent / source)
     try:
         path = Path(scope.folder.inside(source))
-        found = 0
-        for row in read_rows(path):
-            found += 1
+        rows = 0
+        for row in read_rows(path, shown):
+            rows += 1
             yield from _row(row.values, shown, row.line, scope)
-        if not found:
+        if not rows:
             scope.report(place, f"no rows in {source}")
-    except RowMistake as mistake:
-        scope.problems.at(shown, Place(mistake.line, ""), str(mistake))
+    except InputError as error:
+        scope.problems.extend(error.problems)
     except (ValueError, OSError) as error:
         scope.report(place, str(error))
 
 
 def _row(values: Mapping[str, object], file: str, line: int, scope: Scope) -> Iterator[Draft]:
-    place = Place(line, "")
+    place = KeyPlace(line, "")
     if not values:
         scope.problems.at(file, place, EMPTY)
         return
@@ -126,12 +127,12 @@ def _row(values: Mapping[str, object], file: str, line: int, scope: Scope) -> It
             if key != "id":
                 check_param_name(key)
         except ValueError as error:
-            scope.problems.at(file, Place(line, key[:60]), str(error))
+            scope.problems.at(file, KeyPlace(line, key[:60]), str(error))
             return
     yield from _draft(values, file, place, scope)
 
 
-def _checked(key: str | None, value: object, place: Place, scope: Scope) -> bool:
+def _check(key: str | None, value: object, place: KeyPlace, scope: Scope) -> bool:
     try:
         if key is not None:
             check_param_name(key)
@@ -151,12 +152,12 @@ def name_variants(drafts: list[Draft], scope: Scope) -> list[str]:
 
     Reports ids given twice, and variants that are the same.
     """
-    names = [draft.given or "" for draft in drafts]
+    names = [draft.own_id or "" for draft in drafts]
     for make in (_slug, _short_hash, _long_hash):
-        made = [name or make(draft.own) for name, draft in zip(names, drafts, strict=True)]
-        counts = Counter(made)
-        kept = [name if counts[name] == 1 else "" for name in made]
-        names = [draft.given or name for draft, name in zip(drafts, kept, strict=True)]
+        candidates = [name or make(draft.own) for name, draft in zip(names, drafts, strict=True)]
+        counts = Counter(candidates)
+        kept = [name if counts[name] == 1 else "" for name in candidates]
+        names = [draft.own_id or name for draft, name in zip(drafts, kept, strict=True)]
     _report_twins(names, drafts, scope)
     return names
 
@@ -173,7 +174,7 @@ def _report_twins(names: list[str], drafts: list[Draft], scope: Scope) -> None:
 
 
 def _slug(own: Mapping[str, Scalar]) -> str:
-    """Join short plain values with `-`; '' where one is long, empty or has odd characters."""
+    """Join short plain values with `-`; '' if one is long, empty or has odd characters."""
     words = [as_text(value) for value in own.values()]
     text = "-".join(words)
     short = all(SHORT.fullmatch(word) for word in words) and len(text) <= LONGEST_SLUG and text[:1].isalnum()

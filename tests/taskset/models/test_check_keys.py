@@ -88,7 +88,7 @@ def read(folder: Path, keys: Collection[str], answer: Collection[str] = ("equals
     checks.lines.append(10)
     scope = Scope("t.yaml", Folder(folder), Problems(), Budget(), Prompts(), {})
     draft = build_grader(raw, "g", scope)
-    return [str(problem) for problem in scope.problems.found()] if draft is None else draft
+    return [str(problem) for problem in scope.problems.in_file_order()] if draft is None else draft
 
 
 def is_sensible(keys: Collection[str]) -> bool:
@@ -242,5 +242,5 @@ def test_a_null_is_a_key_that_was_not_given(tmp_path: Path, key: str) -> None:
     checks.append(check)
     scope = Scope("t.yaml", Folder(tmp_path), Problems(), Budget(), Prompts(), {})
     draft = build_grader(raw, "g", scope)
-    assert isinstance(draft, GraderDraft), scope.problems.found()
+    assert isinstance(draft, GraderDraft), scope.problems.in_file_order()
     assert draft.grader == Grader((check_of(read(tmp_path, base)),))

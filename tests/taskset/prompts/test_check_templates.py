@@ -15,11 +15,11 @@ from taskcal.taskset.models.schema import taskset_schema
 from taskcal.taskset.prompts.check_templates import build_grader, with_checks
 from taskcal.taskset.prompts.template import Prompts
 from taskcal.taskset.scope import Budget, Scope
-from taskcal.taskset.shared import Located
-from taskcal.yamlfile.allowance import Allowance
+from taskcal.taskset.shared_parts import Located
+from taskcal.yamlfile.allowance import LoadAllowance
 from taskcal.yamlfile.paths import Folder
 from taskcal.yamlfile.problems import Problems
-from taskcal.yamlfile.source import parse
+from taskcal.yamlfile.reader import parse_yaml
 from tests.execution.grading_case import Told
 from tests.sandbox.fake_engine import record
 from tests.taskset.taskset_case import HEAD, Yaml
@@ -167,10 +167,10 @@ def test_a_large_value_is_not_copied_for_each_variant(yaml: Yaml) -> None:
 
 def test_a_pattern_of_each_variant_is_paid_for(yaml: Yaml) -> None:
     """The allowance of a load counts what compiling costs: a range of 65,280 characters, not its twelve letters."""
-    raw = parse(r"checks: [{name: a, file: /a, matches: '[\u0100-\uffff]{{ n }}'}]", "t.yaml").top
+    raw = parse_yaml(r"checks: [{name: a, file: /a, matches: '[\u0100-\uffff]{{ n }}'}]", "t.yaml").top
     for compiling, fits in ((9_600, True), (9_000, False)):
         problems = Problems()
-        folder = Folder(yaml.folder, Allowance(compiling=compiling))
+        folder = Folder(yaml.folder, LoadAllowance(compiling=compiling))
         scope = Scope("t.yaml", folder, problems, Budget(), Prompts(), {})
         draft = build_grader(raw, "g", scope)
         assert draft is not None

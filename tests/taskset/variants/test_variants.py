@@ -10,12 +10,12 @@ import pytest
 from taskcal.taskset.prompts.template import Prompts
 from taskcal.taskset.scope import Budget, Scope
 from taskcal.taskset.variants import rows
-from taskcal.taskset.variants.rows import MAX_ROW
 from taskcal.taskset.variants.variants import read_variants
-from taskcal.yamlfile.nodes import Place
+from taskcal.yamlfile.nodes import KeyPlace
 from taskcal.yamlfile.paths import Folder
 from taskcal.yamlfile.problems import Problems
-from taskcal.yamlfile.source import parse
+from taskcal.yamlfile.reader import parse_yaml
+from taskcal.yamlfile.tables import LONGEST_ROW
 from tests.taskset.taskset_case import Yaml
 
 if TYPE_CHECKING:
@@ -96,10 +96,11 @@ def test_csv_rows_are_variants(yaml: Yaml) -> None:
         ("r.jsonl", '{"a": 1}\n{"a": 1}\n', 'r.jsonl:2: two variants have the same values: {"a":1}'),
         ("r.jsonl", '{"id": "x", "a": 1}\n{"id": "x", "a": 2}\n', 'r.jsonl:2: two variants have the id "x"'),
         ("r.jsonl", "", "tasks[0].variants.from: no rows in r.jsonl"),
-        ("r.jsonl", '{"a": "' + "x" * MAX_ROW + '"}', "r.jsonl:1: a row of more than"),
+        ("r.jsonl", '{"a": "' + "x" * LONGEST_ROW + '"}', "r.jsonl:1: a row of more than 16 MiB"),
         ("r.csv", "a,b\n1\n", "r.csv:2: 1 values for 2 columns"),
         ("r.csv", "a,a\n1,2\n", "r.csv:1: the first row must name the columns, each once"),
         ("r.csv", 'a\n"x\n', "r.csv:2: not CSV"),
+        ("r.csv", "a,b\n,\n,\n", 'r.csv:3: two variants have the same values: {"a":"","b":""}'),
         (
             "r.csv",
             "a-b\n1\n2\n",
@@ -175,10 +176,10 @@ def test_rows_are_read_one_by_one_and_their_number_is_bounded(tmp_path: Path) ->
     """Where the bound is reached, the rows after it are refused; each row counts its values and one more."""
     (tmp_path / "r.jsonl").write_text("".join(f'{{"a": {number}}}\n' for number in range(50)))
     scope = Scope("t.yaml", Folder(tmp_path), Problems(), Budget(values=20), Prompts(), {})
-    raw = parse("{from: r.jsonl}", "t.yaml").top
-    assert len(read_variants(raw, Place(1, "variants"), scope)) == 10
+    raw = parse_yaml("{from: r.jsonl}", "t.yaml").top
+    assert len(read_variants(raw, KeyPlace(1, "variants"), scope)) == 10
     assert scope.problems.count() > 0
-    stream = rows.read_rows(tmp_path / "r.jsonl")
+    stream = rows.read_rows(tmp_path / "r.jsonl", "r.jsonl")
     assert next(stream).values == {"a": 0}
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from taskcal.taskset import convert
 from taskcal.taskset.merge import extend, unknown_name
 from taskcal.taskset.models.environment import EnvironmentModel
-from taskcal.yamlfile.explain import describe, validate
-from taskcal.yamlfile.nodes import Map, Place
+from taskcal.yamlfile.mistakes import describe_value, validate_model
+from taskcal.yamlfile.nodes import KeyPlace, Map
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ class Located(Generic[T]):
     value: T
 
 
-class Shared(Generic[T]):
+class SharedParts(Generic[T]):
     """Reads environments or graders, by name or written out, each piece of YAML once."""
 
     def __init__(self, named: Map, build: Callable[[Map, str, Scope], T | None], scope: Scope) -> None:
@@ -43,14 +43,16 @@ class Shared(Generic[T]):
             if isinstance(raw, Map):
                 self._read(raw)
 
-    def get(self, value: object, place: Place) -> Located[T] | None:
+    def get(self, value: object, place: KeyPlace) -> Located[T] | None:
         """Give what `value`, a name or a map, stands for; None after a mistake was reported."""
         if isinstance(value, Map):
             return self._read(value)
         if isinstance(value, str) and value in self._named:
             named = self._named[value]
             return self._read(named) if isinstance(named, Map) else None
-        wanted = unknown_name(value, self._named, self._scope) if isinstance(value, str) else f"not {describe(value)}"
+        wanted = (
+            unknown_name(value, self._named, self._scope) if isinstance(value, str) else f"not {describe_value(value)}"
+        )
         self._scope.report(place, wanted if isinstance(value, str) else f"must be a name or a map, {wanted}")
         return None
 
@@ -70,5 +72,5 @@ class Shared(Generic[T]):
 
 def build_environment(raw: Map, name: str, scope: Scope) -> Environment | None:
     """Read one environment; None after its mistakes were reported."""
-    model = validate(EnvironmentModel, raw, scope.file, scope.folder, scope.problems)
+    model = validate_model(EnvironmentModel, raw, scope.file, scope.folder, scope.problems)
     return None if model is None else convert.environment(model, name)

@@ -16,7 +16,7 @@ import yaml
 
 from taskcal.errors import InputError, Problem
 from taskcal.yamlfile.nodes import Map, Seq
-from taskcal.yamlfile.scalars import check_writable, differs, resolve
+from taskcal.yamlfile.scalars import check_writable, differs, read_scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,10 +62,10 @@ class Parsed(NamedTuple):
     problems: tuple[Problem, ...]
 
 
-def parse(text: str, file: str) -> Parsed:
+def parse_yaml(text: str, file: str) -> Parsed:
     """Parse one YAML document whose top is a map; `file` is its name in messages.
 
-    Raises InputError where a mistake makes the rest unreadable.
+    Raises InputError if a mistake makes the rest unreadable.
     """
     builder = _Builder(file)
     try:
@@ -97,7 +97,7 @@ def _syntax(file: str, error: yaml.YAMLError) -> Problem:
 
 
 def _context(error: yaml.YAMLError) -> str:
-    """Tell what was being read, and where that began: an open bracket is noticed lines later."""
+    """Name what was being read, and where that began: an open bracket is noticed lines later."""
     context, mark = getattr(error, "context", None), getattr(error, "context_mark", None)
     if not context:
         return ""
@@ -123,7 +123,7 @@ class _Anchored:
 
 
 class _Builder:
-    """Takes events one by one and builds `top`; raises InputError where it cannot go on."""
+    """Takes events one by one and builds `top`; raises InputError if it cannot go on."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -161,7 +161,7 @@ class _Builder:
             self._count(1, line)
             self._key(frame, event)
             return
-        value = self._resolved(text, line) if event.implicit[0] else text
+        value = self._read_plain(text, line) if event.implicit[0] else text
         written = text if differs(value, text) else None
         if event.anchor:
             self._anchors[event.anchor] = _Anchored(value, 1, written)
@@ -169,9 +169,9 @@ class _Builder:
             _remember_block(frame.node, frame.key, line + 1)
         self._put(value, 1, line, written)
 
-    def _resolved(self, text: str, line: int) -> object:
+    def _read_plain(self, text: str, line: int) -> object:
         try:
-            return resolve(text)
+            return read_scalar(text)
         except ValueError as error:
             self._report(line, str(error))
             return text

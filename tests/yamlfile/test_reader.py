@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskcal.errors import InputError
-from taskcal.yamlfile import source
-from taskcal.yamlfile.nodes import locate, plain
-from taskcal.yamlfile.source import MAX_BYTES, parse, read_text
+from taskcal.yamlfile import reader
+from taskcal.yamlfile.nodes import locate, to_plain
+from taskcal.yamlfile.reader import MAX_BYTES, parse_yaml, read_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def refusal(text: str) -> str:
     """Give the only message with which `text` is refused."""
     with pytest.raises(InputError) as caught:
-        parse(text, "f.yaml")
+        parse_yaml(text, "f.yaml")
     return str(caught.value)
 
 
@@ -56,35 +56,35 @@ def refusal(text: str) -> str:
 def test_plain_words_follow_the_core_schema(word: str, value: object) -> None:
     """`no` and dates are text, numbers are numbers, quotes make text."""
     if word == "- x":
-        assert plain(parse("a:\n- x", "f").top) == {"a": ["x"]}
+        assert to_plain(parse_yaml("a:\n- x", "f").top) == {"a": ["x"]}
     else:
-        assert parse(f"a: {word}", "f").top["a"] == value
-        assert type(parse(f"a: {word}", "f").top["a"]) is type(value)
+        assert parse_yaml(f"a: {word}", "f").top["a"] == value
+        assert type(parse_yaml(f"a: {word}", "f").top["a"]) is type(value)
 
 
 def test_nan_is_read_as_nan() -> None:
     """`.nan` is a number, so that the models can refuse it by name."""
-    value = parse("a: .nan", "f").top["a"]
+    value = parse_yaml("a: .nan", "f").top["a"]
     assert isinstance(value, float)
     assert math.isnan(value)
 
 
 def test_every_value_knows_its_line_and_path() -> None:
     """A path like `b[0].c` leads to the line that the key stands on."""
-    top = parse("a: 1\nb:\n  - c: x\n    'd e': y\n", "f").top
+    top = parse_yaml("a: 1\nb:\n  - c: x\n    'd e': y\n", "f").top
     assert (locate(top, ["b", 0, "c"]).line, locate(top, ["b", 0, "c"]).key) == (3, "b[0].c")
     assert (locate(top, ["b", 0, "d e"]).line, locate(top, ["b", 0, "d e"]).key) == (4, 'b[0]["d e"]')
 
 
 def test_lines_inside_a_block_scalar_are_known() -> None:
     """Line 2 of a prompt that begins below its key is two lines below the key."""
-    top = parse("x: 1\nprompt: |\n  one\n  two\n", "f").top
+    top = parse_yaml("x: 1\nprompt: |\n  one\n  two\n", "f").top
     assert top.line_inside("prompt", 2) == 4
 
 
 def test_duplicate_keys_are_reported_with_both_lines() -> None:
     """Both lines are named, and the rest of the file is read all the same."""
-    parsed = parse("a: 1\nb: 2\na: 3\nb: 4\n", "f")
+    parsed = parse_yaml("a: 1\nb: 2\na: 3\nb: 4\n", "f")
     assert [str(problem) for problem in parsed.problems] == [
         "f:3: a: duplicate key, first on line 1",
         "f:4: b: duplicate key, first on line 2",
@@ -93,7 +93,7 @@ def test_duplicate_keys_are_reported_with_both_lines() -> None:
 
 def test_numbers_with_leading_zeros_are_reported() -> None:
     """007 is 7 for one YAML and text for another, so it must be written clearly."""
-    (problem,) = parse("a: 007", "f").problems
+    (problem,) = parse_yaml("a: 007", "f").problems
     assert str(problem) == 'f:1: a number with a leading zero; write "007" in quotes for the text, or drop the zero'
 
 
@@ -146,7 +146,7 @@ def test_an_alias_bomb_is_refused_with_little_memory() -> None:
 
 def test_aliases_give_the_same_object() -> None:
     """A small use of aliases works, and costs nothing."""
-    top = parse("a: &x {b: [1]}\nc: *x\nd: &y text\ne: *y", "f").top
+    top = parse_yaml("a: &x {b: [1]}\nc: *x\nd: &y text\ne: *y", "f").top
     assert top["c"] is top["a"]
     assert top["e"] == "text"
 
@@ -154,10 +154,10 @@ def test_aliases_give_the_same_object() -> None:
 def test_the_slow_parser_understands_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where libyaml is not installed, PyYAML's own parser gives the same values and the same refusals."""
     text = "a: [1, no, {b: 'x'}]\nc: |\n  one\n  two\n"
-    fast = parse(text, "f").top
-    monkeypatch.setattr(source, "FASTEST_LOADER", pyyaml.SafeLoader)
-    slow = parse(text, "f").top
-    assert (plain(slow), slow.line_inside("c", 1)) == (plain(fast), fast.line_inside("c", 1))
+    fast = parse_yaml(text, "f").top
+    monkeypatch.setattr(reader, "FASTEST_LOADER", pyyaml.SafeLoader)
+    slow = parse_yaml(text, "f").top
+    assert (to_plain(slow), slow.line_inside("c", 1)) == (to_plain(fast), fast.line_inside("c", 1))
     assert "aliases count" in refusal(bomb(9))
     assert "half of a surrogate pair" in refusal('a: "\\ud800"')
 
@@ -181,6 +181,6 @@ def test_files_that_are_too_large_or_not_utf8_are_refused(tmp_path: Path) -> Non
 def test_any_text_is_parsed_or_refused(text: str) -> None:
     """Nothing but InputError comes out, whatever goes in."""
     try:
-        parse(text, "f")
+        parse_yaml(text, "f")
     except InputError as error:
         assert error.problems  # noqa: PT017  # either way is fine, but no other exception

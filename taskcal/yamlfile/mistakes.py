@@ -58,7 +58,9 @@ KEY_STEP = "[key]"  # pydantic's last step where the key itself is wrong, not it
 LONGEST_SHOWN = 40
 
 
-def validate(model: type[M], raw: Map, file: str, folder: Folder, problems: Problems, data: object = None) -> M | None:
+def validate_model(
+    model: type[M], raw: Map, file: str, folder: Folder, problems: Problems, data: object = None
+) -> M | None:
     """Give `raw` as a `model`, or None after adding to `problems` everything that is wrong with it.
 
     `data` is validated in its place if some values were filled in; `raw` knows where they were written.
@@ -80,16 +82,17 @@ def _problem(model: type[Model], raw: Map, file: str, detail: ErrorDetails) -> P
 
 
 def message(model: type[Model], detail: ErrorDetails) -> str:
-    """Say in a person's words what pydantic found."""
+    """Word a mistake that pydantic found for the author of the file."""
     kind, loc = detail["type"], detail["loc"]
     context = detail.get("ctx", {})
     if kind == "extra_forbidden":
         return unknown_key(str(loc[-1]), _model_at(model, loc[:-1]))
     if kind == "string_pattern_mismatch":
         rule = PATTERNS.get(str(loc[-1]), PATTERNS["id"])
-        return f"{rule}, not {describe(detail['input'])}"
+        return f"{rule}, not {describe_value(detail['input'])}"
     if kind in MUST_BE:
-        return f"{_fill(MUST_BE[kind], context)}, not {describe(detail['input'])}{_advice(kind, loc, detail['input'])}"
+        wrong = detail["input"]
+        return f"{_fill(MUST_BE[kind], context)}, not {describe_value(wrong)}{_advice(kind, loc, wrong)}"
     return _fill(SENTENCES[kind], context) if kind in SENTENCES else detail["msg"]
 
 
@@ -113,7 +116,7 @@ def _advice(kind: str, loc: tuple[str | int, ...], value: object) -> str:
     return INSTEAD.get(str(loc[-1]), "") if kind in ("literal_error", "model_type", "model_attributes_type") else ""
 
 
-def describe(value: object) -> str:
+def describe_value(value: object) -> str:
     """Name a value, shortly, for the end of a sentence."""
     if value is None:
         return "nothing"
