@@ -51,6 +51,7 @@ class RunFolder:
         self._lines: int | None = None
         self._end = 0
         self._lock: int | None = None
+        self._rollouts: list[Rollout] | None = None  # those on disk, once they were read by the only writer
 
     @classmethod
     def create(cls, root: Path, record: RunRecord, groups: Sequence[GroupRecord]) -> Self:
@@ -126,15 +127,20 @@ class RunFolder:
         try:
             for rollout in rollouts:
                 line = f"{sealed(rollout_row(rollout))}\n".encode()
-                while line:
-                    written = os.write(self._lines, line)
-                    self._end, line = self._end + written, line[written:]
+                self._write(self._lines, line)
+                if self._rollouts is not None:
+                    self._rollouts.append(read_rollout(line))  # as a later reader sees it: times are rounded
             os.fsync(self._lines)
         except OSError as error:
             raise RunFolderError(
                 f"{self.path}/rollouts.jsonl: {error.strerror}; results so far are kept, go on with --resume"
             ) from error
         self._check_place()
+
+    def _write(self, lines: int, line: bytes) -> None:
+        while line:
+            written = os.write(lines, line)
+            self._end, line = self._end + written, line[written:]
 
     def _check_place(self) -> None:
         """Raise RunFolderError if the results are not where a reader looks for them, or not what was written."""
@@ -150,7 +156,7 @@ class RunFolder:
         for descriptor in (self._lines, self._lock):
             if descriptor is not None:
                 os.close(descriptor)
-        self._lines = self._lock = None
+        self._lines = self._lock = self._rollouts = None
 
     def record(self) -> RunRecord:
         """What was asked. Raises RunFolderError."""
@@ -171,9 +177,20 @@ class RunFolder:
             return read_groups(text)
 
     def rollouts(self) -> Iterator[Rollout]:
-        """Every rollout on disk, in the order of writing. Raises RunFolderError for a damaged or foreign line."""
-        path, ledger = self.path / "rollouts.jsonl", Ledger(self.record())
+        """Every rollout on disk, in the order of writing. Raises RunFolderError for a damaged or foreign line.
+
+        The process that holds the lock reads the file once, and then knows what it has appended.
+        """
         self._check_place()
+        if self._lines is None:
+            yield from self._read_rollouts()
+            return
+        if self._rollouts is None:
+            self._rollouts = list(self._read_rollouts())
+        yield from tuple(self._rollouts)
+
+    def _read_rollouts(self) -> Iterator[Rollout]:
+        path, ledger = self.path / "rollouts.jsonl", Ledger(self.record())
         with self._reading(path.name), safe_files.opened(path) as file:
             for number, line in enumerate(safe_files.lines(file), start=1):
                 if not line.endswith(b"\n"):
