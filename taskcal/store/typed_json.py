@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, cast
 
 import msgspec
@@ -118,6 +119,7 @@ def parse(text: bytes) -> Any:
     return json.loads(text, parse_constant=NotJson)
 
 
+@lru_cache
 def member(kind: type[Member], key: str, text: str) -> Member:
     """A member of an enumeration, by its text. Raises RowError."""
     try:

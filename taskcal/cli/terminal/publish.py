@@ -12,6 +12,7 @@ from taskcal.core.calibration.calibrate import Calibration, calibrate
 from taskcal.report.calibration_json import calibration_document, render_json
 from taskcal.report.markdown import render_markdown
 from taskcal.report.table import final_lines, final_table
+from taskcal.store.collector import pause_collector
 
 if TYPE_CHECKING:
     from taskcal.core.run import RunRecord
@@ -30,11 +31,12 @@ def publish(
 
     record = folder.record()
     record = record if band is None else replace(record, settings=record.settings.against(band))
-    calibrations = calibrations_of(folder, record)
-    text = render_json(calibration_document(record, calibrations))
-    if band is None:
-        folder.write("calibration.json", text)
-        folder.write("report.md", render_markdown(record, calibrations))
+    with pause_collector():
+        calibrations = calibrations_of(folder, record)
+        text = render_json(calibration_document(record, calibrations))
+        if band is None:
+            folder.write("calibration.json", text)
+            folder.write("report.md", render_markdown(record, calibrations))
     name_results(str(folder.path))
     if as_json:
         print_json(text)
