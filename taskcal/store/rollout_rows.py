@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.errors import Boundary
-from taskcal.store.typed_json import Count, Number, Reader, Share, member
+from taskcal.store.typed_json import Count, Number, RowReader, Share, member
 
 # Rows share equal parts, which costs a third of making them again, and most of their memory.
 _group_id = lru_cache(2**16)(GroupId)
@@ -85,7 +85,7 @@ class LostRow(_Row, kw_only=True, tag_field="outcome", tag="lost"):
     own_word: bool | None = None
 
 
-ROLLOUTS: Reader[GradedRow | LostRow] = Reader(GradedRow | LostRow, alternatives="neither graded nor lost")
+ROLLOUTS: RowReader[GradedRow | LostRow] = RowReader(GradedRow | LostRow, alternatives="neither graded nor lost")
 
 
 def rollout_row(rollout: Rollout) -> dict[str, Any]:

@@ -71,13 +71,13 @@ def test_append_is_on_disk_when_it_returns(run: RunFolder) -> None:
 def test_the_writer_reads_its_file_once(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """After that it knows what it has appended, with the same values as any other reader: times are rounded."""
     opens: list[Path] = []
-    opened = safe_files.opened
+    opened = safe_files.open_to_read
 
     def counted(path: Path) -> AbstractContextManager[IO[bytes]]:
         opens.append(path)
         return opened(path)
 
-    monkeypatch.setattr(safe_files, "opened", counted)
+    monkeypatch.setattr(safe_files, "open_to_read", counted)
     run.append(FIRST)
     assert list(run.rollouts()) == [FIRST]
     run.append(replace(SECOND, timing=Timing(total=1 / 3)))
