@@ -27,7 +27,7 @@ from msgspec import Struct
 from taskcal.core.text.foreign_text import cut, sound
 from taskcal.errors import LostError
 from taskcal.store import safe_files
-from taskcal.store.typed_json import Count, Number, Reader, parse, whole_number
+from taskcal.store.typed_json import Count, Number, RowReader, parse_row, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -164,13 +164,13 @@ class _NoteRow(_Row, kw_only=True):
         return Note(self.text)
 
 
-ANY: Reader[_AnyRow] = Reader(_AnyRow)
-READERS: Mapping[str, Reader[_MessageRow | _ToolCallRow | _ToolResultRow | _UsageRow | _NoteRow]] = {
-    Message.type: Reader(_MessageRow),
-    ToolCall.type: Reader(_ToolCallRow),
-    ToolResult.type: Reader(_ToolResultRow),
-    TokenUsage.type: Reader(_UsageRow),
-    Note.type: Reader(_NoteRow),
+ANY: RowReader[_AnyRow] = RowReader(_AnyRow)
+READERS: Mapping[str, RowReader[_MessageRow | _ToolCallRow | _ToolResultRow | _UsageRow | _NoteRow]] = {
+    Message.type: RowReader(_MessageRow),
+    ToolCall.type: RowReader(_ToolCallRow),
+    ToolResult.type: RowReader(_ToolResultRow),
+    TokenUsage.type: RowReader(_UsageRow),
+    Note.type: RowReader(_NoteRow),
 }
 
 
@@ -254,12 +254,12 @@ def read_transcript(path: Path) -> Iterator[TranscriptEntry]:
     The file is not trusted: a line that is not an entry becomes a note with its line number. Kinds and keys that a
     later version may add are passed over.
     """
-    with safe_files.opened(path) as file:
+    with safe_files.open_to_read(path) as file:
         for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), start=1):
             if not line.endswith(b"\n") and len(line) < LONGEST_LINE:
                 return
             try:
-                entry = entry_of(parse(line))
+                entry = entry_of(parse_row(line))
             except (ValueError, RecursionError):
                 entry = TranscriptEntry(0.0, Note(f"line {number} cannot be read"))
             if entry is not None:
@@ -271,8 +271,8 @@ def entry_of(row: object) -> TranscriptEntry | None:
     kind = ANY.convert(row).type
     if kind not in READERS:
         return None
-    found = READERS[kind].convert(row)
-    return TranscriptEntry(found.t, found.event())
+    entry = READERS[kind].convert(row)
+    return TranscriptEntry(entry.t, entry.event())
 
 
 def _clean(event: Event, redact: Callable[[str], str]) -> Event:

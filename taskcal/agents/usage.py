@@ -19,7 +19,7 @@ from taskcal.core.text.excerpt import excerpt
 from taskcal.core.text.foreign_text import clipped, parse_json
 from taskcal.sandbox import ROOT_USER, USAGE_FILE, Script
 from taskcal.store.rollout_rows import UsageRow
-from taskcal.store.typed_json import Count, Reader, RowError
+from taskcal.store.typed_json import Count, RowError, RowReader
 
 if TYPE_CHECKING:
     from taskcal.agents.spec import Price
@@ -42,7 +42,7 @@ class StatedUsage(UsageRow):
     turns: Count | None = None
 
 
-USAGE: Reader[StatedUsage] = Reader(StatedUsage)
+USAGE: RowReader[StatedUsage] = RowReader(StatedUsage)
 
 
 @dataclass(frozen=True, slots=True)

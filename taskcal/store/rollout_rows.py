@@ -14,15 +14,16 @@ from msgspec import Struct
 
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.errors import Boundary
-from taskcal.store.typed_json import Count, Number, Reader, Share, member
+from taskcal.store.typed_json import Count, Number, RowReader, Share, member
 
-MOST_GROUPS = 2**16
-"""Groups whose ids are kept, so that the rows of one group share theirs."""
-_group_id = lru_cache(MOST_GROUPS)(GroupId)
-_NO_USAGE = Usage()
+# Rows share equal parts, which costs a third of making them again, and most of their memory.
+_group_id = lru_cache(2**16)(GroupId)
+_check_result = lru_cache(2**12)(CheckResult)
+_timing = lru_cache(2**12)(Timing)
+_usage = lru_cache(2**12)(Usage)
 
 
-class CheckRow(Struct):
+class CheckRow(Struct, gc=False):
     """One check of a graded row. `required` is true only if it is written as such."""
 
     name: str
@@ -32,7 +33,7 @@ class CheckRow(Struct):
     required: object = None
 
 
-class UsageRow(Struct):
+class UsageRow(Struct, gc=False):
     """The `usage` of a row."""
 
     input_tokens: Count | None = None
@@ -41,7 +42,7 @@ class UsageRow(Struct):
     cost_usd: Number | None = None
 
 
-class TimingRow(Struct):
+class TimingRow(Struct, gc=False):
     """The `timing_s` of a row."""
 
     queue: Number | None = None
@@ -84,7 +85,7 @@ class LostRow(_Row, kw_only=True, tag_field="outcome", tag="lost"):
     own_word: bool | None = None
 
 
-ROLLOUTS: Reader[GradedRow | LostRow] = Reader(GradedRow | LostRow, alternatives="neither graded nor lost")
+ROLLOUTS: RowReader[GradedRow | LostRow] = RowReader(GradedRow | LostRow, alternatives="neither graded nor lost")
 
 
 def rollout_row(rollout: Rollout) -> dict[str, Any]:
@@ -118,35 +119,36 @@ def _outcome_row(rollout: Rollout) -> dict[str, Any]:
 def read_rollout(text: bytes) -> Rollout:
     """A line of `rollouts.jsonl` as a rollout. Raises RowError, ValueError or RecursionError."""
     row = ROLLOUTS.read(text)
+    usage, spent = row.usage or UsageRow(), row.timing_s or TimingRow()
     return Rollout(
         RolloutId(_group_id(row.task, row.variant), row.index, row.attempt),
         _graded(row) if isinstance(row, GradedRow) else _lost(row),
         row.answer,
         row.turns,
-        _usage(row.usage),
-        _timing(row.timing_s),
+        _usage(usage.input_tokens, usage.cached_tokens, usage.output_tokens, usage.cost_usd),
+        _timing(
+            spent.queue or 0.0,
+            spent.start or 0.0,
+            spent.setup or 0.0,
+            spent.agent or 0.0,
+            spent.grade or 0.0,
+            spent.close or 0.0,
+            spent.total or 0.0,
+        ),
         row.started_at or "",
         row.transcript_sha256,
     )
 
 
 def _graded(row: GradedRow) -> Graded:
-    checks = tuple([CheckResult(c.name, c.weight, c.score, c.note or "", c.required is True) for c in row.checks or ()])
-    return Graded(member(Stop, "stop", row.stop), row.reward, row.passed, checks, tuple(row.ended_services or ()))
+    return Graded(
+        member(Stop, "stop", row.stop),
+        row.reward,
+        row.passed,
+        tuple([_check_result(c.name, c.weight, c.score, c.note or "", c.required is True) for c in row.checks or ()]),
+        tuple(row.ended_services) if row.ended_services else (),
+    )
 
 
 def _lost(row: LostRow) -> Lost:
     return Lost(member(Boundary, "boundary", row.boundary), row.reason, row.own_word or False)
-
-
-def _usage(row: UsageRow | None) -> Usage:
-    if row is None:
-        return _NO_USAGE
-    return Usage(row.input_tokens, row.cached_tokens, row.output_tokens, row.cost_usd)
-
-
-def _timing(row: TimingRow | None) -> Timing:
-    if row is None:
-        return Timing()
-    parts = row.queue, row.start, row.setup, row.agent, row.grade, row.close, row.total
-    return Timing(*[seconds or 0.0 for seconds in parts])

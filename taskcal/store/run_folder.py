@@ -51,6 +51,7 @@ class RunFolder:
         self._lines: int | None = None
         self._end = 0
         self._lock: int | None = None
+        self._rollouts: list[Rollout] | None = None  # those on disk, once they were read by the only writer
 
     @classmethod
     def create(cls, root: Path, record: RunRecord, groups: Sequence[GroupRecord]) -> Self:
@@ -97,10 +98,10 @@ class RunFolder:
     def lock(self) -> None:
         """Become the only process that appends. Raises RunFolderError where another one is."""
         try:
-            self._lock = self._opened("lock", os.O_RDWR | os.O_CREAT)
+            self._lock = self._open("lock", os.O_RDWR | os.O_CREAT)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._lines = self._opened("rollouts.jsonl", os.O_RDWR | os.O_CREAT | os.O_APPEND)
-            self._end = safe_files.whole_lines(self._lines)
+            self._lines = self._open("rollouts.jsonl", os.O_RDWR | os.O_CREAT | os.O_APPEND)
+            self._end = safe_files.end_of_whole_lines(self._lines)
             os.truncate(self._lines, self._end)
         except BlockingIOError as error:
             self.close()
@@ -109,7 +110,7 @@ class RunFolder:
             self.close()
             raise
 
-    def _opened(self, name: str, flags: int) -> int:
+    def _open(self, name: str, flags: int) -> int:
         try:
             return safe_files.open_regular(self.path / name, flags)
         except OSError as error:
@@ -126,15 +127,20 @@ class RunFolder:
         try:
             for rollout in rollouts:
                 line = f"{sealed(rollout_row(rollout))}\n".encode()
-                while line:
-                    written = os.write(self._lines, line)
-                    self._end, line = self._end + written, line[written:]
+                self._write(self._lines, line)
+                if self._rollouts is not None:
+                    self._rollouts.append(read_rollout(line))  # as a later reader sees it: times are rounded
             os.fsync(self._lines)
         except OSError as error:
             raise RunFolderError(
                 f"{self.path}/rollouts.jsonl: {error.strerror}; results so far are kept, go on with --resume"
             ) from error
         self._check_place()
+
+    def _write(self, lines: int, line: bytes) -> None:
+        while line:
+            written = os.write(lines, line)
+            self._end, line = self._end + written, line[written:]
 
     def _check_place(self) -> None:
         """Raise RunFolderError if the results are not where a reader looks for them, or not what was written."""
@@ -150,12 +156,12 @@ class RunFolder:
         for descriptor in (self._lines, self._lock):
             if descriptor is not None:
                 os.close(descriptor)
-        self._lines = self._lock = None
+        self._lines = self._lock = self._rollouts = None
 
     def record(self) -> RunRecord:
         """What was asked. Raises RunFolderError."""
         with self._reading("run.json"):
-            text = safe_files.content(self.path / "run.json")
+            text = safe_files.read_whole(self.path / "run.json")
             check_seal(text)
             return read_run(text)
 
@@ -166,16 +172,27 @@ class RunFolder:
     def groups(self) -> tuple[GroupRecord, ...]:
         """The groups of the run in their order. Raises RunFolderError."""
         with self._reading("taskset.json"):
-            text = safe_files.content(self.path / "taskset.json")
+            text = safe_files.read_whole(self.path / "taskset.json")
             check_seal(text)
             return read_groups(text)
 
     def rollouts(self) -> Iterator[Rollout]:
-        """Every rollout on disk, in the order of writing. Raises RunFolderError for a damaged or foreign line."""
-        path, ledger = self.path / "rollouts.jsonl", Ledger(self.record())
+        """Every rollout on disk, in the order of writing. Raises RunFolderError for a damaged or foreign line.
+
+        The process that holds the lock reads the file once, and then knows what it has appended.
+        """
         self._check_place()
-        with self._reading(path.name), safe_files.opened(path) as file:
-            for number, line in enumerate(safe_files.lines(file), start=1):
+        if self._lines is None:
+            yield from self._read_rollouts()
+            return
+        if self._rollouts is None:
+            self._rollouts = list(self._read_rollouts())
+        yield from tuple(self._rollouts)
+
+    def _read_rollouts(self) -> Iterator[Rollout]:
+        path, ledger = self.path / "rollouts.jsonl", Ledger(self.record())
+        with self._reading(path.name), safe_files.open_to_read(path) as file:
+            for number, line in enumerate(safe_files.read_lines(file), start=1):
                 if not line.endswith(b"\n"):
                     return
                 try:
@@ -243,15 +260,15 @@ def newest(root: Path) -> RunFolder:
 
     Raises RunFolderError where there is none, with what is wrong where none of them can be read.
     """
-    found: list[tuple[tuple[str, int, str], Path]] = []
+    readable: list[tuple[tuple[str, int, str], Path]] = []
     damage: list[RunFolderError] = []
     for path in sorted(file.parent for file in root.glob("*/run.json")):
         try:
-            found.append((_age(path), path))
+            readable.append((_age(path), path))
         except RunFolderError as error:
             damage.append(error)
-    if found:
-        return RunFolder.open(max(found)[1])
+    if readable:
+        return RunFolder.open(max(readable)[1])
     if damage:
         raise damage[-1]
     raise RunFolderError(f"no run below {root}/; name a run's folder, or make one with `taskcal run`")

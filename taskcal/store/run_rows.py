@@ -25,8 +25,8 @@ from taskcal.store.typed_json import (
     Number,
     OpenShare,
     Positive,
-    Reader,
     RowError,
+    RowReader,
     Share,
     member,
     scalar,
@@ -146,8 +146,8 @@ class TasksetRow(Struct):
     groups: list[GroupRow]
 
 
-RUN: Reader[RunRow] = Reader(RunRow)
-TASKSET: Reader[TasksetRow] = Reader(TasksetRow)
+RUN: RowReader[RunRow] = RowReader(RunRow)
+TASKSET: RowReader[TasksetRow] = RowReader(TasksetRow)
 
 
 def run_row(record: RunRecord) -> dict[str, Any]:

@@ -51,8 +51,8 @@ def is_at(path: Path, descriptor: int) -> bool:
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[IO[bytes]]:
-    """A regular file, to read, opened without waiting for anybody. Raises OSError."""
+def open_to_read(path: Path) -> Iterator[IO[bytes]]:
+    """Open a regular file to read, without waiting for anybody. Raises OSError."""
     descriptor = open_regular(path, os.O_RDONLY)
     try:
         with open(descriptor, "rb", closefd=False) as file:
@@ -80,17 +80,17 @@ def replace(path: Path, content: bytes) -> None:
         raise
 
 
-def content(path: Path) -> bytes:
-    """A whole file. Raises OSError, also where it is larger than 1 GiB."""
-    with opened(path) as file:
+def read_whole(path: Path) -> bytes:
+    """Read a whole file. Raises OSError, also if it is larger than 1 GiB."""
+    with open_to_read(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > LARGEST_FILE:
             raise OSError(errno.EFBIG, f"larger than {LARGEST_FILE // 1024**3} GiB")
         return file.read(size)
 
 
-def lines(file: IO[bytes]) -> Iterator[bytes]:
-    """Each line with its end, which the last may lack. Raises ValueError at one that is longer than 64 MiB."""
+def read_lines(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield each line with its end, which the last may lack. Raises ValueError if one is longer than 64 MiB."""
     number = 1
     while line := file.readline(LONGEST_LINE + 1):
         if len(line) > LONGEST_LINE:
@@ -99,13 +99,13 @@ def lines(file: IO[bytes]) -> Iterator[bytes]:
         number += 1
 
 
-def whole_lines(descriptor: int) -> int:
-    """How many bytes of a file stand before the end of its last whole line, seen from the file's end."""
+def end_of_whole_lines(descriptor: int) -> int:
+    """Count the bytes up to the end of a file's last whole line, looking from the file's end."""
     end = os.fstat(descriptor).st_size
     while end:
         begin = max(0, end - BLOCK)
-        found = os.pread(descriptor, end - begin, begin).rfind(b"\n")
-        if found >= 0:
-            return begin + found + 1
+        newline = os.pread(descriptor, end - begin, begin).rfind(b"\n")
+        if newline >= 0:
+            return begin + newline + 1
         end = begin
     return 0

@@ -9,7 +9,7 @@ import json
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from taskcal.store.typed_json import RowError, parse
+from taskcal.store.typed_json import RowError, parse_row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ def check_seal(text: bytes) -> None:
     """
     if _is_as_written(text):
         return
-    row = parse(text)
+    row = parse_row(text)
     if not isinstance(row, dict):
         raise RowError("must be an object")
     seal = row.pop(SEAL, None)

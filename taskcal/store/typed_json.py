@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, cast
 
 import msgspec
@@ -61,7 +62,7 @@ class NotJson:
         """Take the constant's name, as `json` passes it."""
 
 
-class Reader(Generic[Value]):
+class RowReader(Generic[Value]):
     """Reads texts of one type. `alternatives` are the values of a key that selects the type, for the error."""
 
     def __init__(self, kind: Any, alternatives: str = "") -> None:
@@ -74,11 +75,11 @@ class Reader(Generic[Value]):
         try:
             value: Value = self._decoder.decode(text)
         except (msgspec.DecodeError, UnicodeDecodeError):  # also a lone surrogate, which Python writes and reads
-            return self.convert(parse(text))
+            return self.convert(parse_row(text))
         return value
 
     def convert(self, row: object) -> Value:
-        """Convert what `parse` returned. Raises RowError."""
+        """Convert what `parse_row` returned. Raises RowError."""
         try:
             value: Value = msgspec.convert(row, self._kind)
         except msgspec.ValidationError as error:
@@ -113,11 +114,12 @@ def _set_null(row: object, path: str, key: str) -> bool:
     return True
 
 
-def parse(text: bytes) -> Any:
+def parse_row(text: bytes) -> Any:
     """JSON as plain data, with `NotJson` for NaN and infinity. Raises ValueError or RecursionError."""
     return json.loads(text, parse_constant=NotJson)
 
 
+@lru_cache
 def member(kind: type[Member], key: str, text: str) -> Member:
     """A member of an enumeration, by its text. Raises RowError."""
     try:

@@ -47,6 +47,13 @@ def test_the_keys_are_a_promise() -> None:
     assert all(set(task) == wanted for task in document["tasks"])
 
 
+@pytest.mark.parametrize("note", ["", 'é \\ "a, b": {}', "\ud800"])
+def test_the_layout_is_that_of_python(note: str) -> None:
+    """Indented by two and in ASCII, also with texts that strict writers of JSON refuse."""
+    document = calibration_document(result_of(run_record(note), shop()))
+    assert render_json(document) == json.dumps(document, indent=2) + "\n"
+
+
 def test_the_numbers_of_known_rollouts() -> None:
     """Two of six passed, two were lost: each number can be worked out by hand, and only the cost counts the lost."""
     outcomes = [graded(1, 1)] * 2 + [graded(1, 0)] * 2 + [graded(0, 0)] * 2 + [lost(), lost(Boundary.PROVIDER, "429")]

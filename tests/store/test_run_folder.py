@@ -12,15 +12,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from taskcal.core.rollout import GroupId, Rollout, RolloutId
+from taskcal.core.rollout import GroupId, Rollout, RolloutId, Timing
 from taskcal.errors import RunFolderError
 from taskcal.machine import host
+from taskcal.store import safe_files
 from taskcal.store.run_folder import RunFolder
 from tests.store.store_case import FIRST, GRADED, GROUP, RECORD, SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
+    from typing import IO
 
 NOBODY = 65534
 APPEND = """
@@ -63,6 +66,33 @@ def test_append_is_on_disk_when_it_returns(run: RunFolder) -> None:
     assert lines(run).read_bytes().endswith(b"\n")
     run.append(SECOND)
     assert read(run) == [FIRST, SECOND]
+
+
+def test_the_writer_reads_its_file_once(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After that it knows what it has appended, with the same values as any other reader: times are rounded."""
+    opens: list[Path] = []
+    opened = safe_files.open_to_read
+
+    def counted(path: Path) -> AbstractContextManager[IO[bytes]]:
+        opens.append(path)
+        return opened(path)
+
+    monkeypatch.setattr(safe_files, "open_to_read", counted)
+    run.append(FIRST)
+    assert list(run.rollouts()) == [FIRST]
+    run.append(replace(SECOND, timing=Timing(total=1 / 3)))
+    known = list(run.rollouts())
+    assert [path for path in opens if path == lines(run)] == [lines(run)]
+    assert known == read(run)
+    assert known[1].timing.total == 0.3333
+
+
+def test_a_reader_sees_what_was_appended_since(run: RunFolder) -> None:
+    """Without the lock nothing is kept: another process may be writing."""
+    reader = RunFolder.open(run.path)
+    assert list(reader.rollouts()) == []
+    run.append(FIRST)
+    assert list(reader.rollouts()) == [FIRST]
 
 
 def test_append_waits_for_the_disk(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:

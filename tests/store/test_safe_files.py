@@ -115,5 +115,5 @@ def test_a_torn_line_is_cut_off_without_reading_the_file(run: RunFolder, traced:
 def test_whole_lines(tmp_path: Path, text: bytes, whole: int) -> None:
     """All up to the last newline."""
     (tmp_path / "x").write_bytes(text)
-    with safe_files.opened(tmp_path / "x") as file:
-        assert safe_files.whole_lines(file.fileno()) == whole
+    with safe_files.open_to_read(tmp_path / "x") as file:
+        assert safe_files.end_of_whole_lines(file.fileno()) == whole

@@ -89,6 +89,7 @@ def import_(
     from taskcal.core.settings import fixed
     from taskcal.interop.columns import guess_columns, parse_column_map
     from taskcal.interop.rows import ImportSettings, read_results
+    from taskcal.store.collector import pause_collector
     from taskcal.store.run_folder import RunFolder
 
     configured = find_configuration(Path.cwd())
@@ -101,12 +102,14 @@ def import_(
         delimiter=_delimiter(delimiter),
     )
     asked = parse_band(band or configured.band or "0.05,0.75")
-    found = read_results(paths, reading)
+    with pause_collector():
+        found = read_results(paths, reading)
     name = taskset or paths[0].stem
     root, run = _place(out, configured.runs, name)
     settings = fixed(group_size or configured.group_size or found.group_size, asked)
     record = _record(run, name, settings, found, tuple(_notes(paths, reading, found)))
-    folder = RunFolder.create_whole(root, record, found.groups, found.rollouts)
+    with pause_collector():
+        folder = RunFolder.create_whole(root, record, found.groups, found.rollouts)
     publish(folder, as_json=as_json)
     folder.close()
 

@@ -86,7 +86,7 @@ def record_of(folder: RunFolder, rollout: Rollout) -> Record:
 def _text(path: Path) -> str:
     if not os.path.lexists(path):
         return ""
-    with safe_files.opened(path) as file:
+    with safe_files.open_to_read(path) as file:
         return file.read(MOST_LOG).decode(errors="replace")
 
 

@@ -13,6 +13,7 @@ from taskcal.core.run_result import RunResult
 from taskcal.report.calibration_json import calibration_document, render_json
 from taskcal.report.markdown import render_markdown
 from taskcal.report.table import final_lines, final_table
+from taskcal.store.collector import pause_collector
 
 if TYPE_CHECKING:
     from taskcal.core.run import RunRecord
@@ -29,11 +30,12 @@ def publish(folder: RunFolder, *, as_json: bool, band: Band | None = None, metho
 
     record = folder.record()
     record = record if band is None else replace(record, settings=record.settings.against(band))
-    result = result_of(folder, record)
-    text = render_json(calibration_document(result))
-    if band is None:
-        folder.write("calibration.json", text)
-        folder.write("report.md", render_markdown(result))
+    with pause_collector():
+        result = result_of(folder, record)
+        text = render_json(calibration_document(result))
+        if band is None:
+            folder.write("calibration.json", text)
+            folder.write("report.md", render_markdown(result))
     name_results(str(folder.path))
     if as_json:
         print_json(text)

@@ -41,7 +41,7 @@ def explain_build(folder: Path, words: str, output: Iterable[str]) -> str:
 
 def _buildkit_need(folder: Path) -> BuildKitNeed | None:
     try:
-        with safe_files.opened(dockerfile_of(folder)) as file:
+        with safe_files.open_to_read(dockerfile_of(folder)) as file:
             return find_buildkit_need(file.read(LONGEST_DOCKERFILE).decode(errors="replace"))
     except OSError:
         return None
