@@ -24,7 +24,6 @@ from taskcal import __version__
 from taskcal.agents.agent_file import load_agent
 from taskcal.cli.main import app
 from taskcal.core.calibration.calibrate import GroupRecord, calibrate
-from taskcal.core.faults import rows as fault_rows
 from taskcal.core.gate import Exit
 from taskcal.core.rollout import GroupId, Stop
 from taskcal.core.run import RunRecord
@@ -35,6 +34,7 @@ from taskcal.machine import host
 from taskcal.report.calibration_json import calibration_document
 from taskcal.taskset.advice.advice import warnings
 from taskcal.taskset.load import load
+from tests.faults.table import rows as fault_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -133,7 +133,7 @@ def with_reference(text: str) -> str:
 
 
 def with_faults(text: str) -> str:
-    """The page on faults with the table of `core.faults` in its place."""
+    """The page on faults with the table of `tests.faults.table` in its place."""
     lines = [f"| {' | '.join(row)} |" for row in (FAULT_HEADS, ("---", "---", "---"), *fault_rows())]
     before, _, rest = text.partition(FAULTS_BEGIN)
     return "\n".join((before + FAULTS_BEGIN, "", *lines, "", FAULTS_END)) + rest.partition(FAULTS_END)[2]

@@ -19,12 +19,13 @@ from taskcal.core.adaptive.planner import plan_next
 from taskcal.core.adaptive.tables import DecisionTables, certified_table, make_tables
 from taskcal.core.adaptive.task_state import Circumstances, Launch, TaskHistory, TaskTables, stand
 from taskcal.core.stats import prior
-from taskcal.core.stats.posterior_table import foresee, posterior_table
+from taskcal.core.stats.posterior_table import posterior_table
 from taskcal.core.stats.prior import Counts, Source
 from taskcal.core.stats.rates import DEFAULT_PRIOR
 from taskcal.core.verdict import Band
 from tests.core.adaptive.test_rollout_value import cheapest, rows
 from tests.core.forecast.population_case import POPULATIONS, draw, fixed_error, population, seeded
+from tests.core.stats.oracles import foresee
 from tests.execution.rollout_case import World, errors, rounds, run, wrong_labels
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def learned_rule(names: Iterable[str], tasks: int, seeds: int) -> None:
         for seed in range(seeds):
             rates = draw(name, tasks, seed)
             done = rounds(World(rates, seed=seed), Design(), SLOTS)
-            claimed += tasks * (done.planner_state.claimed_error or 0.0)
+            claimed += math.fsum(1.0 - max(state.posterior) for state in done.planner_state.states)
             real += wrong_labels(done, rates)
             launched += done.launched
             both = errors(done, rates)

@@ -16,6 +16,7 @@ from operator import mul
 from typing import TYPE_CHECKING
 
 from taskcal.core.stats import prior as priors
+from taskcal.core.stats.posterior import update_grid
 from taskcal.core.stats.prior import FEWEST_TASKS, Counts, Grid
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def remember(earlier: Iterable[Counts], band: tuple[float, float]) -> Memory:
     population = priors.cautious(band, len(tasks))
     if len(tasks) >= FEWEST_TASKS:
         population = priors.learned(tasks, band)
-    known = {count: priors.after(population, count).weights for count in {*tasks}}
+    known = {count: update_grid(population, count).weights for count in {*tasks}}
     moved = {
         count: [_through(weights, kernel(population.edges, *move)) for move in MOVES]
         for count, weights in known.items()

@@ -90,12 +90,6 @@ class PlannerState:
         """Rollouts that the open tasks are expected to take yet, those in flight included."""
         return math.fsum(state.expected_left for state in self.states)
 
-    @property
-    def claimed_error(self) -> float | None:
-        """The share of wrong classes that the posteriors themselves expect; None without tasks."""
-        doubts = [1.0 - max(state.posterior) for state in self.states]
-        return math.fsum(doubts) / len(doubts) if doubts else None
-
 
 def plan_next(
     tasks: Sequence[TaskHistory], slots: int, design: Design, before: PlannerState | None = None

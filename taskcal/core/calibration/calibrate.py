@@ -22,8 +22,8 @@ from taskcal.core.calibration.doubt import Doubt, Evidence, weigh
 from taskcal.core.calibration.posterior_verdict import judge, judge_rewards, robust
 from taskcal.core.rollout import Graded, Lost, Stop
 from taskcal.core.settings import Metric
-from taskcal.core.stats import prior as priors
 from taskcal.core.stats import rates
+from taskcal.core.stats.posterior import credible_interval, posterior_mean
 from taskcal.core.stats.signal import Signals, levels
 from taskcal.core.verdict import Strength, Verdict
 
@@ -207,8 +207,8 @@ class _Context:
 
     def _worked_out(self, opinion: PosteriorVerdict) -> _Rate:
         return _Rate(
-            mean=priors.posterior_mean(opinion.prior, opinion.counts) if opinion.posterior else None,
-            interval=priors.credible(opinion.prior, opinion.counts) if self.settings.adaptive else None,
+            mean=posterior_mean(opinion.prior, opinion.counts) if opinion.posterior else None,
+            interval=credible_interval(opinion.prior, opinion.counts) if self.settings.adaptive else None,
             robust=robust(opinion, self.settings),
         )
 

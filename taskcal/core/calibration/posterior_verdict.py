@@ -16,6 +16,7 @@ from taskcal.core.adaptive.planner import plan_next
 from taskcal.core.adaptive.task_state import Closed, Launch
 from taskcal.core.stats import prior as priors
 from taskcal.core.stats.certificate import Zone, bets, fortunes, fortunes_of_counts
+from taskcal.core.stats.posterior import class_probabilities
 from taskcal.core.stats.prior import FEWEST_TASKS, JEFFREYS, UNIFORM, Counts, Source
 from taskcal.core.stats.rates import DEFAULT_PRIOR, mean
 from taskcal.core.verdict import Posterior, Verdict
@@ -173,7 +174,7 @@ def _judged(counts: Counts, believed: _Believed, four: Bets, settings: Calibrati
 
 
 def _posterior(prior: Prior, counts: Counts, settings: CalibrationSettings) -> Posterior | None:
-    return Posterior(*priors.class_probabilities(prior, counts, settings.design.edges)) if counts.graded else None
+    return Posterior(*class_probabilities(prior, counts, settings.design.edges)) if counts.graded else None
 
 
 def _decided(counts: Counts, posterior: Posterior | None, settings: CalibrationSettings) -> Verdict | None:

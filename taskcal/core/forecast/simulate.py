@@ -18,6 +18,7 @@ from taskcal.core.stats.certificate import Zone
 from taskcal.core.stats.posterior_table import CLASSES, Triple, posterior_table
 from taskcal.core.stats.prior import Source
 from taskcal.core.stats.rates import DEFAULT_PRIOR
+from taskcal.core.stats.signal import mixed_chance
 from taskcal.core.verdict import Band, Verdict
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def forecast(plan: Plan, population: Population, terms: Terms) -> Forecast:
     found, average = fates(plan, population.rates), population.average
     wrong, far = zip(*(_wrongs(rate, terms.band) for rate in population.rates), strict=True)
     in_band = [float(terms.band.verdict(rate) is Verdict.IN_BAND) for rate in population.rates]
-    mixed = mixed_groups(population.rates, terms.training_group_size)
+    mixed = [mixed_chance(rate, terms.training_group_size) for rate in population.rates]
     kept = [fate.given[IN_BAND] for fate in found]
     decided = average([sum(fate.sure) for fate in found])
     surely_wrong = average([_sum(fate.sure, at) for fate, at in zip(found, wrong, strict=True)])
@@ -186,11 +187,6 @@ def frontier(plan: Plan, population: Population, terms: Terms) -> tuple[Forecast
     else:
         plans = [adaptive_plan(rule, replace(terms, error_rate=rate), plan.limit) for rate in ERROR_RATES]
     return tuple(forecast(one, population, terms) for one in plans)
-
-
-def mixed_groups(rates: Sequence[float], group_size: int) -> list[float]:
-    """The chance that a group is mixed, at each rate: 1 - p^G - (1-p)^G."""
-    return [1.0 - rate**group_size - (1.0 - rate) ** group_size for rate in rates]
 
 
 def _wrongs(rate: float, band: Band) -> tuple[Triple, Triple]:

@@ -15,7 +15,7 @@ from operator import mul
 from typing import TYPE_CHECKING, NamedTuple
 
 from taskcal.core.stats import rates
-from taskcal.core.stats.rates import DEFAULT_PRIOR, BetaPart, Interval
+from taskcal.core.stats.rates import DEFAULT_PRIOR, BetaPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -152,76 +152,9 @@ def learn(counts: Iterable[Counts], base: Grid, strength: float = STRENGTH) -> G
     return replace(base, weights=tuple(weights))
 
 
-def after(grid: Grid, counts: Counts) -> Grid:
-    """The posterior on the same grid (Bayes 1763)."""
-    masses = list(map(mul, grid.weights, likelihood(grid.nodes, *counts)))
-    total = math.fsum(masses)
-    return replace(grid, weights=tuple(mass / total for mass in masses))
-
-
-def class_probabilities(prior: Prior, counts: Counts, band: tuple[float, float]) -> tuple[float, float, float]:
-    """Posterior probability that the rate lies below, inside and above the band; without counts the prior's."""
-    if not isinstance(prior, Grid):
-        return rates.class_probabilities(*counts, band, prior)
-    known = after(prior, counts)
-    inside = known.chance(*band)
-    below = known.chance(0.0, band[0])
-    return below, inside, max(0.0, 1.0 - below - inside)
-
-
-def posterior_mean(prior: Prior, counts: Counts) -> float | None:
-    """The expected success rate; None where nothing was graded."""
-    if not isinstance(prior, Grid):
-        return rates.posterior_mean(*counts, prior)
-    return math.fsum(map(mul, after(prior, counts).weights, prior.nodes)) if counts.graded else None
-
-
-def posterior_variance(prior: Prior, counts: Counts) -> float | None:
-    """The variance of the success rate; None where nothing was graded."""
-    if not counts.graded:
-        return None
-    if isinstance(prior, Grid):
-        weighted = list(zip(after(prior, counts).weights, prior.nodes, strict=True))
-        square = math.fsum(weight * node * node for weight, node in weighted)
-    else:
-        parts = rates.posterior(*counts, prior)
-        square = math.fsum(p.weight * p.a * (p.a + 1) / ((p.a + p.b) * (p.a + p.b + 1)) for p in parts)
-    return max(0.0, square - (posterior_mean(prior, counts) or 0.0) ** 2)
-
-
-def credible(prior: Prior, counts: Counts, level: float = 0.95) -> Interval | None:
-    """The equal-tailed credible interval, on a grid with each cell's weight spread evenly; None without counts."""
-    if not isinstance(prior, Grid):
-        return rates.credible(*counts, prior, level)
-    if not counts.graded:
-        return None
-    known = after(prior, counts)
-    tail = (1 - level) / 2
-    return Interval(_quantile(known, tail), _quantile(known, 1 - tail))
-
-
-def signal(prior: Prior, counts: Counts, group_size: int) -> float | None:
-    """Posterior chance that a group of G is mixed, 1 - p^G - (1-p)^G averaged; None as in `stats.signal`."""
-    if not isinstance(prior, Grid):
-        return rates.signal(*counts, group_size, prior)
-    if not counts.graded or group_size < 2:
-        return None
-    mixed = (1.0 - node**group_size - (1.0 - node) ** group_size for node in prior.nodes)
-    return math.fsum(map(mul, after(prior, counts).weights, mixed))
-
-
 def likelihood(nodes: Sequence[float], passed: int, graded: int) -> tuple[float, ...]:
     """p^k (1-p)^(n-k) at each node, scaled so that the largest is 1: only ratios between nodes are ever used."""
     failed = graded - passed
     logs = [passed * math.log(node) + failed * math.log1p(-node) for node in nodes]
     top = max(logs)
     return tuple(math.exp(value - top) for value in logs)
-
-
-def _quantile(grid: Grid, chance: float) -> float:
-    below = 0.0
-    for weight, (low, high) in zip(grid.weights, pairwise(grid.edges), strict=True):
-        if weight and below + weight >= chance:
-            return low + (high - low) * (chance - below) / weight
-        below += weight
-    return 1.0

@@ -16,8 +16,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from taskcal.core.stats import rates
-from taskcal.core.stats.advantages import LARGEST_GROUP
-from taskcal.core.stats.prior import Counts, Grid, after
+from taskcal.core.stats.posterior import update_grid
+from taskcal.core.stats.prior import Counts, Grid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,8 +26,16 @@ if TYPE_CHECKING:
 
 TARGET = 0.9
 
+LARGEST_GROUP = 64
+"""No larger group is recommended: a task whose groups are flat so often is better left out."""
+
 MOST_LEVELS = 50
 """More levels than these in [0, 1] lie closer together than the default tolerance."""
+
+
+def mixed_chance(rate: float, group_size: int) -> float:
+    """1 - p^G - (1-p)^G: the chance that a group of G at a known rate is mixed (Yu et al. 2025, DAPO)."""
+    return 1.0 - rate**group_size - (1.0 - rate) ** group_size
 
 
 def levels(rewards: Sequence[float], tolerance: float) -> tuple[float, ...]:
@@ -166,7 +174,7 @@ def _rising(start: float, steps: int) -> float:
 def _extremes(prior: Prior, counts: Counts, group_size: int) -> tuple[float, float]:
     """The chances that all of a group pass, and that none does."""
     if isinstance(prior, Grid):
-        known = after(prior, counts)
+        known = update_grid(prior, counts)
         pairs = list(zip(known.nodes, known.weights, strict=True))
         return (
             math.fsum(weight * node**group_size for node, weight in pairs),

@@ -14,7 +14,8 @@ from taskcal.core.adaptive.task_state import Launch, TaskHistory
 from taskcal.core.calibration.posterior_verdict import judge
 from taskcal.core.rollout import GroupId
 from taskcal.core.settings import fixed
-from taskcal.core.stats.prior import Counts, class_probabilities
+from taskcal.core.stats.posterior import class_probabilities
+from taskcal.core.stats.prior import Counts
 from taskcal.core.verdict import Verdict
 
 BAND = (0.05, 0.75)

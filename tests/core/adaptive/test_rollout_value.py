@@ -11,11 +11,12 @@ import pytest
 from taskcal.core.adaptive.design import Design, Rule
 from taskcal.core.adaptive.rollout_value import HIGHEST, LOWEST, PRICES, rollout_values
 from taskcal.core.adaptive.tables import certified_table, make_tables
-from taskcal.core.stats.posterior_table import Foresight, PosteriorTable, StoppingTable, foresee, posterior_table
+from taskcal.core.stats.posterior_table import PosteriorTable, StoppingTable, posterior_table
 from taskcal.core.stats.prior import UNIFORM, Source
 from taskcal.core.stats.rates import DEFAULT_PRIOR
 from taskcal.core.verdict import Band, Verdict
 from tests.core.forecast.population_case import fixed_error, population
+from tests.core.stats.oracles import Foresight, foresee
 
 CORNERS = {  # n, k: where the rule with a zone of .03 and a price of .001 has come to
     (6, 2): Verdict.IN_BAND,

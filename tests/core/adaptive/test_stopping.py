@@ -14,15 +14,13 @@ from taskcal.core.stats.posterior_table import (
     CLASSES,
     StoppingTable,
     expected_left,
-    foresee,
-    operating,
     posterior_table,
-    unbiased_rate,
 )
 from taskcal.core.stats.prior import Source
 from taskcal.core.stats.rates import DEFAULT_PRIOR
 from taskcal.core.verdict import Band, Verdict
 from tests.core.forecast.population_case import population
+from tests.core.stats.oracles import foresee, operating, unbiased_rate
 
 if TYPE_CHECKING:
     from taskcal.core.stats.posterior_table import PosteriorTable

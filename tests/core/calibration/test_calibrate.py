@@ -16,7 +16,9 @@ from taskcal.core.calibration.summary import summarise
 from taskcal.core.rollout import CheckResult, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.core.settings import CalibrationSettings, Metric, fixed
 from taskcal.core.stats import rates
-from taskcal.core.stats.prior import Source
+from taskcal.core.stats.posterior import credible_interval, posterior_mean
+from taskcal.core.stats.prior import Counts, Source
+from taskcal.core.stats.rates import DEFAULT_PRIOR
 from taskcal.core.verdict import Band, Posterior, Strength, Verdict
 from taskcal.errors import Boundary
 from tests.core.core_case import GROUP, calibrated, counts, graded, lost, record, rollouts
@@ -228,8 +230,8 @@ def test_the_interval_is_that_of_the_design() -> None:
     stopped = calibrate([record()], rows, CalibrationSettings(8, Design(learn=False)))[0]
     assert plain.interval == rates.wilson(9, 9)
     assert stopped.opinion.counts == (7, 7)
-    assert stopped.posterior_mean == rates.posterior_mean(7, 7)
-    assert stopped.interval == rates.credible(7, 7)
+    assert stopped.posterior_mean == posterior_mean(DEFAULT_PRIOR, Counts(7, 7))
+    assert stopped.interval == credible_interval(DEFAULT_PRIOR, Counts(7, 7))
 
 
 @given(outcomes=OUTCOMES, losses=LOSSES)

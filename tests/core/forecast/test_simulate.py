@@ -21,12 +21,13 @@ from taskcal.core.forecast.simulate import (
     fixed_plan,
     forecast,
     frontier,
-    mixed_groups,
 )
-from taskcal.core.stats.posterior_table import CLASSES, foresee, operating, posterior_table
+from taskcal.core.stats.posterior_table import CLASSES, posterior_table
 from taskcal.core.stats.prior import Grid, Source
+from taskcal.core.stats.signal import mixed_chance
 from taskcal.core.verdict import Band
 from tests.core.forecast.population_case import fixed_error, population
+from tests.core.stats.oracles import foresee, operating
 
 SHORT = {"typical": "i", "uniform": "ii", "u-shaped": "iii", "hard-heavy": "hardheavy"}
 MARKS = (0.02, 0.05, 0.08, 0.10, 0.70, 0.72, 0.75, 0.78, 0.80)
@@ -103,7 +104,7 @@ def test_certifying_takes_what_is_published(name: str, limit: int) -> None:
 def test_mixed_groups_are_as_published(name: str, shares: tuple[float, float]) -> None:
     """What keeping the band brings: of all tasks' groups and of the in-band tasks' groups, so many teach."""
     points = known(name)
-    chances = mixed_groups(points.rates, 8)
+    chances = [mixed_chance(rate, 8) for rate in points.rates]
     inside = [0.05 <= rate <= 0.75 for rate in points.rates]
     kept = points.average([p * here for p, here in zip(chances, inside, strict=True)]) / points.average(inside)
     assert (points.average(chances), kept) == pytest.approx(shares, abs=6e-4)

@@ -22,10 +22,10 @@ from taskcal.core.stats.certificate import (
     log_fortune,
     log_fortune_counts,
 )
-from taskcal.core.stats.evidence import least_rollouts
-from taskcal.core.stats.posterior_table import foresee, operating, posterior_table
+from taskcal.core.stats.posterior_table import posterior_table
 from taskcal.core.verdict import Band, Verdict
 from tests.core.forecast.population_case import average, binomial, population
+from tests.core.stats.oracles import foresee, least_rollouts, operating
 
 if TYPE_CHECKING:
     from taskcal.core.stats.certificate import LogFortunes

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskcal.core.stats.certificate import bet, log_fortune_counts
-from taskcal.core.stats.evidence import divergence, least_rollouts
 from taskcal.core.stats.posterior_table import posterior_table
 from taskcal.core.stats.prior import JEFFREYS, UNIFORM
 from taskcal.core.stats.rates import DEFAULT_PRIOR
 from taskcal.core.verdict import Band
 from tests.core.forecast.population_case import population
+from tests.core.stats.oracles import divergence, least_rollouts
 
 if TYPE_CHECKING:
     from taskcal.core.stats.prior import Prior
