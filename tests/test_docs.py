@@ -27,7 +27,7 @@ from taskcal.core.calibration.calibrate import GroupRecord, calibrate
 from taskcal.core.gate import Exit
 from taskcal.core.rollout import GroupId, Stop
 from taskcal.core.run import RunRecord
-from taskcal.core.settings import fixed
+from taskcal.core.settings import fixed_settings
 from taskcal.core.verdict import Verdict
 from taskcal.errors import Boundary, TaskcalError
 from taskcal.machine import host
@@ -263,9 +263,11 @@ def test_words_and_keys_are_all_explained() -> None:
 
 def _keys() -> set[str]:
     nothing: dict[str, Any] = dict.fromkeys(RunRecord.__dataclass_fields__, "")
-    run = RunRecord(**{**nothing, "taskset_files": (), "settings": fixed(8), "images": {}, "groups": {}, "notes": ()})
+    run = RunRecord(
+        **{**nothing, "taskset_files": (), "settings": fixed_settings(8), "images": {}, "groups": {}, "notes": ()}
+    )
     group = GroupRecord(GroupId("task", ""), {}, "", (), 1.0, (), "", 1)
-    document: dict[str, Any] = calibration_document(run, calibrate([group], [], fixed(8)))
+    document: dict[str, Any] = calibration_document(run, calibrate([group], [], fixed_settings(8)))
     return {*document["run"], *document["taskset"], *document["tasks"][0]} | {"schema", "run", "taskset", "tasks"}
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from taskcal.core.rollout import Usage
 from taskcal.core.text import values
 from taskcal.core.text.excerpt import excerpt
-from taskcal.core.text.foreign_text import clipped, parse_json
+from taskcal.core.text.foreign_text import clip, parse_json
 from taskcal.sandbox import ROOT_USER, USAGE_FILE, Script
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def parse_usage(data: bytes) -> Reported:
     try:
         return _reported(parse_json(data))
     except ValueError as error:
-        return Reported(problem=clipped(" ".join(str(error).split()), LONGEST_PROBLEM))
+        return Reported(problem=clip(" ".join(str(error).split()), LONGEST_PROBLEM))
 
 
 def _reported(row: object) -> Reported:

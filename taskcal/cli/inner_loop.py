@@ -17,7 +17,7 @@ from taskcal.cli.options.parse import network
 from taskcal.cli.options.request import choose_tasks
 from taskcal.cli.session import connect, terminate_as_interrupt
 from taskcal.cli.terminal.display import Display
-from taskcal.core.plan import Bounds, Selection
+from taskcal.core.plan import OperatorBounds, Selection
 from taskcal.core.rollout import Lost, Stop
 from taskcal.errors import MissingError, UsageError
 from taskcal.execution.grading import grade
@@ -125,7 +125,7 @@ def describe(check: CheckResult) -> str:
 
 
 def _open(group: Group, scope: RunScope, asked: InnerLoop) -> DockerSandbox:
-    bounds = Bounds(network=network("--allow-network", asked.allow_network))
+    bounds = OperatorBounds(network=network("--allow-network", asked.allow_network))
     images = Images(scope, network=bounds.builds_have_network, log=_log)
     ready = ready_group(group, images, Probes(scope), Noop(), bounds)
     if isinstance(ready, Lost):

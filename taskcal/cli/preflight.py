@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from taskcal.agents import Agent
-    from taskcal.core.plan import Bounds
+    from taskcal.core.plan import OperatorBounds
     from taskcal.sandbox.engine.docker import DockerEngine
     from taskcal.sandbox.images.baking import ImageMemory
 
@@ -135,7 +135,7 @@ def _has_graded(path: Path, digest: str) -> bool:
 def try_agent(
     engine: DockerEngine,
     agent: Agent,
-    bounds: Bounds,
+    bounds: OperatorBounds,
     like: Group | None,
     say: Callable[[str], None],
     memory: ImageMemory | None = None,
@@ -192,7 +192,7 @@ def _lost(lost: Lost) -> Trial:
 def preflight(
     engine: DockerEngine,
     agent: Agent,
-    bounds: Bounds,
+    bounds: OperatorBounds,
     like: Group,
     say: Callable[[str], None],
     memory: ImageMemory | None = None,

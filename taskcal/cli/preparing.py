@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskcal.cli.moved import refuse_moved, refuse_moved_images, with_images, without_moved_prior
 from taskcal.cli.resume import next_id, remaining
-from taskcal.core.plan import plan
+from taskcal.core.plan import plan_rollouts
 from taskcal.core.rollout import Lost, Rollout
 from taskcal.errors import Boundary, UsageError
 from taskcal.execution.local_threads import LocalThreads
@@ -164,6 +164,6 @@ def _unfinished(run: Run, recorded: tuple[Rollout, ...]) -> tuple[Group, ...]:
     """The groups that still may have a rollout to run: of an adaptive run every one may be opened again."""
     if run.request.settings.adaptive:
         return run.request.groups
-    owed = remaining(plan(run.request.groups, run.request.group_size), recorded)
+    owed = remaining(plan_rollouts(run.request.groups, run.request.group_size), recorded)
     groups = {planned.id.group for planned in owed}
     return tuple(group for group in run.request.groups if group.id in groups)

@@ -11,7 +11,7 @@ from taskcal.agents.builtin import Noop
 from taskcal.cli.preflight import is_exempt
 from taskcal.cli.preparing import Renewal
 from taskcal.cli.resume import remaining
-from taskcal.core.plan import plan
+from taskcal.core.plan import plan_rollouts
 from taskcal.core.rollout import Graded
 from taskcal.execution.adaptive_schedule import AdaptiveSchedule, Limits
 from taskcal.execution.local_threads import LocalThreads
@@ -98,7 +98,7 @@ def _schedule(run: Run, groups: Sequence[Group], recorded: tuple[Rollout, ...]) 
     if request.settings.adaptive:
         limits = Limits(request.concurrency, request.retries, run.progress.look)
         return AdaptiveSchedule(groups, recorded, request.settings, limits)
-    return FixedSchedule(remaining(plan(groups, request.group_size), recorded), request.retries)
+    return FixedSchedule(remaining(plan_rollouts(groups, request.group_size), recorded), request.retries)
 
 
 def _stop_conditions(run: Run, recorded: tuple[Rollout, ...]) -> Iterator[StopCondition]:

@@ -62,6 +62,6 @@ class CalibrationSettings:
         return replace(self, design=replace(self.design, band=band))
 
 
-def fixed(group_size: int, band: Band | None = None) -> CalibrationSettings:
+def fixed_settings(group_size: int, band: Band | None = None) -> CalibrationSettings:
     """The plain question: exactly G rollouts of each group."""
     return CalibrationSettings(group_size, Design(band=band or Band(), rule=Rule.FIXED))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from taskcal.core.adaptive.design import Rule
 from taskcal.core.run import IMPORTED
 from taskcal.core.settings import Metric
-from taskcal.core.stats.prior import Source
+from taskcal.core.stats.prior import PriorSource
 from taskcal.core.stats.rates import DEFAULT_PRIOR
 from taskcal.core.verdict import Verdict
 from taskcal.report.wording import formatting
@@ -105,12 +105,12 @@ def _certified(settings: CalibrationSettings) -> str:
 
 def _prior(run: RunRecord, calibrations: Sequence[Calibration]) -> str:
     sources = Counter(c.opinion.source for c in calibrations if c.n)
-    match sources.most_common(1)[0][0] if sources else Source.DEFAULT:
-        case Source.LEARNED:
+    match sources.most_common(1)[0][0] if sources else PriorSource.DEFAULT:
+        case PriorSource.LEARNED:
             tasks = formatting.many(measured(calibrations), "task")
             method = "nonparametric maximum likelihood, penalised towards a default"
             return f"a prior learned from these {tasks} ({method}; {SIMULATED})"
-        case Source.WARM:
+        case PriorSource.WARM:
             earlier = f"run {plain(run.prior_run)}" if run.prior_run else "an earlier run"
             moved = "moved by as much as the rates of all its tasks have shifted since"
             return f"a prior from {earlier}, {moved} ({SIMULATED})"

@@ -11,7 +11,7 @@ import pytest
 
 from taskcal.agents import AgentResult
 from taskcal.agents.builtin import Noop, play
-from taskcal.core.plan import Bounds, PlannedRollout
+from taskcal.core.plan import OperatorBounds, PlannedRollout
 from taskcal.core.rollout import Graded, Lost, Rollout, RolloutId, Stop
 from taskcal.execution.local_threads import LocalThreads
 from taskcal.execution.rollout import Context, run_rollout
@@ -55,7 +55,7 @@ def test_example(scope: RunScope, tmp_path: Path, name: str, monkeypatch: pytest
     monkeypatch.setattr("taskcal.execution.rollout.rollout_seed", lambda _, rollout: rollout.index)
     groups = first_variants(load([EXAMPLES / f"{name}.yaml"]).groups())
     images = Images(scope, network=True, log=lambda _: None)
-    prepared = {group.id: prepare_group(group, images, Noop(), Bounds()) for group in groups}
+    prepared = {group.id: prepare_group(group, images, Noop(), OperatorBounds()) for group in groups}
     lost = [made for made in prepared.values() if isinstance(made, Lost)]
     assert not lost
     context = Context(

@@ -9,13 +9,13 @@ import pytest
 from taskcal.core.adaptive.design import Design
 from taskcal.core.rollout import GroupId, Outcome, Rollout, RolloutId
 from taskcal.core.run import IMPORTED, RunRecord
-from taskcal.core.settings import CalibrationSettings, fixed
+from taskcal.core.settings import CalibrationSettings, fixed_settings
 from taskcal.core.text.values import RowError
 from taskcal.store.row_checks import Ledger
 from tests.core.core_case import GROUP, graded, lost
 from tests.store.store_case import RECORD
 
-TWO = replace(RECORD, settings=fixed(2))
+TWO = replace(RECORD, settings=fixed_settings(2))
 ADAPTIVE = replace(RECORD, settings=CalibrationSettings(2, Design(cap=2)))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from taskcal.agents.tools.tool_arguments import LONGEST_QUOTE, CallError, fit, read_object, understanding
-from taskcal.core.text.foreign_text import clipped
+from taskcal.core.text.foreign_text import clip
 from taskcal.sandbox import ROOM, Ending, Script
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ def use(tools: Sequence[Tool], sandbox: Sandbox, name: str, arguments: str, seco
     tool = next((tool for tool in tools if tool.name == name), None)
     if tool is None:
         known = ", ".join(tool.name for tool in tools)
-        return ToolReply(f"there is no tool {clipped(name, LONGEST_QUOTE)!r}; the tools are {known}")
+        return ToolReply(f"there is no tool {clip(name, LONGEST_QUOTE)!r}; the tools are {known}")
     try:
         with understanding():
             prepared = tool.prepare(fit(tool.parameters, read_object(arguments)), seconds)

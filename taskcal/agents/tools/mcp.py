@@ -24,7 +24,7 @@ from taskcal.agents.tools.chat_tools import Prepared, ToolReply
 from taskcal.agents.tools.mcp_process import START_SECONDS, ServerProcess
 from taskcal.agents.tools.task_tools import MOST_OUTPUT, bounded
 from taskcal.core.text.excerpt import excerpt
-from taskcal.core.text.foreign_text import clipped
+from taskcal.core.text.foreign_text import clip
 from taskcal.errors import SetupLost
 from taskcal.sandbox import Ending, ScriptResult
 from taskcal.taskset.models.tool import is_tool_name, mistake_in
@@ -95,7 +95,7 @@ def _tool(server: str, offered: protocol.Tool, bound: int, connection: _Connecti
     parameters = {"type": "object", "properties": {}, **offered.input_schema}
     wrong = mistake_in(parameters)
     if wrong or not is_tool_name(offered.name):
-        reason, name = wrong or "its name cannot be called", clipped(offered.name, 60)
+        reason, name = wrong or "its name cannot be called", clip(offered.name, 60)
         raise SetupLost(f"the MCP server {server} offers a tool that cannot be used, {name!r}: {reason}")
     return McpTool(offered.name, offered.description or "", parameters, bound, connection)
 

@@ -113,7 +113,7 @@ def _choose(name: str, overrides: list[str]) -> Agent:
 def _try(agent: Agent, diagnosis: Diagnosis) -> Sign:
     """One trivial task, where the rest is in order."""
     from taskcal.cli.preflight import try_agent
-    from taskcal.core.plan import Bounds
+    from taskcal.core.plan import OperatorBounds
     from taskcal.runs.doctor import Mark, Sign
     from taskcal.sandbox.engine.docker import DockerEngine
 
@@ -121,7 +121,7 @@ def _try(agent: Agent, diagnosis: Diagnosis) -> Sign:
         return Sign("agent", Mark.UNKNOWN, f"{agent.name} was not tried: something above is missing")
     engine = DockerEngine.connect()
     try:
-        trial = try_agent(engine, agent, Bounds(), None, lambda line: typer.echo(line, err=True))
+        trial = try_agent(engine, agent, OperatorBounds(), None, lambda line: typer.echo(line, err=True))
     finally:
         engine.close()
     return sign_of(agent.name, trial)

@@ -86,7 +86,7 @@ def import_(
     from taskcal.cli.options.configuration import find_configuration
     from taskcal.cli.options.parse import band as parse_band
     from taskcal.cli.terminal.publish import publish
-    from taskcal.core.settings import fixed
+    from taskcal.core.settings import fixed_settings
     from taskcal.interop.columns import guessed, mapped
     from taskcal.interop.rows import Reading, read
     from taskcal.store.run_folder import RunFolder
@@ -104,7 +104,7 @@ def import_(
     found = read(paths, reading)
     name = taskset or paths[0].stem
     root, run = _place(out, configured.runs, name)
-    settings = fixed(group_size or configured.group_size or found.group_size, asked)
+    settings = fixed_settings(group_size or configured.group_size or found.group_size, asked)
     record = _record(run, name, settings, found, tuple(_notes(paths, reading, found)))
     folder = RunFolder.create_whole(root, record, found.groups, found.rollouts)
     publish(folder, as_json=as_json)

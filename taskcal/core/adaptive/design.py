@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from taskcal.core.verdict import Band
+from taskcal.core.verdict import Band, Verdict
 
 CAP, CERTIFIED_CAP = 64, 128
 
@@ -35,11 +35,11 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """What an adaptive run was asked.
+    """The options of an adaptive run.
 
-    A decision needs `first` graded rollouts and comes at multiples of `step`; none takes more than `cap` (None: 64, to
-    certify 128) or has more than `most_in_flight` at once. `price` is in wrong verdicts per rollout, `budget` in
-    rollouts of the whole run. `first` holds for fixed groups too: none smaller is ever sure.
+    A task is decided after at least `first` graded rollouts, at a multiple of `step`. It gets at most `cap` rollouts
+    (None: 64, or 128 to certify), `most_in_flight` of them at once. `price` is in wrong verdicts per rollout, `budget`
+    in rollouts of the whole run. `first` holds for fixed groups too: a smaller group has no likely verdict.
     """
 
     band: Band = field(default_factory=Band)
@@ -66,3 +66,8 @@ class Design:
     def last_look(self, graded: int) -> int:
         """The largest n up to this one at which a decision may be taken."""
         return graded if graded >= self.limit else graded - graded % self.step
+
+
+def likely_class(verdict: Verdict, chance: float, graded: int, error_rate: float, first: int = FIRST) -> Verdict | None:
+    """The class with the highest posterior if it is likely: at least 1 - error_rate, of `first` graded."""
+    return verdict if graded >= first and chance >= 1 - error_rate else None

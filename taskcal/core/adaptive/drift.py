@@ -49,7 +49,7 @@ Kernel = tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class EarlierPosteriors:
     """What earlier calibrations say of the tasks, before anything is known of how the agent has moved since.
 
     `known` is the posterior after each earlier count, `moved` what each of MOVES makes of it.
@@ -61,21 +61,21 @@ class Memory:
     moved: Mapping[Counts, Sequence[Sequence[float]]]
 
 
-def remember(earlier: Iterable[Counts], band: tuple[float, float]) -> Memory:
+def earlier_posteriors(earlier: Iterable[Counts], band: tuple[float, float]) -> EarlierPosteriors:
     """The memory of tasks with these earlier counts, one for each task. From five tasks on their prior is learned."""
     tasks = [count for count in earlier if count.graded]
-    population = priors.cautious(band, len(tasks))
+    population = priors.cautious_prior(band, len(tasks))
     if len(tasks) >= FEWEST_TASKS:
-        population = priors.learned(tasks, band)
+        population = priors.learn_prior(tasks, band)
     known = {count: update_grid(population, count).weights for count in {*tasks}}
     moved = {
         count: [_through(weights, kernel(population.edges, *move)) for move in MOVES]
         for count, weights in known.items()
     }
-    return Memory(band, population, known, moved)
+    return EarlierPosteriors(band, population, known, moved)
 
 
-def weigh(memory: Memory, pairs: Iterable[tuple[Counts, Counts]]) -> tuple[float, ...]:
+def weigh_moves(memory: EarlierPosteriors, pairs: Iterable[tuple[Counts, Counts]]) -> tuple[float, ...]:
     """The posterior of each of MOVES from the earlier and the new counts of tasks, by their marginal likelihood.
 
     Averaging over moves rather than choosing one keeps what a few tasks leave open (Hoeting et al. 1999).
@@ -93,7 +93,7 @@ def weigh(memory: Memory, pairs: Iterable[tuple[Counts, Counts]]) -> tuple[float
     return tuple(mass / total for mass in masses)
 
 
-def warm(memory: Memory, moves: Sequence[float], earlier: Counts) -> Grid:
+def warm_prior(memory: EarlierPosteriors, moves: Sequence[float], earlier: Counts) -> Grid:
     """The prior of a task that was calibrated before: its posterior then, moved.
 
     SURPRISE of it is the population, and ON_EDGE of it lies on each edge of the band.

@@ -14,23 +14,23 @@ if TYPE_CHECKING:
     from taskcal.core.rollout import Outcome, Rollout
 
 
-def final(rollouts: Iterable[Rollout]) -> tuple[Rollout, ...]:
+def final_rollouts(rollouts: Iterable[Rollout]) -> tuple[Rollout, ...]:
     """The last attempt at each index of one group, in the order of indices."""
     last = {rollout.id.index: rollout for rollout in sorted(rollouts, key=lambda row: row.id.attempt)}
     return tuple(last[index] for index in sorted(last))
 
 
-def launches(rollouts: Iterable[Rollout]) -> tuple[Launch, ...]:
+def launches_by_index(rollouts: Iterable[Rollout]) -> tuple[Launch, ...]:
     """What came of each launch of one group by index; one that was never run to its end is missing.
 
     As long as the largest index is high: only for rows that a Ledger has let in.
     """
-    ended = {rollout.id.index: launch_of(rollout.outcome) for rollout in final(rollouts)}
+    ended = {rollout.id.index: launch_of(rollout.outcome) for rollout in final_rollouts(rollouts)}
     return tuple(ended.get(index, Launch.MISSING) for index in range(max(ended, default=-1) + 1))
 
 
-def in_order(finals: Iterable[Rollout]) -> tuple[Launch, ...]:
-    """The same of `final` rollouts with a single missing launch for every gap, however long.
+def launches_in_order(finals: Iterable[Rollout]) -> tuple[Launch, ...]:
+    """The launches of final rollouts, with a single missing launch for every gap, however long.
 
     For judging, to which a gap's length means nothing: memory follows the number of rows, not the largest index.
     """
@@ -54,7 +54,7 @@ def first_gap(finals: Iterable[Rollout], planned: int) -> int | None:
     return expected if expected < planned else None
 
 
-def missing(finals: Iterable[Rollout], planned: int) -> int:
+def count_missing(finals: Iterable[Rollout], planned: int) -> int:
     """How many indices below `planned` have no outcome yet."""
     return planned - sum(row.id.index < planned and launch_of(row.outcome) is not Launch.MISSING for row in finals)
 

@@ -22,19 +22,19 @@ RolloutValues = tuple[tuple[float, ...], ...]
 """`[n][k]`; 0 where going on pays at none of the prices."""
 
 
-def rollout_values(beliefs: PosteriorTable, prices: Sequence[float] = PRICES) -> RolloutValues:
+def rollout_values(posteriors: PosteriorTable, prices: Sequence[float] = PRICES) -> RolloutValues:
     """For every k of n, the largest of these (rising) prices at which one still goes on.
 
     Backward induction (Arrow, Blackwell, Girshick 1949) on V(cap) = 1 - max P and
     V(n, k) = min(1 - max P(n, k), c + p V(n+1, k+1) + (1-p) V(n+1, k)), p the chance that the next one passes, for
     each price c; the price at the margin is the index of Gittins 1979, named fair charge by Weber 1992.
     """
-    after = [_Worth(1.0 - max(triple), ()) for triple in beliefs.right[-1]]
-    rows: list[tuple[float, ...]] = [(0.0,) * (beliefs.cap + 1)]
-    for n in range(beliefs.cap - 1, -1, -1):
+    after = [_Worth(1.0 - max(triple), ()) for triple in posteriors.right[-1]]
+    rows: list[tuple[float, ...]] = [(0.0,) * (posteriors.cap + 1)]
+    for n in range(posteriors.cap - 1, -1, -1):
         after = [
             _worth(1.0 - max(triple), chance, (after[k + 1], after[k]), prices)
-            for k, (triple, chance) in enumerate(zip(beliefs.right[n], beliefs.passing[n], strict=True))
+            for k, (triple, chance) in enumerate(zip(posteriors.right[n], posteriors.passing[n], strict=True))
         ]
         rows.append(tuple(prices[len(worth.going) - 1] if worth.going else 0.0 for worth in after))
     return tuple(reversed(rows))

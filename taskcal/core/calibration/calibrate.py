@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from taskcal.core.adaptive.launches import final, first_gap, in_order, missing
-from taskcal.core.adaptive.task_state import TaskHistory, count, prefix
+from taskcal.core.adaptive.launches import count_missing, final_rollouts, first_gap, launches_in_order
+from taskcal.core.adaptive.task_state import TaskHistory, count_outcomes, finished_outcomes
 from taskcal.core.calibration.check_means import CheckMean, check_means
 from taskcal.core.calibration.doubt import Doubt, Evidence, weigh
 from taskcal.core.calibration.posterior_verdict import judge, judge_rewards, robust
@@ -24,7 +24,7 @@ from taskcal.core.rollout import Graded, Lost, Stop
 from taskcal.core.settings import Metric
 from taskcal.core.stats import rates
 from taskcal.core.stats.posterior import credible_interval, posterior_mean
-from taskcal.core.stats.signal import Signals, levels
+from taskcal.core.stats.signal import SignalCache, levels
 from taskcal.core.verdict import Strength, Verdict
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Calibration:
     """What is known of one group. Seconds are the mean of the graded rollouts' totals; `n` counts graded rollouts.
 
     `interval` is Wilson's for a fixed group, the posterior's after adaptive stopping, where k/n is biased and
-    `posterior_mean` is not. `missing` counts the rollouts of an incomplete fixed group that have no outcome yet,
+    `posterior_mean` is not. `count_missing` counts the rollouts of an incomplete fixed group that have no outcome yet,
     `opening` those that every task of an adaptive run has before anything is decided. `identical` is the size of the
     largest set of equal transcripts, `cost_unknown` the number of rollouts that may have cost something beside
     `cost_usd`, `own_word` that of the attempts, retried ones among them, that were lost because the agent's command
@@ -196,7 +196,7 @@ class _Context:
     def __init__(self, settings: CalibrationSettings, planned: int | None, groups: Sequence[_Group]) -> None:
         self.settings, self.planned = settings, planned
         rewards = {reward for group in groups for reward in group.rewards}
-        self.signals = Signals(settings.group_size, settings.flat_tolerance, rewards)
+        self.signals = SignalCache(settings.group_size, settings.flat_tolerance, rewards)
         self._rates: dict[tuple[int, Counts, Verdict | None], tuple[PosteriorVerdict, _Rate]] = {}
 
     def rate(self, opinion: PosteriorVerdict) -> _Rate:
@@ -231,7 +231,9 @@ def calibrate(
     if settings.metric is Metric.REWARD:
         opinions = judge_rewards([group.rewards for group in sorted_out], settings)
     else:
-        states = [TaskHistory(g.record.id, in_order(g.finals), settings.earlier.get(g.record.id)) for g in sorted_out]
+        states = [
+            TaskHistory(g.record.id, launches_in_order(g.finals), settings.earlier.get(g.record.id)) for g in sorted_out
+        ]
         opinions = judge(states, settings)
     context = _Context(settings, planned, sorted_out)
     return tuple(_calibrated(*pair, context) for pair in zip(sorted_out, opinions, strict=True))
@@ -242,7 +244,7 @@ def _sort_out(record: GroupRecord, rows: Sequence[Rollout]) -> _Group:
     silent = {row.id.index for row in rows if row.usage.cost_usd is None and _acted(row)}
     retried = sum(row.id.attempt > 0 for row in rows)
     own_word = sum(isinstance(row.outcome, Lost) and row.outcome.own_word for row in rows)
-    return _Group(record, final(rows), retried, own_word, math.fsum(costs) if costs else None, len(silent))
+    return _Group(record, final_rollouts(rows), retried, own_word, math.fsum(costs) if costs else None, len(silent))
 
 
 def _acted(row: Rollout) -> bool:
@@ -265,7 +267,7 @@ def _calibrated(group: _Group, opinion: PosteriorVerdict, context: _Context) -> 
         n=n,
         passed=passed,
         lost=len(losses),
-        missing=0 if context.planned is None else missing(group.finals, context.planned),
+        missing=0 if context.planned is None else count_missing(group.finals, context.planned),
         retried=group.retried,
         stops=Counter(outcome.stop for outcome in outcomes),
         lost_by=Counter(loss.boundary.value for loss in losses),
@@ -298,8 +300,8 @@ def _calibrated(group: _Group, opinion: PosteriorVerdict, context: _Context) -> 
 
 
 def _opening(group: _Group, settings: CalibrationSettings) -> Counts:
-    launches = in_order(group.finals) if settings.adaptive else ()
-    return count(prefix(launches, settings.design.first))
+    launches = launches_in_order(group.finals) if settings.adaptive else ()
+    return count_outcomes(finished_outcomes(launches, settings.design.first))
 
 
 def _service_ends(outcomes: Sequence[Graded]) -> ServiceEnds:

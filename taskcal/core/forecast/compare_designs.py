@@ -111,7 +111,7 @@ class Simulation:
         return wrong, Match(Goal.DECIDED, smallest(self.sizes, lambda size: size.decided >= one.decided - EVEN))
 
 
-def simulate(population: Population, plans: Sequence[Plan], terms: Terms, scale: Scale) -> Simulation:
+def compare_designs(population: Population, plans: Sequence[Plan], terms: Terms, scale: Scale) -> Simulation:
     """What each plan does to a population, and what every fixed group would."""
     forecasts = tuple(forecast(plan, population, terms) for plan in plans)
     return Simulation(population, terms, scale, forecasts, count_sizes(population, terms))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from operator import mul
 from typing import TYPE_CHECKING
 
-from taskcal.core.forecast.simulate import LARGEST, Judge, powers
+from taskcal.core.forecast.simulate import LARGEST, VerdictRule, powers
 from taskcal.core.stats.posterior_table import CLASSES, posterior_table
 from taskcal.core.stats.prior import Grid, as_grid
 from taskcal.core.stats.rates import at_most
@@ -38,7 +38,7 @@ class Size:
 
 def count_sizes(population: Population, terms: Terms, largest: int = LARGEST) -> tuple[Size, ...]:
     """All sizes from 1 on, exactly."""
-    judge = Judge(posterior_table(terms.prior, largest, terms.band), terms)
+    judge = VerdictRule(posterior_table(terms.prior, largest, terms.band), terms)
     classes = [_chances(population, terms, verdict, largest) for verdict in CLASSES]
     return tuple(_size(n, judge, [rows[n] for rows in classes]) for n in range(1, largest + 1))
 
@@ -97,7 +97,7 @@ def _separates(n: int, low: float, high: float, error_rate: float) -> bool:
     return False
 
 
-def _size(n: int, judge: Judge, chances: Sequence[Sequence[float]]) -> Size:
+def _size(n: int, judge: VerdictRule, chances: Sequence[Sequence[float]]) -> Size:
     decided, wrong = [0.0], [0.0]
     for k, by_class in enumerate(zip(*chances, strict=True)):
         verdict, sure = judge.verdict(k, n)

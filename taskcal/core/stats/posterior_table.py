@@ -85,11 +85,11 @@ def posterior_table(prior: Prior, cap: int, band: Band, zone: float = 0.0) -> Po
     return PosteriorTable(right, passing)
 
 
-def expected_left(table: StoppingTable, beliefs: PosteriorTable) -> tuple[tuple[float, ...], ...]:
+def expected_left(table: StoppingTable, posteriors: PosteriorTable) -> tuple[tuple[float, ...], ...]:
     """How many more rollouts the rule is expected to take from every k of n, under the lattice's own prior."""
     rows: list[tuple[float, ...]] = [(0.0,) * (table.cap + 1)]
     for n in range(table.cap - 1, -1, -1):
-        after, chances = rows[-1], beliefs.passing[n]
+        after, chances = rows[-1], posteriors.passing[n]
         rows.append(
             tuple(
                 0.0 if table.stops(k, n) else 1.0 + chances[k] * after[k + 1] + (1 - chances[k]) * after[k]

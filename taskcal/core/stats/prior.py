@@ -28,7 +28,7 @@ EDGES = (
 """Edges of 53 cells, finer where rates are far from a half; those of a band are added where they are missing."""
 
 STRENGTH = 10.0
-"""The least number of tasks that the base weighs against those that a prior is learned from; see `strength`."""
+"""The least number of tasks that the base weighs against those that a prior is learned from; see `base_weight`."""
 
 ITERATIONS = 60
 
@@ -53,7 +53,7 @@ class Counts(NamedTuple):
     graded: int
 
 
-class Source(StrEnum):
+class PriorSource(StrEnum):
     """Where a prior came from."""
 
     NONE = "none"
@@ -93,7 +93,7 @@ def as_grid(prior: Sequence[BetaPart], marks: Iterable[float]) -> Grid:
     )
 
 
-def strength(tasks: int) -> float:
+def base_weight(tasks: int) -> float:
     """How many tasks the base weighs in a prior learned from this many: sqrt(2 T), and 10 at least.
 
     The maximum of a likelihood follows chance more closely than the mean of all priors that the tasks allow. That is
@@ -103,7 +103,7 @@ def strength(tasks: int) -> float:
     return max(STRENGTH, math.sqrt(2 * tasks))
 
 
-def cautious(band: tuple[float, float], tasks: int) -> Grid:
+def cautious_prior(band: tuple[float, float], tasks: int) -> Grid:
     """The base of a prior to be learned from so many tasks: the default mixture, and ON_EDGE tasks at each edge.
 
     Those count half to each side of the edge. An edge at 0 or 1 has only one side and gets none.
@@ -111,7 +111,7 @@ def cautious(band: tuple[float, float], tasks: int) -> Grid:
     inner = [edge for edge in band if 0 < edge < 1]
     near = (edge + side * NEAR_EDGE * min(edge, 1 - edge) for edge in inner for side in (-1, 1))
     grid = as_grid(DEFAULT_PRIOR, (*band, *near))
-    return on_edges(grid, band, ON_EDGE / strength(tasks))
+    return on_edges(grid, band, ON_EDGE / base_weight(tasks))
 
 
 def on_edges(grid: Grid, band: tuple[float, float], share: float) -> Grid:
@@ -125,14 +125,14 @@ def on_edges(grid: Grid, band: tuple[float, float], share: float) -> Grid:
     return replace(grid, weights=tuple(weights))
 
 
-def learned(counts: Iterable[Counts], band: tuple[float, float]) -> Grid:
+def learn_prior(counts: Iterable[Counts], band: tuple[float, float]) -> Grid:
     """The prior of a taskset with these counts."""
     measured = [count for count in counts if count.graded]
-    return learn(measured, cautious(band, len(measured)), strength(len(measured)))
+    return fit_prior(measured, cautious_prior(band, len(measured)), base_weight(len(measured)))
 
 
-def learn(counts: Iterable[Counts], base: Grid, strength: float = STRENGTH) -> Grid:
-    """The prior that makes the counts of a taskset likely, held towards `base` as if by `strength` more tasks.
+def fit_prior(counts: Iterable[Counts], base: Grid, base_tasks: float = STRENGTH) -> Grid:
+    """The prior that makes the counts of a taskset likely, held towards `base` as if by `base_tasks` more tasks.
 
     The nonparametric maximum likelihood estimate on a fixed grid (Kiefer and Wolfowitz 1956; by EM, Laird 1978), with
     a Dirichlet penalty (Dempster, Laird, Rubin 1977, section 1 on penalised likelihoods). How each task was stopped
@@ -146,7 +146,7 @@ def learn(counts: Iterable[Counts], base: Grid, strength: float = STRENGTH) -> G
     for _ in range(ITERATIONS):
         shares = [times / sum(map(mul, weights, row)) for (_, times), row in zip(tally, rows, strict=True)]
         weights = [
-            (weight * sum(map(mul, shares, column)) + strength * start) / (tasks + strength)
+            (weight * sum(map(mul, shares, column)) + base_tasks * start) / (tasks + base_tasks)
             for weight, column, start in zip(weights, columns, base.weights, strict=True)
         ]
     return replace(base, weights=tuple(weights))

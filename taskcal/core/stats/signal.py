@@ -69,7 +69,7 @@ def possible_rewards(weights: tuple[float, ...]) -> tuple[float, ...]:
     return tuple(sorted(sums))
 
 
-class Signal:
+class TaskSignal:
     """The signal of one task, for any group size.
 
     The rate of passing has the posterior of the prior; which of the possible rewards among the passed, or among the
@@ -127,23 +127,25 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """A task's signal at the group size asked for, and the group size to recommend; None as in `Signal`."""
+class SignalEstimate:
+    """A task's signal at the group size asked for, and the group size to recommend; None as in `TaskSignal`."""
 
     signal: float | None
     recommended_group_size: int | None
 
 
-class Signals:
+class SignalCache:
     """The readings of a whole taskset, where many tasks have the same counts: each is worked out once."""
 
     def __init__(self, group_size: int, tolerance: float, rewards: Iterable[float] = ()) -> None:
         """For this group size; `rewards` are those of all tasks."""
         self._group_size, self._tolerance = group_size, tolerance
         self._anywhere = tuple({*levels(sorted({*rewards}), max(tolerance, 1 / MOST_LEVELS))})
-        self._known: dict[tuple[object, ...], Reading] = {}
+        self._known: dict[tuple[object, ...], SignalEstimate] = {}
 
-    def of(self, rewards: Sequence[float], passing: float, prior: Prior, weights: Sequence[float] = ()) -> Reading:
+    def of(
+        self, rewards: Sequence[float], passing: float, prior: Prior, weights: Sequence[float] = ()
+    ) -> SignalEstimate:
         """The reading of these rewards of graded rollouts, in a task whose checks have these weights.
 
         Where its rewards are not those of checks that are met or not, any reward that another task got can come.
@@ -151,10 +153,10 @@ class Signals:
         possible = possible_rewards(tuple(weights))
         if not {round(reward, 6) for reward in rewards} <= {round(reward, 6) for reward in possible}:
             possible = self._anywhere
-        signal = Signal(rewards, passing, prior, self._tolerance, possible)
+        signal = TaskSignal(rewards, passing, prior, self._tolerance, possible)
         known = self._known.get(key := signal.key)
         if known is None:
-            known = self._known[key] = Reading(signal.at(self._group_size), signal.recommended_group_size())
+            known = self._known[key] = SignalEstimate(signal.at(self._group_size), signal.recommended_group_size())
         return known
 
 

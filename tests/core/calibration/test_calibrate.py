@@ -14,10 +14,10 @@ from taskcal.core.calibration.calibrate import calibrate
 from taskcal.core.calibration.doubt import Doubt
 from taskcal.core.calibration.summary import summarise
 from taskcal.core.rollout import CheckResult, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
-from taskcal.core.settings import CalibrationSettings, Metric, fixed
+from taskcal.core.settings import CalibrationSettings, Metric, fixed_settings
 from taskcal.core.stats import rates
 from taskcal.core.stats.posterior import credible_interval, posterior_mean
-from taskcal.core.stats.prior import Counts, Source
+from taskcal.core.stats.prior import Counts, PriorSource
 from taskcal.core.stats.rates import DEFAULT_PRIOR
 from taskcal.core.verdict import Band, Posterior, Strength, Verdict
 from taskcal.errors import Boundary
@@ -26,7 +26,7 @@ from tests.core.core_case import GROUP, calibrated, counts, graded, lost, record
 if TYPE_CHECKING:
     from taskcal.core.rollout import Outcome
 
-ASK = fixed(8)
+ASK = fixed_settings(8)
 OUTCOMES = st.lists(st.sampled_from([graded(1.0), graded(0.5), graded(0.0)]), min_size=1, max_size=12)
 MIXED: tuple[Outcome, ...] = (graded(1.0), graded(0.5), lost(), graded(0.0), lost(Boundary.ENGINE, "no answer"))
 LOSSES = st.lists(st.builds(lost, st.sampled_from(Boundary)), max_size=12)
@@ -213,7 +213,7 @@ def test_where_the_prior_is_sure_of_another_class_that_is_the_verdict() -> None:
     ]
     found = calibrate(groups, rows, ASK)[0]
     assert (found.success_rate, found.verdict, found.strength) == (6 / 8, Verdict.TOO_EASY, Strength.LIKELY)
-    assert (found.robust, found.opinion.source) == (False, Source.LEARNED)
+    assert (found.robust, found.opinion.source) == (False, PriorSource.LEARNED)
 
 
 def test_a_certificate_comes_before_the_posterior() -> None:

@@ -12,7 +12,7 @@ from taskcal.core.adaptive.design import Design
 from taskcal.core.calibration.calibrate import calibrate
 from taskcal.core.calibration.summary import summarise
 from taskcal.core.rollout import GroupId, Rollout, RolloutId, Stop, Timing, Usage
-from taskcal.core.settings import CalibrationSettings, fixed
+from taskcal.core.settings import CalibrationSettings, fixed_settings
 from taskcal.core.stats.posterior import class_probabilities, posterior_mean
 from taskcal.core.stats.prior import Counts
 from taskcal.core.stats.rates import DEFAULT_PRIOR
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from taskcal.core.calibration.calibrate import Calibration
     from taskcal.core.stats.prior import Grid
 
-ASK = fixed(8)
+ASK = fixed_settings(8)
 IN_BAND = [k for k in range(9) if Band().verdict(k / 8) is Verdict.IN_BAND]
 
 

@@ -122,11 +122,11 @@ def operating(table: StoppingTable, rate: float) -> Operating:
     return Operating(expected, decided, undecided)
 
 
-def foresee(table: StoppingTable, beliefs: PosteriorTable) -> Foresight:
+def foresee(table: StoppingTable, posteriors: PosteriorTable) -> Foresight:
     """What the rule will do to a task drawn from the table's prior: exact where that is how tasks are distributed."""
     rollouts, decided, wrong = 0.0, 0.0, 0.0
     here = [1.0]
-    for n, (row, triples) in enumerate(zip(table.cells, beliefs.right, strict=False)):
+    for n, (row, triples) in enumerate(zip(table.cells, posteriors.right, strict=False)):
         after = [0.0] * (n + 2)
         for k, (chance, verdict) in enumerate(zip(here, row, strict=True)):
             if verdict is not None:
@@ -134,7 +134,7 @@ def foresee(table: StoppingTable, beliefs: PosteriorTable) -> Foresight:
                 wrong += chance * (1.0 - triples[k][CLASSES.index(verdict)])
             elif n < table.cap:
                 rollouts += chance
-                step = chance * beliefs.passing[n][k]
+                step = chance * posteriors.passing[n][k]
                 after[k] += chance - step
                 after[k + 1] += step
         here = after

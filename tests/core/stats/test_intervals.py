@@ -92,9 +92,9 @@ def test_adaptive_stopping_does_not_break_the_posteriors_promise() -> None:
     Exact sums over all paths, for 2,000 rates under a uniform prior.
     """
     design = Design(cap=32)
-    beliefs = posterior_table(UNIFORM, design.limit, design.band)
+    posteriors = posterior_table(UNIFORM, design.limit, design.band)
     counts = [(k, n) for n in range(design.limit + 1) for k in range(n + 1)]
-    table = stopping_table(design, beliefs, ((),), certified_table(design))
+    table = stopping_table(design, posteriors, ((),), certified_table(design))
     reached = [ends(table, rate) for rate in RATES]
     credible = {(k, n): credible_interval(UNIFORM, Counts(k, n)) for k, n in counts}
     assert held(reached, credible) == pytest.approx(0.95, abs=5e-4)

@@ -69,7 +69,7 @@ def test_posteriors_are_the_tables(passed: int, graded: int) -> None:
 
 def test_a_learned_prior_is_the_tables() -> None:
     """Ten tasks: six digits of the masses that EM gives to the classes, and of posteriors under it."""
-    learned = prior.learn(TEN_TASKS, prior.as_grid(DEFAULT_PRIOR, BAND))
+    learned = prior.fit_prior(TEN_TASKS, prior.as_grid(DEFAULT_PRIOR, BAND))
     assert len(learned.nodes) == 53
     assert posterior.class_probabilities(learned, NOTHING, BAND) == pytest.approx(
         (0.332720, 0.395236, 0.272045), abs=1e-6
@@ -94,14 +94,14 @@ def test_the_grid_is_no_edge_of_the_band() -> None:
 def test_nothing_learned_is_the_base() -> None:
     """Without counts, or from tasks that were never graded, the prior stays what it was."""
     base = prior.as_grid(DEFAULT_PRIOR, BAND)
-    assert prior.learn([NOTHING] * 50, base).weights == pytest.approx(base.weights)
+    assert prior.fit_prior([NOTHING] * 50, base).weights == pytest.approx(base.weights)
 
 
 def test_what_was_learned_fits_better() -> None:
     """Tasks near an edge, which the default mixture hardly knows, are no longer taken for too hard."""
     base = prior.as_grid(DEFAULT_PRIOR, BAND)
     counts = [Counts(k, 20) for k in (1, 1, 2, 2, 2, 3, 3, 4)] * 25
-    learned = prior.learn(counts, base)
+    learned = prior.fit_prior(counts, base)
     inside = [posterior.class_probabilities(one, NOTHING, BAND)[1] for one in (base, learned)]
     assert inside[1] > 0.85 > inside[0]
     assert posterior.class_probabilities(base, Counts(0, 19), BAND)[0] > 0.95
@@ -159,9 +159,9 @@ def test_a_grid_says_nearly_what_the_mixture_does() -> None:
 def test_a_learned_prior_begins_with_tasks_on_the_edges(band: tuple[float, float]) -> None:
     """0.8 tasks on each edge of the band, half on either side and within 2 % of it; none on an edge at 0 or 1."""
     for tasks in (5, 50, 200, 5000):
-        grid, plain = prior.cautious(band, tasks), prior.as_grid(DEFAULT_PRIOR, band)
+        grid, plain = prior.cautious_prior(band, tasks), prior.as_grid(DEFAULT_PRIOR, band)
         assert math.fsum(grid.weights) == pytest.approx(1)
-        share = prior.ON_EDGE / prior.strength(tasks)
+        share = prior.ON_EDGE / prior.base_weight(tasks)
         inner = [edge for edge in band if 0 < edge < 1]
         for edge in inner:
             at = grid.edges.index(edge)
@@ -174,7 +174,7 @@ def test_a_learned_prior_begins_with_tasks_on_the_edges(band: tuple[float, float
 
 def test_the_base_weighs_less_per_task_as_tasks_become_more() -> None:
     """Ten tasks up to fifty, then sqrt(2 T): 20 for 200, so that its share still vanishes."""
-    assert [prior.strength(tasks) for tasks in (5, 50, 200, 5000)] == pytest.approx([10, 10, 20, 100])
+    assert [prior.base_weight(tasks) for tasks in (5, 50, 200, 5000)] == pytest.approx([10, 10, 20, 100])
 
 
 def test_a_fitted_population_explains_itself() -> None:

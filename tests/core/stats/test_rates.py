@@ -14,7 +14,7 @@ from taskcal.core.stats import rates
 from taskcal.core.stats.posterior import class_probabilities
 from taskcal.core.stats.prior import UNIFORM, Counts
 from taskcal.core.stats.rates import DEFAULT_PRIOR, Z95, Interval
-from taskcal.core.stats.signal import Signal
+from taskcal.core.stats.signal import TaskSignal
 
 if TYPE_CHECKING:
     from taskcal.core.stats.prior import Prior
@@ -161,7 +161,7 @@ def test_rewards_that_differ_by_rounding_are_equal() -> None:
 
 def signal_of(passed: int, graded: int, group_size: int, prior: Prior = DEFAULT_PRIOR) -> float | None:
     """The signal of so many rewards of 1 and the rest 0."""
-    return Signal([1.0] * passed + [0.0] * (graded - passed), 1.0, prior, 0.02).at(group_size)
+    return TaskSignal([1.0] * passed + [0.0] * (graded - passed), 1.0, prior, 0.02).at(group_size)
 
 
 @pytest.mark.parametrize(("passed", "graded"), POSTERIOR)
