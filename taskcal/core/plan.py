@@ -1,4 +1,4 @@
-"""What will be run, in which order, and what must not be run at all.
+"""The rollouts to run, their order, and the tasks that must not run.
 
 Rollouts of different tasks are interleaved: every group gets its first rollout before any gets its second, so that a
 run cut short has measured each task a little.

@@ -82,7 +82,7 @@ def test_what_is_typed_wins_and_is_then_compared() -> None:
         (replace(ADAPTIVE, design=Design(cap=64, budget=100, rule=Rule.FIXED)), "--adaptive"),
         (replace(ADAPTIVE, design=Design(cap=64, budget=100, rule=Rule.NEVER)), "--budget"),
         (replace(ADAPTIVE, design=Design(cap=64, budget=100, error_rate=0.1)), "--error-rate"),
-        (ADAPTIVE.against(Band(0.1, 0.9)), "--band"),
+        (ADAPTIVE.with_band(Band(0.1, 0.9)), "--band"),
         (replace(ADAPTIVE, earlier={GROUP: Counts(1, 2)}), "--prior"),
         (replace(ADAPTIVE, design=Design(cap=64, budget=100, learn=False)), "the design"),
     ],

@@ -76,7 +76,7 @@ def test_the_version_of_the_agent_is_named() -> None:
 )
 def test_only_claims_that_can_be_made_are_named(band: Band, claims: str) -> None:
     """No rate above 1 or below 0 is claimed, and no class that the band does not have."""
-    assert claims in methods(run_record(settings=QUESTION.against(band)), [])
+    assert claims in methods(run_record(settings=QUESTION.with_band(band)), [])
 
 
 @pytest.mark.parametrize("settings", [QUESTION, adaptive(), replace(QUESTION, metric=Metric.REWARD)])

@@ -162,11 +162,11 @@ def _question(given: RunOptions, configured: Configuration, earlier: Earlier) ->
     """What is asked of the run; a run that is resumed asks what it asked, where nothing else is typed."""
     if given.asked is None:
         asked = fixed_settings(GROUP_SIZE if configured.group_size is None else configured.group_size)
-        asked = asked if configured.band is None else asked.against(band(configured.band))
+        asked = asked if configured.band is None else asked.with_band(band(configured.band))
         asked = replace(asked, earlier=earlier.counts)
     else:
         asked = given.asked
-    asked = asked if given.band is None else asked.against(band(given.band))
+    asked = asked if given.band is None else asked.with_band(band(given.band))
     asked = asked if given.group_size is None else replace(asked, group_size=given.group_size)
     return settings_of_design(given.design, asked)
 

@@ -29,7 +29,7 @@ def publish(
     from dataclasses import replace
 
     record = folder.record()
-    record = record if band is None else replace(record, settings=record.settings.against(band))
+    record = record if band is None else replace(record, settings=record.settings.with_band(band))
     calibrations = calibrations_of(folder, record)
     text = render_json(calibration_document(record, calibrations))
     if band is None:

@@ -1,4 +1,4 @@
-"""The options of an adaptive run: when a task has had enough, and how many rollouts it may take."""
+"""The options of an adaptive run: when a task stops, and how many rollouts it may take."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ learned prior called 89 % likely too easy, and 14.8 % of these were not."""
 
 
 class Rule(StrEnum):
-    """When a task has had enough."""
+    """When a task stops."""
 
     POSTERIOR = "posterior"
     """A class has a posterior of at least 1 - error_rate."""
@@ -27,10 +27,10 @@ class Rule(StrEnum):
     """A class is certified."""
 
     NEVER = "never"
-    """Before its cap: a budget is spent where it is worth most."""
+    """Only at its cap: a budget goes to the tasks where it is worth most."""
 
     FIXED = "fixed"
-    """As many as every other task, whatever was seen: no adaptive run at all."""
+    """At the same number as every other task: not an adaptive run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Design:
 
     @property
     def edges(self) -> tuple[float, float]:
-        """The band's."""
+        """The edges of the band."""
         return self.band.low, self.band.high
 
     def last_look(self, graded: int) -> int:

@@ -1,8 +1,8 @@
-"""What an earlier calibration says of a task now, after the agent has changed in a way that all its tasks share.
+"""Priors from an earlier calibration, moved by how much the agent has changed since.
 
 Between two checkpoints every task's rate moves, in logits, by one common shift and by a normal step of its own. Both
-are estimated from the tasks that were measured twice, so that an agent which lost or learned a lot is not judged by
-what it used to do.
+are estimated from the tasks that were measured twice, so that an agent that got much better or worse is not judged by
+its old results.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ Kernel = tuple[tuple[float, ...], ...]
 
 @dataclass(frozen=True, slots=True)
 class EarlierPosteriors:
-    """What earlier calibrations say of the tasks, before anything is known of how the agent has moved since.
+    """The posteriors of an earlier calibration, before the agent's move is estimated.
 
-    `known` is the posterior after each earlier count, `moved` what each of MOVES makes of it.
+    `known` has the posterior after each earlier count, `moved` the same after each of MOVES.
     """
 
     band: tuple[float, float]
@@ -62,7 +62,7 @@ class EarlierPosteriors:
 
 
 def earlier_posteriors(earlier: Iterable[Counts], band: tuple[float, float]) -> EarlierPosteriors:
-    """The memory of tasks with these earlier counts, one for each task. From five tasks on their prior is learned."""
+    """The posteriors of tasks with these earlier counts, one for each task. From five tasks on the prior is learned."""
     tasks = [count for count in earlier if count.graded]
     population = priors.cautious_prior(band, len(tasks))
     if len(tasks) >= FEWEST_TASKS:
@@ -119,8 +119,8 @@ def kernel(edges: tuple[float, ...], shift: float, spread: float) -> Kernel:
     return tuple(rows)
 
 
-def _through(weights: Sequence[float], one: Kernel) -> tuple[float, ...]:
-    here = [(weight, row) for weight, row in zip(weights, one, strict=True) if weight > NEGLIGIBLE]
+def _through(weights: Sequence[float], moves: Kernel) -> tuple[float, ...]:
+    here = [(weight, row) for weight, row in zip(weights, moves, strict=True) if weight > NEGLIGIBLE]
     shares = [weight for weight, _ in here]
     return tuple(sum(map(mul, shares, column)) for column in zip(*(row for _, row in here), strict=True))
 

@@ -1,4 +1,4 @@
-"""From the rows of a run to what the planner knows of each task: its launches in their order."""
+"""The launches of each task, in order, from the rows of a run."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def final_rollouts(rollouts: Iterable[Rollout]) -> tuple[Rollout, ...]:
 
 
 def launches_by_index(rollouts: Iterable[Rollout]) -> tuple[Launch, ...]:
-    """What came of each launch of one group by index; one that was never run to its end is missing.
+    """The launches of one group by index; an index without a finished rollout is missing.
 
-    As long as the largest index is high: only for rows that a Ledger has let in.
+    Its length is the largest index + 1, so call it only with rows that were checked.
     """
     ended = {rollout.id.index: launch_of(rollout.outcome) for rollout in final_rollouts(rollouts)}
     return tuple(ended.get(index, Launch.MISSING) for index in range(max(ended, default=-1) + 1))
@@ -32,16 +32,16 @@ def launches_by_index(rollouts: Iterable[Rollout]) -> tuple[Launch, ...]:
 def launches_in_order(finals: Iterable[Rollout]) -> tuple[Launch, ...]:
     """The launches of final rollouts, with a single missing launch for every gap, however long.
 
-    For judging, to which a gap's length means nothing: memory follows the number of rows, not the largest index.
+    A verdict does not depend on the length of a gap, and memory follows the number of rows, not the largest index.
     """
-    found: list[Launch] = []
+    launches: list[Launch] = []
     expected = 0
     for rollout in finals:
         if rollout.id.index > expected:
-            found.append(Launch.MISSING)
-        found.append(launch_of(rollout.outcome))
+            launches.append(Launch.MISSING)
+        launches.append(launch_of(rollout.outcome))
         expected = rollout.id.index + 1
-    return tuple(found)
+    return tuple(launches)
 
 
 def first_gap(finals: Iterable[Rollout], planned: int) -> int | None:
@@ -60,7 +60,7 @@ def count_missing(finals: Iterable[Rollout], planned: int) -> int:
 
 
 def launch_of(outcome: Outcome) -> Launch:
-    """What a final outcome means to the planner: a cancelled rollout says no more than one that was never started."""
+    """The launch of a final outcome; a cancelled rollout counts as never started."""
     if isinstance(outcome, Graded):
         return Launch.PASSED if outcome.passed else Launch.FAILED
     return Launch.MISSING if outcome.boundary is Boundary.CANCELLED else Launch.LOST

@@ -1,7 +1,7 @@
-"""What one more rollout of a task is worth, in wrong verdicts: the order in which open tasks get their rollouts.
+"""The value of one more rollout of a task, in wrong verdicts: open tasks get rollouts in this order.
 
-The fair charge of k of n is the largest price per rollout at which going on with the task still pays, when a wrong
-class costs 1. Launching where it is largest is the optimal use of a shared budget over many tasks.
+The value at k of n is the largest price per rollout at which going on with the task still pays, if a wrong class costs
+1. Launching where it is largest is the optimal use of a budget that many tasks share.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 LOWEST, HIGHEST, STEPS = 3e-5, 0.2, 36
 
 PRICES = tuple(LOWEST * (HIGHEST / LOWEST) ** (step / (STEPS - 1)) for step in range(STEPS))
-"""The prices that a charge can have, evenly spaced by ratio."""
+"""The prices that a value can have, evenly spaced by ratio."""
 
 RolloutValues = tuple[tuple[float, ...], ...]
 """`[n][k]`; 0 where going on pays at none of the prices."""

@@ -1,7 +1,7 @@
-"""Every fixed group size at once: which one is the smallest that is as good as something else.
+"""Find the smallest fixed group size that is as good as another design.
 
-The share of wrong verdicts does not fall evenly with the group size, since k/n can only take n + 1 values and the edges
-of a band lie between them: a larger group can be worse. So each size is counted out, none is interpolated.
+The share of wrong verdicts does not fall evenly with the group size: k/n takes only n + 1 values and the edges of a
+band lie between them, so a larger group can be worse. Each size is computed, none is interpolated.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def _size(n: int, judge: VerdictRule, chances: Sequence[Sequence[float]]) -> Siz
 
 
 def _chances(population: Population, terms: Terms, verdict: Verdict, largest: int) -> list[list[float]]:
-    """`[n][k]`: the chance that a task is of this class and passes k of n, from the last row back as in lattice."""
+    """`[n][k]`: the chance that a task is of this class and passes k of n, as in posterior_table."""
     ways = [float(math.comb(largest, k)) for k in range(largest + 1)]
     sums = [0.0] * (largest + 1)
     for rate, weight in zip(population.rates, population.weights, strict=True):

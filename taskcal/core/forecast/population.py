@@ -1,6 +1,6 @@
-"""A taskset that is assumed or known: how its true success rates are distributed, as points that stand for all of them.
+"""The distribution of true success rates in an assumed or measured taskset, as points with weights.
 
-A formula says it in a line, `0.3*uniform(0,0.01)+0.7*beta(1,1.5)`: shares of all tasks, and what their rates follow.
+A formula describes it, such as `0.3*uniform(0,0.01)+0.7*beta(1,1.5)`: shares of all tasks, and their distributions.
 """
 
 from __future__ import annotations

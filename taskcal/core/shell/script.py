@@ -1,4 +1,4 @@
-"""What runs a script: `sh`, or the interpreter that its first line names (`#!/usr/bin/env python3`).
+"""The interpreter of a script: `sh`, or the one that its first line names (`#!/usr/bin/env python3`).
 
 The rules are the kernel's: an absolute path, then everything behind it as one argument. What the kernel would refuse at
 run time is refused while a taskset is read.

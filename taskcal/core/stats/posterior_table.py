@@ -1,7 +1,6 @@
-"""All that k of n can say, for every n up to a cap at once: looking up beats computing, and rules can be counted out.
+"""The posterior for every k of n up to a cap, and stopping rules that depend only on k and n, both as tables.
 
-A rule that looks only at k and n is a table, and what it does to a task of a known rate is an exact sum over its paths,
-no simulation: how often it is wrong, how many rollouts it takes, and an estimate of the rate without bias.
+Such a rule can be evaluated exactly, as a sum over its paths: errors and rollouts need no simulation.
 """
 
 from __future__ import annotations
@@ -86,7 +85,7 @@ def posterior_table(prior: Prior, cap: int, band: Band, zone: float = 0.0) -> Po
 
 
 def expected_left(table: StoppingTable, posteriors: PosteriorTable) -> tuple[tuple[float, ...], ...]:
-    """How many more rollouts the rule is expected to take from every k of n, under the lattice's own prior."""
+    """How many more rollouts the rule is expected to take from every k of n, under the table's own prior."""
     rows: list[tuple[float, ...]] = [(0.0,) * (table.cap + 1)]
     for n in range(table.cap - 1, -1, -1):
         after, chances = rows[-1], posteriors.passing[n]

@@ -1,7 +1,7 @@
-"""What is believed of a task's success rate before its rollouts: a mixture, or a grid learned from the whole taskset.
+"""The prior of a task's success rate: a fixed mixture, or a grid learned from the whole taskset.
 
-A prior chosen once can be wrong about a taskset as a whole (all tasks just inside an edge of the band): then the
-posterior claims more than is true. Learned from the taskset itself it cannot be for long.
+A fixed prior can be wrong about a taskset as a whole (all tasks just inside an edge of the band). Then the posterior
+claims more than is true. A prior that is learned from the taskset corrects itself.
 """
 
 from __future__ import annotations

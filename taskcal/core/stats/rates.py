@@ -1,4 +1,4 @@
-"""What k of n says about a rate, and what a group's rewards say about learning: numbers in, numbers out.
+"""Estimates from k of n passed rollouts and from a group's rewards: numbers in, numbers out.
 
 Undefined is None, never 0. Means over many tasks are in `clustered_mean`, claims that hold whatever the prior in
 `certificate`.
@@ -36,7 +36,7 @@ class BetaPart:
 
 
 DEFAULT_PRIOR = (BetaPart(0.25, 1, 100), BetaPart(0.60, 1, 1), BetaPart(0.15, 50, 1))
-"""What is believed of a task before any rollout: a quarter hopeless, some always solved, the rest anything."""
+"""The prior before any rollout: a quarter of the tasks hopeless, some always solved, the rest anything."""
 
 
 def success_rate(passed: int, graded: int) -> float | None:

@@ -1,10 +1,10 @@
-"""The chance that a group teaches anything: that its rewards are not all equal, where equal has a tolerance.
+"""The signal of a task: the chance that the rewards of a group are not all equal, within a tolerance.
 
-A group-relative update compares rewards, so a task that nobody passes may still teach where its rewards vary, and a
-judge's 0.30 and 0.31 are no contrast, only noise that a normalised advantage would make large.
+A group-relative update compares rewards. So a task that no rollout passes still teaches if its rewards vary, and a
+judge's 0.30 and 0.31 are not contrast but noise that a normalised advantage would make large.
 
-A reward that was not seen yet can still come. Eight equal ones of a task with four checks say less than eight failures
-of a task with one: on average such groups are mixed more than twice as often as what was seen would predict.
+A reward that has not occurred yet still can. Eight equal rewards of a task with four checks are weaker evidence than
+eight failures of a task with one check: such groups are mixed more than twice as often as the observed rewards predict.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class SignalEstimate:
 
 
 class SignalCache:
-    """The readings of a whole taskset, where many tasks have the same counts: each is worked out once."""
+    """The signals of a whole taskset. Many tasks have the same counts, so each estimate is computed once."""
 
     def __init__(self, group_size: int, tolerance: float, rewards: Iterable[float] = ()) -> None:
         """For this group size; `rewards` are those of all tasks."""
@@ -146,7 +146,7 @@ class SignalCache:
     def of(
         self, rewards: Sequence[float], passing: float, prior: Prior, weights: Sequence[float] = ()
     ) -> SignalEstimate:
-        """The reading of these rewards of graded rollouts, in a task whose checks have these weights.
+        """The estimate from these rewards of graded rollouts, in a task whose checks have these weights.
 
         Where its rewards are not those of checks that are met or not, any reward that another task got can come.
         """
