@@ -24,19 +24,19 @@ from taskcal import __version__
 from taskcal.agents.agent_file import load_agent
 from taskcal.cli.main import app
 from taskcal.core.calibration.calibrate import calibrate
-from taskcal.core.faults import rows as fault_rows
 from taskcal.core.gate import Exit
 from taskcal.core.group_record import GroupRecord
 from taskcal.core.rollout import GroupId, Stop
 from taskcal.core.run import RunRecord
 from taskcal.core.run_result import RunResult
-from taskcal.core.settings import fixed
+from taskcal.core.settings import fixed_settings
 from taskcal.core.verdict import Verdict
 from taskcal.errors import Boundary, TaskcalError
 from taskcal.machine import host
 from taskcal.report.calibration_json import calibration_document
 from taskcal.taskset.advice.advice import warnings
 from taskcal.taskset.load import load
+from tests.faults.table import rows as fault_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -135,7 +135,7 @@ def with_reference(text: str) -> str:
 
 
 def with_faults(text: str) -> str:
-    """The page on faults with the table of `core.faults` in its place."""
+    """The page on faults with the table of `tests.faults.table` in its place."""
     lines = [f"| {' | '.join(row)} |" for row in (FAULT_HEADS, ("---", "---", "---"), *fault_rows())]
     before, _, rest = text.partition(FAULTS_BEGIN)
     return "\n".join((before + FAULTS_BEGIN, "", *lines, "", FAULTS_END)) + rest.partition(FAULTS_END)[2]
@@ -265,9 +265,11 @@ def test_words_and_keys_are_all_explained() -> None:
 
 def _keys() -> set[str]:
     nothing: dict[str, Any] = dict.fromkeys(RunRecord.__dataclass_fields__, "")
-    run = RunRecord(**{**nothing, "taskset_files": (), "settings": fixed(8), "images": {}, "groups": {}, "notes": ()})
+    run = RunRecord(
+        **{**nothing, "taskset_files": (), "settings": fixed_settings(8), "images": {}, "groups": {}, "notes": ()}
+    )
     group = GroupRecord(GroupId("task", ""), {}, "", (), 1.0, (), "", 1)
-    document: dict[str, Any] = calibration_document(RunResult(run, calibrate([group], [], fixed(8))))
+    document: dict[str, Any] = calibration_document(RunResult(run, calibrate([group], [], fixed_settings(8))))
     return {*document["run"], *document["taskset"], *document["tasks"][0]} | {"schema", "run", "taskset", "tasks"}
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.core.rollout import Usage
 from taskcal.core.text.excerpt import excerpt
-from taskcal.core.text.foreign_text import clipped, parse_json
+from taskcal.core.text.foreign_text import clip, parse_json
 from taskcal.sandbox import ROOT_USER, USAGE_FILE, Script
 from taskcal.store.rollout_rows import UsageRow
 from taskcal.store.typed_json import Count, RowError, RowReader
@@ -70,7 +70,7 @@ def parse_usage(data: bytes) -> UsageReport:
     try:
         return _report_of(parse_json(data))
     except ValueError as error:
-        return UsageReport(problem=clipped(" ".join(str(error).split()), LONGEST_PROBLEM))
+        return UsageReport(problem=clip(" ".join(str(error).split()), LONGEST_PROBLEM))
 
 
 def _report_of(row: object) -> UsageReport:

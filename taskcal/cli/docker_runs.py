@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from taskcal.agents import Agent
-    from taskcal.core.plan import Bounds
+    from taskcal.core.plan import OperatorBounds
     from taskcal.core.rollout import Lost
     from taskcal.core.task import Group
     from taskcal.execution.workplace import RolloutSandbox
@@ -74,7 +74,7 @@ class DockerRun:
         return self.scope.run
 
     def preparation(
-        self, agent: Agent, bounds: Bounds, log: Callable[[str], None], *, anew: bool = False
+        self, agent: Agent, bounds: OperatorBounds, log: Callable[[str], None], *, anew: bool = False
     ) -> DockerPreparation:
         """A pass over groups."""
         memory = None if anew else self.memory
@@ -97,7 +97,7 @@ class DockerPreparation:
     images: Images
     probes: Probes
     agent: Agent
-    bounds: Bounds
+    bounds: OperatorBounds
 
     @property
     def remarks(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from taskcal.cli.options.parse import network
 from taskcal.cli.options.request import choose_tasks
 from taskcal.cli.terminal.display import Display
 from taskcal.cli.terminal.interrupts import Interrupts
-from taskcal.core.plan import Bounds, Selection
+from taskcal.core.plan import OperatorBounds, Selection
 from taskcal.errors import UsageError
 from taskcal.report.wording.sanitize import plain, visible
 from taskcal.runs.images.prepare_images import PREPARERS
@@ -48,7 +48,7 @@ def open_shell(typed: ShellOptions) -> int:
     on_engine = engine.begin(f"shell-{secrets.token_hex(4)}")
     try:
         with Interrupts():
-            bounds = Bounds(network=network("--allow-network", typed.allow_network))
+            bounds = OperatorBounds(network=network("--allow-network", typed.allow_network))
             tried = try_task(TaskTrial(group, move, script, bounds), on_engine, _log, Display(sys.stderr))
     finally:
         on_engine.close()

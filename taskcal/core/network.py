@@ -1,4 +1,4 @@
-"""What a sandbox may reach: what its task asks for, or what the agent's file says instead; lists of hosts add up."""
+"""The network access of a sandbox: the task's, or the agent file's if it has one; lists of hosts are combined."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What will be run, in which order, and what must not be run at all.
+"""The rollouts to run, their order, and the tasks that must not run.
 
 Rollouts of different tasks are interleaved: every group gets its first rollout before any gets its second, so that a
 run cut short has measured each task a little.
@@ -45,7 +45,7 @@ class PlannedRollout:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class OperatorBounds:
     """What the operator lets a task ask for; None is no bound.
 
     `memory` (bytes), `cpus` and `pids` are those of a sandbox and its services together.
@@ -75,7 +75,7 @@ class Selection:
     limit: int | None = None
 
 
-def plan(groups: Iterable[Group], group_size: int, done: Collection[str] = ()) -> Plan:
+def plan_rollouts(groups: Iterable[Group], group_size: int, done: Collection[str] = ()) -> Plan:
     """Every rollout that is still to run: `group_size` for each group, without the keys in `done`, interleaved."""
     everything = tuple(groups)
     return tuple(
@@ -105,7 +105,7 @@ def select(taskset: Taskset, selection: Selection) -> tuple[Taskset, tuple[str, 
     return replace(taskset, tasks=tuple(chosen)), tuple(unmatched)
 
 
-def refusal(task: Task, bounds: Bounds, agent_network: Network | None = None) -> str | None:
+def task_refusal(task: Task, bounds: OperatorBounds, agent_network: Network | None = None) -> str | None:
     """Why a task must not or cannot be run here, or None. It is then unmeasured, with this reason."""
     if reason := next(_unfit(task.grader.artifacts), None):
         return reason
@@ -123,7 +123,7 @@ def refusal(task: Task, bounds: Bounds, agent_network: Network | None = None) ->
     return next(_excess(task, bounds), None)
 
 
-def is_listed(name: str, bounds: Bounds) -> bool:
+def is_listed(name: str, bounds: OperatorBounds) -> bool:
     """Whether --allow-image lets an image be taken; `build` stands for one that is built from a folder."""
     return bounds.images is None or any(fnmatch.fnmatchcase(name, glob) for glob in bounds.images)
 
@@ -142,7 +142,7 @@ def _unfit(artifacts: Iterable[Artifact]) -> Iterator[str]:
         seen.add(path)
 
 
-def _excess(task: Task, bounds: Bounds) -> Iterator[str]:
+def _excess(task: Task, bounds: OperatorBounds) -> Iterator[str]:
     """What is too much: a sandbox is a container and those of its services, which all run at once."""
     services = task.environment.services
     every = (task.environment.limits, *(service.limits for service in services))

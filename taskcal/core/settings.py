@@ -1,4 +1,4 @@
-"""What a calibration is asked: for which group size, against which band, how sure, and by which design."""
+"""The settings of a calibration: group size, band, error rate and design."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Metric(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CalibrationSettings:
-    """What is asked of a run's rollouts.
+    """How to calibrate a run's rollouts.
 
     `group_size` is the G that signal is computed for and, in a fixed design, the rollouts of each group. Rewards that
     differ by no more than `flat_tolerance` count as equal. `earlier` is what a calibration before this one counted.
@@ -57,11 +57,11 @@ class CalibrationSettings:
         """Whether the rollouts of a task depended on what was seen."""
         return self.design.rule is not Rule.FIXED
 
-    def against(self, band: Band) -> CalibrationSettings:
-        """The same about another band."""
+    def with_band(self, band: Band) -> CalibrationSettings:
+        """The same settings with another band."""
         return replace(self, design=replace(self.design, band=band))
 
 
-def fixed(group_size: int, band: Band | None = None) -> CalibrationSettings:
-    """The plain question: exactly G rollouts of each group."""
+def fixed_settings(group_size: int, band: Band | None = None) -> CalibrationSettings:
+    """The settings of a fixed design: exactly G rollouts of each group."""
     return CalibrationSettings(group_size, Design(band=band or Band(), rule=Rule.FIXED))

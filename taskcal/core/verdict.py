@@ -42,6 +42,10 @@ class Band:
             return Verdict.TOO_HARD
         return Verdict.TOO_EASY if rate > self.high else Verdict.IN_BAND
 
+    def stated(self, likely: Verdict | None, rate: float) -> Verdict:
+        """The verdict that reports state: the likely class, else that of the observed rate, which only leans."""
+        return likely or self.verdict(rate)
+
 
 @dataclass(frozen=True, slots=True)
 class Posterior:

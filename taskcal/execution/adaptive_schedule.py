@@ -6,7 +6,7 @@ from collections import Counter, defaultdict, deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from taskcal.core.adaptive.launches import launch_of, launches
+from taskcal.core.adaptive.launches import launch_of, launches_by_index
 from taskcal.core.adaptive.planner import plan_next
 from taskcal.core.adaptive.task_state import Launch, TaskHistory
 from taskcal.core.plan import PlannedRollout
@@ -46,7 +46,7 @@ class AdaptiveSchedule:
         for rollout in recorded:
             by_group[rollout.id.group].append(rollout)
             self._attempts[rollout.id.key] = max(self._attempts[rollout.id.key], rollout.id.attempt + 1)
-        known = {id_: launches(by_group[id_]) for id_ in self._groups}
+        known = {id_: launches_by_index(by_group[id_]) for id_ in self._groups}
         self._waiting = [
             Waiting(self._planned(id_, index))
             for id_, ended in known.items()

@@ -34,11 +34,11 @@ from taskcal.core.grading.grade import (
     FileState,
     Score,
     combine,
-    failed,
     judge_answer,
     judge_file,
-    shortened,
+    shorten_note,
     text_to_match,
+    zero_score,
 )
 from taskcal.core.grading.scores import NoScore, score_on_last_line, scores_on_last_line
 from taskcal.core.rollout import CheckResult
@@ -157,7 +157,7 @@ def _judge(seen: _Seen) -> Judgement:
     except GraderLost:
         if seen.excuse is None:
             raise
-        scripted = dict.fromkeys((check.name for check in grader.checks), failed(seen.excuse))
+        scripted = dict.fromkeys((check.name for check in grader.checks), zero_score(seen.excuse))
     scorer = _Scorer(records, answer, scripted, seen.excuse)
     results = tuple(_result(check, scorer.score(check), notes) for check in grader.checks)
     return Judgement(combine(results, stop, group.task.passing), answer, _log(results, records, notes))
@@ -186,18 +186,18 @@ class _Scorer:
             return judge_run(probe, record)
         except GraderLost as error:
             if probe.alone or probe.user:
-                return failed(str(error))
+                return zero_score(str(error))
             if self.excuse is None:
                 raise GraderLost(f'the check "{check}" with `score: stdout` {error}') from error
-            return failed(self.excuse)
+            return zero_score(self.excuse)
 
 
 def judge_run(probe: RunProbe, record: Record) -> Score:
     """Judge what a script did. Raises GraderLost if it should have printed a score and did not."""
     if record.late:
-        return failed(f"still running at its timeout: {record.tail}".rstrip(": "))
+        return zero_score(f"still running at its timeout: {record.tail}".rstrip(": "))
     if record.status != 0:
-        return failed(f"exit {record.status}: {record.tail}".rstrip(": "))
+        return zero_score(f"exit {record.status}: {record.tail}".rstrip(": "))
     if probe.score is ScoreBy.EXIT:
         return FULL
     try:
@@ -229,7 +229,7 @@ def _scripted(record: Record, grader: Grader) -> dict[str, Score]:
     names = [check.name for check in grader.checks if _is_scripted(check)]
     if record.late or not record.ran:
         what = "was still running at its timeout" if record.late else "did not run"
-        return dict.fromkeys(names, failed(f"the grader's script {what}: {record.tail}".rstrip(": ")))
+        return dict.fromkeys(names, zero_score(f"the grader's script {what}: {record.tail}".rstrip(": ")))
     try:
         scores = scores_on_last_line(record.stdout.decode(errors="replace"), names)
     except NoScore as error:
@@ -243,7 +243,7 @@ def _is_scripted(check: Check) -> bool:
 
 def _result(check: Check, score: Score, notes: Sequence[str]) -> CheckResult:
     note = "; ".join((score.note, *notes)) if score.value < 1.0 else score.note
-    return CheckResult(check.name, check.weight, score.value, shortened(note), check.required)
+    return CheckResult(check.name, check.weight, score.value, shorten_note(note), check.required)
 
 
 def _log(results: Sequence[CheckResult], records: Mapping[str, Record], notes: Sequence[str]) -> str:

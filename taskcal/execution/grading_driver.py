@@ -17,7 +17,7 @@ import shlex
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from taskcal.core.shell.script import shebang_of, text_of
+from taskcal.core.shell.script import script_text, shebang_of
 from taskcal.core.shell.shell_words import find_programs
 from taskcal.core.task import FileProbe, RunProbe
 from taskcal.core.text.excerpt import excerpts
@@ -316,7 +316,7 @@ def _written(job: ScriptJob, path: str, own: Mapping[str, str]) -> Iterator[str]
         first = "".join(f"{name}={shlex.quote(text)}; " for name, text in own.items()) if job.hiding else ""
         yield f"printf %s {shlex.quote(first + source)} >{path}.sh"
     else:
-        yield f"printf %s {shlex.quote(text_of(source))} >{path}.script"
+        yield f"printf %s {shlex.quote(script_text(source))} >{path}.script"
         yield f"printf %s {shlex.quote(f'exec {shlex.join(shebang.command)} {path}.script')} >{path}.sh"
 
 

@@ -8,7 +8,7 @@ from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING
 
-from taskcal.core.shell.script import named_in
+from taskcal.core.shell.script import names_in_script
 from taskcal.core.task import GraderSandbox, Processes
 from taskcal.errors import GraderLost, SandboxLost
 from taskcal.execution.fault_attribution import Fault, is_crowded, try_in
@@ -136,7 +136,7 @@ def _without_agent(sandbox: GradableSandbox, group: Group) -> _Around:
     environment = group.task.environment
     stop = "" if group.grader.sandbox is GraderSandbox.FRESH else STOP_EVERYTHING
     texts, variables = f"{environment.start}\n{environment.ready}", sandbox.variables
-    params = named_in(texts, group.variant.params)
+    params = names_in_script(texts, group.variant.params)
     start = start_again(environment.start, environment.ready, params)
     if not start:
         return _Around(stop)

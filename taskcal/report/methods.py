@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from taskcal.core.adaptive.design import Rule
 from taskcal.core.provenance import Provenance
 from taskcal.core.settings import Metric
-from taskcal.core.stats.prior import Source
+from taskcal.core.stats.prior import PriorSource
 from taskcal.core.stats.rates import DEFAULT_PRIOR
 from taskcal.core.verdict import Verdict
 from taskcal.report.wording import formatting
@@ -103,12 +103,12 @@ def _certified(settings: CalibrationSettings) -> str:
 
 def _prior(result: RunResult) -> str:
     sources = Counter(c.judgement.basis.source for c in result.calibrations if c.counts.graded)
-    match sources.most_common(1)[0][0] if sources else Source.DEFAULT:
-        case Source.LEARNED:
+    match sources.most_common(1)[0][0] if sources else PriorSource.DEFAULT:
+        case PriorSource.LEARNED:
             tasks = formatting.many(result.measured, "task")
             method = "nonparametric maximum likelihood, penalised towards a default"
             return f"a prior learned from these {tasks} ({method}; {SIMULATED})"
-        case Source.WARM:
+        case PriorSource.WARM:
             earlier = f"run {plain(result.record.prior_run)}" if result.record.prior_run else "an earlier run"
             moved = "moved by as much as the rates of all its tasks have shifted since"
             return f"a prior from {earlier}, {moved} ({SIMULATED})"

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from taskcal.agents import Agent
-    from taskcal.core.plan import Bounds
+    from taskcal.core.plan import OperatorBounds
     from taskcal.core.rollout import Lost
     from taskcal.core.task import Group
     from taskcal.execution.workplace import RolloutSandbox
@@ -55,7 +55,7 @@ class RunOnEngine(Protocol):
         ...
 
     def preparation(
-        self, agent: Agent, bounds: Bounds, log: Callable[[str], None], *, anew: bool = False
+        self, agent: Agent, bounds: OperatorBounds, log: Callable[[str], None], *, anew: bool = False
     ) -> Preparation:
         """A pass over groups whose images this agent needs; `log` gets a line about each step that takes time.
 

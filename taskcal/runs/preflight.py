@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from taskcal.agents import Agent
-    from taskcal.core.plan import Bounds
+    from taskcal.core.plan import OperatorBounds
     from taskcal.runs.engine import SandboxEngine
 
 TASK = "taskcal-preflight"
@@ -131,7 +131,7 @@ def _has_graded(path: Path, digest: str) -> bool:
 
 
 def try_agent(
-    engine: SandboxEngine, agent: Agent, bounds: Bounds, like: Group | None, log: Callable[[str], None]
+    engine: SandboxEngine, agent: Agent, bounds: OperatorBounds, like: Group | None, log: Callable[[str], None]
 ) -> Trial:
     """Let an agent do the trivial task; `log` gets a line about each step that takes time.
 
@@ -182,7 +182,9 @@ def _lost(lost: Lost) -> Trial:
     return Trial(fitness, f"{lost.boundary.value}: {plain(lost.reason, LONGEST_REASON).rstrip(': ')}")
 
 
-def preflight(engine: SandboxEngine, agent: Agent, bounds: Bounds, like: Group, log: Callable[[str], None]) -> str:
+def preflight(
+    engine: SandboxEngine, agent: Agent, bounds: OperatorBounds, like: Group, log: Callable[[str], None]
+) -> str:
     """Try an agent before a run, and give the warning about one that may be made for other tasks ('' for none).
 
     Raises MissingError for an agent that does not work.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from taskcal.agents import Agent
     from taskcal.core.gate import Gate
-    from taskcal.core.plan import Bounds
+    from taskcal.core.plan import OperatorBounds
     from taskcal.core.settings import CalibrationSettings
     from taskcal.core.task import Group, Taskset
 
@@ -36,7 +36,7 @@ class Request:
     agent_source: str
     settings: CalibrationSettings
     gate: Gate
-    bounds: Bounds
+    bounds: OperatorBounds
     concurrency: int
     retries: int
     seed: int

@@ -7,7 +7,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from taskcal.core.plan import plan
+from taskcal.core.plan import plan_rollouts
 from taskcal.core.rollout import Graded, RolloutId
 from taskcal.core.same_task import changes_of_groups
 from taskcal.core.verdict import Band
@@ -138,6 +138,6 @@ def unfinished(request: Request, recorded: Iterable[Rollout]) -> tuple[Group, ..
     """The groups that still may have a rollout to run: of an adaptive run every one may be opened again."""
     if request.settings.adaptive:
         return request.groups
-    owed = remaining(plan(request.groups, request.group_size), recorded)
+    owed = remaining(plan_rollouts(request.groups, request.group_size), recorded)
     groups = {planned.id.group for planned in owed}
     return tuple(group for group in request.groups if group.id in groups)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from taskcal.agents.builtin import Noop
-from taskcal.core.plan import plan
+from taskcal.core.plan import plan_rollouts
 from taskcal.core.rollout import Graded
 from taskcal.execution.adaptive_schedule import AdaptiveSchedule, Limits
 from taskcal.execution.local_threads import LocalThreads
@@ -96,7 +96,7 @@ def _schedule(run: Run, groups: Sequence[Group]) -> Schedule:
     if request.settings.adaptive:
         limits = Limits(request.concurrency, request.retries, run.listener.look)
         return AdaptiveSchedule(groups, run.recorded, request.settings, limits)
-    return FixedSchedule(remaining(plan(groups, request.group_size), run.recorded), request.retries)
+    return FixedSchedule(remaining(plan_rollouts(groups, request.group_size), run.recorded), request.retries)
 
 
 def _stop_conditions(run: Run) -> Iterator[StopCondition]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from taskcal.agents.builtin import DeclaredSolution
-    from taskcal.core.plan import Bounds
+    from taskcal.core.plan import OperatorBounds
     from taskcal.core.task import Group
     from taskcal.execution.workplace import RolloutSandbox
     from taskcal.runs.engine import RunOnEngine
@@ -60,7 +60,7 @@ class TaskTrial:
     group: Group
     move: DeclaredSolution | None
     script: str | None
-    bounds: Bounds
+    bounds: OperatorBounds
 
 
 @dataclass(frozen=True, slots=True)

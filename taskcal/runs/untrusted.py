@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from taskcal.agents import Agent
-    from taskcal.core.plan import Bounds
+    from taskcal.core.plan import OperatorBounds
     from taskcal.core.task import Taskset
 
 MOST_TASKS = 100
@@ -38,7 +38,7 @@ class UntrustedOptions:
     untrusted: bool = False
 
 
-def bounds_of(typed: UntrustedOptions, bounds: Bounds) -> Bounds:
+def bounds_of(typed: UntrustedOptions, bounds: OperatorBounds) -> OperatorBounds:
     """The bounds, where an untrusted taskset has them all, each at what was typed or at a careful default."""
     images = typed.allow_image or ((BASE_IMAGE,) if typed.untrusted else None)
     if not typed.untrusted:

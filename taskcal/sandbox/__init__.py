@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from taskcal.core.shell.search_paths import Variables
+    from taskcal.core.shell.search_paths import CheckVariables
     from taskcal.core.task import Artifact, FileCopy
 
     Sink = Callable[[bytes], None]
@@ -157,7 +157,7 @@ class GradableSandbox(Sandbox, Protocol):
         """
         ...
 
-    def check_variables(self, service: str = "") -> Variables:
+    def check_variables(self, service: str = "") -> CheckVariables:
         """The image's and the environment's variables as checks get them there. Raises a LostError."""
         ...
 

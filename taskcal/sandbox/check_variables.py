@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskcal.core.shell.sandbox_paths import is_below, plain_path
-from taskcal.core.shell.search_paths import Variables, sift
+from taskcal.core.shell.search_paths import CheckVariables, sift_variables
 from taskcal.sandbox import ROOM
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ ROOT_NAMES = {"", "0", "root"}
 
 def check_variables(
     pristine: Pristine, image: str, variables: Mapping[str, str], artifacts: Sequence[Artifact] | None, user: str
-) -> Variables:
+) -> CheckVariables:
     """What checks get of these variables; `artifacts` is None where they run in the agent's own sandbox.
 
     `user` is who the agent is. Raises a LostError.
@@ -39,7 +39,7 @@ def check_variables(
     elif artifacts is None and user.partition(":")[0] not in ROOT_NAMES:
         rule = _writable_rule(pristine, image)
     else:
-        return sift(variables, None)
+        return sift_variables(variables, None)
 
     def why(path: str) -> str:
         if path == HARMLESS:
@@ -49,7 +49,7 @@ def check_variables(
             return "no image has it"
         return rule(way)
 
-    return sift(variables, why)
+    return sift_variables(variables, why)
 
 
 def _artifact_rule(pristine: Pristine, image: str, artifacts: Sequence[Artifact]) -> Callable[[Sequence[str]], str]:

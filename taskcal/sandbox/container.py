@@ -10,8 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from taskcal.core.network import NetworkAccess, network_access_of
-from taskcal.core.shell.sandbox_paths import above_all, plain_path
-from taskcal.core.shell.search_paths import ROOTS_HOME, Variables, sift
+from taskcal.core.shell.sandbox_paths import parent_folders, plain_path
+from taskcal.core.shell.search_paths import ROOTS_HOME, CheckVariables, sift_variables
 from taskcal.core.text.excerpt import excerpt
 from taskcal.errors import LostError, SandboxLost, SetupLost
 from taskcal.sandbox import ANSWER_FILE, ROOM, ROOT_USER, Condition, Ending, Script, ScriptResult
@@ -69,7 +69,7 @@ class DockerSandbox:
         self._names: dict[str, bytes] = {}
         self._services: dict[str, str] = {}
         self._made: list[str] = []
-        self._variables: dict[str, Variables] = {}
+        self._variables: dict[str, CheckVariables] = {}
         self._kept = False
         self.ways_out = WaysOut(scope.engine, order.images.gateway, scope.labels(order.rollout))
 
@@ -88,7 +88,7 @@ class DockerSandbox:
 
     def file_above(self, path: str) -> str | None:
         """The first part of a path that is neither a folder nor a link, or None."""
-        for above in above_all(plain_path(path)):
+        for above in parent_folders(plain_path(path)):
             found = self._engine.files.path_stat(self._container, above)
             if found is not None and not found.is_folder and not found.leads_to:
                 return above
@@ -214,19 +214,19 @@ class DockerSandbox:
         self._allow_pids(container)
         return conclude(self._engine, container, done, env)
 
-    def check_variables(self, service: str = "") -> Variables:
+    def check_variables(self, service: str = "") -> CheckVariables:
         """The image's and the environment's variables as checks get them, see `taskcal.sandbox.check_variables`."""
         container = self._services[service] if service else self._container
         if container not in self._variables:
             state = self._engine.state(container)
             if state is None:
-                return sift({}, None)
+                return sift_variables({}, None)
             self._variables[container] = self._sifted(state.variables, service)
         return self._variables[container]
 
-    def _sifted(self, variables: Mapping[str, str], service: str) -> Variables:
+    def _sifted(self, variables: Mapping[str, str], service: str) -> CheckVariables:
         if service:
-            return sift(variables, None)
+            return sift_variables(variables, None)
         order, pristine = self._order, self._scope.pristine
         is_fresh = order.artifacts is not None
         image = order.images.fresh if is_fresh else order.images.sandbox

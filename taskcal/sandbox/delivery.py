@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taskcal.core.shell.sandbox_paths import above_all, is_below, plain_path
+from taskcal.core.shell.sandbox_paths import is_below, parent_folders, plain_path
 from taskcal.errors import GraderLost
 from taskcal.sandbox import ROOT_USER, Ending, Script
 from taskcal.sandbox.archive import ROOT, Owner, packed
@@ -81,7 +81,7 @@ class Destination:
         path = plain_path(copy.destination)
         for _ in range(MOST_LINKS):
             ends = (path,) if Path(copy.source).is_dir() else ()  # a file replaces a link, a folder fills it
-            steps = [step for step in (*above_all(path), *ends) if not is_below(step, artifacts)]
+            steps = [step for step in (*parent_folders(path), *ends) if not is_below(step, artifacts)]
             links = ((step, _link(self.pristine.stat(self.image, step))) for step in steps)
             found = next(((step, leads_to) for step, leads_to in links if leads_to), None)
             if found is None:
@@ -100,7 +100,7 @@ class Destination:
         pieces = (path for path, _ in self._pieces(files))
         outside = [path for path in pieces if not any(path.startswith(f"{one}/") for one in (*restored, "//"))]
         removals = tuple(dict.fromkeys((*restored, *outside)))
-        parents = dict.fromkeys(parent for path in removals for parent in above_all(path))
+        parents = dict.fromkeys(parent for path in removals for parent in parent_folders(path))
         links = {path: _link(self.pristine.stat(self.image, path)) for path in parents}
         folders = [path for path in removals if self.pristine.is_folder(self.image, path)]
         return make_way(removals, links, nonce=secrets.token_hex(8), folders=folders)
@@ -133,7 +133,7 @@ class Destination:
 
     def _made_above(self, files: Sequence[FileCopy], artifacts: Sequence[str]) -> list[str]:
         """The folders above these files that only they need: neither the image nor an artifact has them."""
-        above = dict.fromkeys(parent for copy in files for parent in above_all(plain_path(copy.destination)))
+        above = dict.fromkeys(parent for copy in files for parent in parent_folders(plain_path(copy.destination)))
         return [
             path
             for path in above
@@ -200,7 +200,7 @@ def give(engine: DockerEngine, container: str, files: Sequence[FileCopy], owner:
     def there(path: str) -> bool:
         return engine.files.path_stat(container, path) is not None
 
-    above = dict.fromkeys(parent for copy in files for parent in above_all(plain_path(copy.destination)))
+    above = dict.fromkeys(parent for copy in files for parent in parent_folders(plain_path(copy.destination)))
     made = [path for path in above if not there(path)]
     kept = [path for path in _folders(files) if there(path)]
     with packed(files, without=kept, owner=owner, folders=made) as archive:

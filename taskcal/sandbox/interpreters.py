@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from taskcal.core.shell.script import shebang_of, text_of
+from taskcal.core.shell.script import script_text, shebang_of
 from taskcal.sandbox import ROOM
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def as_shell(source: str) -> str:
     if shebang is None:
         return source
     return f"""TASKCAL_SCRIPT=$(mktemp 2>/dev/null || mktemp {ROOM}/script.XXXXXX) || exit {CANNOT_RUN}
-printf %s {shlex.quote(text_of(source))} >"$TASKCAL_SCRIPT" || {{ rm -f "$TASKCAL_SCRIPT"; exit {CANNOT_RUN}; }}
+printf %s {shlex.quote(script_text(source))} >"$TASKCAL_SCRIPT" || {{ rm -f "$TASKCAL_SCRIPT"; exit {CANNOT_RUN}; }}
 {shlex.join(shebang.command)} "$TASKCAL_SCRIPT"
 TASKCAL_STATUS=$?; rm -f "$TASKCAL_SCRIPT"; exit $TASKCAL_STATUS"""
 

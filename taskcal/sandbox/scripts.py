@@ -11,8 +11,8 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from taskcal.core.shell.sandbox_paths import above_all
-from taskcal.core.shell.script import named_in, text_of
+from taskcal.core.shell.sandbox_paths import parent_folders
+from taskcal.core.shell.script import names_in_script, script_text
 from taskcal.sandbox import ROOT_USER, Script
 from taskcal.sandbox.images.setup_failure import UNBAKED
 from taskcal.sandbox.interpreters import as_shell, stopping
@@ -73,7 +73,7 @@ def start_again(start: str, ready: str, params: Iterable[str] = ()) -> str:
     if not start.strip() and not ready.strip():
         return ""
     names = dict.fromkeys(params)
-    others = {text: [name for name in names if not named_in(text, (name,))] for text in (start, ready)}
+    others = {text: [name for name in names if not names_in_script(text, (name,))] for text in (start, ready)}
     return f"""( {inside(start, others[start])} >/dev/null 2>&1 </dev/null
 until {inside(ready, others[ready])} >/dev/null 2>&1 </dev/null; do sleep 0.2; done ) >/dev/null 2>&1 &
 TASKCAL_STARTED=$!
@@ -149,7 +149,9 @@ def _remove(path: str) -> str:
 
 def _remove_around(path: str, spared: Sequence[str]) -> str:
     """Remove all below a path but what is spared, and the folders that lead there; a link of these is removed."""
-    ways = [folder for one in spared for folder in above_all(one) if folder == path or folder.startswith(f"{path}/")]
+    ways = [
+        folder for one in spared for folder in parent_folders(one) if folder == path or folder.startswith(f"{path}/")
+    ]
     lines = []
     for folder in dict.fromkeys(ways):
         place = shlex.quote(folder)
@@ -179,7 +181,7 @@ def setup_script(setup: str, places: tuple[str, ...]) -> str:
     """
     quoted = " ".join(shlex.quote(place) for place in places)
     return f"""TASKCAL_MARK=/.taskcal-mark; : >$TASKCAL_MARK; sleep 0.05 || sleep 1
-printf '%s\\n' {shlex.quote(text_of(setup).removesuffix(chr(10)))} >/.taskcal-setup
+printf '%s\\n' {shlex.quote(script_text(setup).removesuffix(chr(10)))} >/.taskcal-setup
 {stopping(setup)} /.taskcal-setup </dev/null; TASKCAL_STATUS=$?; rm -f /.taskcal-setup
 [ $TASKCAL_STATUS = 0 ] || exit $TASKCAL_STATUS
 for TASKCAL_PLACE in {quoted}; do

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taskcal.core.shell.script import named_in
+from taskcal.core.shell.script import names_in_script
 from taskcal.core.text.excerpt import excerpt
 from taskcal.errors import SandboxLost, ServiceLost, SetupLost
 from taskcal.sandbox import ROOT_USER, Script
@@ -131,7 +131,7 @@ def _seen(service: Service, text: str, variables: Mapping[str, str]) -> dict[str
 
     A service answers the agent, perhaps with its own environment.
     """
-    names = (*named_in(text, variables), *service.params, "TASKCAL_ROLLOUT")
+    names = (*names_in_script(text, variables), *service.params, "TASKCAL_ROLLOUT")
     return {name: variables[name] for name in names if name in variables}
 
 

@@ -15,7 +15,7 @@ from taskcal.core.adaptive.design import Design
 from taskcal.core.calibration.calibrate import calibrate
 from taskcal.core.group_record import GroupRecord
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Rollout, RolloutId, Stop
-from taskcal.core.settings import CalibrationSettings, fixed
+from taskcal.core.settings import CalibrationSettings, fixed_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +50,7 @@ def peak(indices: Sequence[int]) -> int:
     only = group("t")
     known = rows(only, indices, random.Random(1))  # noqa: S311
     tracemalloc.start()
-    calibrate([only], known, fixed(2))
+    calibrate([only], known, fixed_settings(2))
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return most
@@ -58,10 +58,10 @@ def peak(indices: Sequence[int]) -> int:
 
 def main() -> None:
     """Print each measurement beside its promise."""
-    seconds(1, 16, fixed(16))  # loads scipy
-    few, many = (seconds(1, rollouts, fixed(16)) for rollouts in (26_000, 104_000))
+    seconds(1, 16, fixed_settings(16))  # loads scipy
+    few, many = (seconds(1, rollouts, fixed_settings(16)) for rollouts in (26_000, 104_000))
     print(f"one task of 26,000 rollouts: {few:.2f} s; of 104,000: {many:.2f} s, {many / few:.1f} times as much (4)")
-    for name, settings in (("fixed", fixed(16)), ("adaptive", CalibrationSettings(16, Design()))):
+    for name, settings in (("fixed", fixed_settings(16)), ("adaptive", CalibrationSettings(16, Design()))):
         print(f"5,000 tasks of 16, {name}: {seconds(5_000, 16, settings):.2f} s (under 1.5)")
     near, far = (peak([0, last]) for last in (1, 999_999_999))
     print(f"two rows with index 999,999,999: {far / near:.2f} times the memory of indices 0 and 1 (1)")

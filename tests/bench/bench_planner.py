@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING
 from taskcal.core.adaptive.design import Design, Rule
 from taskcal.core.adaptive.planner import plan_next
 from taskcal.core.adaptive.tables import DecisionTables, certified_table, make_tables
-from taskcal.core.adaptive.task_state import Circumstances, Launch, TaskHistory, TaskTables, stand
+from taskcal.core.adaptive.task_state import Launch, TaskHistory, TaskTables, assess
 from taskcal.core.stats import prior
-from taskcal.core.stats.posterior_table import foresee, posterior_table
-from taskcal.core.stats.prior import Counts, Source
+from taskcal.core.stats.posterior_table import posterior_table
+from taskcal.core.stats.prior import Counts, PriorSource
 from taskcal.core.stats.rates import DEFAULT_PRIOR
 from taskcal.core.verdict import Band
 from tests.core.adaptive.test_rollout_value import cheapest, rows
 from tests.core.forecast.population_case import POPULATIONS, draw, fixed_error, population, seeded
+from tests.core.stats.oracles import foresee
 from tests.execution.rollout_case import World, errors, rounds, run, wrong_labels
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def savings() -> None:
 def default_rule() -> None:
     """The default stop, exact."""
     design = Design()
-    table = make_tables(DEFAULT_PRIOR, Source.DEFAULT, design, certified_table(design)).table
+    table = make_tables(DEFAULT_PRIOR, PriorSource.DEFAULT, design, certified_table(design)).table
     found = foresee(table, posterior_table(population("i"), 64, Band()))
     wrong = found.wrong / found.decided
     figure = f"{found.rollouts:.1f}, {found.decided:.1%}, {wrong:.1%}"
@@ -73,7 +74,7 @@ def learned_rule(names: Iterable[str], tasks: int, seeds: int) -> None:
         for seed in range(seeds):
             rates = draw(name, tasks, seed)
             done = rounds(World(rates, seed=seed), Design(), SLOTS)
-            claimed += tasks * (done.planner_state.claimed_error or 0.0)
+            claimed += math.fsum(1.0 - max(state.posterior) for state in done.planner_state.states)
             real += wrong_labels(done, rates)
             launched += done.launched
             both = errors(done, rates)
@@ -125,21 +126,20 @@ def overhead() -> None:
     planner_state = rounds(World(rates, seed=0), Design(rule=Rule.NEVER, cap=12), 1000).planner_state
     tasks = list(planner_state.tasks)
     before = plan_next(tasks, 1, design)
-    lookups = TaskTables(before.beliefs.population, before.beliefs.certified)
+    lookups = TaskTables(before.tables.population, before.tables.certified)
     changed = [TaskHistory(tasks[0].group, (*tasks[0].launches, Launch.PASSED)), *tasks[1:]]
     counts = [Counts(round(rate * n), n) for n, rate in zip(cycle(range(4, 65)), rates, strict=False)]
     grid = prior.as_grid(DEFAULT_PRIOR, design.edges)
-    around = Circumstances(held=False, spent=False)
-    timed("a decision", lambda: stand(tasks[0], lookups, design, around), 1)
+    timed("a decision", lambda: assess(tasks[0], lookups, design, was_confident=False, is_budget_spent=False), 1)
     timed("planning after a result, 1,000 tasks", lambda: plan_next(changed, 1, design, before), None)
-    timed("prior learned from 1,000 tasks", lambda: prior.learn(counts, grid), 1000)
+    timed("prior learned from 1,000 tasks", lambda: prior.fit_prior(counts, grid), 1000)
     timed("all tables of a prior, cap 64", lambda: tables_of(Design(cap=64)), 300)
     timed("all tables of a prior, cap 128", lambda: tables_of(Design(cap=128)), 300)
 
 
 def tables_of(design: Design) -> DecisionTables:
     grid = prior.as_grid(DEFAULT_PRIOR, design.edges)
-    return make_tables(grid, Source.LEARNED, design, certified_table(design))
+    return make_tables(grid, PriorSource.LEARNED, design, certified_table(design))
 
 
 def timed(text: str, work: Callable[[], object], most: float | None) -> None:

@@ -67,8 +67,8 @@ class Cells:
     """The cells of a prior's grid for so many tasks, with the likelihoods of every k of n."""
 
     def __init__(self, tasks: int) -> None:
-        self.grid = priors.cautious(EDGES, tasks)
-        self.strength = priors.strength(tasks)
+        self.grid = priors.cautious_prior(EDGES, tasks)
+        self.strength = priors.base_weight(tasks)
         self.base = np.array(self.grid.weights)
         nodes = np.array(self.grid.nodes)
         pairs = [(k, n) for n in range(CAP + 1) for k in range(n + 1)]

@@ -9,7 +9,7 @@ from taskcal.core.group_record import GroupRecord
 from taskcal.core.identity import Origin
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop
 from taskcal.core.run import GroupImages
-from taskcal.core.settings import fixed
+from taskcal.core.settings import fixed_settings
 from taskcal.core.task import Check, Environment, FileProbe, Grader, ImageSource, Task, Variant
 from taskcal.errors import Boundary
 
@@ -62,7 +62,7 @@ def rollouts(outcomes: Iterable[Outcome]) -> list[Rollout]:
 
 
 def calibrated(outcomes: Iterable[Outcome], group_size: int = 8) -> Calibration:
-    return calibrate([record()], rollouts(outcomes), fixed(group_size))[0]
+    return calibrate([record()], rollouts(outcomes), fixed_settings(group_size))[0]
 
 
 def counts(passed: int, failed: int, *losses: Lost) -> Calibration:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from taskcal.core.gate import Exit, FailOn, Gate, Violation, exit_code, find_violations, is_failing
 from taskcal.core.rollout import GroupId
 from taskcal.core.run_result import RunResult
-from taskcal.core.settings import fixed
+from taskcal.core.settings import fixed_settings
 from taskcal.errors import Boundary
 from tests.core.core_case import calibrated, counts, lost
 from tests.report.sample_run import run_record
@@ -30,7 +30,7 @@ COUNTS = st.tuples(st.integers(0, 8), st.integers(0, 8), st.integers(0, 8))
 
 
 def code_of(calibrations: Iterable[Calibration], gate: Gate, *, interrupted: bool = False, group_size: int = 1) -> Exit:
-    run = replace(run_record(settings=fixed(group_size)), interrupted=interrupted)
+    run = replace(run_record(settings=fixed_settings(group_size)), interrupted=interrupted)
     return exit_code(find_violations(RunResult(run, tuple(calibrations)), gate))
 
 

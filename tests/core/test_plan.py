@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.core.plan import Bounds, Selection, plan, refusal, rollout_seed, select
+from taskcal.core.plan import OperatorBounds, Selection, plan_rollouts, rollout_seed, select, task_refusal
 from taskcal.core.rollout import GroupId, RolloutId
 from taskcal.core.task import (
     Artifact,
@@ -47,7 +47,7 @@ def chosen(selection: Selection) -> list[str]:
 
 
 def keys(size: int, *done: str) -> list[str]:
-    return [planned.id.key for planned in plan(SHOP.groups(), size, done)]
+    return [planned.id.key for planned in plan_rollouts(SHOP.groups(), size, done)]
 
 
 def test_groups_are_interleaved() -> None:
@@ -67,7 +67,7 @@ def test_what_is_done_is_not_planned() -> None:
 @given(size=st.integers(0, 6), done=st.sets(st.sampled_from(keys(6))))
 def test_a_plan_and_what_is_done_are_everything(size: int, done: set[str]) -> None:
     """Together they are each group's G rollouts, once each, and a cut anywhere leaves no group two ahead."""
-    planned = plan(SHOP.groups(), size, done)
+    planned = plan_rollouts(SHOP.groups(), size, done)
     assert sorted({one.id.key for one in planned} | (done & set(keys(size)))) == sorted(keys(size))
     assert len({one.id for one in planned}) == len(planned)
     indices = [one.id.index for one in planned]
@@ -128,49 +128,67 @@ def test_params_are_chosen_as_yaml_writes_them(value: str | float | bool, text: 
 
 def test_what_is_allowed_is_not_refused() -> None:
     """A task inside the operator's bounds, and exactly at them, runs."""
-    assert refusal(task("a"), Bounds()) is None
-    assert refusal(task("a"), Bounds(NetworkMode.NONE, BOX.limits.memory, BOX.limits.cpus)) is None
-    assert refusal(task("a", environment=replace(BOX, network=BRIDGE)), Bounds()) is None
-    assert refusal(task("a", environment=replace(BOX, network=HOSTS)), Bounds(NetworkMode.HOSTS)) is None
-    assert refusal(task("a"), Bounds(NetworkMode.HOSTS), HERE) is None
+    assert task_refusal(task("a"), OperatorBounds()) is None
+    assert task_refusal(task("a"), OperatorBounds(NetworkMode.NONE, BOX.limits.memory, BOX.limits.cpus)) is None
+    assert task_refusal(task("a", environment=replace(BOX, network=BRIDGE)), OperatorBounds()) is None
+    assert task_refusal(task("a", environment=replace(BOX, network=HOSTS)), OperatorBounds(NetworkMode.HOSTS)) is None
+    assert task_refusal(task("a"), OperatorBounds(NetworkMode.HOSTS), HERE) is None
     tenth = Limits(cpus=0.1)
     three = (Service("x", BOX.source, limits=tenth), Service("y", BOX.source, limits=tenth))
-    assert refusal(task("a", environment=replace(BOX, limits=tenth, services=three)), Bounds(cpus=0.3)) is None
+    assert (
+        task_refusal(task("a", environment=replace(BOX, limits=tenth, services=three)), OperatorBounds(cpus=0.3))
+        is None
+    )
 
 
 @pytest.mark.parametrize(
     ("environment", "bounds", "reason"),
     [
-        (replace(BOX, network=HOSTS), Bounds(NetworkMode.NONE), "a list of hosts, and --allow-network is none"),
-        (replace(BOX, network=BRIDGE), Bounds(NetworkMode.HOSTS), "network: bridge, and --allow-network is hosts"),
-        (replace(BOX, network=HERE), Bounds(), "localhost, the machine that it runs on, which only an agent's file"),
-        (replace(BOX, network=BRIDGE), Bounds(NetworkMode.NONE), "--allow-network is none"),
-        (replace(BOX, limits=Limits(memory=4096)), Bounds(memory=4095), "of memory, and --max-memory allows"),
-        (replace(BOX, limits=Limits(cpus=2)), Bounds(cpus=1.5), "asks for 2 CPUs, and --max-cpus allows 1.5"),
+        (replace(BOX, network=HOSTS), OperatorBounds(NetworkMode.NONE), "a list of hosts, and --allow-network is none"),
+        (
+            replace(BOX, network=BRIDGE),
+            OperatorBounds(NetworkMode.HOSTS),
+            "network: bridge, and --allow-network is hosts",
+        ),
+        (
+            replace(BOX, network=HERE),
+            OperatorBounds(),
+            "localhost, the machine that it runs on, which only an agent's file",
+        ),
+        (replace(BOX, network=BRIDGE), OperatorBounds(NetworkMode.NONE), "--allow-network is none"),
+        (replace(BOX, limits=Limits(memory=4096)), OperatorBounds(memory=4095), "of memory, and --max-memory allows"),
+        (replace(BOX, limits=Limits(cpus=2)), OperatorBounds(cpus=1.5), "asks for 2 CPUs, and --max-cpus allows 1.5"),
         (
             replace(BOX, services=(Service("db", ImageSource(image="x"), limits=Limits(cpus=9)),)),
-            Bounds(cpus=9.5),
+            OperatorBounds(cpus=9.5),
             "with its service it asks for 10 CPUs, and --max-cpus allows 9.5",
         ),
         (
             replace(BOX, services=(Service("a", ImageSource(image="x")), Service("b", ImageSource(image="x")))),
-            Bounds(memory=4 * 1024**3),
+            OperatorBounds(memory=4 * 1024**3),
             "with its services it asks for 6 GiB of memory, and --max-memory allows 4 GiB",
         ),
-        (replace(BOX, limits=Limits(pids=17)), Bounds(pids=16), r"asks for 17 processes \(pids\), and --untrusted"),
+        (
+            replace(BOX, limits=Limits(pids=17)),
+            OperatorBounds(pids=16),
+            r"asks for 17 processes \(pids\), and --untrusted",
+        ),
     ],
 )
-def test_what_exceeds_the_bounds_is_refused(environment: Environment, bounds: Bounds, reason: str) -> None:
+def test_what_exceeds_the_bounds_is_refused(environment: Environment, bounds: OperatorBounds, reason: str) -> None:
     """More than the operator allows, in the sandbox and its services together, names the option that forbids it."""
-    found = refusal(replace(task("a"), environment=environment), bounds)
+    found = task_refusal(replace(task("a"), environment=environment), bounds)
     assert found is not None
     assert re.search(reason, found)
 
 
 def test_the_agents_network_counts_where_it_has_one() -> None:
     """An agent that brings a network of its own is judged by that, not by the task's."""
-    assert refusal(task("a"), Bounds(NetworkMode.NONE), BRIDGE) is not None
-    assert refusal(task("a", environment=replace(BOX, network=BRIDGE)), Bounds(NetworkMode.NONE), Network()) is None
+    assert task_refusal(task("a"), OperatorBounds(NetworkMode.NONE), BRIDGE) is not None
+    assert (
+        task_refusal(task("a", environment=replace(BOX, network=BRIDGE)), OperatorBounds(NetworkMode.NONE), Network())
+        is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -187,6 +205,6 @@ def test_the_agents_network_counts_where_it_has_one() -> None:
 def test_artifacts_that_cannot_be_carried_are_refused(paths: list[str], reason: str | None) -> None:
     """A fresh sandbox that receives the agent's shell is not fresh; what lies in no file system never arrives."""
     grader = replace(GRADER, sandbox=GraderSandbox.FRESH, artifacts=tuple(map(Artifact, paths)))
-    found = refusal(replace(task("a"), grader=grader), Bounds())
+    found = task_refusal(replace(task("a"), grader=grader), OperatorBounds())
     assert (found or "").count(reason or "") >= 1
     assert (found is None) == (reason is None)

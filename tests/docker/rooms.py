@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.agents import AgentResult
 from taskcal.agents.builtin import Noop, stop_of_result
-from taskcal.core.plan import Bounds, PlannedRollout
+from taskcal.core.plan import OperatorBounds, PlannedRollout
 from taskcal.core.rollout import Lost, RolloutId, Stop
 from taskcal.core.task import (
     Artifact,
@@ -72,7 +72,7 @@ def fresh(group: Group, *artifacts: Artifact | str, files: tuple[FileCopy, ...] 
 @contextlib.contextmanager
 def opened(scope: RunScope, group: Group) -> Iterator[DockerSandbox]:
     """The group's sandbox, closed at the end."""
-    images = prepare_group(group, Images(scope, network=False, log=lambda _: None), Noop(), Bounds())
+    images = prepare_group(group, Images(scope, network=False, log=lambda _: None), Noop(), OperatorBounds())
     assert not isinstance(images, Lost), images.reason
     sandbox = open_sandbox(scope, SandboxSpec.of(group, images, None, "task#0", f"{scope.run}-0"))
     try:
@@ -117,7 +117,7 @@ def outcome(scope: RunScope, folder: Path, group: Group, source: str, user: str 
 
 def rolled_out(scope: RunScope, folder: Path, group: Group, agent: Agent) -> Outcome:
     """What comes of a whole rollout of this agent; its logs are in the folder."""
-    images = prepare_group(group, Images(scope, network=False, log=lambda _: None), agent, Bounds())
+    images = prepare_group(group, Images(scope, network=False, log=lambda _: None), agent, OperatorBounds())
     assert not isinstance(images, Lost), images.reason
     workplace = Workplace(
         open_sandbox=partial(open_sandbox, scope),

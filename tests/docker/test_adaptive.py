@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import binom
 
 from taskcal.core.adaptive.design import Design
-from taskcal.core.adaptive.launches import launches
+from taskcal.core.adaptive.launches import launches_by_index
 from taskcal.core.adaptive.task_state import TaskHistory
 from taskcal.core.calibration.posterior_verdict import judge
 from taskcal.core.rollout import Graded, GroupId, Rollout
@@ -73,7 +73,7 @@ def opinions(folder: Path) -> dict[str, PosteriorVerdict]:
     rows: dict[GroupId, list[Rollout]] = defaultdict(list)
     for row in recorded(folder):
         rows[row.id.group].append(row)
-    states = [TaskHistory(group, launches(rows[group])) for group in rows]
+    states = [TaskHistory(group, launches_by_index(rows[group])) for group in rows]
     found = judge(states, CalibrationSettings(8, Design()))
     return {group.task: opinion for group, opinion in zip(rows, found, strict=True)}
 

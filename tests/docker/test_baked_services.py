@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskcal.agents.builtin import Noop
-from taskcal.core.plan import Bounds
+from taskcal.core.plan import OperatorBounds
 from taskcal.core.rollout import Lost
 from taskcal.core.task import FileCopy, ImageSource, Service
 from taskcal.runs.images.prepare_group import prepare_group
@@ -43,7 +43,7 @@ def test_a_baked_image_keeps_the_commands_of_its_base(scope: RunScope, engine: D
     assert base is not None
     service = Service("idle", ImageSource(image=IMAGE), setup="touch /srv/kept")
     group = task(environment=replace(PLAIN, services=(service,), setup="touch /srv/kept"))
-    images = prepare_group(group, Images(scope, network=False, log=lambda _: None), Noop(), Bounds())
+    images = prepare_group(group, Images(scope, network=False, log=lambda _: None), Noop(), OperatorBounds())
     assert not isinstance(images, Lost)
     for name in (images.sandbox, images.services["idle"]):
         baked = engine.image(name)

@@ -12,7 +12,7 @@ import pytest
 
 from taskcal.agents import AgentResult
 from taskcal.agents.builtin import Noop, apply_solution
-from taskcal.core.plan import Bounds, PlannedRollout
+from taskcal.core.plan import OperatorBounds, PlannedRollout
 from taskcal.core.rollout import Graded, Lost, Rollout, RolloutId, Stop
 from taskcal.execution.local_threads import LocalThreads
 from taskcal.execution.logs import FileLogs
@@ -61,7 +61,7 @@ def test_example(scope: RunScope, tmp_path: Path, name: str, *, every: bool) -> 
     """Every solution passes, every wrong answer stays at or under its bound, and noop gets exactly 0."""
     groups = first_variants(load([EXAMPLES / f"{name}.yaml"]).groups())
     preparing = Images(scope, network=True, log=lambda _: None)
-    prepared = {group.id: prepare_group(group, preparing, Noop(), Bounds()) for group in groups}
+    prepared = {group.id: prepare_group(group, preparing, Noop(), OperatorBounds()) for group in groups}
     images = {group: made for group, made in prepared.items() if not isinstance(made, Lost)}
     assert [made for made in prepared.values() if isinstance(made, Lost)] == []
     plan = [

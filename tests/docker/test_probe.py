@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from taskcal.agents.builtin import Noop
-from taskcal.core.plan import Bounds
+from taskcal.core.plan import OperatorBounds
 from taskcal.core.rollout import Lost
 from taskcal.core.task import Environment, FileCopy, Group, ImageSource, Limits, RunProbe, Service
 from taskcal.errors import Boundary
@@ -41,7 +41,7 @@ def served(command: tuple[str, ...] | str, **changed: Any) -> Environment:
 
 def tried(scope: RunScope, group: Group, agent: Noop | None = None) -> ReadyGroup | Lost:
     images = Images(scope, network=False, log=lambda _: None)
-    return ready_group(group, images, Probes(scope), agent or Noop(), Bounds())
+    return ready_group(group, images, Probes(scope), agent or Noop(), OperatorBounds())
 
 
 DEFECTS: Mapping[str, tuple[Environment, Boundary, tuple[str, ...]]] = {
@@ -265,7 +265,7 @@ def test_groups_of_one_environment_share_a_probe(scope: RunScope) -> None:
     """The second group of an environment costs no container."""
     images, probes = Images(scope, network=False, log=lambda _: None), Probes(scope)
     first, second = task("true"), task("false", params={"n": 1})
-    results = [ready_group(group, images, probes, Noop(), Bounds()) for group in (first, second)]
+    results = [ready_group(group, images, probes, Noop(), OperatorBounds()) for group in (first, second)]
     assert isinstance(results[0], ReadyGroup)
     assert isinstance(results[1], ReadyGroup)
     assert results[0].probe is results[1].probe

@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from taskcal.core.shell.search_paths import Variables, sift
+from taskcal.core.shell.search_paths import CheckVariables, sift_variables
 from taskcal.core.task import Check, Environment, Grader, Group, ImageSource, Task, Variant
 from taskcal.sandbox import Condition, Ending, Script, ScriptResult
 from taskcal.sandbox.execute import PROBE
@@ -42,9 +42,9 @@ class Told:
         """The params."""
         return {"order": "12"}
 
-    def check_variables(self, service: str = "") -> Variables:
+    def check_variables(self, service: str = "") -> CheckVariables:
         """The image's."""
-        return sift({"LANG": service or "C"}, None)
+        return sift_variables({"LANG": service or "C"}, None)
 
     def show(self, files: Sequence[FileCopy], *, readable: bool) -> None:
         """No check has a user here."""

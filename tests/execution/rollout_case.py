@@ -65,7 +65,7 @@ class Run:
     launched: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.launched = sum(one.tally.launched for one in self.planner_state.states)
+        self.launched = sum(one.launch_counts.launched for one in self.planner_state.states)
 
 
 def run(world: World, design: Design, slots: int) -> Run:

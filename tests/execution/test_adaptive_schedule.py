@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskcal.core.adaptive.design import Design, Rule
-from taskcal.core.adaptive.task_state import Closed, Launch, prefix
+from taskcal.core.adaptive.task_state import Closed, Launch, finished_outcomes
 from taskcal.core.rollout import Graded, GroupId, Lost, Rollout, RolloutId
 from taskcal.core.stats.prior import Counts
 from taskcal.core.verdict import Verdict
@@ -195,7 +195,7 @@ def test_a_run_cut_anywhere_goes_on(world: World, sizes: tuple[int, int], cut: f
     assert len({(row.id.key, row.id.attempt) for row in again.recorded}) == len(again.recorded)
     assert again.from_rows() == again.from_planner()
     for state, found in zip(again.states, again.from_rows(), strict=True):
-        assert len(prefix(state.launches, design.limit)) >= found.counts.graded
+        assert len(finished_outcomes(state.launches, design.limit)) >= found.counts.graded
         assert found.closed is not None
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.core.plan import PlannedRollout, plan
+from taskcal.core.plan import PlannedRollout, plan_rollouts
 from taskcal.core.rollout import Graded, Lost, Rollout
 from taskcal.errors import Boundary, RunFolderError
 from taskcal.execution import schedule
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def plan_of(*tasks: Task, group_size: int = 2) -> tuple[PlannedRollout, ...]:
-    return plan(groups(*tasks), group_size)
+    return plan_rollouts(groups(*tasks), group_size)
 
 
 def taken(queue: FixedSchedule, now: float = 0.0) -> list[str]:

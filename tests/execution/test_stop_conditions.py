@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.core.plan import PlannedRollout, plan
+from taskcal.core.plan import PlannedRollout, plan_rollouts
 from taskcal.core.rollout import Graded, GroupId, Lost, Rollout, RolloutId, Stop, Usage
 from taskcal.errors import Boundary
 from taskcal.execution.schedule import RESTART_SECONDS, FixedSchedule, run_schedule
@@ -50,7 +50,7 @@ def first_bite(stop_condition: StopCondition, outcomes: Sequence[Outcome], now: 
 
 
 def plan_of(count: int, group_size: int = 1) -> tuple[PlannedRollout, ...]:
-    return plan(groups(*(task(f"t{number}") for number in range(count))), group_size)
+    return plan_rollouts(groups(*(task(f"t{number}") for number in range(count))), group_size)
 
 
 def run(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from taskcal.cli.options.configuration import Configuration
 from taskcal.cli.options.request import resolve
 from taskcal.cli.options.resume_options import fill_from_run
-from taskcal.core.plan import plan
+from taskcal.core.plan import plan_rollouts
 from taskcal.core.rollout import CheckResult, Graded, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.errors import Boundary
 from taskcal.runs.identities import identify
@@ -51,7 +51,7 @@ def calibrated_run(place: Path) -> None:
         settings=request.settings,
     )
     folder = RunFolder.create(place.parent, record, known.groups)
-    folder.extend(row for planned in plan(request.groups, GROUP_SIZE)[:-1] for row in _rows(planned.id, dice))
+    folder.extend(row for planned in plan_rollouts(request.groups, GROUP_SIZE)[:-1] for row in _rows(planned.id, dice))
     folder.close()
 
 
@@ -91,9 +91,9 @@ def check_plan(run: Path) -> None:
     request, folder = asked(run), RunFolder.open(run)
     rows = tuple(folder.rollouts())
     graded = {row.id.key for row in rows if isinstance(row.outcome, Graded)}
-    owed = [planned.id for planned in remaining(plan(request.groups, request.group_size), rows)]
+    owed = [planned.id for planned in remaining(plan_rollouts(request.groups, request.group_size), rows)]
     keys = [one.key for one in owed]
-    everything = {planned.id.key for planned in plan(request.groups, request.group_size)}
+    everything = {planned.id.key for planned in plan_rollouts(request.groups, request.group_size)}
     if len(keys) != len(set(keys)) or set(keys) != everything - graded:
         raise Wrong(f"planned {sorted(keys)[:5]} where {sorted(everything - graded)[:5]} are missing")
     if any(row.id in owed for row in rows):

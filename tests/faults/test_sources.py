@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskcal import errors
-from taskcal.core.faults import FAULTS
 from tests.conftest import ROOT
+from tests.faults.table import FAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

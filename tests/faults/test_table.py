@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskcal.core.faults import FAULTS
 from taskcal.core.rollout import Stop
 from taskcal.errors import Boundary
 from tests.conftest import ROOT, environment
 from tests.docker import samples
 from tests.docker.conftest import left_on
 from tests.faults.scenes import AGENT, SCENES, taskset
+from tests.faults.table import FAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

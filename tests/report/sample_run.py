@@ -11,7 +11,7 @@ from taskcal.core.group_record import GroupRecord
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.core.run import RunRecord
 from taskcal.core.run_result import RunResult
-from taskcal.core.settings import CalibrationSettings, fixed
+from taskcal.core.settings import CalibrationSettings, fixed_settings
 from taskcal.errors import Boundary
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from taskcal.core.rollout import Outcome
 
 CHECKS = (("order is shipped", 0.7), ("tracking code is set", 0.3))
-QUESTION = fixed(8)
+QUESTION = fixed_settings(8)
 
 
 def record(task: str, variant: str = "", checks: Sequence[tuple[str, float]] = CHECKS) -> GroupRecord:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from markdown_it import MarkdownIt
 
-from taskcal.core.settings import fixed
+from taskcal.core.settings import fixed_settings
 from taskcal.core.verdict import Band
 from taskcal.report.markdown import render_markdown
 from tests.report.sample_run import calibration, graded, lost, record, result_of, run_record, shop
@@ -104,7 +104,7 @@ def test_strangers_add_nothing_to_the_page() -> None:
 @pytest.mark.parametrize("word", ["```", "a; rm -rf /", "$(reboot)", "it's"])
 def test_the_command_to_repeat_is_one_safe_command(word: str) -> None:
     """What is offered for copying cannot run anything else, nor end its block."""
-    run = replace(run_record(), taskset_files=(word,), settings=fixed(8, Band(0.1, 0.9)))
+    run = replace(run_record(), taskset_files=(word,), settings=fixed_settings(8, Band(0.1, 0.9)))
     block = render_markdown(result_of(run, shop())).partition("```sh\n")[2]
     command, fence = block.splitlines()[:2]
     assert fence == "```"

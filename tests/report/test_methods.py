@@ -15,7 +15,7 @@ from typer.main import get_command
 from taskcal.cli.main import app
 from taskcal.core.adaptive.design import Design, Rule
 from taskcal.core.calibration.calibrate import calibrate
-from taskcal.core.settings import CalibrationSettings, Metric, fixed
+from taskcal.core.settings import CalibrationSettings, Metric, fixed_settings
 from taskcal.core.stats.prior import Counts
 from taskcal.core.verdict import Band
 from taskcal.report.markdown import render_markdown
@@ -77,7 +77,7 @@ def test_the_version_of_the_agent_is_named() -> None:
 )
 def test_only_claims_that_can_be_made_are_named(band: Band, claims: str) -> None:
     """No rate above 1 or below 0 is claimed, and no class that the band does not have."""
-    assert claims in methods(result_of(run_record(settings=QUESTION.against(band)), []))
+    assert claims in methods(result_of(run_record(settings=QUESTION.with_band(band)), []))
 
 
 @pytest.mark.parametrize("settings", [QUESTION, adaptive(), replace(QUESTION, metric=Metric.REWARD)])
@@ -155,7 +155,7 @@ def test_strangers_add_nothing_to_it() -> None:
     ("settings", "options"),
     [
         (QUESTION, ""),
-        (fixed(8, Band(0.1, 0.9)), "--band 0.1,0.9"),
+        (fixed_settings(8, Band(0.1, 0.9)), "--band 0.1,0.9"),
         (replace(QUESTION, metric=Metric.REWARD, flat_tolerance=0.1), "--metric reward --flat-tolerance 0.1"),
         (CalibrationSettings(8, Design(rule=Rule.FIXED, error_rate=0.01)), "--error-rate 0.01"),
         (adaptive(), "--adaptive"),

@@ -13,10 +13,10 @@ from taskcal.agents.command import CommandAgent
 from taskcal.core.adaptive.design import Design, Rule
 from taskcal.core.gate import Gate
 from taskcal.core.identity import SANDBOX, Origin
-from taskcal.core.plan import Bounds
+from taskcal.core.plan import OperatorBounds
 from taskcal.core.rollout import Graded, Rollout, RolloutId, Stop
-from taskcal.core.settings import fixed
-from taskcal.core.shell.search_paths import Variables, sift
+from taskcal.core.settings import fixed_settings
+from taskcal.core.shell.search_paths import CheckVariables, sift_variables
 from taskcal.core.task import Taskset
 from taskcal.execution.grading_driver import ABSENT
 from taskcal.runs.images.probe import ProbeResult, ReadyGroup
@@ -60,9 +60,9 @@ def make_request(runs: Path, agent: Worker, settings: CalibrationSettings | None
         taskset=Taskset("shop", (task("ship"), task("refund")), ("shop.yaml",)),
         agent=agent,
         agent_source="worker.yaml",
-        settings=settings or fixed(4),
+        settings=settings or fixed_settings(4),
         gate=Gate(),
-        bounds=Bounds(),
+        bounds=OperatorBounds(),
         concurrency=2,
         retries=0,
         seed=7,
@@ -203,9 +203,9 @@ class FakeSandbox:
         """No grading is fresh here."""
         raise AssertionError(artifacts, files)
 
-    def check_variables(self, service: str = "") -> Variables:
+    def check_variables(self, service: str = "") -> CheckVariables:
         """None."""
-        return sift({"LANG": service or "C"}, None)
+        return sift_variables({"LANG": service or "C"}, None)
 
     def condition(self, service: str = "") -> Condition:
         """It lives."""

@@ -12,7 +12,7 @@ from taskcal.agents.command import CommandAgent
 from taskcal.agents.spec import CommandSpec, SimulatedSpec
 from taskcal.cli.commands.doctor import sign_of
 from taskcal.cli.docker_runs import DockerRuns
-from taskcal.core.plan import Bounds
+from taskcal.core.plan import OperatorBounds
 from taskcal.core.rollout import Graded, Lost, Stop, Timing
 from taskcal.core.task import Environment, Group, ImageSource, Network, NetworkMode, Service, Timeouts
 from taskcal.errors import Boundary
@@ -172,6 +172,6 @@ def test_what_cannot_be_reached_is_not_tried() -> None:
     """An endpoint at which nothing listens: said at once, without a container and without five tries."""
     engine = FakeEngine()
     agent = CommandAgent(CommandSpec("mine", "run"), missing="nothing answers at http://x")
-    trial = try_agent(DockerRuns(as_engine(engine)), agent, Bounds(), None, pytest.fail)
+    trial = try_agent(DockerRuns(as_engine(engine)), agent, OperatorBounds(), None, pytest.fail)
     assert (trial.fitness, trial.words) == (Fitness.BROKEN, "nothing answers at http://x")
     assert engine.calls == []

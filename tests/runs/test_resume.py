@@ -12,10 +12,10 @@ from taskcal.cli.options.configuration import Configuration
 from taskcal.cli.options.design import DesignOptions
 from taskcal.core.adaptive.design import Design, Rule
 from taskcal.core.group_record import GroupRecord
-from taskcal.core.plan import Selection, plan
+from taskcal.core.plan import Selection, plan_rollouts
 from taskcal.core.provenance import Provenance
 from taskcal.core.rollout import GroupId, Rollout, RolloutId
-from taskcal.core.settings import CalibrationSettings, Metric, fixed
+from taskcal.core.settings import CalibrationSettings, Metric, fixed_settings
 from taskcal.core.stats.prior import Counts
 from taskcal.core.verdict import Band
 from taskcal.errors import RunFolderError, UsageError
@@ -80,7 +80,7 @@ def test_what_is_typed_wins_and_is_then_compared() -> None:
         (replace(ADAPTIVE, design=Design(cap=64, budget=100, rule=Rule.FIXED)), "--adaptive"),
         (replace(ADAPTIVE, design=Design(cap=64, budget=100, rule=Rule.NEVER)), "--budget"),
         (replace(ADAPTIVE, design=Design(cap=64, budget=100, error_rate=0.1)), "--error-rate"),
-        (ADAPTIVE.against(Band(0.1, 0.9)), "--band"),
+        (ADAPTIVE.with_band(Band(0.1, 0.9)), "--band"),
         (replace(ADAPTIVE, earlier={GROUP: Counts(1, 2)}), "--prior"),
         (replace(ADAPTIVE, design=Design(cap=64, budget=100, learn=False)), "the design"),
     ],
@@ -125,15 +125,15 @@ def test_a_certified_cap_is_the_same_written_or_not() -> None:
 
 def test_fixed_groups_may_be_judged_otherwise() -> None:
     """Band, error rate, metric and tolerance change nothing of what was run; where it began from does."""
-    before = fixed(8)
-    now = replace(fixed(8, Band(0.2, 0.5)), metric=Metric.REWARD, flat_tolerance=0.1)
+    before = fixed_settings(8)
+    now = replace(fixed_settings(8, Band(0.2, 0.5)), metric=Metric.REWARD, flat_tolerance=0.1)
     assert refusal(before, replace(now, design=replace(now.design, error_rate=0.3))) is None
     assert "--prior" in (refusal(before, replace(before, earlier={GROUP: Counts(1, 2)})) or "")
 
 
 def test_every_difference_is_named() -> None:
     """In one line, so that all can be mended at once."""
-    now = replace(RECORD, taskset_digest="x", agent_digest="y", seed=1, settings=fixed(9))
+    now = replace(RECORD, taskset_digest="x", agent_digest="y", seed=1, settings=fixed_settings(9))
     with pytest.raises(UsageError) as caught:
         refuse_differences(RECORD, now, extend=False)
     for name in ("the tasks", "the agent", "the seed", "the group size (8, now 9"):
@@ -170,7 +170,7 @@ def test_what_cannot_be_resumed() -> None:
 
 def test_what_is_owed_is_run_as_the_next_attempt() -> None:
     """All that was not graded, however often it was lost; what was graded once is never run again."""
-    owed = plan(groups(task("t")), 4)
+    owed = plan_rollouts(groups(task("t")), 4)
     rows: list[tuple[int, int, Outcome]] = [(0, 0, BUSY), (0, 1, PASSED), (1, 0, BUSY), (1, 1, BUSY), (2, 0, FAILED)]
     recorded = [Rollout(RolloutId(GROUP, index, attempt), outcome) for index, attempt, outcome in rows]
     assert [(one.id.index, one.id.attempt) for one in remaining(owed, recorded)] == [(1, 2), (3, 0)]

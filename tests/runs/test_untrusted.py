@@ -11,7 +11,7 @@ from taskcal.agents.command import CommandAgent
 from taskcal.agents.spec import CommandSpec
 from taskcal.cli.options.configuration import Configuration
 from taskcal.cli.options.request import resolve
-from taskcal.core.plan import Bounds, refusal
+from taskcal.core.plan import OperatorBounds, task_refusal
 from taskcal.core.task import Limits, Network, NetworkMode, Service
 from taskcal.errors import UsageError
 from taskcal.runs.untrusted import MOST_CPUS, MOST_MEMORY, MOST_PIDS, UntrustedOptions, bounds_of, check_untrusted
@@ -40,18 +40,18 @@ def command(**said: object) -> CommandAgent:
 
 def test_an_untrusted_taskset_has_every_bound() -> None:
     """No network, also while building; bounded memory, CPUs and processes; no image but the base image."""
-    found = bounds_of(UNTRUSTED, Bounds())
-    assert found == Bounds(NetworkMode.NONE, MOST_MEMORY, MOST_CPUS, ("debian:bookworm-slim",), MOST_PIDS)
+    found = bounds_of(UNTRUSTED, OperatorBounds())
+    assert found == OperatorBounds(NetworkMode.NONE, MOST_MEMORY, MOST_CPUS, ("debian:bookworm-slim",), MOST_PIDS)
 
 
 def test_an_untrusted_sandbox_is_bounded_with_its_services(shop: Taskset) -> None:
     """Four containers of the usual size fit, a fifth does not, and pids are bounded as one sum too."""
     environment = replace(shop.tasks[0].environment, limits=Limits())
-    bounds = bounds_of(UNTRUSTED, Bounds())
+    bounds = bounds_of(UNTRUSTED, OperatorBounds())
 
     def told(services: int, limits: Limits) -> str | None:
         made = tuple(Service(f"s{number}", environment.source, limits=limits) for number in range(services))
-        return refusal(replace(shop.tasks[0], environment=replace(environment, services=made)), bounds)
+        return task_refusal(replace(shop.tasks[0], environment=replace(environment, services=made)), bounds)
 
     assert told(3, Limits()) is None
     assert told(4, Limits()) == "with its services it asks for 10 GiB of memory, and --max-memory allows 8 GiB"
@@ -61,14 +61,14 @@ def test_an_untrusted_sandbox_is_bounded_with_its_services(shop: Taskset) -> Non
 def test_the_operator_may_still_choose() -> None:
     """What is typed stands, but for the network."""
     asked = UntrustedOptions(allow_image=("ghcr.io/us/*",), untrusted=True)
-    found = bounds_of(asked, Bounds(NetworkMode.BRIDGE, 2**30, 8))
-    assert found == Bounds(NetworkMode.NONE, 2**30, 8, ("ghcr.io/us/*",), MOST_PIDS)
+    found = bounds_of(asked, OperatorBounds(NetworkMode.BRIDGE, 2**30, 8))
+    assert found == OperatorBounds(NetworkMode.NONE, 2**30, 8, ("ghcr.io/us/*",), MOST_PIDS)
 
 
 def test_a_trusted_taskset_is_not_bound() -> None:
     """Without the flag nothing changes, and an allow list works alone."""
-    assert bounds_of(UntrustedOptions(), Bounds()) == Bounds()
-    assert bounds_of(UntrustedOptions(allow_image=("a",)), Bounds()).images == ("a",)
+    assert bounds_of(UntrustedOptions(), OperatorBounds()) == OperatorBounds()
+    assert bounds_of(UntrustedOptions(allow_image=("a",)), OperatorBounds()).images == ("a",)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_trusted_taskset_is_not_bound() -> None:
 )
 def test_an_image_off_the_list_is_refused(shop: Taskset, images: tuple[str, ...], reason: str | None) -> None:
     """The task is unmeasured with that reason; nothing is pulled or built for it."""
-    found = refusal(shop.tasks[0], Bounds(images=images))
+    found = task_refusal(shop.tasks[0], OperatorBounds(images=images))
     assert found is None if reason is None else reason in str(found)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from taskcal.core.group_record import GroupRecord
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop
 from taskcal.core.run import RunRecord
-from taskcal.core.settings import fixed
+from taskcal.core.settings import fixed_settings
 from taskcal.errors import Boundary
 from taskcal.store.seal import SEAL
 
@@ -26,7 +26,7 @@ RECORD = RunRecord(
     taskset_digest="aa",
     agent="noop",
     agent_digest="bb",
-    settings=fixed(8),
+    settings=fixed_settings(8),
     seed=7,
     concurrency=2,
     retries=2,

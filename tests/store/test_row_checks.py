@@ -10,7 +10,7 @@ import pytest
 from taskcal.core.adaptive.design import Design
 from taskcal.core.provenance import Provenance
 from taskcal.core.rollout import GroupId, Outcome, Rollout, RolloutId
-from taskcal.core.settings import CalibrationSettings, fixed
+from taskcal.core.settings import CalibrationSettings, fixed_settings
 from taskcal.store.row_checks import Ledger
 from taskcal.store.typed_json import RowError
 from tests.core.core_case import GROUP, graded, lost
@@ -19,7 +19,7 @@ from tests.store.store_case import RECORD
 if TYPE_CHECKING:
     from taskcal.core.run import RunRecord
 
-TWO = replace(RECORD, settings=fixed(2))
+TWO = replace(RECORD, settings=fixed_settings(2))
 ADAPTIVE = replace(RECORD, settings=CalibrationSettings(2, Design(cap=2)))
 
 

@@ -32,7 +32,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from taskcal.agents.chat.provider_errors import Failure
-from taskcal.core.text.foreign_text import clipped
+from taskcal.core.text.foreign_text import clip
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -148,7 +148,7 @@ def describe_unknown(word: str) -> str:
 
 def suggest_finish_reason(word: str) -> str:
     """The line of an agent file that makes a word the end of an answer."""
-    short = clipped(word, LONGEST_WORD)
+    short = clip(word, LONGEST_WORD)
     is_plain = PLAIN.fullmatch(short) and short.lower() not in YAML_WORDS
     key = short if is_plain else json.dumps(short)
     return f"if it ends a good answer, add finish_reasons: {{{key}: stop}} to the agent file"
@@ -156,4 +156,4 @@ def suggest_finish_reason(word: str) -> str:
 
 def quote_word(word: str) -> str:
     """A word of a server in a message, of bounded length."""
-    return json.dumps(clipped(word, LONGEST_WORD))
+    return json.dumps(clip(word, LONGEST_WORD))

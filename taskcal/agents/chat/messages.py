@@ -16,7 +16,7 @@ from taskcal.agents.chat.finish import OK, Content, Finish, judge_finish, meanin
 from taskcal.agents.chat.provider_errors import Failure, failure_of, one_line
 from taskcal.agents.tools.tool_arguments import history_of
 from taskcal.agents.transcript import TokenUsage
-from taskcal.core.text.foreign_text import clipped, parse_json, sound
+from taskcal.core.text.foreign_text import clip, parse_json, sound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -153,7 +153,7 @@ def reply_of(text: str, now: datetime, finish_reasons: Mapping[str, Finish] = NO
     try:
         body = parse_json(text)
     except ValueError:
-        return Failure(OK, "", f"not JSON, though the status is 200: {one_line(clipped(text, 100))}", is_own=True)
+        return Failure(OK, "", f"not JSON, though the status is 200: {one_line(clip(text, 100))}", is_own=True)
     if not isinstance(body, dict):
         return Failure(OK, "", NOT_AN_ANSWER, is_own=True)
     return _read_body(body, text, now, finish_reasons)

@@ -31,7 +31,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from taskcal.agents.chat import provider_words as known
-from taskcal.core.text.foreign_text import clipped, parse_json
+from taskcal.core.text.foreign_text import clip, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -221,7 +221,7 @@ def _behind(error: Mapping[str, object]) -> str:
 
 def one_line(text: str) -> str:
     """Words of bounded length on one line."""
-    return clipped(" ".join(clipped(text, 10 * LONGEST_WORDS).split()), LONGEST_WORDS)
+    return clip(" ".join(clip(text, 10 * LONGEST_WORDS).split()), LONGEST_WORDS)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from taskcal.agents.tools.tool_arguments import LONGEST_QUOTE, CallError, as_call_errors, fit_arguments, read_object
-from taskcal.core.text.foreign_text import clipped, cut
+from taskcal.core.text.foreign_text import clip, cut
 from taskcal.sandbox import Ending
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def call_tool(tools: Sequence[AgentTool], sandbox: Sandbox, name: str, arguments
     tool = next((tool for tool in tools if tool.name == name), None)
     if tool is None:
         known = ", ".join(tool.name for tool in tools)
-        return ToolReply(f"there is no tool {clipped(name, LONGEST_QUOTE)!r}; the tools are {known}")
+        return ToolReply(f"there is no tool {clip(name, LONGEST_QUOTE)!r}; the tools are {known}")
     try:
         with as_call_errors():
             values = read_object(arguments)

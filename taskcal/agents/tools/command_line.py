@@ -15,7 +15,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from taskcal.agents.tools.tool_arguments import CallError, properties_of, read_object, read_value
-from taskcal.core.text.foreign_text import clipped
+from taskcal.core.text.foreign_text import clip
 from taskcal.core.text.json_schema import forms, outer_types
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def _flag(parameters: Mapping[str, Any], rest: list[str]) -> tuple[str, str]:
     """Take one argument off the words: its name, and its value's text ('' for a boolean that stands alone)."""
     word = rest.pop(0)
     if not word.startswith("--") or word == "--":
-        raise CallError(f"{clipped(word, 80)!r} is not understood; write --name value, or one JSON object")
+        raise CallError(f"{clip(word, 80)!r} is not understood; write --name value, or one JSON object")
     name, equals, text = word[2:].partition("=")
     name = name.replace("-", "_") if name not in properties_of(parameters) else name
     if equals:
@@ -66,7 +66,7 @@ def _value(schema: object, name: str, text: str) -> Any:
     except ValueError as error:
         if not kinds:
             return text
-        raise CallError(f"--{name} must be {' or '.join(kinds)}, not {clipped(text, 80)!r}") from error
+        raise CallError(f"--{name} must be {' or '.join(kinds)}, not {clip(text, 80)!r}") from error
 
 
 def _kinds(parameters: Mapping[str, Any], name: str) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from taskcal import __version__
 from taskcal.agents.tools.agent_tool import MOST_OUTPUT, PreparedCall, ToolReply, cut_reply
 from taskcal.agents.tools.mcp_process import START_SECONDS, ServerProcess
 from taskcal.core.text.excerpt import excerpt
-from taskcal.core.text.foreign_text import clipped
+from taskcal.core.text.foreign_text import clip
 from taskcal.errors import SetupLost
 from taskcal.sandbox import Ending, ScriptResult
 from taskcal.taskset.models.tool import is_tool_name, mistake_in
@@ -94,7 +94,7 @@ def _tool(server: str, offered: protocol.Tool, bound: int, connection: _Connecti
     parameters = {"type": "object", "properties": {}, **offered.input_schema}
     wrong = mistake_in(parameters)
     if wrong or not is_tool_name(offered.name):
-        reason, name = wrong or "its name cannot be called", clipped(offered.name, 60)
+        reason, name = wrong or "its name cannot be called", clip(offered.name, 60)
         raise SetupLost(f"the MCP server {server} offers a tool that cannot be used, {name!r}: {reason}")
     return McpTool(offered.name, offered.description or "", parameters, bound, connection)
 

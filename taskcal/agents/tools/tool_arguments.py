@@ -12,7 +12,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from taskcal.core.text.excerpt import excerpt
-from taskcal.core.text.foreign_text import clipped, parse_json
+from taskcal.core.text.foreign_text import clip, parse_json
 from taskcal.core.text.json_schema import TYPES, misfit, outer_types
 from taskcal.errors import TaskcalError
 from taskcal.machine.host import search_within
@@ -57,7 +57,7 @@ def read_object(text: str) -> dict[str, Any]:
         if isinstance(value, str):
             value = parse_json(value)
     except ValueError as error:
-        raise CallError(f"the arguments are not JSON ({error}): {clipped(text, LONGEST_QUOTE)}") from error
+        raise CallError(f"the arguments are not JSON ({error}): {clip(text, LONGEST_QUOTE)}") from error
     if not isinstance(value, dict):
         raise CallError("the arguments must be a JSON object")
     return value

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from taskcal.core.plan import OperatorBounds
+
 if TYPE_CHECKING:
     from taskcal.agents import Agent
     from taskcal.errors import MissingError
@@ -113,7 +115,6 @@ def _choose(name: str, overrides: list[str]) -> Agent:
 def _try(agent: Agent, diagnosis: Diagnosis) -> Sign:
     """One trivial task, where the rest is in order."""
     from taskcal.cli.docker_runs import DockerRuns
-    from taskcal.core.plan import Bounds
     from taskcal.runs.doctor import Mark, Sign
     from taskcal.runs.preflight import try_agent
     from taskcal.sandbox.engine.docker import DockerEngine
@@ -122,7 +123,7 @@ def _try(agent: Agent, diagnosis: Diagnosis) -> Sign:
         return Sign("agent", Mark.UNKNOWN, f"{agent.name} was not tried: something above is missing")
     engine = DockerRuns(DockerEngine.connect())
     try:
-        trial = try_agent(engine, agent, Bounds(), None, lambda line: typer.echo(line, err=True))
+        trial = try_agent(engine, agent, OperatorBounds(), None, lambda line: typer.echo(line, err=True))
     finally:
         engine.close()
     return sign_of(agent.name, trial)

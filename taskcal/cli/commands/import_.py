@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from taskcal.core.settings import fixed_settings
 from taskcal.errors import UsageError
 
 if TYPE_CHECKING:
@@ -86,7 +87,6 @@ def import_(
     from taskcal.cli.options.configuration import find_configuration
     from taskcal.cli.options.parse import band as parse_band
     from taskcal.cli.terminal.publish import publish
-    from taskcal.core.settings import fixed
     from taskcal.interop.columns import guess_columns, parse_column_map
     from taskcal.interop.rows import ImportSettings, read_results
     from taskcal.store.collector import pause_collector
@@ -106,7 +106,7 @@ def import_(
         found = read_results(paths, reading)
     name = taskset or paths[0].stem
     root, run = _place(out, configured.runs, name)
-    settings = fixed(group_size or configured.group_size or found.group_size, asked)
+    settings = fixed_settings(group_size or configured.group_size or found.group_size, asked)
     record = _record(run, name, settings, found, tuple(_notes(paths, reading, found)))
     with pause_collector():
         folder = RunFolder.create_whole(root, record, found.groups, found.rollouts)

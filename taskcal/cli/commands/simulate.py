@@ -121,7 +121,7 @@ def simulate(
     from taskcal.cli.options.configuration import find_configuration
     from taskcal.cli.options.parse import band as parse_band
     from taskcal.cli.options.populations import find_population
-    from taskcal.core.forecast.compare_designs import simulate as simulated
+    from taskcal.core.forecast.compare_designs import compare_designs
     from taskcal.core.forecast.simulate import Terms
     from taskcal.core.verdict import Band
 
@@ -133,7 +133,7 @@ def simulate(
     terms = Terms(edges, error_rate or 0.05, training_group_size=training_group_size or 8)
     terms = replace(terms, prior=_prior(prior, found, scale.tasks, edges) or terms.prior)
     plans = [*_fixed(group_size, terms), *_adaptive(rule, max_group_size, terms)]
-    simulation = simulated(found, plans, terms, scale)
+    simulation = compare_designs(found, plans, terms, scale)
     if output:
         _write(Path(output), simulation)
     _show(simulation, as_json=as_json)

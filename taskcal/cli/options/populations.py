@@ -10,11 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taskcal.core.adaptive.launches import final
-from taskcal.core.forecast.population import PRESETS, Part, Population, from_grid, from_parts, from_rates, parse
+from taskcal.core.adaptive.launches import final_rollouts
+from taskcal.core.forecast.population import (
+    PRESETS,
+    Part,
+    Population,
+    from_grid,
+    from_parts,
+    from_rates,
+    parse_population,
+)
 from taskcal.core.rollout import Graded
 from taskcal.core.stats.certificate import Zone
-from taskcal.core.stats.prior import STRENGTH, Counts, as_grid, learn
+from taskcal.core.stats.prior import STRENGTH, Counts, as_grid, fit_prior
 from taskcal.core.stats.rates import DEFAULT_PRIOR, mean
 from taskcal.errors import UsageError
 from taskcal.report.wording.formatting import extent, many
@@ -57,7 +65,7 @@ class Assumption:
         """The population; what is integrated jumps at the edges of the band and of the certificates' zone."""
         counts = [one for one in self.told if isinstance(one, Counts)]
         if counts:
-            grid = learn(counts, as_grid(DEFAULT_PRIOR, (band.low, band.high)))
+            grid = fit_prior(counts, as_grid(DEFAULT_PRIOR, (band.low, band.high)))
             return from_grid(self.name, self.about, grid)
         parts = [one for one in self.told if isinstance(one, Part)]
         if parts:
@@ -70,7 +78,7 @@ def find_population(told: str, runs: Path) -> Assumption:
     """The population that a person means. Raises UsageError or RunFolderError."""
     if told in PRESETS:
         preset = PRESETS[told]
-        return Assumption(told, f"{preset.about}; {preset.formula}", parse(preset.formula))
+        return Assumption(told, f"{preset.about}; {preset.formula}", parse_population(preset.formula))
     path = Path(told)
     if _is_there(path) and not path.is_dir():
         return _of_file(path)
@@ -97,7 +105,7 @@ def _near(told: str) -> str:
 
 def _of_formula(told: str) -> Assumption:
     try:
-        return Assumption("formula", told, parse(told))
+        return Assumption("formula", told, parse_population(told))
     except ValueError as error:
         raise UsageError(f"population {plain(told, LONGEST_NAME)}: {error}") from error
 
@@ -151,7 +159,8 @@ def _of_run(folder: RunFolder) -> Assumption:
     for rollout in folder.rollouts():
         by_group[rollout.id.group].append(rollout)
     final_rows = {
-        group: [row for row in final(rows) if isinstance(row.outcome, Graded)] for group, rows in by_group.items()
+        group: [row for row in final_rollouts(rows) if isinstance(row.outcome, Graded)]
+        for group, rows in by_group.items()
     }
     graded = {group: rows for group, rows in final_rows.items() if rows}
     counts = [Counts(sum(_passed(row) for row in rows), len(rows)) for rows in graded.values()]

@@ -14,9 +14,9 @@ from taskcal.cli.options.design import DesignOptions, check_cost, settings_of_de
 from taskcal.cli.options.parse import amount, band, network, pairs
 from taskcal.cli.terminal.output import redact_output
 from taskcal.core.gate import FailOn, Gate
-from taskcal.core.plan import Bounds, Selection, select
+from taskcal.core.plan import OperatorBounds, Selection, select
 from taskcal.core.rollout import GroupId
-from taskcal.core.settings import CalibrationSettings, fixed
+from taskcal.core.settings import CalibrationSettings, fixed_settings
 from taskcal.errors import UsageError
 from taskcal.runs.prior_run import PriorRun, read_prior_run, recorded_prior
 from taskcal.runs.request import Request, Spending
@@ -124,12 +124,12 @@ def resolve(given: RunOptions, configured: Configuration) -> Request:
 def _question(given: RunOptions, configured: Configuration, earlier: PriorRun) -> CalibrationSettings:
     """What is asked of the run; a run that is resumed asks what it asked, where nothing else is typed."""
     if given.asked is None:
-        asked = fixed(GROUP_SIZE if configured.group_size is None else configured.group_size)
-        asked = asked if configured.band is None else asked.against(band(configured.band))
+        asked = fixed_settings(GROUP_SIZE if configured.group_size is None else configured.group_size)
+        asked = asked if configured.band is None else asked.with_band(band(configured.band))
         asked = replace(asked, earlier=earlier.counts)
     else:
         asked = given.asked
-    asked = asked if given.band is None else asked.against(band(given.band))
+    asked = asked if given.band is None else asked.with_band(band(given.band))
     asked = asked if given.group_size is None else replace(asked, group_size=given.group_size)
     return settings_of_design(given.design, asked)
 
@@ -180,9 +180,11 @@ def _free_memory() -> int | None:
     return int(kilobytes[0]) * 1024 if kilobytes else None
 
 
-def _bounds(given: RunOptions) -> Bounds:
+def _bounds(given: RunOptions) -> OperatorBounds:
     memory = None if given.max_memory is None else amount("--max-memory", given.max_memory)
-    return bounds_of(given.strangers, Bounds(network("--allow-network", given.allow_network), memory, given.max_cpus))
+    return bounds_of(
+        given.strangers, OperatorBounds(network("--allow-network", given.allow_network), memory, given.max_cpus)
+    )
 
 
 def _fail_on(text: str) -> FailOn:

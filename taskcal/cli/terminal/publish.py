@@ -29,7 +29,7 @@ def publish(folder: RunFolder, *, as_json: bool, band: Band | None = None, metho
     from dataclasses import replace
 
     record = folder.record()
-    record = record if band is None else replace(record, settings=record.settings.against(band))
+    record = record if band is None else replace(record, settings=record.settings.with_band(band))
     with pause_collector():
         result = result_of(folder, record)
         text = render_json(calibration_document(result))

@@ -1,11 +1,11 @@
-"""The options of an adaptive run: when a task has had enough, and how many rollouts it may take."""
+"""The options of an adaptive run: when a task stops, and how many rollouts it may take."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from taskcal.core.verdict import Band
+from taskcal.core.verdict import Band, Verdict
 
 CAP, CERTIFIED_CAP = 64, 128
 
@@ -15,7 +15,7 @@ learned prior called 89 % likely too easy, and 14.8 % of these were not."""
 
 
 class Rule(StrEnum):
-    """When a task has had enough."""
+    """When a task stops."""
 
     POSTERIOR = "posterior"
     """A class has a posterior of at least 1 - error_rate."""
@@ -27,19 +27,19 @@ class Rule(StrEnum):
     """A class is certified."""
 
     NEVER = "never"
-    """Before its cap: a budget is spent where it is worth most."""
+    """Only at its cap: a budget goes to the tasks where it is worth most."""
 
     FIXED = "fixed"
-    """As many as every other task, whatever was seen: no adaptive run at all."""
+    """At the same number as every other task: not an adaptive run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """What an adaptive run was asked.
+    """The options of an adaptive run.
 
-    A decision needs `first` graded rollouts and comes at multiples of `step`; none takes more than `cap` (None: 64, to
-    certify 128) or has more than `most_in_flight` at once. `price` is in wrong verdicts per rollout, `budget` in
-    rollouts of the whole run. `first` holds for fixed groups too: none smaller is ever sure.
+    A task is decided after at least `first` graded rollouts, at a multiple of `step`. It gets at most `cap` rollouts
+    (None: 64, or 128 to certify), `most_in_flight` of them at once. `price` is in wrong verdicts per rollout, `budget`
+    in rollouts of the whole run. `first` holds for fixed groups too: a smaller group has no likely verdict.
     """
 
     band: Band = field(default_factory=Band)
@@ -60,9 +60,14 @@ class Design:
 
     @property
     def edges(self) -> tuple[float, float]:
-        """The band's."""
+        """The edges of the band."""
         return self.band.low, self.band.high
 
     def last_look(self, graded: int) -> int:
         """The largest n up to this one at which a decision may be taken."""
         return graded if graded >= self.limit else graded - graded % self.step
+
+
+def likely_class(verdict: Verdict, chance: float, graded: int, error_rate: float, first: int = FIRST) -> Verdict | None:
+    """The class with the highest posterior if it is likely: at least 1 - error_rate, of `first` graded."""
+    return verdict if graded >= first and chance >= 1 - error_rate else None

@@ -1,8 +1,8 @@
-"""What an earlier calibration says of a task now, after the agent has changed in a way that all its tasks share.
+"""Priors from an earlier calibration, moved by how much the agent has changed since.
 
 Between two checkpoints every task's rate moves, in logits, by one common shift and by a normal step of its own. Both
-are estimated from the tasks that were measured twice, so that an agent which lost or learned a lot is not judged by
-what it used to do.
+are estimated from the tasks that were measured twice, so that an agent that got much better or worse is not judged by
+its old results.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from operator import mul
 from typing import TYPE_CHECKING
 
 from taskcal.core.stats import prior as priors
+from taskcal.core.stats.posterior import update_grid
 from taskcal.core.stats.prior import FEWEST_TASKS, Counts, Grid
 
 if TYPE_CHECKING:
@@ -48,10 +49,10 @@ Kernel = tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """What earlier calibrations say of the tasks, before anything is known of how the agent has moved since.
+class EarlierPosteriors:
+    """The posteriors of an earlier calibration, before the agent's move is estimated.
 
-    `known` is the posterior after each earlier count, `moved` what each of MOVES makes of it.
+    `known` has the posterior after each earlier count, `moved` the same after each of MOVES.
     """
 
     band: tuple[float, float]
@@ -60,21 +61,21 @@ class Memory:
     moved: Mapping[Counts, Sequence[Sequence[float]]]
 
 
-def remember(earlier: Iterable[Counts], band: tuple[float, float]) -> Memory:
-    """The memory of tasks with these earlier counts, one for each task. From five tasks on their prior is learned."""
+def earlier_posteriors(earlier: Iterable[Counts], band: tuple[float, float]) -> EarlierPosteriors:
+    """The posteriors of tasks with these earlier counts, one for each task. From five tasks on the prior is learned."""
     tasks = [count for count in earlier if count.graded]
-    population = priors.cautious(band, len(tasks))
+    population = priors.cautious_prior(band, len(tasks))
     if len(tasks) >= FEWEST_TASKS:
-        population = priors.learned(tasks, band)
-    known = {count: priors.after(population, count).weights for count in {*tasks}}
+        population = priors.learn_prior(tasks, band)
+    known = {count: update_grid(population, count).weights for count in {*tasks}}
     moved = {
         count: [_through(weights, kernel(population.edges, *move)) for move in MOVES]
         for count, weights in known.items()
     }
-    return Memory(band, population, known, moved)
+    return EarlierPosteriors(band, population, known, moved)
 
 
-def weigh(memory: Memory, pairs: Iterable[tuple[Counts, Counts]]) -> tuple[float, ...]:
+def weigh_moves(memory: EarlierPosteriors, pairs: Iterable[tuple[Counts, Counts]]) -> tuple[float, ...]:
     """The posterior of each of MOVES from the earlier and the new counts of tasks, by their marginal likelihood.
 
     Averaging over moves rather than choosing one keeps what a few tasks leave open (Hoeting et al. 1999).
@@ -92,7 +93,7 @@ def weigh(memory: Memory, pairs: Iterable[tuple[Counts, Counts]]) -> tuple[float
     return tuple(mass / total for mass in masses)
 
 
-def warm(memory: Memory, moves: Sequence[float], earlier: Counts) -> Grid:
+def warm_prior(memory: EarlierPosteriors, moves: Sequence[float], earlier: Counts) -> Grid:
     """The prior of a task that was calibrated before: its posterior then, moved.
 
     SURPRISE of it is the population, and ON_EDGE of it lies on each edge of the band.
@@ -118,8 +119,8 @@ def kernel(edges: tuple[float, ...], shift: float, spread: float) -> Kernel:
     return tuple(rows)
 
 
-def _through(weights: Sequence[float], one: Kernel) -> tuple[float, ...]:
-    here = [(weight, row) for weight, row in zip(weights, one, strict=True) if weight > NEGLIGIBLE]
+def _through(weights: Sequence[float], moves: Kernel) -> tuple[float, ...]:
+    here = [(weight, row) for weight, row in zip(weights, moves, strict=True) if weight > NEGLIGIBLE]
     shares = [weight for weight, _ in here]
     return tuple(sum(map(mul, shares, column)) for column in zip(*(row for _, row in here), strict=True))
 

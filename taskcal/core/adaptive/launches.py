@@ -1,4 +1,4 @@
-"""From the rows of a run to what the planner knows of each task: its launches in their order."""
+"""The launches of each task, in order, from the rows of a run."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ if TYPE_CHECKING:
     from taskcal.core.rollout import Outcome, Rollout
 
 
-def final(rollouts: Iterable[Rollout]) -> tuple[Rollout, ...]:
+def final_rollouts(rollouts: Iterable[Rollout]) -> tuple[Rollout, ...]:
     """The last attempt at each index of one group, in the order of indices."""
     last = {rollout.id.index: rollout for rollout in sorted(rollouts, key=lambda row: row.id.attempt)}
     return tuple(last[index] for index in sorted(last))
 
 
-def launches(rollouts: Iterable[Rollout]) -> tuple[Launch, ...]:
-    """What came of each launch of one group by index; one that was never run to its end is missing.
+def launches_by_index(rollouts: Iterable[Rollout]) -> tuple[Launch, ...]:
+    """The launches of one group by index; an index without a finished rollout is missing.
 
-    As long as the largest index is high: only for rows that a Ledger has let in.
+    Its length is the largest index + 1, so call it only with rows that were checked.
     """
-    ended = {rollout.id.index: launch_of(rollout.outcome) for rollout in final(rollouts)}
+    ended = {rollout.id.index: launch_of(rollout.outcome) for rollout in final_rollouts(rollouts)}
     return tuple(ended.get(index, Launch.MISSING) for index in range(max(ended, default=-1) + 1))
 
 
-def in_order(finals: Iterable[Rollout]) -> tuple[Launch, ...]:
-    """The same of `final` rollouts with a single missing launch for every gap, however long.
+def launches_in_order(finals: Iterable[Rollout]) -> tuple[Launch, ...]:
+    """The launches of final rollouts, with a single missing launch for every gap, however long.
 
-    For judging, to which a gap's length means nothing: memory follows the number of rows, not the largest index.
+    A verdict does not depend on the length of a gap, and memory follows the number of rows, not the largest index.
     """
-    found: list[Launch] = []
+    launches: list[Launch] = []
     expected = 0
     for rollout in finals:
         if rollout.id.index > expected:
-            found.append(Launch.MISSING)
-        found.append(launch_of(rollout.outcome))
+            launches.append(Launch.MISSING)
+        launches.append(launch_of(rollout.outcome))
         expected = rollout.id.index + 1
-    return tuple(found)
+    return tuple(launches)
 
 
 def first_gap(finals: Iterable[Rollout], planned: int) -> int | None:
@@ -54,13 +54,13 @@ def first_gap(finals: Iterable[Rollout], planned: int) -> int | None:
     return expected if expected < planned else None
 
 
-def missing(finals: Iterable[Rollout], planned: int) -> int:
+def count_missing(finals: Iterable[Rollout], planned: int) -> int:
     """How many indices below `planned` have no outcome yet."""
     return planned - sum(row.id.index < planned and launch_of(row.outcome) is not Launch.MISSING for row in finals)
 
 
 def launch_of(outcome: Outcome) -> Launch:
-    """What a final outcome means to the planner: a cancelled rollout says no more than one that was never started."""
+    """The launch of a final outcome; a cancelled rollout counts as never started."""
     if isinstance(outcome, Graded):
         return Launch.PASSED if outcome.passed else Launch.FAILED
     return Launch.MISSING if outcome.boundary is Boundary.CANCELLED else Launch.LOST

@@ -1,8 +1,8 @@
-"""The planner of an adaptive run: after every result it says where each task stands and what to run next.
+"""The planner of an adaptive run: after every result it returns the state of each task and the rollouts to run next.
 
-It is a pure function. The runner calls `plan_next` with every task's launches in their order and the number of free
-slots, starts what it is told to, cancels what it is told to, and calls again with what came of it, handing back the
-last answer. Without a last answer (a resumed run, a report) the rows alone give the same verdicts.
+It is a pure function. The runner calls `plan_next` with every task's launches in order and the number of free slots,
+starts and cancels the rollouts that it returns, and calls again with their results and the last state. Without a last
+state (a resumed run, a report) the rows alone give the same verdicts.
 """
 
 from __future__ import annotations
@@ -16,26 +16,25 @@ from typing import TYPE_CHECKING
 from taskcal.core.adaptive import drift
 from taskcal.core.adaptive.tables import certified_table, make_tables
 from taskcal.core.adaptive.task_state import (
-    Circumstances,
     Closed,
     Launch,
     TaskHistory,
     TaskState,
     TaskTables,
-    count,
-    prefix,
-    stand,
-    tally,
+    assess,
+    count_launches,
+    count_outcomes,
+    finished_outcomes,
 )
 from taskcal.core.stats import prior as priors
-from taskcal.core.stats.prior import FEWEST_TASKS, Source
+from taskcal.core.stats.prior import FEWEST_TASKS, PriorSource
 from taskcal.core.stats.rates import DEFAULT_PRIOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from taskcal.core.adaptive.design import Design
-    from taskcal.core.adaptive.drift import Memory
+    from taskcal.core.adaptive.drift import EarlierPosteriors
     from taskcal.core.adaptive.tables import DecisionTables
     from taskcal.core.rollout import GroupId
     from taskcal.core.stats.posterior_table import StoppingTable
@@ -55,152 +54,152 @@ class NextLaunch:
 
 
 @dataclass(frozen=True, slots=True)
-class Beliefs:
-    """The books in use: one for all tasks, and one for each earlier count; and on how many results it was learned."""
+class PlannerTables:
+    """The tables in use: those of new tasks, and those of each earlier count.
+
+    `learned_from` is the number of graded rollouts that the priors were learned from.
+    """
 
     certified: StoppingTable
     population: DecisionTables
-    memory: Memory
+    memory: EarlierPosteriors
     warm: Mapping[Counts, DecisionTables]
     learned_from: int
 
     def of(self, task: TaskHistory) -> TaskTables:
-        """What a task is judged by."""
-        tables = self.warm.get(task.earlier, self.population) if task.earlier else self.population
-        return TaskTables(tables, self.certified)
+        """The tables of one task."""
+        of_task = self.warm.get(task.earlier, self.population) if task.earlier else self.population
+        return TaskTables(of_task, self.certified)
 
 
 @dataclass(frozen=True, slots=True)
 class PlannerState:
-    """The planner's answer: where every task stands, what to launch now, in order, and whose pending ones to cancel."""
+    """The planner's answer: the state of every task, the launches to start now, in order, and the groups to cancel."""
 
     tasks: tuple[TaskHistory, ...]
     states: tuple[TaskState, ...]
     launches: tuple[NextLaunch, ...]
     cancel: tuple[GroupId, ...]
-    beliefs: Beliefs
+    tables: PlannerTables
 
     @property
     def done(self) -> bool:
         """Whether no task is open and nothing is in flight: only then has the last look been taken."""
-        return _at_rest(self.states)
+        return _is_at_rest(self.states)
 
     @property
     def expected_left(self) -> float:
         """Rollouts that the open tasks are expected to take yet, those in flight included."""
         return math.fsum(state.expected_left for state in self.states)
 
-    @property
-    def claimed_error(self) -> float | None:
-        """The share of wrong classes that the posteriors themselves expect; None without tasks."""
-        doubts = [1.0 - max(state.posterior) for state in self.states]
-        return math.fsum(doubts) / len(doubts) if doubts else None
-
 
 def plan_next(
     tasks: Sequence[TaskHistory], slots: int, design: Design, before: PlannerState | None = None
 ) -> PlannerState:
-    """Where the tasks stand and what to launch into `slots` free slots. Costs little where little has changed."""
+    """The state of the tasks and the launches for `slots` free slots. Costs little if little has changed."""
     known = tuple(tasks)
-    beliefs = before.beliefs if before else _first_beliefs(known, design)
-    states = _stand(known, beliefs, design, before)
-    if _learns(beliefs, states, design) and _overdue(beliefs, states, slots):
-        beliefs = _relearned(beliefs, known, [one.seen for one in states], design)
-        states = _stand(known, beliefs, design, before)
-    if _at_rest(states):
-        if _learns(beliefs, states, design):
-            beliefs = _relearned(beliefs, known, [one.seen for one in states], design)
-        states = _stand(known, beliefs, design, None)
+    tables = before.tables if before else _first_tables(known, design)
+    states = _assess_all(known, tables, design, before)
+    if _can_learn(tables, states, design) and _is_overdue(tables, states, slots):
+        tables = _learn_tables(tables, known, [state.seen for state in states], design)
+        states = _assess_all(known, tables, design, before)
+    if _is_at_rest(states):
+        if _can_learn(tables, states, design):
+            tables = _learn_tables(tables, known, [state.seen for state in states], design)
+        states = _assess_all(known, tables, design, None)
     return PlannerState(
         tasks=known,
         states=states,
         launches=tuple(_launches(known, states, slots, design)),
-        cancel=tuple(one.group for one in states if one.tally.in_flight and one.closed not in AWAITED),
-        beliefs=beliefs,
+        cancel=tuple(state.group for state in states if state.launch_counts.in_flight and state.closed not in AWAITED),
+        tables=tables,
     )
 
 
-def _at_rest(states: Sequence[TaskState]) -> bool:
-    return all(one.closed and not one.tally.in_flight for one in states)
+def _is_at_rest(states: Sequence[TaskState]) -> bool:
+    return all(state.closed and not state.launch_counts.in_flight for state in states)
 
 
-def _learns(beliefs: Beliefs, states: Sequence[TaskState], design: Design) -> bool:
+def _can_learn(tables: PlannerTables, states: Sequence[TaskState], design: Design) -> bool:
     """Whether there is anything new to learn from, and a task to judge by it."""
-    if not design.learn or _results(states) == beliefs.learned_from:
+    if not design.learn or _count_results(states) == tables.learned_from:
         return False
-    return bool(beliefs.warm) or _enough(one.seen for one in states)
+    return bool(tables.warm) or _has_enough(state.seen for state in states)
 
 
-def _enough(counts: Iterable[Counts]) -> bool:
-    return sum(count.graded > 0 for count in counts) >= FEWEST_TASKS
+def _has_enough(counts: Iterable[Counts]) -> bool:
+    return sum(seen.graded > 0 for seen in counts) >= FEWEST_TASKS
 
 
-def _overdue(beliefs: Beliefs, states: Sequence[TaskState], slots: int) -> bool:
+def _is_overdue(tables: PlannerTables, states: Sequence[TaskState], slots: int) -> bool:
     """Whether each task, or each slot, has had a new result since: seldom enough to be cheap.
 
     An earlier calibration is no longer taken at its word from the first result on.
     """
-    if beliefs.warm and not beliefs.learned_from:
+    if tables.warm and not tables.learned_from:
         return True
-    everywhere = slots + sum(one.tally.in_flight for one in states)
-    return _results(states) - beliefs.learned_from >= max(len(states), everywhere)
+    all_slots = slots + sum(state.launch_counts.in_flight for state in states)
+    return _count_results(states) - tables.learned_from >= max(len(states), all_slots)
 
 
-def _results(states: Sequence[TaskState]) -> int:
-    return sum(one.seen.graded for one in states)
+def _count_results(states: Sequence[TaskState]) -> int:
+    return sum(state.seen.graded for state in states)
 
 
-def _first_beliefs(tasks: Sequence[TaskHistory], design: Design) -> Beliefs:
+def _first_tables(tasks: Sequence[TaskHistory], design: Design) -> PlannerTables:
     """From the rows alone, as in a report or a resumed run."""
     certified = certified_table(design)
-    memory = drift.remember([task.earlier for task in tasks if task.earlier], design.edges)
-    default = make_tables(DEFAULT_PRIOR, Source.DEFAULT, design, certified)
-    seen = [count(prefix(task.launches, design.limit)) for task in tasks]
+    memory = drift.earlier_posteriors([task.earlier for task in tasks if task.earlier], design.edges)
+    default = make_tables(DEFAULT_PRIOR, PriorSource.DEFAULT, design, certified)
+    seen = [count_outcomes(finished_outcomes(task.launches, design.limit)) for task in tasks]
     if design.learn:
-        return _relearned(Beliefs(certified, default, memory, {}, 0), tasks, seen, design)
-    return Beliefs(certified, default, memory, _warm_books(memory, (), design, certified), 0)
+        return _learn_tables(PlannerTables(certified, default, memory, {}, 0), tasks, seen, design)
+    return PlannerTables(certified, default, memory, _make_warm_tables(memory, (), design, certified), 0)
 
 
-def _relearned(beliefs: Beliefs, tasks: Sequence[TaskHistory], seen: Sequence[Counts], design: Design) -> Beliefs:
-    population = beliefs.population
-    if _enough(seen) and any(task.earlier is None for task in tasks):
-        population = make_tables(priors.learned(seen, design.edges), Source.LEARNED, design, beliefs.certified)
+def _learn_tables(
+    tables: PlannerTables, tasks: Sequence[TaskHistory], seen: Sequence[Counts], design: Design
+) -> PlannerTables:
+    population = tables.population
+    if _has_enough(seen) and any(task.earlier is None for task in tasks):
+        population = make_tables(priors.learn_prior(seen, design.edges), PriorSource.LEARNED, design, tables.certified)
     pairs = [(task.earlier, now) for task, now in zip(tasks, seen, strict=True) if task.earlier]
     if not any(now.graded for _, now in pairs):
         # A run is planned, and its rollouts forecast, as if the agent had not moved. Its first result ends that.
         pairs = [(before, before) for before, _ in pairs]
     return replace(
-        beliefs,
+        tables,
         population=population,
-        warm=_warm_books(beliefs.memory, pairs, design, beliefs.certified),
-        learned_from=sum(one.graded for one in seen),
+        warm=_make_warm_tables(tables.memory, pairs, design, tables.certified),
+        learned_from=sum(counts.graded for counts in seen),
     )
 
 
-def _warm_books(
-    memory: Memory, pairs: Sequence[tuple[Counts, Counts]], design: Design, certified: StoppingTable
+def _make_warm_tables(
+    memory: EarlierPosteriors, pairs: Sequence[tuple[Counts, Counts]], design: Design, certified: StoppingTable
 ) -> Mapping[Counts, DecisionTables]:
-    """A book for each earlier count, by how far the agent has moved as these pairs of earlier and new counts tell."""
-    moves = drift.weigh(memory, pairs) if memory.known else ()
+    """Tables for each earlier count, given how far the agent has moved by these pairs of earlier and new counts."""
+    moves = drift.weigh_moves(memory, pairs) if memory.known else ()
     return {
-        earlier: make_tables(drift.warm(memory, moves, earlier), Source.WARM, design, certified)
+        earlier: make_tables(drift.warm_prior(memory, moves, earlier), PriorSource.WARM, design, certified)
         for earlier in memory.known
     }
 
 
-def _stand(
-    tasks: Sequence[TaskHistory], beliefs: Beliefs, design: Design, before: PlannerState | None
+def _assess_all(
+    tasks: Sequence[TaskHistory], tables: PlannerTables, design: Design, before: PlannerState | None
 ) -> tuple[TaskState, ...]:
-    """Every task's standing; what has not changed since `before` is taken from it."""
-    spent = design.budget is not None and sum(tally(task.launches).launched for task in tasks) >= design.budget
-    same = before is not None and before.beliefs is beliefs
+    """The state of every task; one that has not changed since `before` is taken from it."""
+    spent = design.budget is not None and sum(count_launches(task.launches).launched for task in tasks) >= design.budget
+    same = before is not None and before.tables is tables
     states = []
     for task, (old_task, old) in zip(tasks, _pairs(tasks, before), strict=True):
         if old and same and old_task is task and (old.closed or not spent):
             states.append(old)
         else:
-            held = old is not None and old.closed is Closed.CONFIDENT
-            states.append(stand(task, beliefs.of(task), design, Circumstances(held, spent)))
+            was_confident = old is not None and old.closed is Closed.CONFIDENT
+            state = assess(task, tables.of(task), design, was_confident=was_confident, is_budget_spent=spent)
+            states.append(state)
     return tuple(states)
 
 
@@ -213,7 +212,7 @@ def _pairs(
     pairs = zip(before.tasks, before.states, strict=True)
     if [task.group for task in before.tasks] == [task.group for task in tasks]:
         return pairs
-    last = {task.group: (task, one) for task, one in pairs}
+    last = {task.group: (task, state) for task, state in pairs}
     return [last.get(task.group, (None, None)) for task in tasks]
 
 
@@ -227,11 +226,13 @@ def _launches(
     """
     if slots <= 0:
         return
-    turns = [_Turn(task, one) for task, one in zip(tasks, states, strict=True) if not one.closed and task.room != 0]
-    everywhere = slots + sum(one.tally.in_flight for one in states)
-    bound = min(design.most_in_flight, max(1, math.ceil(everywhere / max(1, len(turns)))))
+    turns = [
+        _Turn(task, state) for task, state in zip(tasks, states, strict=True) if not state.closed and task.room != 0
+    ]
+    all_slots = slots + sum(state.launch_counts.in_flight for state in states)
+    bound = min(design.most_in_flight, max(1, math.ceil(all_slots / max(1, len(turns)))))
     if design.budget is not None:
-        slots = min(slots, design.budget - sum(one.tally.launched for one in states))
+        slots = min(slots, design.budget - sum(state.launch_counts.launched for state in states))
     heap = [(turn.key(design.first), number) for number, turn in enumerate(turns) if turn.has_room(bound, design.limit)]
     heapq.heapify(heap)
     while heap and slots > 0:
@@ -246,21 +247,21 @@ def _launches(
 class _Turn:
     """A task while slots are handed out."""
 
-    __slots__ = ("charge", "counting", "in_flight", "missing", "taken", "task")
+    __slots__ = ("counting", "in_flight", "missing", "rollout_value", "taken", "task")
 
     def __init__(self, task: TaskHistory, state: TaskState) -> None:
         self.task = task
-        self.charge = state.charge
-        self.in_flight = state.tally.in_flight
-        self.counting = state.tally.counting
-        self.missing = state.tally.missing
+        self.rollout_value = state.rollout_value
+        self.in_flight = state.launch_counts.in_flight
+        self.counting = state.launch_counts.counting
+        self.missing = state.launch_counts.missing
         self.taken = 0
 
     def key(self, first: int) -> tuple[float, float, float]:
         """Smallest comes first."""
         if self.counting < first:
             return 0, self.counting, self.in_flight
-        return 1, -self.charge / (1 + self.in_flight), self.in_flight
+        return 1, -self.rollout_value / (1 + self.in_flight), self.in_flight
 
     def has_room(self, bound: int, limit: int) -> bool:
         """Whether another launch could still count: the prefix waits for what is missing, however much has finished."""

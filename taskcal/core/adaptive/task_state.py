@@ -1,7 +1,8 @@
-"""Where one task stands: what its launches say so far, and whether it has had enough.
+"""The state of one task: the counts of its launches so far, and whether it gets more.
 
-Decisions look only at the outcomes before a task's first launch that has not finished. What has finished is otherwise
-no fair sample: where failures are slow the successes are in first, and a task of middling difficulty looks easy.
+Decisions look only at the outcomes before a task's first launch that has not finished. Finished launches
+behind it are a biased sample: if failures are slow, the successes are in first and a task of middling difficulty looks
+easy.
 
 Under a fixed prior the first look at which the rule fires decides, so that neither the order in which rollouts finished
 nor how many were in flight can change a verdict. A learned prior, or an earlier calibration's as the agent's drift gets
@@ -16,8 +17,8 @@ from enum import StrEnum
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from taskcal.core.adaptive.design import Rule
-from taskcal.core.stats.prior import Counts, Source
+from taskcal.core.adaptive.design import Rule, likely_class
+from taskcal.core.stats.prior import Counts, PriorSource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +67,7 @@ CLOSING = {Rule.POSTERIOR: Closed.CONFIDENT, Rule.CERTIFY: Closed.CERTIFIED, Rul
 
 @dataclass(frozen=True, slots=True)
 class TaskHistory:
-    """All that is known of a task: its launches by index, and what an earlier calibration counted, if there was one.
+    """What was observed of a task: its launches by index, and what an earlier calibration counted, if there was one.
 
     `room` is how many more of its rollouts may start now; None is no bound.
     """
@@ -89,12 +90,13 @@ class LaunchCounts:
 
 @dataclass(frozen=True, slots=True)
 class TaskState:
-    """Where a task stands.
+    """What the planner knows and has decided of a task.
 
     `counts` are those that the decision rests on: the prefix up to the look that closed it, or all of it. `posterior`
     is at these counts, below, in and above the band; `likely` the class that has at least 1 - error_rate of it.
     `certificate` is the first class that was certified. `closed` is None while it is open. `seen` counts the whole
-    prefix; `charge` is what another rollout is worth there, `expected_left` how many more the rule is expected to take.
+    prefix; `rollout_value` is the value of one more rollout there, in wrong verdicts, `expected_left` the rollouts that
+    the rule is still expected to take.
     """
 
     group: GroupId
@@ -103,30 +105,22 @@ class TaskState:
     likely: Verdict | None
     certificate: Verdict | None
     closed: Closed | None
-    prior: Source
+    prior: PriorSource
     seen: Counts
-    tally: LaunchCounts
-    charge: float
+    launch_counts: LaunchCounts
+    rollout_value: float
     expected_left: float
 
 
 @dataclass(frozen=True, slots=True)
 class TaskTables:
-    """What a task is judged by: the book of its prior, and where certificates are reached, which no prior changes."""
+    """The tables to look a task up in: those of its prior, and that of certificates, which no prior changes."""
 
     tables: DecisionTables
     certified: StoppingTable
 
 
-@dataclass(frozen=True, slots=True)
-class Circumstances:
-    """What a standing depends on beside its own rows: whether it was decided before, whether the budget is spent."""
-
-    held: bool
-    spent: bool
-
-
-def prefix(launches: Sequence[Launch], most: int) -> list[bool]:
+def finished_outcomes(launches: Sequence[Launch], most: int) -> list[bool]:
     """Passed or not, for what was graded before the first unfinished launch; at most so many, the lost left out."""
     outcomes: list[bool] = []
     for launch in launches:
@@ -137,53 +131,57 @@ def prefix(launches: Sequence[Launch], most: int) -> list[bool]:
     return outcomes
 
 
-def tally(launches: Sequence[Launch]) -> LaunchCounts:
+def count_launches(launches: Sequence[Launch]) -> LaunchCounts:
     """The launches, counted by what has become of them."""
     missing, lost = launches.count(Launch.MISSING), launches.count(Launch.LOST)
     launched = len(launches) - missing
     return LaunchCounts(launches.count(Launch.PENDING), launched, launched - lost, missing)
 
 
-def count(outcomes: Sequence[bool]) -> Counts:
-    """How many passed of how many."""
+def count_outcomes(outcomes: Sequence[bool]) -> Counts:
+    """The number passed and the number graded."""
     return Counts(sum(outcomes), len(outcomes))
 
 
-def stand(task: TaskHistory, lookups: TaskTables, design: Design, around: Circumstances) -> TaskState:
-    """The standing of a task."""
+def assess(
+    task: TaskHistory, lookups: TaskTables, design: Design, *, was_confident: bool, is_budget_spent: bool
+) -> TaskState:
+    """The state of a task, which also depends on whether it was decided before and whether the budget is spent."""
     tables = lookups.tables
-    outcomes = prefix(task.launches, design.limit)
-    every = count(outcomes)
-    deciding = _deciding(outcomes, tables, design, held=around.held)
+    outcomes = finished_outcomes(task.launches, design.limit)
+    every = count_outcomes(outcomes)
+    deciding = _deciding(outcomes, tables, design, was_confident=was_confident)
     certifying = _first_stop(outcomes, lookups.certified)
-    closed = _closed(task, every, design, spent=around.spent) if deciding is None else CLOSING[design.rule]
+    closed = _closed(task, every, design, is_budget_spent=is_budget_spent) if deciding is None else CLOSING[design.rule]
     counts = deciding or every
-    best, chance = tables.beliefs.best(*counts)
+    best, chance = tables.posteriors.best(*counts)
     return TaskState(
         group=task.group,
         counts=counts,
-        posterior=tables.beliefs.right[counts.graded][counts.passed],
-        likely=best if counts.graded >= design.first and chance >= 1 - design.error_rate else None,
+        posterior=tables.posteriors.right[counts.graded][counts.passed],
+        likely=likely_class(best, chance, counts.graded, design.error_rate, design.first),
         certificate=lookups.certified.cells[certifying.graded][certifying.passed] if certifying else None,
         closed=closed,
         prior=tables.source,
         seen=every,
-        tally=tally(task.launches),
-        charge=tables.charges[every.graded][every.passed],
-        expected_left=0.0 if closed else tables.left[every.graded][every.passed],
+        launch_counts=count_launches(task.launches),
+        rollout_value=tables.rollout_values[every.graded][every.passed],
+        expected_left=0.0 if closed else tables.expected_left[every.graded][every.passed],
     )
 
 
-def _deciding(outcomes: Sequence[bool], tables: DecisionTables, design: Design, *, held: bool) -> Counts | None:
+def _deciding(
+    outcomes: Sequence[bool], tables: DecisionTables, design: Design, *, was_confident: bool
+) -> Counts | None:
     """The counts at which the rule fires, or None."""
-    if tables.source is Source.DEFAULT or not design.learn or design.rule is Rule.CERTIFY:
+    if tables.source is PriorSource.DEFAULT or not design.learn or design.rule is Rule.CERTIFY:
         return _first_stop(outcomes, tables.table)
     look = design.last_look(len(outcomes))
     counts = Counts(sum(outcomes[:look]), look)
     if tables.table.cells[look][counts.passed] is not None:
         return counts
-    _, chance = tables.beliefs.best(*counts)
-    return counts if held and chance >= 1 - design.error_rate - SLACK else None
+    _, chance = tables.posteriors.best(*counts)
+    return counts if was_confident and chance >= 1 - design.error_rate - SLACK else None
 
 
 def _first_stop(outcomes: Sequence[bool], table: StoppingTable) -> Counts | None:
@@ -195,13 +193,13 @@ def _first_stop(outcomes: Sequence[bool], table: StoppingTable) -> Counts | None
     return None
 
 
-def _closed(task: TaskHistory, counts: Counts, design: Design, *, spent: bool) -> Closed | None:
+def _closed(task: TaskHistory, counts: Counts, design: Design, *, is_budget_spent: bool) -> Closed | None:
     """Why there is no more for a task that is not decided, or None."""
     if counts.graded >= design.limit:
         return Closed.CAP
     if _losing(task.launches):
         return Closed.LOSSES
-    return Closed.BUDGET if spent else None
+    return Closed.BUDGET if is_budget_spent else None
 
 
 def _losing(launches: Sequence[Launch]) -> bool:

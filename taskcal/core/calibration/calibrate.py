@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from taskcal.core.adaptive.launches import final, first_gap, in_order, missing
-from taskcal.core.adaptive.task_state import TaskHistory, count, prefix
+from taskcal.core.adaptive.launches import count_missing, final_rollouts, first_gap, launches_in_order
+from taskcal.core.adaptive.task_state import TaskHistory, count_outcomes, finished_outcomes
 from taskcal.core.calibration.calibration import (
     Calibration,
     Judgement,
@@ -31,9 +31,9 @@ from taskcal.core.calibration.doubt import Evidence, weigh
 from taskcal.core.calibration.posterior_verdict import judge, judge_rewards, robust
 from taskcal.core.rollout import Graded, Lost, Stop
 from taskcal.core.settings import Metric
-from taskcal.core.stats import prior as priors
 from taskcal.core.stats import rates
-from taskcal.core.stats.signal import Signals, levels
+from taskcal.core.stats.posterior import credible_interval, posterior_mean
+from taskcal.core.stats.signal import SignalCache, levels
 from taskcal.core.verdict import Strength
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class _Context:
     def __init__(self, settings: CalibrationSettings, planned: int | None, groups: Sequence[_Group]) -> None:
         self.settings, self.planned = settings, planned
         rewards = {reward for group in groups for reward in group.rewards}
-        self.signals = Signals(settings.group_size, settings.flat_tolerance, rewards)
+        self.signals = SignalCache(settings.group_size, settings.flat_tolerance, rewards)
         self._rates: dict[tuple[int, Counts, Verdict | None], tuple[PosteriorVerdict, _Rate]] = {}
 
     def rate(self, opinion: PosteriorVerdict) -> _Rate:
@@ -119,8 +119,8 @@ class _Context:
 
     def _compute(self, opinion: PosteriorVerdict) -> _Rate:
         return _Rate(
-            mean=priors.posterior_mean(opinion.prior, opinion.counts) if opinion.posterior else None,
-            interval=priors.credible(opinion.prior, opinion.counts) if self.settings.adaptive else None,
+            mean=posterior_mean(opinion.prior, opinion.counts) if opinion.posterior else None,
+            interval=credible_interval(opinion.prior, opinion.counts) if self.settings.adaptive else None,
             robust=robust(opinion, self.settings),
         )
 
@@ -144,7 +144,8 @@ def calibrate(
         opinions = judge_rewards([group.rewards for group in sorted_groups], settings)
     else:
         states = [
-            TaskHistory(g.record.id, in_order(g.finals), settings.earlier.get(g.record.id)) for g in sorted_groups
+            TaskHistory(g.record.id, launches_in_order(g.finals), settings.earlier.get(g.record.id))
+            for g in sorted_groups
         ]
         opinions = judge(states, settings)
     context = _Context(settings, planned, sorted_groups)
@@ -156,7 +157,7 @@ def _sort_out(record: GroupRecord, rows: Sequence[Rollout]) -> _Group:
     silent = {row.id.index for row in rows if row.usage.cost_usd is None and _acted(row)}
     retried = sum(row.id.attempt > 0 for row in rows)
     own_word = sum(isinstance(row.outcome, Lost) and row.outcome.own_word for row in rows)
-    return _Group(record, final(rows), retried, own_word, math.fsum(costs) if costs else None, len(silent))
+    return _Group(record, final_rollouts(rows), retried, own_word, math.fsum(costs) if costs else None, len(silent))
 
 
 def _acted(row: Rollout) -> bool:
@@ -185,7 +186,7 @@ def _counts(group: _Group, context: _Context) -> RolloutCounts:
         graded=len(group.graded),
         passed=group.passed,
         lost=len(group.losses),
-        missing=0 if context.planned is None else missing(group.finals, context.planned),
+        missing=0 if context.planned is None else count_missing(group.finals, context.planned),
         retried=group.retried,
         stops=Counter(outcome.stop for outcome in group.outcomes),
         lost_by=Counter(loss.boundary.value for loss in group.losses),
@@ -234,8 +235,8 @@ def _judgement(group: _Group, opinion: PosteriorVerdict, context: _Context) -> J
 
 
 def _opening(group: _Group, settings: CalibrationSettings) -> Counts:
-    launches = in_order(group.finals) if settings.adaptive else ()
-    return count(prefix(launches, settings.design.first))
+    launches = launches_in_order(group.finals) if settings.adaptive else ()
+    return count_outcomes(finished_outcomes(launches, settings.design.first))
 
 
 def _service_ends(outcomes: Sequence[Graded]) -> ServiceEnds:

@@ -130,7 +130,7 @@ def _of_rate(opinion: PosteriorVerdict, rate: float | None, settings: Calibratio
     """The class that is likely, else that of the rate; certified only if the certificate is of that class too."""
     if rate is None:
         return Judged(Verdict.UNMEASURED, None)
-    verdict = opinion.likely or settings.band.verdict(rate)
+    verdict = settings.band.stated(opinion.likely, rate)
     if opinion.certificate is verdict:
         return Judged(verdict, Strength.CERTIFIED)
     return Judged(verdict, Strength.LIKELY if opinion.likely is verdict else Strength.LEANING)

@@ -12,11 +12,13 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from taskcal.core.adaptive import drift
+from taskcal.core.adaptive.design import likely_class
 from taskcal.core.adaptive.planner import plan_next
 from taskcal.core.adaptive.task_state import Closed, Launch
 from taskcal.core.stats import prior as priors
-from taskcal.core.stats.certificate import Zone, bets, fortunes, fortunes_of_counts
-from taskcal.core.stats.prior import FEWEST_TASKS, JEFFREYS, UNIFORM, Counts, Source
+from taskcal.core.stats.certificate import Zone, e_values, e_values_of_counts, recommended_bets
+from taskcal.core.stats.posterior import class_probabilities
+from taskcal.core.stats.prior import FEWEST_TASKS, JEFFREYS, UNIFORM, Counts, PriorSource
 from taskcal.core.stats.rates import DEFAULT_PRIOR, mean
 from taskcal.core.verdict import Posterior, Verdict
 
@@ -43,7 +45,7 @@ class PosteriorVerdict:
     posterior: Posterior | None
     likely: Verdict | None
     certificate: Verdict | None
-    source: Source
+    source: PriorSource
     prior: Prior
     closed: Closed | None = None
 
@@ -61,8 +63,8 @@ def judge_rewards(rewards: Sequence[Sequence[float]], settings: CalibrationSetti
             counts=Counts(0, len(group)),
             posterior=None,
             likely=None,
-            certificate=fortunes(four, group).certified(settings.error_rate, _class_of(group, settings)),
-            source=Source.NONE,
+            certificate=e_values(four, group).certified_class(settings.error_rate, _class_of(group, settings)),
+            source=PriorSource.NONE,
             prior=DEFAULT_PRIOR,
         )
         for group in rewards
@@ -94,7 +96,7 @@ OTHER_PRIORS: tuple[Prior, ...] = (DEFAULT_PRIOR, JEFFREYS, UNIFORM)
 def _after_stopping(tasks: Sequence[TaskHistory], settings: CalibrationSettings) -> tuple[PosteriorVerdict, ...]:
     planner_state = plan_next(tasks, 0, settings.design)
     return tuple(
-        _opinion(state, planner_state.beliefs.of(task).tables.prior)
+        _opinion(state, planner_state.tables.of(task).tables.prior)
         for task, state in zip(tasks, planner_state.states, strict=True)
     )
 
@@ -113,12 +115,12 @@ def _opinion(state: TaskState, prior: Prior) -> PosteriorVerdict:
 
 @cache
 def _bets_around(band: Band) -> Bets:
-    return bets(Zone.around(band))
+    return recommended_bets(Zone.around(band))
 
 
 @dataclass(frozen=True, slots=True)
 class _Believed:
-    source: Source
+    source: PriorSource
     prior: Prior
 
 
@@ -142,8 +144,8 @@ def _graded(task: TaskHistory) -> Counts:
 
 def _population(counts: Sequence[Counts], settings: CalibrationSettings) -> _Believed:
     if not settings.design.learn or sum(count.graded > 0 for count in counts) < FEWEST_TASKS:
-        return _Believed(Source.DEFAULT, DEFAULT_PRIOR)
-    return _Believed(Source.LEARNED, priors.learned(counts, settings.design.edges))
+        return _Believed(PriorSource.DEFAULT, DEFAULT_PRIOR)
+    return _Believed(PriorSource.LEARNED, priors.learn_prior(counts, settings.design.edges))
 
 
 def _warm(
@@ -153,30 +155,31 @@ def _warm(
     pairs = [(task.earlier, now) for task, now in zip(tasks, counts, strict=True) if task.earlier]
     if not pairs:
         return {}
-    memory = drift.remember([before for before, _ in pairs], settings.design.edges)
-    moves = drift.weigh(memory, pairs if settings.design.learn else ())
-    return {before: _Believed(Source.WARM, drift.warm(memory, moves, before)) for before in memory.known}
+    memory = drift.earlier_posteriors([before for before, _ in pairs], settings.design.edges)
+    moves = drift.weigh_moves(memory, pairs if settings.design.learn else ())
+    return {before: _Believed(PriorSource.WARM, drift.warm_prior(memory, moves, before)) for before in memory.known}
 
 
 def _judged(counts: Counts, believed: _Believed, four: Bets, settings: CalibrationSettings) -> PosteriorVerdict:
     posterior = _posterior(believed.prior, counts, settings)
     likely = _decided(counts, posterior, settings)
-    rather = likely or (settings.band.verdict(counts.passed / counts.graded) if counts.graded else None)
+    preferred = settings.band.stated(likely, counts.passed / counts.graded) if counts.graded else None
     return PosteriorVerdict(
         counts=counts,
         posterior=posterior,
         likely=likely,
-        certificate=fortunes_of_counts(four, *counts).certified(settings.error_rate, rather),
+        certificate=e_values_of_counts(four, *counts).certified_class(settings.error_rate, preferred),
         source=believed.source,
         prior=believed.prior,
     )
 
 
 def _posterior(prior: Prior, counts: Counts, settings: CalibrationSettings) -> Posterior | None:
-    return Posterior(*priors.class_probabilities(prior, counts, settings.design.edges)) if counts.graded else None
+    return Posterior(*class_probabilities(prior, counts, settings.design.edges)) if counts.graded else None
 
 
 def _decided(counts: Counts, posterior: Posterior | None, settings: CalibrationSettings) -> Verdict | None:
-    if posterior is None or counts.graded < settings.design.first:
+    if posterior is None:
         return None
-    return posterior.likeliest if posterior.highest >= 1 - settings.error_rate else None
+    first = settings.design.first
+    return likely_class(posterior.likeliest, posterior.highest, counts.graded, settings.error_rate, first)

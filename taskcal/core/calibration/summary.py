@@ -17,7 +17,7 @@ from taskcal.core.stats.clustered_mean import (
     pooled_mean,
     prompt_yield,
 )
-from taskcal.core.stats.prior import posterior_variance
+from taskcal.core.stats.posterior import posterior_variance
 from taskcal.core.verdict import Posterior, Strength, Verdict
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Which design to pay for: what the forecasts cost in rollouts, time and money, and which fixed group each equals."""
+"""Compare designs: their cost in rollouts, time and money, and the fixed group size that each one equals."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EVEN = 1e-9
 
 
 TOLERATED = 1.25
-"""How many times more often than it claims a prior may be wrong without a word: no prior fits exactly."""
+"""Errors at most this many times the claimed ones are not reported: no prior fits exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Scale:
 
 
 class Goal(StrEnum):
-    """In what a fixed group can equal an adaptive design."""
+    """The property in which a fixed group equals an adaptive design."""
 
     WRONG = "wrong"
     """No more wrong verdicts, sure or leaning."""
@@ -71,7 +71,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """All that was found out. `sizes` are the fixed groups from 1 on, `forecasts` the designs that were asked for."""
+    """The forecasts of the given designs, and `sizes`: those of every fixed group from 1 on."""
 
     population: Population
     terms: Terms
@@ -87,31 +87,35 @@ class Simulation:
     @property
     def cheapest(self) -> Forecast | None:
         """The adaptive design with the fewest rollouts among those with at most the error rate of wrong verdicts."""
-        good = [one for one in self.adaptive if one.wrong <= self.terms.error_rate + EVEN]
-        return min(good, key=lambda one: one.rollouts, default=None)
+        good = [design for design in self.adaptive if design.wrong <= self.terms.error_rate + EVEN]
+        return min(good, key=lambda design: design.rollouts, default=None)
 
     @property
     def adaptive(self) -> tuple[Forecast, ...]:
         """The forecasts of adaptive designs."""
-        return tuple(one for one in self.forecasts if one.plan.rule is not None)
+        return tuple(design for design in self.forecasts if design.plan.rule is not None)
 
     @property
     def misjudged(self) -> Forecast | None:
         """The worst design, where its sure verdicts are wrong clearly more often than they claim: the prior is off."""
-        claims = [one for one in self.forecasts if one.plan.rule is not Rule.CERTIFY and one.decided_wrong is not None]
-        worst = max(claims, key=lambda one: one.decided_wrong or 0.0, default=None)
+        claims = [
+            design
+            for design in self.forecasts
+            if design.plan.rule is not Rule.CERTIFY and design.decided_wrong is not None
+        ]
+        worst = max(claims, key=lambda design: design.decided_wrong or 0.0, default=None)
         return worst if worst and (worst.decided_wrong or 0.0) > TOLERATED * self.terms.error_rate else None
 
-    def matches(self, one: Forecast) -> tuple[Match, ...]:
-        """What an adaptive design equals."""
-        wrong = Match(Goal.WRONG, smallest(self.sizes, lambda size: size.wrong <= one.wrong + EVEN))
-        if one.plan.rule is Rule.CERTIFY:
+    def matches(self, adaptive: Forecast) -> tuple[Match, ...]:
+        """The fixed groups that an adaptive design equals."""
+        wrong = Match(Goal.WRONG, smallest(self.sizes, lambda size: size.wrong <= adaptive.wrong + EVEN))
+        if adaptive.plan.rule is Rule.CERTIFY:
             zone, largest = Zone.around(self.terms.band), self.sizes[-1].group_size
             return wrong, Match(Goal.GUARANTEE, smallest_with_guarantee(zone, self.terms.error_rate, largest))
-        return wrong, Match(Goal.DECIDED, smallest(self.sizes, lambda size: size.decided >= one.decided - EVEN))
+        return wrong, Match(Goal.DECIDED, smallest(self.sizes, lambda size: size.decided >= adaptive.decided - EVEN))
 
 
-def simulate(population: Population, plans: Sequence[Plan], terms: Terms, scale: Scale) -> Simulation:
+def compare_designs(population: Population, plans: Sequence[Plan], terms: Terms, scale: Scale) -> Simulation:
     """What each plan does to a population, and what every fixed group would."""
     forecasts = tuple(forecast(plan, population, terms) for plan in plans)
     return Simulation(population, terms, scale, forecasts, count_sizes(population, terms))

@@ -1,7 +1,7 @@
-"""Every fixed group size at once: which one is the smallest that is as good as something else.
+"""Find the smallest fixed group size that is as good as another design.
 
-The share of wrong verdicts does not fall evenly with the group size, since k/n can only take n + 1 values and the edges
-of a band lie between them: a larger group can be worse. So each size is counted out, none is interpolated.
+The share of wrong verdicts does not fall evenly with the group size: k/n takes only n + 1 values and the edges of a
+band lie between them, so a larger group can be worse. Each size is computed, none is interpolated.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from operator import mul
 from typing import TYPE_CHECKING
 
-from taskcal.core.forecast.simulate import LARGEST, Judge, powers
+from taskcal.core.forecast.simulate import LARGEST, VerdictRule, powers
 from taskcal.core.stats.posterior_table import CLASSES, posterior_table
 from taskcal.core.stats.prior import Grid, as_grid
 from taskcal.core.stats.rates import at_most
@@ -38,7 +38,7 @@ class Size:
 
 def count_sizes(population: Population, terms: Terms, largest: int = LARGEST) -> tuple[Size, ...]:
     """All sizes from 1 on, exactly."""
-    judge = Judge(posterior_table(terms.prior, largest, terms.band), terms)
+    judge = VerdictRule(posterior_table(terms.prior, largest, terms.band), terms)
     classes = [_chances(population, terms, verdict, largest) for verdict in CLASSES]
     return tuple(_size(n, judge, [rows[n] for rows in classes]) for n in range(1, largest + 1))
 
@@ -97,7 +97,7 @@ def _separates(n: int, low: float, high: float, error_rate: float) -> bool:
     return False
 
 
-def _size(n: int, judge: Judge, chances: Sequence[Sequence[float]]) -> Size:
+def _size(n: int, judge: VerdictRule, chances: Sequence[Sequence[float]]) -> Size:
     decided, wrong = [0.0], [0.0]
     for k, by_class in enumerate(zip(*chances, strict=True)):
         verdict, sure = judge.verdict(k, n)
@@ -109,7 +109,7 @@ def _size(n: int, judge: Judge, chances: Sequence[Sequence[float]]) -> Size:
 
 
 def _chances(population: Population, terms: Terms, verdict: Verdict, largest: int) -> list[list[float]]:
-    """`[n][k]`: the chance that a task is of this class and passes k of n, from the last row back as in lattice."""
+    """`[n][k]`: the chance that a task is of this class and passes k of n, as in posterior_table."""
     ways = [float(math.comb(largest, k)) for k in range(largest + 1)]
     sums = [0.0] * (largest + 1)
     for rate, weight in zip(population.rates, population.weights, strict=True):

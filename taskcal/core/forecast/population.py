@@ -1,6 +1,6 @@
-"""A taskset that is assumed or known: how its true success rates are distributed, as points that stand for all of them.
+"""The distribution of true success rates in an assumed or measured taskset, as points with weights.
 
-A formula says it in a line, `0.3*uniform(0,0.01)+0.7*beta(1,1.5)`: shares of all tasks, and what their rates follow.
+A formula describes it, such as `0.3*uniform(0,0.01)+0.7*beta(1,1.5)`: shares of all tasks, and their distributions.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from taskcal.core.stats.prior import cautious, strength
+from taskcal.core.stats.prior import base_weight, cautious_prior
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -113,7 +113,7 @@ def from_grid(name: str, about: str, grid: Grid) -> Population:
     return Population(name, about, grid.nodes, grid.weights)
 
 
-def parse(formula: str) -> tuple[Part, ...]:
+def parse_population(formula: str) -> tuple[Part, ...]:
     """The parts of a formula. Raises ValueError, whose message says which term is wrong.
 
     Terms `WEIGHT*SHAPE` joined by `+`, with weights that sum to 1, or a single SHAPE: uniform(low,high), beta(a,b),
@@ -137,7 +137,7 @@ def learned_prior(population: Population, tasks: int, band: Band) -> Grid:
     What `prior.learned` converges to where each task's rate is known: the population's share of every cell, held
     towards the base as strongly as there.
     """
-    base, held = cautious((band.low, band.high), tasks), strength(tasks)
+    base, held = cautious_prior((band.low, band.high), tasks), base_weight(tasks)
     shares = [0.0] * len(base.nodes)
     for rate, weight in zip(population.rates, population.weights, strict=True):
         find = bisect_left if rate >= band.high else bisect_right  # both edges belong to the band

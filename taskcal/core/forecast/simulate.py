@@ -1,8 +1,8 @@
-"""What a design would find, take and get wrong on a taskset whose true rates are assumed: exact sums, before any cost.
+"""Forecast the verdicts, rollouts and errors of a design on a taskset with assumed true rates, by exact sums.
 
-A rule that looks only at k and n ends at few counts, and the number of ways to each of them depends on no rate. Once
-they are counted, what the rule does at a rate p is a sum of ways * p^k (1-p)^(n-k), and what it does to a population
-an average of that.
+A rule that depends only on k and n ends at few counts, and the number of ways to each of them does not depend on the
+rate. Once these are counted, the outcome at a rate p is a sum of ways * p^k (1-p)^(n-k), and the outcome on a
+population is the average of that.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from operator import mul
 from typing import TYPE_CHECKING, NamedTuple
 
-from taskcal.core.adaptive.design import FIRST, Design, Rule
+from taskcal.core.adaptive.design import Design, Rule, likely_class
 from taskcal.core.adaptive.tables import certified_table, make_tables
 from taskcal.core.stats.certificate import Zone
 from taskcal.core.stats.posterior_table import CLASSES, Triple, posterior_table
-from taskcal.core.stats.prior import Source
+from taskcal.core.stats.prior import PriorSource
 from taskcal.core.stats.rates import DEFAULT_PRIOR
+from taskcal.core.stats.signal import mixed_chance
 from taskcal.core.verdict import Band, Verdict
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Terms:
     training_group_size: int = 8
 
 
-class Ending(NamedTuple):
+class PlanEnding(NamedTuple):
     """Counts at which a design ends, the ways to get there, the verdict then, and whether it is sure of it."""
 
     passed: int
@@ -62,7 +63,7 @@ class Plan:
 
     rule: Rule | None
     limit: int
-    endings: tuple[Ending, ...]
+    endings: tuple[PlanEnding, ...]
 
     @property
     def name(self) -> str:
@@ -71,12 +72,12 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class RateForecast:
     """What a plan does at one true rate: mean rollouts, and the chances of a sure and of any verdict, by CLASSES."""
 
     rollouts: float
     sure: Triple
-    given: Triple
+    verdicts: Triple
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ class Forecast:
 
 def fixed_plan(size: int, terms: Terms) -> Plan:
     """Exactly so many rollouts of every task, 1 to LARGEST."""
-    judge = Judge(posterior_table(terms.prior, size, terms.band), terms)
+    judge = VerdictRule(posterior_table(terms.prior, size, terms.band), terms)
     return Plan(None, size, tuple(judge.ending(k, size, math.comb(size, k)) for k in range(size + 1)))
 
 
@@ -110,60 +111,60 @@ def adaptive_plan(rule: Rule, terms: Terms, limit: int | None = None, price: flo
     """A rule that is read from the prior, up to LARGEST rollouts a task; without a limit up to the rule's own."""
     design = Design(terms.band, terms.error_rate, rule, limit, price=price)
     certified = certified_table(design)
-    tables = make_tables(terms.prior, Source.DEFAULT, design, certified)
-    judge = Judge(tables.beliefs, terms, certified if rule is Rule.CERTIFY else None)
+    tables = make_tables(terms.prior, PriorSource.DEFAULT, design, certified)
+    judge = VerdictRule(tables.posteriors, terms, certified if rule is Rule.CERTIFY else None)
     return Plan(rule, design.limit, tuple(judge.ending(*stop) for stop in _stops(tables.table)))
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
-    """How reports judge k of n: by the class that is sure, else by that of k/n, which only leans.
+class VerdictRule:
+    """The verdict of k of n as in reports: the likely class, else that of k/n, which only leans.
 
-    With a table of certificates only these are sure.
+    With a table of certificates only certified verdicts are sure.
     """
 
-    beliefs: PosteriorTable
+    posteriors: PosteriorTable
     terms: Terms
     certified: StoppingTable | None = None
 
     def verdict(self, passed: int, graded: int) -> tuple[Verdict, bool]:
         """The verdict, and whether it is sure."""
-        best, chance = self.beliefs.best(passed, graded)
-        likely = graded >= FIRST and chance >= 1 - self.terms.error_rate
-        verdict = best if likely else self.terms.band.verdict(passed / graded)
+        best, chance = self.posteriors.best(passed, graded)
+        likely = likely_class(best, chance, graded, self.terms.error_rate)
+        verdict = self.terms.band.stated(likely, passed / graded)
         if self.certified is None:
-            return verdict, likely
+            return verdict, likely is not None
         certificate = self.certified.cells[graded][passed]
         return certificate or verdict, certificate is not None
 
-    def ending(self, passed: int, graded: int, ways: int) -> Ending:
+    def ending(self, passed: int, graded: int, ways: int) -> PlanEnding:
         """The verdict at the end of a plan."""
-        return Ending(passed, graded, float(ways), *self.verdict(passed, graded))
+        return PlanEnding(passed, graded, float(ways), *self.verdict(passed, graded))
 
 
-def fates(plan: Plan, rates: Sequence[float]) -> tuple[Fate, ...]:
+def forecast_rates(plan: Plan, rates: Sequence[float]) -> tuple[RateForecast, ...]:
     """What a plan does at each of these true rates, 0 and 1 included."""
     slots = [(e.passed, e.graded, e.ways, CLASSES.index(e.verdict), e.sure) for e in plan.endings]
-    return tuple(_fate(slots, plan.limit, rate) for rate in rates)
+    return tuple(_forecast_rate(slots, plan.limit, rate) for rate in rates)
 
 
 def forecast(plan: Plan, population: Population, terms: Terms) -> Forecast:
-    """What a plan does to a population, without chance: its fates at the population's points, averaged."""
-    found, average = fates(plan, population.rates), population.average
+    """What a plan does to a population, without chance: its forecasts at the population's rates, averaged."""
+    by_rate, average = forecast_rates(plan, population.rates), population.average
     wrong, far = zip(*(_wrongs(rate, terms.band) for rate in population.rates), strict=True)
     in_band = [float(terms.band.verdict(rate) is Verdict.IN_BAND) for rate in population.rates]
-    mixed = mixed_groups(population.rates, terms.training_group_size)
-    kept = [fate.given[IN_BAND] for fate in found]
-    decided = average([sum(fate.sure) for fate in found])
-    surely_wrong = average([_sum(fate.sure, at) for fate, at in zip(found, wrong, strict=True)])
+    mixed = [mixed_chance(rate, terms.training_group_size) for rate in population.rates]
+    kept = [outcome.verdicts[IN_BAND] for outcome in by_rate]
+    decided = average([sum(outcome.sure) for outcome in by_rate])
+    surely_wrong = average([_sum(outcome.sure, at) for outcome, at in zip(by_rate, wrong, strict=True)])
     return Forecast(
         plan=plan,
-        rollouts=average([fate.rollouts for fate in found]) if plan.rule else float(plan.limit),
+        rollouts=average([outcome.rollouts for outcome in by_rate]) if plan.rule else float(plan.limit),
         decided=decided,
         decided_wrong=_share(surely_wrong, decided),
-        wrong=average([_sum(fate.given, at) for fate, at in zip(found, wrong, strict=True)]),
-        wrong_by_far=average([_sum(fate.given, at) for fate, at in zip(found, far, strict=True)]),
-        good_lost=average([fate.given[HARD] * good for fate, good in zip(found, in_band, strict=True)]),
+        wrong=average([_sum(outcome.verdicts, at) for outcome, at in zip(by_rate, wrong, strict=True)]),
+        wrong_by_far=average([_sum(outcome.verdicts, at) for outcome, at in zip(by_rate, far, strict=True)]),
+        good_lost=average([outcome.verdicts[HARD] * good for outcome, good in zip(by_rate, in_band, strict=True)]),
         called_in_band=average(kept),
         signal=_share(average(list(map(mul, kept, mixed))), average(kept)),
     )
@@ -185,12 +186,7 @@ def frontier(plan: Plan, population: Population, terms: Terms) -> tuple[Forecast
         plans = [adaptive_plan(rule, terms, plan.limit, price) for price in PRICES]
     else:
         plans = [adaptive_plan(rule, replace(terms, error_rate=rate), plan.limit) for rate in ERROR_RATES]
-    return tuple(forecast(one, population, terms) for one in plans)
-
-
-def mixed_groups(rates: Sequence[float], group_size: int) -> list[float]:
-    """The chance that a group is mixed, at each rate: 1 - p^G - (1-p)^G."""
-    return [1.0 - rate**group_size - (1.0 - rate) ** group_size for rate in rates]
+    return tuple(forecast(variant, population, terms) for variant in plans)
 
 
 def _wrongs(rate: float, band: Band) -> tuple[Triple, Triple]:
@@ -209,16 +205,16 @@ def _share(part: float, whole: float) -> float | None:
     return min(1.0, part / whole) if whole else None
 
 
-def _fate(slots: Sequence[tuple[int, int, float, int, bool]], limit: int, rate: float) -> Fate:
+def _forecast_rate(slots: Sequence[tuple[int, int, float, int, bool]], limit: int, rate: float) -> RateForecast:
     pass_, fail = powers(rate, limit), powers(1.0 - rate, limit)
-    rollouts, sure, given = 0.0, [0.0] * len(CLASSES), [0.0] * len(CLASSES)
+    rollouts, sure, verdicts = 0.0, [0.0] * len(CLASSES), [0.0] * len(CLASSES)
     for passed, graded, ways, verdict, is_sure in slots:
         chance = ways * pass_[passed] * fail[graded - passed]
         rollouts += chance * graded
-        given[verdict] += chance
+        verdicts[verdict] += chance
         if is_sure:
             sure[verdict] += chance
-    return Fate(rollouts, (sure[0], sure[1], sure[2]), (given[0], given[1], given[2]))
+    return RateForecast(rollouts, (sure[0], sure[1], sure[2]), (verdicts[0], verdicts[1], verdicts[2]))
 
 
 def powers(base: float, most: int) -> list[float]:

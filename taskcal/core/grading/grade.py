@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from taskcal.core.grading.answer_number import NoNumber, final_text, is_near, read_number
 from taskcal.core.rollout import CheckResult, Graded, Stop
 from taskcal.core.task import as_text
-from taskcal.core.text.foreign_text import clipped
+from taskcal.core.text.foreign_text import clip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,19 +48,19 @@ class FileState:
 FULL = Score(1.0)
 
 
-def failed(note: str) -> Score:
+def zero_score(note: str) -> Score:
     """A score of 0 with its reason, cut to a length that a table bears."""
-    return Score(0.0, shortened(note))
+    return Score(0.0, shorten_note(note))
 
 
-def shortened(note: str) -> str:
+def shorten_note(note: str) -> str:
     """A note, cut to a length that a table bears."""
-    return clipped(note, NOTE_LENGTH)
+    return clip(note, NOTE_LENGTH)
 
 
-def met(condition: bool, note: str) -> Score:
+def full_if(condition: bool, note: str) -> Score:
     """Full score where a condition holds, else 0 with the note."""
-    return FULL if condition else failed(note)
+    return FULL if condition else zero_score(note)
 
 
 def combine(checks: Iterable[CheckResult], stop: Stop, passing: float) -> Graded:
@@ -91,9 +91,9 @@ def judge_file(probe: FileProbe, state: FileState, matches: bool | None = None) 
     if probe.pointer is not None:
         return _judge_pointer(probe, probe.pointer, state, matches)
     if probe.absent:
-        return met(not state.exists, f"{probe.path} exists")
+        return full_if(not state.exists, f"{probe.path} exists")
     if probe.exists:
-        return met(state.exists, f"{probe.path} does not exist")
+        return full_if(state.exists, f"{probe.path} does not exist")
     if state.content is None:
         return _unreadable(probe, state)
     if probe.matches is not None:
@@ -104,12 +104,12 @@ def judge_file(probe: FileProbe, state: FileState, matches: bool | None = None) 
 def judge_answer(probe: AnswerProbe, answer: str | None, matches: bool | None = None) -> Score:
     """Judge the agent's final message without its thoughts; surrounding white space does not count."""
     if answer is None:
-        return failed("the agent gave no answer")
+        return zero_score("the agent gave no answer")
     text = final_text(answer)
     if probe.equals is not None:
-        return met(text == probe.equals.strip(), f"the answer is {_short(text)}, not {_short(probe.equals)}")
+        return full_if(text == probe.equals.strip(), f"the answer is {_short(text)}, not {_short(probe.equals)}")
     if probe.contains is not None:
-        return met(probe.contains in text, f"the answer {_short(text)} does not contain {probe.contains!r}")
+        return full_if(probe.contains in text, f"the answer {_short(text)} does not contain {probe.contains!r}")
     if probe.matches is not None:
         return _judge_match(matches, "the answer", probe.matches)
     return _judge_number(text, 0 if probe.number is None else probe.number, probe.tolerance)
@@ -119,26 +119,26 @@ def _judge_number(text: str, wanted: float, tolerance: float) -> Score:
     try:
         found = read_number(text)
     except NoNumber as error:
-        return failed(f"the answer {_short(text)} {error}")
-    return met(is_near(found, wanted, tolerance), f"the answer is {found}, not {wanted}")
+        return zero_score(f"the answer {_short(text)} {error}")
+    return full_if(is_near(found, wanted, tolerance), f"the answer is {found}, not {wanted}")
 
 
 def _unreadable(probe: FileProbe, state: FileState) -> Score:
-    return failed(f"{probe.path} {'is not a regular file' if state.exists else 'does not exist'}")
+    return zero_score(f"{probe.path} {'is not a regular file' if state.exists else 'does not exist'}")
 
 
 def _judge_text(probe: FileProbe, text: str, truncated: bool) -> Score:
     if probe.contains is not None:
-        return met(probe.contains in text, f"{probe.path} does not contain {probe.contains!r}")
+        return full_if(probe.contains in text, f"{probe.path} does not contain {probe.contains!r}")
     wanted = _plain_text(probe.equals)
     same = not truncated and text.removesuffix("\n") == wanted.removesuffix("\n")
-    return met(same, f"{probe.path} holds {_short(text)}, not {_short(wanted)}")
+    return full_if(same, f"{probe.path} holds {_short(text)}, not {_short(wanted)}")
 
 
 def _judge_match(matches: bool | None, what: str, pattern: str) -> Score:
     if matches is None:
-        return failed(f"matching {pattern!r} took too long")
-    return met(matches, f"{what} does not match {pattern!r}")
+        return zero_score(f"matching {pattern!r} took too long")
+    return full_if(matches, f"{what} does not match {pattern!r}")
 
 
 def _judge_pointer(probe: FileProbe, pointer: str, state: FileState, matches: bool | None) -> Score:
@@ -146,30 +146,30 @@ def _judge_pointer(probe: FileProbe, pointer: str, state: FileState, matches: bo
     if state.content is None:
         return _unreadable(probe, state)
     if state.truncated:
-        return failed(f"{probe.path} is larger than 1 MiB, too large to be read as JSON")
+        return zero_score(f"{probe.path} is larger than 1 MiB, too large to be read as JSON")
     try:
         return _judge_found(probe, pointer, _at(state.content.decode(errors="replace"), pointer), matches)
     except LookupError:
-        return FULL if probe.absent else failed(f"{probe.path} has nothing at {pointer}")
+        return FULL if probe.absent else zero_score(f"{probe.path} has nothing at {pointer}")
     except (ValueError, RecursionError):  # also where it can be read but is too deep to be written into a note
-        return failed(f"{probe.path} is not JSON")
+        return zero_score(f"{probe.path} is not JSON")
 
 
 def _judge_found(probe: FileProbe, pointer: str, found: object, matches: bool | None) -> Score:
     place = pointer or probe.path
     if probe.absent:
-        return failed(f"{probe.path} has {_short(_json_text(found))} at {pointer}")
+        return zero_score(f"{probe.path} has {_short(_json_text(found))} at {pointer}")
     if probe.matches is not None:
         score = _judge_match(matches, place, probe.matches)
-        return score if score.value == 1.0 else failed(f"{score.note}: it is {_short(_json_text(found))}")
+        return score if score.value == 1.0 else zero_score(f"{score.note}: it is {_short(_json_text(found))}")
     if probe.contains is not None:
-        return met(
+        return full_if(
             probe.contains in _json_text(found),
             f"{place} is {_short(_json_text(found))} and does not contain {probe.contains!r}",
         )
     if not probe.has_equals:
         return FULL
-    return met(_same(found, probe.equals), f"{place} is {_shown(found)}, not {_shown(probe.equals)}")
+    return full_if(_same(found, probe.equals), f"{place} is {_shown(found)}, not {_shown(probe.equals)}")
 
 
 def _at(text: str, pointer: str) -> object:

@@ -6,7 +6,7 @@ import json
 import math
 from typing import TYPE_CHECKING
 
-from taskcal.core.text.foreign_text import clipped
+from taskcal.core.text.foreign_text import clip
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -91,4 +91,4 @@ def _described(value: object) -> str:
 
 def _shown(text: str) -> str:
     """A text of a stranger, cut to a length that fits into a sentence."""
-    return clipped(text, LONGEST_SHOWN)
+    return clip(text, LONGEST_SHOWN)

@@ -13,7 +13,7 @@ def plain_path(path: str) -> str:
     return "/" + "/".join(part for part in path.split("/") if part not in ("", "."))
 
 
-def above_all(path: str) -> list[str]:
+def parent_folders(path: str) -> list[str]:
     """The folders above a path, from the top, without the root."""
     parts = path.strip("/").split("/")
     return ["/" + "/".join(parts[:count]) for count in range(1, len(parts))]

@@ -1,4 +1,4 @@
-"""What runs a script: `sh`, or the interpreter that its first line names (`#!/usr/bin/env python3`).
+"""The interpreter of a script: `sh`, or the one that its first line names (`#!/usr/bin/env python3`).
 
 The rules are the kernel's: an absolute path, then everything behind it as one argument. What the kernel would refuse at
 run time is refused while a taskset is read.
@@ -56,7 +56,7 @@ def shebang_of(source: str) -> Shebang | None:
 
     Raises ValueError for a first line with which no system could run the script.
     """
-    first = text_of(source).partition("\n")[0]
+    first = script_text(source).partition("\n")[0]
     if not first.startswith("#!"):
         return None
     if first.endswith("\r"):
@@ -72,7 +72,7 @@ def shebang_of(source: str) -> Shebang | None:
     return None if (found.interpreter, found.argument) in PLAIN else found
 
 
-def text_of(source: str) -> str:
+def script_text(source: str) -> str:
     """A script's text; blank lines that would hide its `#!` from a system are left out."""
     stripped = source.lstrip()
     return stripped if stripped.startswith("#!") else source
@@ -102,14 +102,14 @@ def _named_by_env(argument: str) -> str:
     return next((word for word in words if not word.startswith("-") and "=" not in word), "")
 
 
-def named_in(text: str, names: Iterable[str]) -> list[str]:
+def names_in_script(text: str, names: Iterable[str]) -> list[str]:
     """The names that a script's text holds as words: the params that it may read."""
     words = set(re.findall(r"\w+", text))
     return [name for name in names if name in words]
 
 
 @dataclass(frozen=True, slots=True)
-class Needed:
+class NeededPrograms:
     """Programs that one script of a task needs, in the sandbox ('') or in a service."""
 
     place: str
@@ -117,13 +117,13 @@ class Needed:
     programs: tuple[str, ...]
 
 
-def interpreters(task: Task) -> tuple[Needed, ...]:
+def interpreters(task: Task) -> tuple[NeededPrograms, ...]:
     """The interpreters that the scripts of a task name, `sh` aside, each with the key of its script.
 
     Solutions and wrong answers are not among them: an agent may install what it needs.
     """
     found = ((place, service, shebang_of(source)) for place, service, source in _scripts(task))
-    return tuple(Needed(place, service, shebang.programs) for place, service, shebang in found if shebang)
+    return tuple(NeededPrograms(place, service, shebang.programs) for place, service, shebang in found if shebang)
 
 
 def _scripts(task: Task) -> Iterator[tuple[str, str, str]]:

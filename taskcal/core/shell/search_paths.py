@@ -46,7 +46,7 @@ RELATIVE = "it is relative"
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class DroppedEntry:
     """An entry that checks do not get ('' is an empty one), and why."""
 
     variable: str
@@ -59,22 +59,22 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True)
-class Variables:
+class CheckVariables:
     """An image's variables as checks get them, what went, and the PATH of taskcal's own scripts there."""
 
     kept: Mapping[str, str]
-    gone: tuple[Gone, ...]
+    gone: tuple[DroppedEntry, ...]
     own_path: str
 
 
-def sift(variables: Mapping[str, str], why: Callable[[str], str] | None) -> Variables:
+def sift_variables(variables: Mapping[str, str], why: Callable[[str], str] | None) -> CheckVariables:
     """Keep what a grading may have; `why` gives the reason that an absolute path must not be searched, or ''.
 
     Without `why` everything stays. PATH and HOME are always among what is kept. Taskcal's own PATH begins with
     the usual folders.
     """
     kept: dict[str, str] = {}
-    gone: list[Gone] = []
+    gone: list[DroppedEntry] = []
     for name, value in ({"PATH": OWN_PATH, "HOME": ROOTS_HOME} | dict(variables)).items():
         rest, lost = _sifted(name, value, why)
         gone += lost
@@ -82,23 +82,25 @@ def sift(variables: Mapping[str, str], why: Callable[[str], str] | None) -> Vari
             kept[name] = rest
     usual, _ = _sifted("PATH", OWN_PATH, why)
     own = ":".join(dict.fromkeys(part for path in (usual, kept.get("PATH")) if path for part in path.split(":")))
-    return Variables({**kept, "PATH": kept.get("PATH") or own, "HOME": kept.get("HOME", NO_HOME)}, tuple(gone), own)
+    return CheckVariables(
+        {**kept, "PATH": kept.get("PATH") or own, "HOME": kept.get("HOME", NO_HOME)}, tuple(gone), own
+    )
 
 
-def _sifted(name: str, value: str, why: Callable[[str], str] | None) -> tuple[str | None, list[Gone]]:
+def _sifted(name: str, value: str, why: Callable[[str], str] | None) -> tuple[str | None, list[DroppedEntry]]:
     """What is left of a value, None for nothing, and what went."""
     if why is None or not SEARCHED.search(name):
         return value, []
     if name in HERE and value not in ("", "0"):
-        return None, [Gone(name, value, "it makes programs search the folder where they are called")]
+        return None, [DroppedEntry(name, value, "it makes programs search the folder where they are called")]
     if value and _is_list(name, value):
         entries = value.split(":")
         reasons = [_reason(name, entry, why) if entry else RELATIVE for entry in entries]
         left = [entry for entry, reason in zip(entries, reasons, strict=True) if not reason]
-        lost = [Gone(name, entry, reason) for entry, reason in zip(entries, reasons, strict=True) if reason]
+        lost = [DroppedEntry(name, entry, reason) for entry, reason in zip(entries, reasons, strict=True) if reason]
         return (":".join(left) or None, lost) if lost else (value, [])
     reason = _reason(name, value, why)
-    return (None, [Gone(name, value, reason)]) if reason else (value, [])
+    return (None, [DroppedEntry(name, value, reason)]) if reason else (value, [])
 
 
 def _is_list(name: str, value: str) -> bool:

@@ -85,7 +85,7 @@ def _named(script: str) -> frozenset[str]:
     return frozenset(name for name in names - functions - SHELL if not name.isdigit())
 
 
-def hides(script: str, program: str) -> bool:
+def may_hide(script: str, program: str) -> bool:
     """Whether a script may keep to itself that a program is missing: it looks for it first, or silences it."""
     name = re.escape(program)
     return bool(re.search(rf"\b(?:command -v|which|type|hash)\s+{name}\b|(?<![\w.-]){name}\b[^\n;|]*(?:2>|&>)", script))

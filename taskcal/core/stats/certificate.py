@@ -1,10 +1,10 @@
-"""What may be claimed of a rate whatever the prior and whenever one looks: certificates from betting.
+"""Certificates: claims about a rate that hold for any prior and any stopping rule, by e-values.
 
-An e-value is the fortune of a player who bets, at fair odds, against "the mean is at least tau" (or at most): were it
-so, the fortune would seldom grow. It holds for any rewards in [0, 1], at every moment, with no prior and no horizon.
+An e-value is the wealth of a player who bets at fair odds against "the mean is at least tau" (or at most). If that is
+true, the wealth seldom grows. This holds for any rewards in [0, 1], at every moment, without a prior or a horizon.
 
-A certificate excludes being wrong by more than a zone around an edge of the band, not the class at the exact edge: with
-the default zone, too-hard says p < 0.10, in-band 0.02 < p < 0.80, too-easy p > 0.70, each wrong with at most 5 %.
+A certificate excludes errors larger than a zone around an edge of the band, not the class at the exact edge. With the
+default zone, too-hard means p < 0.10, in-band 0.02 < p < 0.80, too-easy p > 0.70, each wrong at most 5 % of the time.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Zone:
 
 @dataclass(frozen=True, slots=True)
 class Bets:
-    """The four bets of a certificate; the name says what a large fortune proves of the mean."""
+    """The four bets of a certificate; the name is what a large e-value proves of the mean."""
 
     below_a1: Bet
     above_a0: Bet
@@ -70,7 +70,7 @@ class Bets:
 
 
 @dataclass(frozen=True, slots=True)
-class LogFortunes:
+class LogEValues:
     """Natural logarithms of the four e-values."""
 
     below_a1: float
@@ -78,10 +78,10 @@ class LogFortunes:
     below_b1: float
     above_b0: float
 
-    def certified(self, error_rate: float, rather: Verdict | None = None) -> Verdict | None:
+    def certified_class(self, error_rate: float, preferred: Verdict | None = None) -> Verdict | None:
         """The class whose pair of e-values reaches 1/error_rate (Ville 1939), or None.
 
-        From a few hundred rollouts on a rate within a zone proves two classes: then it is `rather`, if that is one.
+        After a few hundred rollouts a rate within a zone proves two classes; then `preferred` is returned if it is one.
         """
         needed = -math.log(error_rate)
         pairs = {
@@ -89,24 +89,24 @@ class LogFortunes:
             Verdict.TOO_EASY: (self.above_b0, self.above_a0),
             Verdict.IN_BAND: (self.above_a0, self.below_b1),
         }
-        found = [verdict for verdict, pair in pairs.items() if min(pair) >= needed]
-        return rather if rather in found else next(iter(found), None)
+        certified = [verdict for verdict, pair in pairs.items() if min(pair) >= needed]
+        return preferred if preferred in certified else next(iter(certified), None)
 
 
-HOPELESS = Bet(0.5, ())
-"""What cannot be shown: that a rate is below 0 or above 1."""
+NEVER_SHOWN = Bet(0.5, ())
+"""Its e-value never grows: a rate below 0 or above 1 cannot be shown."""
 
-SETTLED = Bet(0.5, ((math.inf, 0.5),))
-"""What needs no showing: that it is not."""
+ALWAYS_SHOWN = Bet(0.5, ((math.inf, 0.5),))
+"""Its e-value is infinite: that a rate lies in [0, 1] needs no evidence."""
 
 
-def bet(tau: float, points: Sequence[tuple[float, float]], spread: float, to: float, nodes: int = NODES) -> Bet:
+def make_bet(tau: float, points: Sequence[tuple[float, float]], spread: float, to: float, nodes: int = NODES) -> Bet:
     """A bet with (weight, q) `points`, and a weight of `spread` uniform between tau and `to`, by mid-points."""
     uniform = ((spread / nodes, tau + (to - tau) * (j + 0.5) / nodes) for j in range(nodes)) if spread else ()
     return Bet(tau, (*points, *uniform))
 
 
-def bets(zone: Zone | None = None, nodes: int = NODES) -> Bets:
+def recommended_bets(zone: Zone | None = None, nodes: int = NODES) -> Bets:
     """The recommended four.
 
     A point at the far end makes runs of failures (successes) as cheap as a test of the extreme, one at the other end
@@ -115,14 +115,14 @@ def bets(zone: Zone | None = None, nodes: int = NODES) -> Bets:
     z = zone or Zone()
     low, high = z.a1 > 0, z.b0 < 1
     return Bets(
-        below_a1=bet(z.a1, ((0.45, 0.0), (0.50, z.a0)), 0.05, 0.0, nodes) if low else HOPELESS,
-        above_a0=bet(z.a0, ((0.50, z.a1),), 0.50, 1.0, nodes) if low else SETTLED,
-        below_b1=bet(z.b1, ((0.50, z.b0),), 0.50, 0.0, nodes) if high else SETTLED,
-        above_b0=bet(z.b0, ((0.45, 1.0), (0.50, z.b1)), 0.05, 1.0, nodes) if high else HOPELESS,
+        below_a1=make_bet(z.a1, ((0.45, 0.0), (0.50, z.a0)), 0.05, 0.0, nodes) if low else NEVER_SHOWN,
+        above_a0=make_bet(z.a0, ((0.50, z.a1),), 0.50, 1.0, nodes) if low else ALWAYS_SHOWN,
+        below_b1=make_bet(z.b1, ((0.50, z.b0),), 0.50, 0.0, nodes) if high else ALWAYS_SHOWN,
+        above_b0=make_bet(z.b0, ((0.45, 1.0), (0.50, z.b1)), 0.05, 1.0, nodes) if high else NEVER_SHOWN,
     )
 
 
-def log_fortune(one: Bet, rewards: Sequence[float]) -> float:
+def log_e_value(bet: Bet, rewards: Sequence[float]) -> float:
     """The log of sum_j w_j prod_i [x_i q_j/tau + (1 - x_i)(1 - q_j)/(1 - tau)] over rewards x; 0 without any.
 
     Each factor is 1 + lambda_j (x_i - tau), so that the sum is a test supermartingale under every law whose mean is on
@@ -130,39 +130,39 @@ def log_fortune(one: Bet, rewards: Sequence[float]) -> float:
     """
     if not all(0.0 <= reward <= 1.0 for reward in rewards):
         raise ValueError("a bet's rewards must lie in [0, 1]: rescale them by the range they are known to have")
-    tau = one.tau
+    tau = bet.tau
     return _log_sum(
         math.log(weight) + sum(_log(x * q / tau + (1 - x) * (1 - q) / (1 - tau)) for x in rewards)
-        for weight, q in one.atoms
+        for weight, q in bet.atoms
     )
 
 
-def log_fortune_counts(one: Bet, passed: float, graded: int) -> float:
+def log_e_value_of_counts(bet: Bet, passed: float, graded: int) -> float:
     """The same for `passed` rewards of 1 and the rest 0, where the order cannot matter: a ratio of likelihoods.
 
     The sum of partial rewards may stand for `passed`: still valid, but a weaker bet than on the rewards themselves.
     """
     failed = graded - passed
     return _log_sum(
-        math.log(weight) + _times(passed, _log(q / one.tau)) + _times(failed, _log((1 - q) / (1 - one.tau)))
-        for weight, q in one.atoms
+        math.log(weight) + _times(passed, _log(q / bet.tau)) + _times(failed, _log((1 - q) / (1 - bet.tau)))
+        for weight, q in bet.atoms
     )
 
 
-def fortunes(four: Bets, rewards: Sequence[float]) -> LogFortunes:
+def e_values(four: Bets, rewards: Sequence[float]) -> LogEValues:
     """All four e-values of rewards in [0, 1]: for the mean reward, or with zeros and ones for the success rate."""
-    return _each(four, lambda one: log_fortune(one, rewards))
+    return _each(four, lambda bet: log_e_value(bet, rewards))
 
 
-def fortunes_of_counts(four: Bets, passed: float, graded: int) -> LogFortunes:
+def e_values_of_counts(four: Bets, passed: float, graded: int) -> LogEValues:
     """All four e-values of k of n."""
-    return _each(four, lambda one: log_fortune_counts(one, passed, graded))
+    return _each(four, lambda bet: log_e_value_of_counts(bet, passed, graded))
 
 
-def certificates(four: Bets, cap: int, error_rate: float) -> StoppingTable:
+def certificate_table(four: Bets, cap: int, error_rate: float) -> StoppingTable:
     """Where the first certificate of a task's success rate is reached, for every k of n up to the cap.
 
-    Every fortune rises or falls with k, and its boundary moves by at most one pass a rollout: one step of each finds
+    Every e-value rises or falls with k, and its boundary moves by at most one pass a rollout: one step of each finds
     the whole table.
     """
     needed = -math.log(error_rate)
@@ -183,19 +183,19 @@ def certificates(four: Bets, cap: int, error_rate: float) -> StoppingTable:
 
 def _boundary(cap: int, holds: Callable[[int, int], bool]) -> list[int]:
     """For each n the largest k at which it holds, -1 for none; it must hold up to some k, which grows with n."""
-    found, k = [], -1
+    boundary, k = [], -1
     for n in range(cap + 1):
         while k < n and holds(k + 1, n):
             k += 1
-        found.append(k)
-    return found
+        boundary.append(k)
+    return boundary
 
 
-_at = log_fortune_counts
+_at = log_e_value_of_counts
 
 
-def _each(four: Bets, fortune: Callable[[Bet], float]) -> LogFortunes:
-    return LogFortunes(fortune(four.below_a1), fortune(four.above_a0), fortune(four.below_b1), fortune(four.above_b0))
+def _each(four: Bets, e_value: Callable[[Bet], float]) -> LogEValues:
+    return LogEValues(e_value(four.below_a1), e_value(four.above_a0), e_value(four.below_b1), e_value(four.above_b0))
 
 
 def _log(value: float) -> float:
@@ -208,8 +208,8 @@ def _times(count: float, value: float) -> float:
 
 def _log_sum(values: Iterable[float]) -> float:
     """The log of the sum of exponentials, without overflow."""
-    found = list(values)
-    top = max(found, default=-math.inf)
+    logs = list(values)
+    top = max(logs, default=-math.inf)
     if math.isinf(top):
         return top
-    return top + math.log(math.fsum(math.exp(value - top) for value in found))
+    return top + math.log(math.fsum(math.exp(value - top) for value in logs))

@@ -1,7 +1,7 @@
-"""What many tasks say together: their mean, and how much of a taskset trains.
+"""The mean over many tasks with its errors, and the share of a taskset that trains.
 
-A mean has two errors. That of the tasks at hand comes only from how few rollouts each had. That of tasks like these
-comes also from which tasks were chosen, and is two to four times as large.
+A mean has two errors. For the tasks at hand it comes only from the limited number of rollouts. For tasks like these it
+comes also from the choice of tasks, and is two to four times as large.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""All that k of n can say, for every n up to a cap at once: looking up beats computing, and rules can be counted out.
+"""The posterior for every k of n up to a cap, and stopping rules that depend only on k and n, both as tables.
 
-A rule that looks only at k and n is a table, and what it does to a task of a known rate is an exact sum over its paths,
-no simulation: how often it is wrong, how many rollouts it takes, and an estimate of the rate without bias.
+Such a rule can be evaluated exactly, as a sum over its paths: errors and rollouts need no simulation.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from taskcal.core.stats.prior import Grid
 from taskcal.core.verdict import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from taskcal.core.stats.prior import Prior
     from taskcal.core.stats.rates import BetaPart
@@ -66,24 +65,6 @@ class StoppingTable:
         return graded >= self.cap or self.cells[graded][passed] is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Operating:
-    """What a rule does at one true rate: rollouts it takes on average, and how often it ends in each class or none."""
-
-    expected: float
-    decided: Mapping[Verdict, float]
-    undecided: float
-
-
-@dataclass(frozen=True, slots=True)
-class Foresight:
-    """What a rule is expected to do to one task: its rollouts, and the chances that it decides, and decides wrongly."""
-
-    rollouts: float
-    decided: float
-    wrong: float
-
-
 def posterior_table(prior: Prior, cap: int, band: Band, zone: float = 0.0) -> PosteriorTable:
     """The posterior at every k of n up to the cap. With a zone, either class is right within it of an edge.
 
@@ -103,62 +84,11 @@ def posterior_table(prior: Prior, cap: int, band: Band, zone: float = 0.0) -> Po
     return PosteriorTable(right, passing)
 
 
-def operating(table: StoppingTable, rate: float) -> Operating:
-    """The rule at a true rate, by forward recursion over all paths (Wald 1947, chapter 5; exact, no simulation)."""
-    decided = dict.fromkeys(CLASSES, 0.0)
-    expected, undecided = 0.0, 0.0
-    here = [1.0]
-    for n, row in enumerate(table.cells):
-        after = [0.0] * (n + 2)
-        for k, (chance, verdict) in enumerate(zip(here, row, strict=True)):
-            if verdict is not None:
-                decided[verdict] += chance
-            elif n == table.cap:
-                undecided += chance
-            else:
-                expected += chance
-                after[k] += chance * (1 - rate)
-                after[k + 1] += chance * rate
-        here = after
-    return Operating(expected, decided, undecided)
-
-
-def foresee(table: StoppingTable, beliefs: PosteriorTable) -> Foresight:
-    """What the rule will do to a task drawn from the lattice's prior: exact where that is how tasks are distributed."""
-    rollouts, decided, wrong = 0.0, 0.0, 0.0
-    here = [1.0]
-    for n, (row, triples) in enumerate(zip(table.cells, beliefs.right, strict=False)):
-        after = [0.0] * (n + 2)
-        for k, (chance, verdict) in enumerate(zip(here, row, strict=True)):
-            if verdict is not None:
-                decided += chance
-                wrong += chance * (1.0 - triples[k][CLASSES.index(verdict)])
-            elif n < table.cap:
-                rollouts += chance
-                step = chance * beliefs.passing[n][k]
-                after[k] += chance - step
-                after[k + 1] += step
-        here = after
-    return Foresight(rollouts, decided, wrong)
-
-
-def unbiased_rate(table: StoppingTable, passed: int, graded: int) -> float | None:
-    """The share of the ways to this stop that begin with a success: the unbiased rate after a stopping rule.
-
-    Girshick, Mosteller, Savage 1946, theorem 1. Noisy for a single task: use it for means over tasks. None where the
-    rule never stops at these counts.
-    """
-    if not graded <= table.cap or not table.stops(passed, graded) or not graded:
-        return None
-    every, from_success = _ways(table, passed, graded, [1]), _ways(table, passed, graded, [0, 1])
-    return from_success / every if every else None
-
-
-def expected_left(table: StoppingTable, beliefs: PosteriorTable) -> tuple[tuple[float, ...], ...]:
-    """How many more rollouts the rule is expected to take from every k of n, under the lattice's own prior."""
+def expected_left(table: StoppingTable, posteriors: PosteriorTable) -> tuple[tuple[float, ...], ...]:
+    """How many more rollouts the rule is expected to take from every k of n, under the table's own prior."""
     rows: list[tuple[float, ...]] = [(0.0,) * (table.cap + 1)]
     for n in range(table.cap - 1, -1, -1):
-        after, chances = rows[-1], beliefs.passing[n]
+        after, chances = rows[-1], posteriors.passing[n]
         rows.append(
             tuple(
                 0.0 if table.stops(k, n) else 1.0 + chances[k] * after[k + 1] + (1 - chances[k]) * after[k]
@@ -166,15 +96,6 @@ def expected_left(table: StoppingTable, beliefs: PosteriorTable) -> tuple[tuple[
             )
         )
     return tuple(reversed(rows))
-
-
-def _ways(table: StoppingTable, passed: int, graded: int, start: list[int]) -> int:
-    """The number of paths from the row `start` (one entry: from nothing; two: from the first rollout) to a stop."""
-    here = start
-    for n in range(len(start) - 1, graded):
-        open_ways = [0 if table.stops(k, n) else count for k, count in enumerate(here)]
-        here = [stay + step for stay, step in zip([*open_ways, 0], [0, *open_ways], strict=True)]
-    return here[passed]
 
 
 def _last_row(prior: Prior, cap: int, part: tuple[float, float]) -> list[float]:

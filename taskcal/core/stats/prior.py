@@ -1,7 +1,7 @@
-"""What is believed of a task's success rate before its rollouts: a mixture, or a grid learned from the whole taskset.
+"""The prior of a task's success rate: a fixed mixture, or a grid learned from the whole taskset.
 
-A prior chosen once can be wrong about a taskset as a whole (all tasks just inside an edge of the band): then the
-posterior claims more than is true. Learned from the taskset itself it cannot be for long.
+A fixed prior can be wrong about a taskset as a whole (all tasks just inside an edge of the band). Then the posterior
+claims more than is true. A prior that is learned from the taskset corrects itself.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from operator import mul
 from typing import TYPE_CHECKING, NamedTuple
 
 from taskcal.core.stats import rates
-from taskcal.core.stats.rates import DEFAULT_PRIOR, BetaPart, Interval
+from taskcal.core.stats.rates import DEFAULT_PRIOR, BetaPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,7 +28,7 @@ EDGES = (
 """Edges of 53 cells, finer where rates are far from a half; those of a band are added where they are missing."""
 
 STRENGTH = 10.0
-"""The least number of tasks that the base weighs against those that a prior is learned from; see `strength`."""
+"""The least number of tasks that the base weighs against those that a prior is learned from; see `base_weight`."""
 
 ITERATIONS = 60
 
@@ -53,7 +53,7 @@ class Counts(NamedTuple):
     graded: int
 
 
-class Source(StrEnum):
+class PriorSource(StrEnum):
     """Where a prior came from."""
 
     NONE = "none"
@@ -93,7 +93,7 @@ def as_grid(prior: Sequence[BetaPart], marks: Iterable[float]) -> Grid:
     )
 
 
-def strength(tasks: int) -> float:
+def base_weight(tasks: int) -> float:
     """How many tasks the base weighs in a prior learned from this many: sqrt(2 T), and 10 at least.
 
     The maximum of a likelihood follows chance more closely than the mean of all priors that the tasks allow. That is
@@ -103,7 +103,7 @@ def strength(tasks: int) -> float:
     return max(STRENGTH, math.sqrt(2 * tasks))
 
 
-def cautious(band: tuple[float, float], tasks: int) -> Grid:
+def cautious_prior(band: tuple[float, float], tasks: int) -> Grid:
     """The base of a prior to be learned from so many tasks: the default mixture, and ON_EDGE tasks at each edge.
 
     Those count half to each side of the edge. An edge at 0 or 1 has only one side and gets none.
@@ -111,7 +111,7 @@ def cautious(band: tuple[float, float], tasks: int) -> Grid:
     inner = [edge for edge in band if 0 < edge < 1]
     near = (edge + side * NEAR_EDGE * min(edge, 1 - edge) for edge in inner for side in (-1, 1))
     grid = as_grid(DEFAULT_PRIOR, (*band, *near))
-    return on_edges(grid, band, ON_EDGE / strength(tasks))
+    return on_edges(grid, band, ON_EDGE / base_weight(tasks))
 
 
 def on_edges(grid: Grid, band: tuple[float, float], share: float) -> Grid:
@@ -125,14 +125,14 @@ def on_edges(grid: Grid, band: tuple[float, float], share: float) -> Grid:
     return replace(grid, weights=tuple(weights))
 
 
-def learned(counts: Iterable[Counts], band: tuple[float, float]) -> Grid:
+def learn_prior(counts: Iterable[Counts], band: tuple[float, float]) -> Grid:
     """The prior of a taskset with these counts."""
     measured = [count for count in counts if count.graded]
-    return learn(measured, cautious(band, len(measured)), strength(len(measured)))
+    return fit_prior(measured, cautious_prior(band, len(measured)), base_weight(len(measured)))
 
 
-def learn(counts: Iterable[Counts], base: Grid, strength: float = STRENGTH) -> Grid:
-    """The prior that makes the counts of a taskset likely, held towards `base` as if by `strength` more tasks.
+def fit_prior(counts: Iterable[Counts], base: Grid, base_tasks: float = STRENGTH) -> Grid:
+    """The prior that makes the counts of a taskset likely, held towards `base` as if by `base_tasks` more tasks.
 
     The nonparametric maximum likelihood estimate on a fixed grid (Kiefer and Wolfowitz 1956; by EM, Laird 1978), with
     a Dirichlet penalty (Dempster, Laird, Rubin 1977, section 1 on penalised likelihoods). How each task was stopped
@@ -146,68 +146,10 @@ def learn(counts: Iterable[Counts], base: Grid, strength: float = STRENGTH) -> G
     for _ in range(ITERATIONS):
         shares = [times / sum(map(mul, weights, row)) for (_, times), row in zip(tally, rows, strict=True)]
         weights = [
-            (weight * sum(map(mul, shares, column)) + strength * start) / (tasks + strength)
+            (weight * sum(map(mul, shares, column)) + base_tasks * start) / (tasks + base_tasks)
             for weight, column, start in zip(weights, columns, base.weights, strict=True)
         ]
     return replace(base, weights=tuple(weights))
-
-
-def after(grid: Grid, counts: Counts) -> Grid:
-    """The posterior on the same grid (Bayes 1763)."""
-    masses = list(map(mul, grid.weights, likelihood(grid.nodes, *counts)))
-    total = math.fsum(masses)
-    return replace(grid, weights=tuple(mass / total for mass in masses))
-
-
-def class_probabilities(prior: Prior, counts: Counts, band: tuple[float, float]) -> tuple[float, float, float]:
-    """Posterior probability that the rate lies below, inside and above the band; without counts the prior's."""
-    if not isinstance(prior, Grid):
-        return rates.class_probabilities(*counts, band, prior)
-    known = after(prior, counts)
-    inside = known.chance(*band)
-    below = known.chance(0.0, band[0])
-    return below, inside, max(0.0, 1.0 - below - inside)
-
-
-def posterior_mean(prior: Prior, counts: Counts) -> float | None:
-    """The expected success rate; None where nothing was graded."""
-    if not isinstance(prior, Grid):
-        return rates.posterior_mean(*counts, prior)
-    return math.fsum(map(mul, after(prior, counts).weights, prior.nodes)) if counts.graded else None
-
-
-def posterior_variance(prior: Prior, counts: Counts) -> float | None:
-    """The variance of the success rate; None where nothing was graded."""
-    if not counts.graded:
-        return None
-    if isinstance(prior, Grid):
-        weighted = list(zip(after(prior, counts).weights, prior.nodes, strict=True))
-        square = math.fsum(weight * node * node for weight, node in weighted)
-    else:
-        parts = rates.posterior(*counts, prior)
-        square = math.fsum(p.weight * p.a * (p.a + 1) / ((p.a + p.b) * (p.a + p.b + 1)) for p in parts)
-    return max(0.0, square - (posterior_mean(prior, counts) or 0.0) ** 2)
-
-
-def credible(prior: Prior, counts: Counts, level: float = 0.95) -> Interval | None:
-    """The equal-tailed credible interval, on a grid with each cell's weight spread evenly; None without counts."""
-    if not isinstance(prior, Grid):
-        return rates.credible(*counts, prior, level)
-    if not counts.graded:
-        return None
-    known = after(prior, counts)
-    tail = (1 - level) / 2
-    return Interval(_quantile(known, tail), _quantile(known, 1 - tail))
-
-
-def signal(prior: Prior, counts: Counts, group_size: int) -> float | None:
-    """Posterior chance that a group of G is mixed, 1 - p^G - (1-p)^G averaged; None as in `stats.signal`."""
-    if not isinstance(prior, Grid):
-        return rates.signal(*counts, group_size, prior)
-    if not counts.graded or group_size < 2:
-        return None
-    mixed = (1.0 - node**group_size - (1.0 - node) ** group_size for node in prior.nodes)
-    return math.fsum(map(mul, after(prior, counts).weights, mixed))
 
 
 def likelihood(nodes: Sequence[float], passed: int, graded: int) -> tuple[float, ...]:
@@ -216,12 +158,3 @@ def likelihood(nodes: Sequence[float], passed: int, graded: int) -> tuple[float,
     logs = [passed * math.log(node) + failed * math.log1p(-node) for node in nodes]
     top = max(logs)
     return tuple(math.exp(value - top) for value in logs)
-
-
-def _quantile(grid: Grid, chance: float) -> float:
-    below = 0.0
-    for weight, (low, high) in zip(grid.weights, pairwise(grid.edges), strict=True):
-        if weight and below + weight >= chance:
-            return low + (high - low) * (chance - below) / weight
-        below += weight
-    return 1.0

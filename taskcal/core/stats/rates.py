@@ -1,7 +1,7 @@
-"""What k of n says about a rate, and what a group's rewards say about learning: numbers in, numbers out.
+"""Estimates from k of n passed rollouts and from a group's rewards: numbers in, numbers out.
 
-Undefined is None, never 0. What a trainer makes of a group is in `advantages`, what many tasks say together in
-`pooled`, what may be claimed whatever the prior in `certificate`.
+Undefined is None, never 0. Means over many tasks are in `clustered_mean`, claims that hold whatever the prior in
+`certificate`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class BetaPart:
 
 
 DEFAULT_PRIOR = (BetaPart(0.25, 1, 100), BetaPart(0.60, 1, 1), BetaPart(0.15, 50, 1))
-"""What is believed of a task before any rollout: a quarter hopeless, some always solved, the rest anything."""
+"""The prior before any rollout: a quarter of the tasks hopeless, some always solved, the rest anything."""
 
 
 def success_rate(passed: int, graded: int) -> float | None:
@@ -60,38 +60,6 @@ def wilson(passed: float, graded: float) -> Interval | None:
     return Interval(low, 1.0 if passed == graded else min(1.0, centre + half))
 
 
-def clopper_pearson(passed: int, graded: int) -> Interval | None:
-    """The exact interval at 95 %: both one-sided tests at 2.5 % inverted; None where nothing was graded.
-
-    Clopper and Pearson 1934; as quantiles of a beta distribution in Brown, Cai, DasGupta 2001, 4.2.1.
-    """
-    if not graded:
-        return None
-    return Interval(_least(passed, graded, 0.025), _most(passed, graded, 0.025))
-
-
-def jeffreys(passed: int, graded: int) -> Interval | None:
-    """The equal-tailed 95 % interval under a Beta(1/2, 1/2) prior, with 0 at no success and 1 at no failure.
-
-    Brown, Cai, DasGupta 2001, 3.1.3, with their modification of the two ends. None where nothing was graded.
-    """
-    if not graded:
-        return None
-    a, b = passed + 0.5, graded - passed + 0.5
-    low = 0.0 if passed == 0 else _beta_quantile(a, b, 0.025)
-    return Interval(low, 1.0 if passed == graded else _beta_quantile(a, b, 0.975))
-
-
-def lower_bound(passed: int, graded: int, level: float = 0.95) -> float | None:
-    """The exact one-sided lower bound of the rate (Clopper and Pearson 1934); None where nothing was graded."""
-    return _least(passed, graded, 1 - level) if graded else None
-
-
-def upper_bound(passed: int, graded: int, level: float = 0.95) -> float | None:
-    """The exact one-sided upper bound of the rate: 1 - (1 - level)^(1/n) where none passed. None as above."""
-    return _most(passed, graded, 1 - level) if graded else None
-
-
 def mean(values: Sequence[float]) -> float | None:
     """The mean; None of nothing."""
     return math.fsum(values) / len(values) if values else None
@@ -109,19 +77,6 @@ def contrast_unbiased(rewards: Sequence[float]) -> float | None:
     """Sample variance (ddof 1): for 0 and 1 it is k(n-k)/(n(n-1)). None below two."""
     biased = contrast(rewards)
     return None if biased is None else biased * len(rewards) / (len(rewards) - 1)
-
-
-def signal(passed: int, graded: int, group_size: int, prior: Sequence[BetaPart] = DEFAULT_PRIOR) -> float | None:
-    """Posterior probability that a group of `group_size` rollouts is mixed, so that its update is not zero.
-
-    For a Beta(a, b) component it is 1 - B(a+k+G, b+n-k)/B(a+k, b+n-k) - B(a+k, b+n-k+G)/B(a+k, b+n-k) (the
-    beta-binomial chance of no success and of only successes, taken away; Skellam 1948), averaged over the components'
-    posterior weights. None where nothing was graded or below a group of two.
-    """
-    if not graded or group_size < 2:
-        return None
-    parts = posterior(passed, graded, prior)
-    return min(1.0, max(0.0, math.fsum(part.weight * _mixed(part, group_size) for part in parts)))
 
 
 def signal_unbiased(rewards: Sequence[float], group_size: int, digits: int = 6) -> float | None:
@@ -167,42 +122,9 @@ def marginal(passed: int, graded: int, prior: Sequence[BetaPart] = DEFAULT_PRIOR
     return math.fsum(math.exp(ways + value) for value in _log_masses(passed, graded, prior))
 
 
-def class_probabilities(
-    passed: int, graded: int, band: tuple[float, float], prior: Sequence[BetaPart] = DEFAULT_PRIOR
-) -> tuple[float, float, float]:
-    """Posterior probability that the true rate lies below, inside and above a band; at n = 0 it is the prior's."""
-    parts = posterior(passed, graded, prior)
-    below, not_above = chance_below(parts, band[0]), chance_below(parts, band[1])
-    return below, not_above - below, 1.0 - not_above
-
-
 def chance_below(parts: Sequence[BetaPart], rate: float) -> float:
     """The probability that a mixture gives to rates under `rate`."""
     return math.fsum(part.weight * _beta_cdf(part.a, part.b, rate) for part in parts)
-
-
-def posterior_mean(passed: int, graded: int, prior: Sequence[BetaPart] = DEFAULT_PRIOR) -> float | None:
-    """The expected success rate given k of n: sum of w (a+k)/(a+b+n), w the components' posterior weights.
-
-    Unlike k/n it may be read after adaptive stopping. None where nothing was graded.
-    """
-    if not graded:
-        return None
-    return math.fsum(part.weight * part.a / (part.a + part.b) for part in posterior(passed, graded, prior))
-
-
-def credible(
-    passed: int, graded: int, prior: Sequence[BetaPart] = DEFAULT_PRIOR, level: float = 0.95
-) -> Interval | None:
-    """The equal-tailed credible interval: as much of the posterior below its low as above its high end.
-
-    Stopping when it looks narrow does not break its promise on average over the prior. None where nothing was graded.
-    """
-    if not graded:
-        return None
-    parts = posterior(passed, graded, prior)
-    tail = (1 - level) / 2
-    return Interval(_quantile(parts, tail), _quantile(parts, 1 - tail))
 
 
 def student_quantile(chance: float, degrees: int) -> float:
@@ -220,29 +142,6 @@ def _log_masses(passed: int, graded: int, prior: Sequence[BetaPart]) -> list[flo
     ]
 
 
-def _quantile(parts: Sequence[BetaPart], chance: float) -> float:
-    low, high = 0.0, 1.0
-    for _ in range(50):  # halves the unit to less than a float's grain at 1
-        middle = (low + high) / 2
-        low, high = (middle, high) if chance_below(parts, middle) < chance else (low, middle)
-    return (low + high) / 2
-
-
-def _least(passed: int, graded: int, tail: float) -> float:
-    return 0.0 if passed == 0 else _beta_quantile(passed, graded - passed + 1, tail)
-
-
-def _most(passed: int, graded: int, tail: float) -> float:
-    return 1.0 if passed == graded else _beta_quantile(passed + 1, graded - passed, 1 - tail)
-
-
-def _mixed(part: BetaPart, group_size: int) -> float:
-    base = _log_beta(part.a, part.b)
-    all_pass = math.exp(_log_beta(part.a + group_size, part.b) - base)
-    none_pass = math.exp(_log_beta(part.a, part.b + group_size) - base)
-    return 1.0 - all_pass - none_pass
-
-
 def _log_beta(a: float, b: float) -> float:
     return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
 
@@ -251,9 +150,3 @@ def _beta_cdf(a: float, b: float, rate: float) -> float:
     from scipy.special import betainc  # noqa: PLC0415 - a third of a second that only calibrating should cost
 
     return float(betainc(a, b, rate))
-
-
-def _beta_quantile(a: float, b: float, chance: float) -> float:
-    from scipy.special import betaincinv  # noqa: PLC0415 - likewise
-
-    return float(betaincinv(a, b, chance))

@@ -1,10 +1,10 @@
-"""The chance that a group teaches anything: that its rewards are not all equal, where equal has a tolerance.
+"""The signal of a task: the chance that the rewards of a group are not all equal, within a tolerance.
 
-A group-relative update compares rewards, so a task that nobody passes may still teach where its rewards vary, and a
-judge's 0.30 and 0.31 are no contrast, only noise that a normalised advantage would make large.
+A group-relative update compares rewards. So a task that no rollout passes still teaches if its rewards vary, and a
+judge's 0.30 and 0.31 are not contrast but noise that a normalised advantage would make large.
 
-A reward that was not seen yet can still come. Eight equal ones of a task with four checks say less than eight failures
-of a task with one: on average such groups are mixed more than twice as often as what was seen would predict.
+A reward that has not occurred yet still can. Eight equal rewards of a task with four checks are weaker evidence than
+eight failures of a task with one check: such groups are mixed more than twice as often as the observed rewards predict.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from taskcal.core.stats import rates
-from taskcal.core.stats.advantages import LARGEST_GROUP
-from taskcal.core.stats.prior import Counts, Grid, after
+from taskcal.core.stats.posterior import update_grid
+from taskcal.core.stats.prior import Counts, Grid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,8 +26,16 @@ if TYPE_CHECKING:
 
 TARGET = 0.9
 
+LARGEST_GROUP = 64
+"""No larger group is recommended: a task whose groups are flat so often is better left out."""
+
 MOST_LEVELS = 50
 """More levels than these in [0, 1] lie closer together than the default tolerance."""
+
+
+def mixed_chance(rate: float, group_size: int) -> float:
+    """1 - p^G - (1-p)^G: the chance that a group of G at a known rate is mixed (Yu et al. 2025, DAPO)."""
+    return 1.0 - rate**group_size - (1.0 - rate) ** group_size
 
 
 def levels(rewards: Sequence[float], tolerance: float) -> tuple[float, ...]:
@@ -61,7 +69,7 @@ def possible_rewards(weights: tuple[float, ...]) -> tuple[float, ...]:
     return tuple(sorted(sums))
 
 
-class Signal:
+class TaskSignal:
     """The signal of one task, for any group size.
 
     The rate of passing has the posterior of the prior; which of the possible rewards among the passed, or among the
@@ -119,34 +127,36 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """A task's signal at the group size asked for, and the group size to recommend; None as in `Signal`."""
+class SignalEstimate:
+    """A task's signal at the group size asked for, and the group size to recommend; None as in `TaskSignal`."""
 
     signal: float | None
     recommended_group_size: int | None
 
 
-class Signals:
-    """The readings of a whole taskset, where many tasks have the same counts: each is worked out once."""
+class SignalCache:
+    """The signals of a whole taskset. Many tasks have the same counts, so each estimate is computed once."""
 
     def __init__(self, group_size: int, tolerance: float, rewards: Iterable[float] = ()) -> None:
         """For this group size; `rewards` are those of all tasks."""
         self._group_size, self._tolerance = group_size, tolerance
         self._anywhere = tuple({*levels(sorted({*rewards}), max(tolerance, 1 / MOST_LEVELS))})
-        self._known: dict[tuple[object, ...], Reading] = {}
+        self._known: dict[tuple[object, ...], SignalEstimate] = {}
 
-    def of(self, rewards: Sequence[float], passing: float, prior: Prior, weights: Sequence[float] = ()) -> Reading:
-        """The reading of these rewards of graded rollouts, in a task whose checks have these weights.
+    def of(
+        self, rewards: Sequence[float], passing: float, prior: Prior, weights: Sequence[float] = ()
+    ) -> SignalEstimate:
+        """The estimate from these rewards of graded rollouts, in a task whose checks have these weights.
 
         Where its rewards are not those of checks that are met or not, any reward that another task got can come.
         """
         possible = possible_rewards(tuple(weights))
         if not {round(reward, 6) for reward in rewards} <= {round(reward, 6) for reward in possible}:
             possible = self._anywhere
-        signal = Signal(rewards, passing, prior, self._tolerance, possible)
+        signal = TaskSignal(rewards, passing, prior, self._tolerance, possible)
         known = self._known.get(key := signal.key)
         if known is None:
-            known = self._known[key] = Reading(signal.at(self._group_size), signal.recommended_group_size())
+            known = self._known[key] = SignalEstimate(signal.at(self._group_size), signal.recommended_group_size())
         return known
 
 
@@ -166,7 +176,7 @@ def _rising(start: float, steps: int) -> float:
 def _extremes(prior: Prior, counts: Counts, group_size: int) -> tuple[float, float]:
     """The chances that all of a group pass, and that none does."""
     if isinstance(prior, Grid):
-        known = after(prior, counts)
+        known = update_grid(prior, counts)
         pairs = list(zip(known.nodes, known.weights, strict=True))
         return (
             math.fsum(weight * node**group_size for node, weight in pairs),

@@ -68,7 +68,7 @@ def _whole(digits: str) -> int:
     return int(digits)
 
 
-def clipped(text: str, bound: int) -> str:
+def clip(text: str, bound: int) -> str:
     """The beginning of a text, at most `bound` characters; a mark at its end says where it was cut.
 
     Every cut leaves a mark: the redactor of secrets looks there for what is left of one.

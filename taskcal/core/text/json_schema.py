@@ -98,7 +98,7 @@ class _Checker:
 
     root: object
     search: Search
-    left: int = STEPS
+    steps_left: int = STEPS
 
     def misfit(self, schema: object, value: object, path: str) -> str | None:
         """The first thing that is wrong at or below a place."""
@@ -110,15 +110,15 @@ class _Checker:
 
     def spend(self, steps: int) -> None:
         """Count steps. Raises TooLarge."""
-        self.left -= steps
-        if self.left < 0:
+        self.steps_left -= steps
+        if self.steps_left < 0:
             raise TooLarge
 
     def fits(self, schema: object, value: object, path: str) -> bool:
         """Whether nothing is wrong."""
         return self.misfit(schema, value, path) is None
 
-    def referred(self, reference: object) -> object:
+    def resolve(self, reference: object) -> object:
         """The schema that a reference within the document names; False, which nothing fits, for any other."""
         if not isinstance(reference, str) or not reference.startswith("#"):
             return False
@@ -212,7 +212,7 @@ def _not(checker: _Checker, schema: Any, value: Any, path: str) -> str | None:
 
 
 def _ref(checker: _Checker, schema: Any, value: Any, path: str) -> str | None:
-    return checker.misfit(checker.referred(schema["$ref"]), value, path)
+    return checker.misfit(checker.resolve(schema["$ref"]), value, path)
 
 
 def _pattern(checker: _Checker, schema: Any, value: Any, path: str) -> str | None:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from taskcal.core.forecast.simulate import fates, frontier
+from taskcal.core.forecast.simulate import forecast_rates, frontier
 from taskcal.report.forecast.words import number, share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from taskcal.core.forecast.compare_designs import Simulation
-    from taskcal.core.forecast.simulate import Fate, Forecast
+    from taskcal.core.forecast.simulate import Forecast, RateForecast
     from taskcal.core.verdict import Band
 
 POINTS = 60
@@ -87,7 +87,7 @@ def errors_plot(simulation: Simulation) -> str:
 def rates_plot(one: Forecast, band: Band) -> str:
     """What a design says of tasks of each true rate: areas for the classes, full where sure, pale where leaning."""
     rates = _rates()
-    found = fates(one.plan, rates)
+    found = forecast_rates(one.plan, rates)
     frame = Frame(330, 190, across=_angle, up=lambda y: y, left=40, bottom=36)
     parts: list[str] = []
     floor = [0.0] * len(rates)
@@ -107,7 +107,7 @@ def rates_plot(one: Forecast, band: Band) -> str:
 def rollouts_plot(simulation: Simulation) -> str:
     """How many rollouts each adaptive design gives to a task, by its true rate."""
     rates = _rates()
-    found = [fates(one.plan, rates) for one in simulation.adaptive]
+    found = [forecast_rates(one.plan, rates) for one in simulation.adaptive]
     most = max([1.0, *(fate.rollouts for line in found for fate in line)]) * 1.08
     frame = Frame(720, 260, across=_angle, up=lambda y: y / most)
     ticks = Ticks([0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0], share)
@@ -193,9 +193,9 @@ def _steps(most: float) -> list[float]:
     return [step * count for count in range(int(most / step) + 1)]
 
 
-def _sure(fate: Fate, place: int) -> float:
+def _sure(fate: RateForecast, place: int) -> float:
     return fate.sure[place]
 
 
-def _leaning(fate: Fate, place: int) -> float:
-    return max(0.0, fate.given[place] - fate.sure[place])
+def _leaning(fate: RateForecast, place: int) -> float:
+    return max(0.0, fate.verdicts[place] - fate.sure[place])

@@ -7,10 +7,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from taskcal.core.forecast.compare_designs import Goal
-from taskcal.core.forecast.simulate import mixed_groups
 from taskcal.core.stats.posterior_table import CLASSES
 from taskcal.core.stats.prior import FEWEST_TASKS
 from taskcal.core.stats.rates import DEFAULT_PRIOR
+from taskcal.core.stats.signal import mixed_chance
 from taskcal.core.verdict import Verdict
 from taskcal.report.wording import formatting
 from taskcal.report.wording.sanitize import plain
@@ -92,7 +92,7 @@ def setting(simulation: Simulation) -> list[str]:
     population, terms, scale = simulation.population, simulation.terms, simulation.scale
     verdicts = [terms.band.verdict(rate) for rate in population.rates]
     classes = [population.average([float(one is verdict) for one in verdicts]) for verdict in CLASSES]
-    mixed = mixed_groups(population.rates, terms.training_group_size)
+    mixed = [mixed_chance(rate, terms.training_group_size) for rate in population.rates]
     inside = population.average([p * (one is Verdict.IN_BAND) for p, one in zip(mixed, verdicts, strict=True)])
     known = "the default prior" if terms.prior is DEFAULT_PRIOR else "a prior learned from the taskset"
     kept = f"; of the in-band tasks' groups {share(inside / classes[1])}" if classes[1] else ""

@@ -86,7 +86,7 @@ class AdaptiveBoard:
         if not self._planner_state:
             return 0.0
         left, budget = self._planner_state.expected_left, self._design.budget
-        ended = sum(one.tally.launched - one.tally.in_flight for one in self._states)
+        ended = sum(one.launch_counts.launched - one.launch_counts.in_flight for one in self._states)
         return left if budget is None else min(left, max(0.0, budget - ended))
 
     def summary(self) -> str:
@@ -98,7 +98,7 @@ class AdaptiveBoard:
     def saved(self) -> str:
         """`2,250 rollouts fewer than 64 each`, or nothing."""
         decided = [one for one in self._states if one.closed in DECIDED]
-        saved = len(decided) * self._design.limit - sum(one.tally.launched for one in decided)
+        saved = len(decided) * self._design.limit - sum(one.launch_counts.launched for one in decided)
         return f"{formatting.many(saved, 'rollout')} fewer than {self._design.limit} each" if saved > 0 else ""
 
     @property

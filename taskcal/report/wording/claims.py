@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from taskcal.core.calibration.doubt import Doubt
 from taskcal.core.settings import Metric
 from taskcal.core.stats.certificate import Zone
-from taskcal.core.stats.prior import Source
+from taskcal.core.stats.prior import PriorSource
 from taskcal.core.verdict import Strength, Verdict
 from taskcal.report.wording import formatting
 
@@ -78,10 +78,10 @@ def certified_terms(tasks: int) -> str:
     return f"per task{adjusted}, if rollouts are independent and the agent does not change"
 
 
-def likely_terms(source: Source, settings: CalibrationSettings, tasks: int) -> str:
+def likely_terms(source: PriorSource, settings: CalibrationSettings, tasks: int) -> str:
     """When a posterior probability is what it says."""
     right = 100 * (1 - settings.error_rate)
-    estimated = f", estimated from {formatting.many(tasks, 'task')}" if source is Source.LEARNED else ""
+    estimated = f", estimated from {formatting.many(tasks, 'task')}" if source is PriorSource.LEARNED else ""
     return f"right {right:g} times in 100 only if tasks are distributed as the {source.value} prior says{estimated}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskcal.core.settings import Metric
-from taskcal.core.stats.advantages import LARGEST_GROUP
+from taskcal.core.stats.signal import LARGEST_GROUP
 from taskcal.core.verdict import Strength, Verdict
 
 if TYPE_CHECKING:

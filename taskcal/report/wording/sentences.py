@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.core.calibration.doubt import Doubt
 from taskcal.core.settings import Metric
-from taskcal.core.stats.prior import FEWEST_TASKS, Source
+from taskcal.core.stats.prior import FEWEST_TASKS, PriorSource
 from taskcal.core.verdict import Strength, Verdict
 from taskcal.report.wording import formatting, stopping
 from taskcal.report.wording.claims import certified_terms, likely_terms, robust, sure_claims
@@ -114,17 +114,17 @@ def prior(result: RunResult) -> str:
     return f"Prior: {'; '.join(named)}." if named else ""
 
 
-def prior_name(source: Source, measured: int, result: RunResult) -> str:
+def prior_name(source: PriorSource, measured: int, result: RunResult) -> str:
     """`learned from these 40 tasks`; '' where no prior was used."""
     match source:
-        case Source.LEARNED:
+        case PriorSource.LEARNED:
             return f"learned from these {measured:,} {_noun(result)}s"
-        case Source.WARM:
+        case PriorSource.WARM:
             return f"warm, from run {plain(result.record.prior_run)}" if result.record.prior_run else "warm"
-        case Source.DEFAULT:
+        case PriorSource.DEFAULT:
             few = f", as fewer than {FEWEST_TASKS} were measured" if measured < FEWEST_TASKS else ""
             return f"the default one{few}"
-        case Source.NONE:
+        case PriorSource.NONE:
             return ""
 
 

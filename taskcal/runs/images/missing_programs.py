@@ -17,7 +17,7 @@ from taskcal.agents import Attempt
 from taskcal.agents.builtin import apply_solution
 from taskcal.core.rollout import Lost, Stop
 from taskcal.core.shell.script import shebang_of
-from taskcal.core.shell.shell_words import RUN_MODULE, find_programs, hides, reports_missing
+from taskcal.core.shell.shell_words import RUN_MODULE, find_programs, may_hide, reports_missing
 from taskcal.core.task import RunProbe
 from taskcal.errors import Boundary, GraderLost, LostError
 from taskcal.execution.grading import grade
@@ -60,7 +60,7 @@ class _Graded:
         """Whether the program was missed: it was reported, or its check scored 0 and would not have reported it."""
         if reports_missing(self.printed, suspect.program):
             return True
-        silent = suspect in self.absent and hides(suspect.script, suspect.program)
+        silent = suspect in self.absent and may_hide(suspect.script, suspect.program)
         return silent and self.best(suspect.check) == 0.0
 
     def best(self, check: str) -> float | None:
@@ -155,7 +155,7 @@ def _graded(sandbox: RolloutSandbox, group: Group) -> tuple[str, dict[str, float
 
 def _is_absent(sandbox: RolloutSandbox, suspect: _Suspect) -> bool:
     """Whether a program that a check may miss silently is not on PATH."""
-    if not hides(suspect.script, suspect.program):
+    if not may_hide(suspect.script, suspect.program):
         return False
     script = Script(missing_programs([suspect.program]), SECONDS, user=ROOT_USER, service=suspect.service)
     return bool(sandbox.run(script).stdout.strip())

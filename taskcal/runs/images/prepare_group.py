@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from taskcal.agents.tools.task_tools import missing_for_tools
 from taskcal.core.dockerfile import Kind, Want, wants
 from taskcal.core.network import network_access_of
-from taskcal.core.plan import is_listed, refusal
+from taskcal.core.plan import is_listed, task_refusal
 from taskcal.core.rollout import Lost
 from taskcal.core.task import NetworkMode
 from taskcal.errors import Boundary, LostError, TaskcalError
@@ -22,14 +22,14 @@ from taskcal.sandbox.images.build_failure import here
 
 if TYPE_CHECKING:
     from taskcal.agents import Agent
-    from taskcal.core.plan import Bounds
+    from taskcal.core.plan import OperatorBounds
     from taskcal.core.task import Group, Network, Task
     from taskcal.sandbox.images.baking import Images, PreparedImages
 
 PLAINLY = "put it into the folder, and write its path plainly"
 
 
-def prepare_group(group: Group, images: Images, agent: Agent, bounds: Bounds) -> PreparedImages | Lost:
+def prepare_group(group: Group, images: Images, agent: Agent, bounds: OperatorBounds) -> PreparedImages | Lost:
     """The images of one group, or why none of its rollouts can be run. Never raises for a task's own reasons."""
     reason = forbidden(group.task, bounds, agent.network) or agent.refusal(group.task) or missing_for_tools(group.task)
     if reason:
@@ -60,9 +60,9 @@ def lost_because(error: Exception) -> Lost:
     return Lost(Boundary.UNKNOWN, f"taskcal failed while it prepared the task: {type(error).__name__}: {error}")
 
 
-def forbidden(task: Task, bounds: Bounds, agent_network: Network | None) -> str | None:
+def forbidden(task: Task, bounds: OperatorBounds, agent_network: Network | None) -> str | None:
     """Why a task must not be run here, its Dockerfiles included, or None. Nothing is built or pulled for the answer."""
-    if reason := refusal(task, bounds, agent_network):
+    if reason := task_refusal(task, bounds, agent_network):
         return reason
     if bounds.images is None and bounds.builds_have_network:
         return None
@@ -71,7 +71,7 @@ def forbidden(task: Task, bounds: Bounds, agent_network: Network | None) -> str 
     return next((reason for folder in folders if (reason := _forbidden_build(Path(folder), bounds))), None)
 
 
-def _forbidden_build(folder: Path, bounds: Bounds) -> str | None:
+def _forbidden_build(folder: Path, bounds: OperatorBounds) -> str | None:
     """What a folder's Dockerfile wants and may not have. No link, which the engine would follow elsewhere, is read."""
     path = folder / "Dockerfile"
     for file in (path, folder / ".dockerignore"):
@@ -87,7 +87,7 @@ def _forbidden_build(folder: Path, bounds: Bounds) -> str | None:
     return next((f"{here(str(path))}:{line}: {reason}" for line, reason in told if reason), None)
 
 
-def _reason(want: Want, bounds: Bounds, folder: Path) -> str | None:
+def _reason(want: Want, bounds: OperatorBounds, folder: Path) -> str | None:
     what = want.what if len(want.what) <= 100 else f"{want.what[:100]}…"
     if want.kind is Kind.UNCLEAR:
         return f"what this takes from elsewhere cannot be told before it is built; write it more plainly: {what}"

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping, Sequence
 
     from taskcal.agents import Agent
-    from taskcal.core.plan import Bounds
+    from taskcal.core.plan import OperatorBounds
     from taskcal.core.task import Environment, Group
     from taskcal.sandbox import ScriptResult
     from taskcal.sandbox.container import DockerSandbox
@@ -138,7 +138,9 @@ class Probes:
         return found
 
 
-def ready_group(group: Group, images: Images, probes: Probes, agent: Agent, bounds: Bounds) -> ReadyGroup | Lost:
+def ready_group(
+    group: Group, images: Images, probes: Probes, agent: Agent, bounds: OperatorBounds
+) -> ReadyGroup | Lost:
     """Prepare the images of a group and try its environment; or the reason why no rollout of it can run."""
     made = prepare_group(group, images, agent, bounds)
     if isinstance(made, Lost):

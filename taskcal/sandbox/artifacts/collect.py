@@ -14,7 +14,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING
 
-from taskcal.core.shell.sandbox_paths import above_all, plain_path
+from taskcal.core.shell.sandbox_paths import parent_folders, plain_path
 from taskcal.sandbox.artifacts.safe_tar import Bounds, Place, TooMuch, rewrite
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Carrier:
 
     def _same_way(self, container: str, path: str) -> bool:
         """Whether every folder above a path is one, or leads where it leads in the image."""
-        for above in above_all(path):
+        for above in parent_folders(path):
             here = self._files.path_stat(container, above)
             if here is None or here.is_folder:
                 continue

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, cast
 
 from taskcal.core.shell.sandbox_paths import is_below
-from taskcal.core.text.foreign_text import clipped
+from taskcal.core.text.foreign_text import clip
 from taskcal.errors import EngineLost, LostError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Rewritten:
 
     def leave(self, path: str, why: str) -> None:
         """Note that a member is left out; names are a stranger's, and are shown as Python writes them."""
-        self.left_out.append(f"{clipped(ascii(path)[1:-1], 80)} ({why})" if len(self.left_out) < SHOWN else "")
+        self.left_out.append(f"{clip(ascii(path)[1:-1], 80)} ({why})" if len(self.left_out) < SHOWN else "")
 
     @property
     def note(self) -> str:

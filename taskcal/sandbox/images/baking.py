@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskcal.core.identity import SANDBOX, Origin
-from taskcal.core.shell.script import named_in
+from taskcal.core.shell.script import names_in_script
 from taskcal.core.task import Environment, ImageSource, Limits, NetworkMode, as_text
 from taskcal.errors import AgentInstallLost, ImageLost, SetupLost
 from taskcal.machine.base_image import BASE_IMAGE
@@ -314,7 +314,7 @@ def recipe_for(part: Environment | Service, params: Mapping[str, Scalar], timeou
 def named_params(script: str, params: Mapping[str, Scalar]) -> dict[str, str]:
     """Those params that a script's text names, as environment variables."""
     variables = as_variables(params)
-    return {name: variables[name] for name in named_in(script, variables)}
+    return {name: variables[name] for name in names_in_script(script, variables)}
 
 
 def as_variables(params: Mapping[str, Scalar]) -> dict[str, str]:

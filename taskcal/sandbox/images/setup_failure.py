@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from taskcal.core.shell.script import shebang_of, text_of
+from taskcal.core.shell.script import script_text, shebang_of
 from taskcal.sandbox import Ending
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ ELSEWHERE = re.compile(r"\s*exec\b.*>")
 def setup_failure(setup: str, result: ScriptResult) -> str:
     """The reason: line and text of what failed, how it ended, what it printed, and how to allow it."""
     shebang = shebang_of(setup)
-    lines = text_of(setup).splitlines() if shebang is None or shebang.is_shell else []
+    lines = script_text(setup).splitlines() if shebang is None or shebang.is_shell else []
     number, rest = last_repeated(lines, result.stderr.decode(errors="replace"))
     printed = replace(result, stderr=rest.encode()).tail
     if not lines or result.stdout.decode(errors="replace").rstrip().endswith(UNBAKED):

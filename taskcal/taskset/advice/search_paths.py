@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.core.dockerfile import variables
 from taskcal.core.shell.sandbox_paths import is_below
-from taskcal.core.shell.search_paths import sift
+from taskcal.core.shell.search_paths import sift_variables
 from taskcal.core.task import GraderSandbox
 
 if TYPE_CHECKING:
@@ -26,10 +26,14 @@ def about_search_paths(task: Task) -> Iterator[str]:
     variables_here = {**_of_dockerfile(environment), **environment.env}
     if grader.sandbox is GraderSandbox.FRESH:
         if grader.artifacts:
-            yield from (str(gone) for gone in sift(variables_here, lambda path: _why(path, grader.artifacts)).gone)
+            yield from (
+                str(gone) for gone in sift_variables(variables_here, lambda path: _why(path, grader.artifacts)).gone
+            )
     elif environment.user and environment.user.partition(":")[0] not in ROOT_NAMES:
         reason = "any user may write there"
-        yield from map(str, sift(variables_here, lambda path: reason if is_below(path, OPEN_TO_ALL) else "").gone)
+        yield from map(
+            str, sift_variables(variables_here, lambda path: reason if is_below(path, OPEN_TO_ALL) else "").gone
+        )
 
 
 def _why(path: str, artifacts: tuple[Artifact, ...]) -> str:

@@ -15,7 +15,7 @@ from taskcal.cli.commands.simulate import simulate
 from taskcal.cli.options.populations import Measured, find_population
 from taskcal.core.forecast.population import PRESETS
 from taskcal.core.rollout import GroupId, Lost, Rollout, RolloutId, Timing, Usage
-from taskcal.core.stats.prior import Counts, as_grid, learn
+from taskcal.core.stats.prior import Counts, as_grid, fit_prior
 from taskcal.core.stats.rates import DEFAULT_PRIOR
 from taskcal.core.verdict import Band
 from taskcal.errors import Boundary, RunFolderError, TaskcalError, UsageError
@@ -132,7 +132,7 @@ def test_a_history_becomes_a_population() -> None:
     history = [(0, 8), (8, 8), (3, 8), (4, 4)]
     written(history, cost=0.25)
     found = find_population("run-1", RUNS)
-    expected = learn([Counts(*pair) for pair in history], as_grid(DEFAULT_PRIOR, (0.05, 0.75)))
+    expected = fit_prior([Counts(*pair) for pair in history], as_grid(DEFAULT_PRIOR, (0.05, 0.75)))
     points = found.population(Band())
     assert (points.rates, points.weights) == (expected.nodes, expected.weights)
     assert found.measured == Measured(tasks=4, seconds=30.0, concurrency=2, cost_usd=0.25, band=Band())

@@ -15,13 +15,13 @@ from taskcal.agents.spec import ChatSpec, Price
 from taskcal.cli.options.design import DesignOptions, check_cost, settings_of_design
 from taskcal.core.adaptive.design import CAP, CERTIFIED_CAP, Design, Rule
 from taskcal.core.rollout import GroupId
-from taskcal.core.settings import CalibrationSettings, Metric, fixed
+from taskcal.core.settings import CalibrationSettings, Metric, fixed_settings
 from taskcal.core.stats.prior import Counts
 from taskcal.core.verdict import Band
 from taskcal.errors import UsageError
 from taskcal.runs.request import Spending
 
-PLAIN = fixed(8)
+PLAIN = fixed_settings(8)
 ADAPTIVE = DesignOptions(adaptive=True)
 NEEDING: dict[str, tuple[Any, str]] = {
     "max_group_size": (16, "--max-group-size"),
@@ -81,7 +81,7 @@ def test_every_combination_is_a_design_or_a_usage_error(
 ) -> None:
     """Only two ways to stop at once are refused; all else is asked as typed, for the same group size and band."""
     typed = DesignOptions(True, error_rate, cap, certify, budget, stop, tolerance, "success", None)
-    base = fixed(6, Band(0.1, 0.9))
+    base = fixed_settings(6, Band(0.1, 0.9))
     if certify and stop:
         with pytest.raises(UsageError, match="choose one"):
             settings_of_design(typed, base)

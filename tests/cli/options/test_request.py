@@ -13,8 +13,8 @@ from taskcal.cli.options.configuration import Configuration
 from taskcal.cli.options.parse import band, pairs
 from taskcal.cli.options.request import default_concurrency
 from taskcal.core.gate import FailOn, Gate
-from taskcal.core.plan import Bounds, Selection
-from taskcal.core.settings import fixed
+from taskcal.core.plan import OperatorBounds, Selection
+from taskcal.core.settings import fixed_settings
 from taskcal.core.task import (
     Check,
     Environment,
@@ -50,8 +50,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_defaults_where_nothing_is_said() -> None:
     """Eight rollouts, two retries, the band of 5 to 75 %, no gate, a fifth may be lost, and a seed of chance."""
     found = request()
-    assert (found.settings, found.retries, found.runs) == (fixed(8, Band(0.05, 0.75)), 2, Path("runs"))
-    assert (found.gate, found.bounds) == (Gate(FailOn.NEVER, 0.2), Bounds(NetworkMode.BRIDGE, None, None))
+    assert (found.settings, found.retries, found.runs) == (fixed_settings(8, Band(0.05, 0.75)), 2, Path("runs"))
+    assert (found.gate, found.bounds) == (Gate(FailOn.NEVER, 0.2), OperatorBounds(NetworkMode.BRIDGE, None, None))
     assert [str(group.id) for group in found.groups] == ["ship/1", "ship/2", "refund"]
     assert found.agent.name == "oracle"
     assert len({request().seed for _ in range(3)}) > 1
@@ -77,7 +77,7 @@ def test_flags_win_over_configuration() -> None:
 def test_bounds_are_read() -> None:
     """Memory as Docker reads it, CPUs as a number, the network by its mode."""
     found = request(allow_network="none", max_memory="4g", max_cpus=1.5)
-    assert found.bounds == Bounds(NetworkMode.NONE, 4 * 1024**3, 1.5)
+    assert found.bounds == OperatorBounds(NetworkMode.NONE, 4 * 1024**3, 1.5)
 
 
 def test_a_selection_chooses() -> None:

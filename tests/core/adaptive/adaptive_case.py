@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from taskcal.core.adaptive.launches import launches
+from taskcal.core.adaptive.launches import launches_by_index
 from taskcal.core.adaptive.planner import AWAITED
 from taskcal.core.adaptive.task_state import TaskHistory
 from taskcal.core.calibration.posterior_verdict import judge
@@ -125,7 +125,7 @@ class Play:
         rows: dict[GroupId, list[Rollout]] = defaultdict(list)
         for row in self.recorded:
             rows[row.id.group].append(row)
-        return [TaskHistory(group.id, launches(rows[group.id])) for group in groups(*self.tasks)]
+        return [TaskHistory(group.id, launches_by_index(rows[group.id])) for group in groups(*self.tasks)]
 
     def from_rows(self) -> list[Conclusion]:
         """What a report says of each task."""

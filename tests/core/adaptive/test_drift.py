@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskcal.core.adaptive import drift
-from taskcal.core.adaptive.drift import MOVES, remember, warm, weigh
+from taskcal.core.adaptive.drift import MOVES, earlier_posteriors, warm_prior, weigh_moves
 from taskcal.core.adaptive.task_state import Launch, TaskHistory
 from taskcal.core.calibration.posterior_verdict import judge
 from taskcal.core.rollout import GroupId
-from taskcal.core.settings import fixed
-from taskcal.core.stats.prior import Counts, class_probabilities
+from taskcal.core.settings import fixed_settings
+from taskcal.core.stats.posterior import class_probabilities
+from taskcal.core.stats.prior import Counts
 from taskcal.core.verdict import Verdict
 
 BAND = (0.05, 0.75)
@@ -27,7 +28,7 @@ def likely(before: Counts, now: tuple[int, int], tasks: int = 40) -> set[Verdict
     passed, graded = now
     launches = (Launch.PASSED,) * passed + (Launch.FAILED,) * (graded - passed)
     states = [TaskHistory(GroupId(str(number), ""), launches, before) for number in range(tasks)]
-    return {opinion.likely for opinion in judge(states, fixed(graded))}
+    return {opinion.likely for opinion in judge(states, fixed_settings(graded))}
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_a_common_shift_is_found(shift: int) -> None:
     """Tasks of several rates that have all moved by so many logits: the move that is most probable says so."""
     rates = [0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.98] * 4
     pairs = [(counted(rate, 64), counted(moved(rate, shift), 16)) for rate in rates]
-    found = weigh(remember([before for before, _ in pairs], BAND), pairs)
+    found = weigh_moves(earlier_posteriors([before for before, _ in pairs], BAND), pairs)
     assert math.fsum(found) == pytest.approx(1)
     expected = math.fsum(share * move for share, (move, _) in zip(found, MOVES, strict=True))
     assert expected == pytest.approx(shift, abs=0.35)
@@ -81,18 +82,18 @@ def counted(rate: float, graded: int) -> Counts:
 def test_tasks_that_move_apart_leave_a_wide_prior() -> None:
     """Half of the tasks up, half down by three logits: no common shift explains it, so a large spread must."""
     pairs = [(Counts(32, 64), Counts(passed, 16)) for passed in (1, 15) * 20]
-    found = weigh(remember([before for before, _ in pairs], BAND), pairs)
+    found = weigh_moves(earlier_posteriors([before for before, _ in pairs], BAND), pairs)
     wide = math.fsum(share for share, (_, spread) in zip(found, MOVES, strict=True) if spread == 2.0)
     assert wide > 0.99
 
 
 def test_before_anything_is_measured_small_moves_are_expected() -> None:
     """Shifts of at most a logit have four fifths of the weight; a warm prior is between the past and the population."""
-    memory = remember([Counts(8, 16), Counts(2, 16)], BAND)
-    found = weigh(memory, [])
+    memory = earlier_posteriors([Counts(8, 16), Counts(2, 16)], BAND)
+    found = weigh_moves(memory, [])
     small = math.fsum(share for share, (shift, _) in zip(found, MOVES, strict=True) if abs(shift) <= 1)
     assert small == pytest.approx(0.80, abs=0.01)
-    one = warm(memory, found, Counts(8, 16))
+    one = warm_prior(memory, found, Counts(8, 16))
     assert math.fsum(one.weights) == pytest.approx(1)
     population = class_probabilities(memory.population, NOTHING, BAND)[1]
     assert (
@@ -104,7 +105,7 @@ def test_before_anything_is_measured_small_moves_are_expected() -> None:
 
 def test_a_kernel_keeps_every_rate() -> None:
     """From each cell all the weight goes somewhere, up for a positive shift, and hardly anywhere for a tiny one."""
-    edges = remember([], BAND).population.edges
+    edges = earlier_posteriors([], BAND).population.edges
     for shift, spread in [(0.0, 0.01), (2.0, 0.5), (-6.0, 2.0)]:
         for row in drift.kernel(edges, shift, spread):
             assert math.fsum(row) == pytest.approx(1)
@@ -117,9 +118,9 @@ def test_a_kernel_keeps_every_rate() -> None:
 def test_the_order_of_tasks_does_not_matter_to_the_drift(pairs: list[tuple[int, int]], order: object) -> None:
     """The moves are a function of the set of pairs, and always a distribution."""
     counts = [(Counts(before, 16), Counts(now, 8)) for before, now in pairs]
-    memory = remember([before for before, _ in counts], BAND)
-    found = weigh(memory, counts)
+    memory = earlier_posteriors([before for before, _ in counts], BAND)
+    found = weigh_moves(memory, counts)
     shuffled = counts.copy()
     order.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert weigh(remember([before for before, _ in shuffled], BAND), shuffled) == pytest.approx(found)
+    assert weigh_moves(earlier_posteriors([before for before, _ in shuffled], BAND), shuffled) == pytest.approx(found)
     assert min(found) >= 0

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from taskcal.core.adaptive.design import Design, Rule
 from taskcal.core.adaptive.planner import NextLaunch, plan_next
 from taskcal.core.adaptive.tables import DecisionTables, certified_table, make_tables
-from taskcal.core.adaptive.task_state import Closed, Launch, TaskHistory, TaskState, prefix
+from taskcal.core.adaptive.task_state import Closed, Launch, TaskHistory, TaskState, finished_outcomes
 from taskcal.core.rollout import GroupId
-from taskcal.core.stats.prior import Counts, Source
+from taskcal.core.stats.prior import Counts, PriorSource
 from taskcal.core.stats.rates import DEFAULT_PRIOR
 from taskcal.core.verdict import Band, Verdict
 from tests.core.forecast.population_case import draw
@@ -34,10 +34,10 @@ def alone(*launches: Launch, design: Design = FIXED) -> TaskState:
 
 def test_only_the_prefix_decides() -> None:
     """What finished behind a pending or a missing launch waits for it; what was lost for good is left out."""
-    assert prefix([P, F, WAIT, P, P], 9) == [True, False]
-    assert prefix([P, F, GAP, P, P], 9) == [True, False]
-    assert prefix([P, LOST, F, P], 9) == [True, False, True]
-    assert prefix([P, F, P], 2) == [True, False]
+    assert finished_outcomes([P, F, WAIT, P, P], 9) == [True, False]
+    assert finished_outcomes([P, F, GAP, P, P], 9) == [True, False]
+    assert finished_outcomes([P, LOST, F, P], 9) == [True, False, True]
+    assert finished_outcomes([P, F, P], 2) == [True, False]
     waiting = alone(*[P] * 6, WAIT, *[P] * 20)
     assert (waiting.closed, waiting.counts) == (None, Counts(6, 6))
     assert alone(*[P] * 6, LOST, P).closed is Closed.CONFIDENT
@@ -47,7 +47,7 @@ def test_the_standing_of_a_decided_task() -> None:
     """7 of 7: likely too easy, closed, nothing left to run; 11 of 11 would have been certified and is not needed."""
     found = alone(*[P] * 7)
     assert (found.likely, found.closed, found.certificate) == (Verdict.TOO_EASY, Closed.CONFIDENT, None)
-    assert (found.expected_left, found.prior) == (0.0, Source.DEFAULT)
+    assert (found.expected_left, found.prior) == (0.0, PriorSource.DEFAULT)
     assert found.posterior[2] >= 0.95
     still = alone(*[P] * 6)
     assert (still.likely, still.closed) == (None, None)
@@ -102,7 +102,7 @@ def test_a_learned_prior_too_is_a_function_of_the_rows(name: str) -> None:
     """At the end of a run its rows, read afresh, give its standings; no task ends confident with less than it says."""
     rates = draw(name, 60, 2)
     live = run(World(rates, seed=5), Design(), 16).planner_state
-    assert {one.prior for one in live.states} == {Source.LEARNED}
+    assert {one.prior for one in live.states} == {PriorSource.LEARNED}
     again = plan_next(live.tasks, 0, Design())
     assert again.states == live.states
     assert again.done
@@ -116,7 +116,7 @@ def test_slow_failures_do_not_make_a_task_easy() -> None:
     rates = [0.6] * 8
     wrong = naive = 0
     design = Design(learn=False, first=16, most_in_flight=16)
-    rows = make_tables(DEFAULT_PRIOR, Source.DEFAULT, design, certified_table(design))
+    rows = make_tables(DEFAULT_PRIOR, PriorSource.DEFAULT, design, certified_table(design))
     for seed in range(20):
         world = World(rates, seed=seed, duration=slow_failures)
         wrong += wrong_labels(run(world, design, 128), rates)
@@ -162,9 +162,9 @@ def test_a_decided_task_opens_again_when_the_taskset_says_so() -> None:
 def test_few_tasks_teach_nothing() -> None:
     """Under five tasks the default prior stays."""
     tasks = [task(str(n), *[F] * 9, P) for n in range(5)]
-    assert {one.prior for one in plan_next(tasks[:4], 0, Design()).states} == {Source.DEFAULT}
-    assert {one.prior for one in plan_next(tasks, 0, Design()).states} == {Source.LEARNED}
-    assert {one.prior for one in plan_next(tasks, 0, FIXED).states} == {Source.DEFAULT}
+    assert {one.prior for one in plan_next(tasks[:4], 0, Design()).states} == {PriorSource.DEFAULT}
+    assert {one.prior for one in plan_next(tasks, 0, Design()).states} == {PriorSource.LEARNED}
+    assert {one.prior for one in plan_next(tasks, 0, FIXED).states} == {PriorSource.DEFAULT}
 
 
 def test_every_task_gets_its_first_before_any_its_second() -> None:
@@ -186,7 +186,7 @@ def test_then_those_whose_answer_is_worth_most() -> None:
     tasks = [task("decided", *[P] * 2, *[F] * 6), task("open", P, P, P, F), task("hopeless", *[F] * 17)]
     found = plan_next(tasks, 1, FIXED)
     assert [one.group.task for one in found.launches] == ["open"]
-    assert found.states[1].charge > found.states[2].charge > 0
+    assert found.states[1].rollout_value > found.states[2].rollout_value > 0
     busy = [tasks[0], task("open", P, P, P, F, *[WAIT] * 7), tasks[2]]
     assert [one.group.task for one in plan_next(busy, 1, FIXED).launches] == ["hopeless"]
 
@@ -282,9 +282,9 @@ def test_an_earlier_calibration_warms_the_start() -> None:
     """15 of 16 earlier: fewer passes are needed; a certificate needs as many as ever; it says which prior it used."""
     cold, warm = (plan_next([task("a", *[P] * 4, earlier=earlier)], 0, Design()) for earlier in (None, Counts(16, 16)))
     assert (cold.states[0].closed, warm.states[0].closed) == (None, Closed.CONFIDENT)
-    assert warm.states[0].prior is Source.WARM
+    assert warm.states[0].prior is PriorSource.WARM
     assert warm.states[0].certificate is None
     every = [task(str(number), P, earlier=Counts(16, 16)) for number in range(20)]
-    assert plan_next(every, 0, Design()).beliefs.population.source is Source.DEFAULT
+    assert plan_next(every, 0, Design()).tables.population.source is PriorSource.DEFAULT
     changed = plan_next([task("a", *[F] * 8, earlier=Counts(16, 16))], 0, Design())
     assert changed.states[0].posterior[2] < 0.01

@@ -14,15 +14,13 @@ from taskcal.core.stats.posterior_table import (
     CLASSES,
     StoppingTable,
     expected_left,
-    foresee,
-    operating,
     posterior_table,
-    unbiased_rate,
 )
-from taskcal.core.stats.prior import Source
+from taskcal.core.stats.prior import PriorSource
 from taskcal.core.stats.rates import DEFAULT_PRIOR
 from taskcal.core.verdict import Band, Verdict
 from tests.core.forecast.population_case import population
+from tests.core.stats.oracles import foresee, operating, unbiased_rate
 
 if TYPE_CHECKING:
     from taskcal.core.stats.posterior_table import PosteriorTable
@@ -85,7 +83,7 @@ BIAS = {  # rate: means of k/n and of the unbiased estimate under the fair-charg
 
 @cache
 def tables(design: Design = Design()) -> DecisionTables:  # noqa: B008 - frozen
-    return make_tables(DEFAULT_PRIOR, Source.DEFAULT, design, certified_table(design))
+    return make_tables(DEFAULT_PRIOR, PriorSource.DEFAULT, design, certified_table(design))
 
 
 def test_the_default_rule_is_the_golden_table() -> None:
@@ -128,14 +126,14 @@ def test_the_default_rule_does_what_the_table_says(rate: float) -> None:
 def test_averages_over_populations(name: str) -> None:
     """Rollouts, errors of the most probable class, and undecided, over four populations, by quadrature."""
     rows = posterior_table(population(name), 64, Band())
-    found, labelled = foresee(tables().table, rows), foresee(labelling(tables().table, tables().beliefs), rows)
+    found, labelled = foresee(tables().table, rows), foresee(labelling(tables().table, tables().posteriors), rows)
     assert (found.rollouts, labelled.wrong, 1 - found.decided) == pytest.approx(AVERAGES[name], abs=6e-4)
     assert labelled.wrong == pytest.approx(AVERAGES[name][1], abs=6e-5)
 
 
-def labelling(table: StoppingTable, beliefs: PosteriorTable) -> StoppingTable:
+def labelling(table: StoppingTable, posteriors: PosteriorTable) -> StoppingTable:
     """The rule, with the most probable class for what it leaves undecided."""
-    last = tuple(beliefs.best(k, table.cap)[0] for k in range(table.cap + 1))
+    last = tuple(posteriors.best(k, table.cap)[0] for k in range(table.cap + 1))
     return StoppingTable((*table.cells[:-1], last))
 
 
@@ -149,16 +147,16 @@ def test_the_default_rule_meets_its_target() -> None:
         assert found.wrong / found.decided <= 0.05
     default = foresee(tables().table, posterior_table(grid, 64, Band()))
     sizes = range(100, 401)
-    beliefs, truth = (posterior_table(one, sizes[-1], Band()) for one in (DEFAULT_PRIOR, grid))
-    needed = next(n for n in sizes if fixed_share(beliefs, truth, n) >= default.decided)
+    posteriors, truth = (posterior_table(one, sizes[-1], Band()) for one in (DEFAULT_PRIOR, grid))
+    needed = next(n for n in sizes if fixed_share(posteriors, truth, n) >= default.decided)
     assert needed == 254
     assert needed / default.rollouts == pytest.approx(14.2, abs=0.05)
 
 
-def fixed_share(beliefs: PosteriorTable, truth: PosteriorTable, n: int) -> float:
+def fixed_share(posteriors: PosteriorTable, truth: PosteriorTable, n: int) -> float:
     """The share of a population's tasks that n rollouts each leave with a class of at least .95."""
     rows = [tuple([None] * (m + 1)) for m in range(n)]
-    last = tuple(best if chance >= 0.95 else None for best, chance in (beliefs.best(k, n) for k in range(n + 1)))
+    last = tuple(best if chance >= 0.95 else None for best, chance in (posteriors.best(k, n) for k in range(n + 1)))
     return foresee(StoppingTable((*rows, last)), truth).decided
 
 
@@ -215,7 +213,7 @@ def stops(table: StoppingTable, rate: float) -> list[tuple[int, int, float]]:
 
 def test_expected_rollouts_left_are_those_of_the_prior() -> None:
     """Before the first rollout it is the rule's average over its own prior; where it stops, none are left."""
-    rows = tables().beliefs
+    rows = tables().posteriors
     left = expected_left(tables().table, rows)
     assert left[0][0] == pytest.approx(foresee(tables().table, rows).rollouts)
     assert left[19][0] == left[64][30] == 0
@@ -226,17 +224,17 @@ def test_a_grid_moves_few_cells_of_the_table() -> None:
     """The 53 nodes in place of the default mixture change 8 cells of the default rule, by a hair: .9492 to .9506."""
     grid = prior.as_grid(DEFAULT_PRIOR, (0.05, 0.75))
     design = Design()
-    rough = make_tables(grid, Source.LEARNED, design, certified_table(design))
+    rough = make_tables(grid, PriorSource.LEARNED, design, certified_table(design))
     changed = [
         (n, k) for n in range(65) for k in range(n + 1) if rough.table.cells[n][k] is not tables().table.cells[n][k]
     ]
     assert len(changed) == 8
-    assert tables().beliefs.best(41, 48)[1] == pytest.approx(0.9492, abs=5e-5)
-    assert rough.beliefs.best(41, 48)[1] == pytest.approx(0.9506, abs=5e-5)
+    assert tables().posteriors.best(41, 48)[1] == pytest.approx(0.9492, abs=5e-5)
+    assert rough.posteriors.best(41, 48)[1] == pytest.approx(0.9506, abs=5e-5)
 
 
 def test_a_design_without_a_rule_goes_on_to_its_cap() -> None:
     """Budget mode decides nowhere, and expects as many rollouts as there are to the cap."""
     never = tables(Design(rule=Rule.NEVER, cap=10))
     assert not any(cell for row in never.table.cells for cell in row)
-    assert never.left[3][1] == pytest.approx(7)
+    assert never.expected_left[3][1] == pytest.approx(7)

@@ -14,9 +14,11 @@ from taskcal.core.calibration.calibrate import calibrate
 from taskcal.core.calibration.doubt import Doubt
 from taskcal.core.calibration.summary import summarise
 from taskcal.core.rollout import CheckResult, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
-from taskcal.core.settings import CalibrationSettings, Metric, fixed
+from taskcal.core.settings import CalibrationSettings, Metric, fixed_settings
 from taskcal.core.stats import rates
-from taskcal.core.stats.prior import Source
+from taskcal.core.stats.posterior import credible_interval, posterior_mean
+from taskcal.core.stats.prior import Counts, PriorSource
+from taskcal.core.stats.rates import DEFAULT_PRIOR
 from taskcal.core.verdict import Band, Posterior, Strength, Verdict
 from taskcal.errors import Boundary
 from tests.core.core_case import GROUP, calibrated, counts, graded, lost, record, rollouts
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.rollout import Outcome
 
-ASK = fixed(8)
+ASK = fixed_settings(8)
 OUTCOMES = st.lists(st.sampled_from([graded(1.0), graded(0.5), graded(0.0)]), min_size=1, max_size=12)
 MIXED: tuple[Outcome, ...] = (graded(1.0), graded(0.5), lost(), graded(0.0), lost(Boundary.ENGINE, "no answer"))
 LOSSES = st.lists(st.builds(lost, st.sampled_from(Boundary)), max_size=12)
@@ -218,7 +220,7 @@ def test_where_the_prior_is_sure_of_another_class_that_is_the_verdict() -> None:
         Verdict.TOO_EASY,
         Strength.LIKELY,
     )
-    assert (found.judgement.robust, found.judgement.basis.source) == (False, Source.LEARNED)
+    assert (found.judgement.robust, found.judgement.basis.source) == (False, PriorSource.LEARNED)
 
 
 def test_a_certificate_comes_before_the_posterior() -> None:
@@ -235,8 +237,8 @@ def test_the_interval_is_that_of_the_design() -> None:
     stopped = calibrate([record()], rows, CalibrationSettings(8, Design(learn=False)))[0]
     assert plain.rates.interval == rates.wilson(9, 9)
     assert stopped.judgement.basis.counts == (7, 7)
-    assert stopped.rates.posterior_mean == rates.posterior_mean(7, 7)
-    assert stopped.rates.interval == rates.credible(7, 7)
+    assert stopped.rates.posterior_mean == posterior_mean(DEFAULT_PRIOR, Counts(7, 7))
+    assert stopped.rates.interval == credible_interval(DEFAULT_PRIOR, Counts(7, 7))
 
 
 def unchanged_by_losses(row: Calibration) -> list[object]:

@@ -15,7 +15,7 @@ from taskcal.core.calibration.calibrate import calibrate
 from taskcal.core.calibration.doubt import ORDER, Doubt, losses_before
 from taskcal.core.calibration.posterior_verdict import judge
 from taskcal.core.rollout import Rollout, RolloutId
-from taskcal.core.settings import CalibrationSettings, Metric, fixed
+from taskcal.core.settings import CalibrationSettings, Metric, fixed_settings
 from taskcal.core.verdict import Strength, Verdict
 from tests.core.core_case import GROUP, counts, graded, lost, record
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from taskcal.core.rollout import Outcome
 
 ADAPTIVE = CalibrationSettings(8, Design(learn=False))
-TEN = fixed(10)
+TEN = fixed_settings(10)
 COUNTS = st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(0, 6)).filter(lambda known: sum(known[:2]) > 0)
 
 
@@ -124,14 +124,14 @@ def test_an_incomplete_group_is_as_sure_as_its_first_launches(
 
 def test_a_long_run_of_first_launches_is_enough() -> None:
     """Cut short at 64 of 100 failures, the one behind them changes nothing; without a plan nothing is missing."""
-    assert placed([F] * 64, fixed(100), 100).judgement.strength is Strength.CERTIFIED
+    assert placed([F] * 64, fixed_settings(100), 100).judgement.strength is Strength.CERTIFIED
     unplanned = placed([P] * 7, TEN, None)
     assert (unplanned.judgement.strength, unplanned.counts.missing) == (Strength.LIKELY, 0)
 
 
 def test_an_incomplete_group_of_rewards_leans_too() -> None:
     """A certificate about the mean reward needs the launches in their order as well."""
-    rewards = replace(fixed(12), metric=Metric.REWARD)
+    rewards = replace(fixed_settings(12), metric=Metric.REWARD)
     assert placed([P] * 11 + [None], rewards, 12).judgement.doubts == (Doubt.MISSING,)
     assert placed([P] * 12, rewards, 12).judgement.strength is Strength.CERTIFIED
 
@@ -140,5 +140,5 @@ def test_an_incomplete_group_of_rewards_leans_too() -> None:
 def test_a_certificate_is_of_the_verdicts_class(passed: int, graded_: int) -> None:
     """At a rate of .735 both p > 0.70 and p < 0.80 are proved: the verdict is in band, and so is its certificate."""
     launches = [Launch.PASSED] * passed + [Launch.FAILED] * (graded_ - passed)
-    found = judge([TaskHistory(GROUP, tuple(launches))], fixed(8))[0]
-    assert found.certificate is (found.likely or fixed(8).band.verdict(passed / graded_))
+    found = judge([TaskHistory(GROUP, tuple(launches))], fixed_settings(8))[0]
+    assert found.certificate is (found.likely or fixed_settings(8).band.verdict(passed / graded_))

@@ -12,14 +12,14 @@ from taskcal.core.adaptive.design import Design, Rule
 from taskcal.core.adaptive.task_state import Closed, Launch, TaskHistory
 from taskcal.core.calibration.posterior_verdict import PosteriorVerdict, judge, judge_rewards, robust
 from taskcal.core.rollout import GroupId
-from taskcal.core.settings import CalibrationSettings, Metric, fixed
-from taskcal.core.stats.prior import Counts, Source
+from taskcal.core.settings import CalibrationSettings, Metric, fixed_settings
+from taskcal.core.stats.prior import Counts, PriorSource
 from taskcal.core.verdict import Verdict
 
 if TYPE_CHECKING:
     import random
 
-ASK = fixed(8)
+ASK = fixed_settings(8)
 ADAPTIVE = CalibrationSettings(8, Design(learn=False))
 COUNTS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=20, max_size=30)
 
@@ -39,8 +39,8 @@ def among(others: int, like: tuple[int, int], passed: int, graded: int) -> Poste
     return judge([task(passed, graded), *rest], ASK)[0]
 
 
-@pytest.mark.parametrize(("others", "source"), [(3, Source.DEFAULT), (4, Source.LEARNED)])
-def test_the_prior_is_learned_from_five_tasks_on(others: int, source: Source) -> None:
+@pytest.mark.parametrize(("others", "source"), [(3, PriorSource.DEFAULT), (4, PriorSource.LEARNED)])
+def test_the_prior_is_learned_from_five_tasks_on(others: int, source: PriorSource) -> None:
     """Below five measured tasks the default prior judges, from there on the taskset's own, with fixed groups too."""
     assert among(others, (3, 8), 0, 8).source is source
 
@@ -48,7 +48,7 @@ def test_the_prior_is_learned_from_five_tasks_on(others: int, source: Source) ->
 def test_only_measured_tasks_teach() -> None:
     """Five tasks of which one was never graded are four; that one has no posterior and is sure of nothing."""
     found = judge([task(0, 0), *(task(3, 8, f"t{number}") for number in range(4))], ASK)
-    assert {one.source for one in found} == {Source.DEFAULT}
+    assert {one.source for one in found} == {PriorSource.DEFAULT}
     assert (found[0].posterior, found[0].likely, found[0].certificate) == (None, None, None)
     assert robust(found[0], ASK) is None
 
@@ -121,7 +121,7 @@ def test_the_error_rate_asks_for_more() -> None:
 def test_an_earlier_calibration_is_a_start() -> None:
     """0 of 8 after 0 of 64 before is likely too hard; the other task is judged by the default prior as ever."""
     found = judge([task(0, 8, "a", Counts(0, 64)), task(0, 8, "b")], ASK)
-    assert [one.source for one in found] == [Source.WARM, Source.DEFAULT]
+    assert [one.source for one in found] == [PriorSource.WARM, PriorSource.DEFAULT]
     assert [one.likely for one in found] == [Verdict.TOO_HARD, None]
     assert found[1] == alone(0, 8)
 
@@ -171,4 +171,9 @@ def test_what_is_still_open_says_so() -> None:
 def test_mean_rewards_have_certificates_only(rewards: list[float], certificate: Verdict | None) -> None:
     """There is no prior over all laws of a reward: no posterior and nothing likely, only what holds without one."""
     found = judge_rewards([rewards], CalibrationSettings(8, Design(rule=Rule.FIXED), metric=Metric.REWARD))[0]
-    assert (found.certificate, found.posterior, found.likely, found.source) == (certificate, None, None, Source.NONE)
+    assert (found.certificate, found.posterior, found.likely, found.source) == (
+        certificate,
+        None,
+        None,
+        PriorSource.NONE,
+    )

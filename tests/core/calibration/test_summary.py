@@ -12,10 +12,10 @@ from taskcal.core.adaptive.design import Design
 from taskcal.core.calibration.calibrate import calibrate
 from taskcal.core.calibration.summary import summarise
 from taskcal.core.rollout import GroupId, Rollout, RolloutId, Stop, Timing, Usage
-from taskcal.core.settings import CalibrationSettings, fixed
-from taskcal.core.stats import prior as priors
-from taskcal.core.stats import rates
+from taskcal.core.settings import CalibrationSettings, fixed_settings
+from taskcal.core.stats.posterior import class_probabilities, posterior_mean
 from taskcal.core.stats.prior import Counts
+from taskcal.core.stats.rates import DEFAULT_PRIOR
 from taskcal.core.verdict import Band, Strength, Verdict
 from taskcal.errors import Boundary
 from tests.core.core_case import calibrated, counts, graded, lost, record, rollouts
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.stats.prior import Grid
 
-ASK = fixed(8)
+ASK = fixed_settings(8)
 IN_BAND = [k for k in range(9) if Band().verdict(k / 8) is Verdict.IN_BAND]
 
 
@@ -100,7 +100,7 @@ def test_the_selected_are_told_by_posterior_means() -> None:
 def test_the_rate_of_the_selected_flatters(name: str) -> None:
     """Over a known population: k/n of the selected at G = 8 lies above the truth, the posterior mean is exactly it."""
     grid = population(name)
-    means = {k: priors.posterior_mean(grid, Counts(k, 8)) or 0.0 for k in IN_BAND}
+    means = {k: posterior_mean(grid, Counts(k, 8)) or 0.0 for k in IN_BAND}
     true = of_selected(grid, lambda _, rate: rate)
     assert of_selected(grid, lambda k, _: k / 8) > true + 0.03
     assert of_selected(grid, lambda k, _: means[k]) == pytest.approx(true, abs=1e-9)
@@ -112,7 +112,7 @@ def test_one_in_nine_of_the_selected_is_not_in_the_band() -> None:
     That is what counting them all claims too much; the default prior's posteriors expect 15 %, on the careful side.
     """
     grid, edges = population("i"), (Band().low, Band().high)
-    doubts = {k: 1 - rates.class_probabilities(k, 8, edges)[1] for k in IN_BAND}
+    doubts = {k: 1 - class_probabilities(DEFAULT_PRIOR, Counts(k, 8), edges)[1] for k in IN_BAND}
     out = of_selected(grid, lambda _, rate: float(true_class(rate) is not Verdict.IN_BAND))
     assert out == pytest.approx(0.1086, abs=5e-5)
     assert of_selected(grid, lambda k, _: doubts[k]) == pytest.approx(0.1469, abs=5e-5)

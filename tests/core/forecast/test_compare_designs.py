@@ -8,9 +8,9 @@ from functools import cache
 import pytest
 
 from taskcal.core.adaptive.design import Rule
-from taskcal.core.forecast.compare_designs import Goal, Match, Scale, Simulation, simulate
+from taskcal.core.forecast.compare_designs import Goal, Match, Scale, Simulation, compare_designs
 from taskcal.core.forecast.fixed_sizes import Size, count_sizes, smallest_with_guarantee
-from taskcal.core.forecast.population import PRESETS, Population, from_parts, from_rates, parse
+from taskcal.core.forecast.population import PRESETS, Population, from_parts, from_rates, parse_population
 from taskcal.core.forecast.simulate import Terms, adaptive_plan, fixed_plan, forecast
 from taskcal.core.stats.certificate import Zone
 from taskcal.core.verdict import Band
@@ -26,7 +26,7 @@ ZONES = {Zone(): 204, Zone(0.02, 0.08, 0.72, 0.78): 564, Zone(0.01, 0.12, 0.65, 
 
 @cache
 def known(name: str) -> Population:
-    return from_parts(name, "", parse(PRESETS[name].formula), (0.02, 0.05, 0.1, 0.7, 0.75, 0.8))
+    return from_parts(name, "", parse_population(PRESETS[name].formula), (0.02, 0.05, 0.1, 0.7, 0.75, 0.8))
 
 
 @cache
@@ -37,7 +37,7 @@ def sizes(name: str) -> tuple[Size, ...]:
 @cache
 def simulated(name: str) -> Simulation:
     plans = [fixed_plan(64, TERMS), *(adaptive_plan(rule, TERMS) for rule in (Rule.POSTERIOR, Rule.CERTIFY))]
-    return simulate(known(name), plans, TERMS, Scale(200, 60.0, 8))
+    return compare_designs(known(name), plans, TERMS, Scale(200, 60.0, 8))
 
 
 @pytest.mark.parametrize("name", NEEDED)
@@ -104,7 +104,7 @@ def test_what_nothing_reaches_is_none() -> None:
     few = replace(simulated("typical"), sizes=sizes("typical")[:40])
     assert few.matches(few.adaptive[0]) == (Match(Goal.WRONG, None), Match(Goal.DECIDED, None))
     edge = from_rates("edge", "", [0.05])
-    assert simulate(edge, [fixed_plan(8, TERMS)], TERMS, Scale(1, 1.0, 1)).enough is None
+    assert compare_designs(edge, [fixed_plan(8, TERMS)], TERMS, Scale(1, 1.0, 1)).enough is None
 
 
 def test_scale() -> None:

@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskcal.core.forecast.population import PRESETS, Population, from_parts, from_rates, learned_prior, parse
-from taskcal.core.stats.prior import EDGES, cautious
+from taskcal.core.forecast.population import (
+    PRESETS,
+    Population,
+    from_parts,
+    from_rates,
+    learned_prior,
+    parse_population,
+)
+from taskcal.core.stats.prior import EDGES, cautious_prior
 from taskcal.core.stats.rates import BetaPart, chance_below
 from taskcal.core.verdict import Band
 from tests.core.forecast.population_case import average, population
@@ -28,7 +35,7 @@ SHAPES = [(0.05, 0.05), (0.3, 0.7), (0.49, 3.3), (1, 100), (50, 1), (500, 500), 
 
 
 def made(formula: str, *marks: float) -> Population:
-    return from_parts("p", "", parse(formula), marks or (0.05, 0.75))
+    return from_parts("p", "", parse_population(formula), marks or (0.05, 0.75))
 
 
 def mixed(rate: float, size: int) -> float:
@@ -99,7 +106,7 @@ def test_stretched_and_single_points() -> None:
 def test_mistakes_in_a_formula_are_told(formula: str, said: str) -> None:
     """Each names the term and what is wrong with it, and none is taken for something else."""
     with pytest.raises(ValueError, match=r".") as told:
-        parse(formula)
+        parse_population(formula)
     assert said in str(told.value)
 
 
@@ -115,7 +122,7 @@ def test_a_learned_prior_is_the_population_held_towards_the_base() -> None:
     """Of 50 tasks the share 50/60 is the population's, class by class; rates on an edge of the band are inside."""
     band = Band()
     points = from_rates("f", "", [0.0, 0.05, 0.75, 0.75, 1.0])
-    found, base = learned_prior(points, 50, band), cautious((band.low, band.high), 50)
+    found, base = learned_prior(points, 50, band), cautious_prior((band.low, band.high), 50)
     assert set(EDGES) <= set(found.edges)
     assert math.fsum(found.weights) == pytest.approx(1)
     inside = 50 / 60 * 3 / 5 + 10 / 60 * base.chance(0.05, 0.75)

@@ -10,23 +10,31 @@ import pytest
 
 from taskcal.core.adaptive.design import Design, Rule
 from taskcal.core.adaptive.tables import certified_table, make_tables
-from taskcal.core.forecast.population import PRESETS, Population, from_parts, from_rates, learned_prior, parse
+from taskcal.core.forecast.population import (
+    PRESETS,
+    Population,
+    from_parts,
+    from_rates,
+    learned_prior,
+    parse_population,
+)
 from taskcal.core.forecast.simulate import (
     ERROR_RATES,
     Forecast,
     Plan,
     Terms,
     adaptive_plan,
-    fates,
     fixed_plan,
     forecast,
+    forecast_rates,
     frontier,
-    mixed_groups,
 )
-from taskcal.core.stats.posterior_table import CLASSES, foresee, operating, posterior_table
-from taskcal.core.stats.prior import Grid, Source
+from taskcal.core.stats.posterior_table import CLASSES, posterior_table
+from taskcal.core.stats.prior import Grid, PriorSource
+from taskcal.core.stats.signal import mixed_chance
 from taskcal.core.verdict import Band
 from tests.core.forecast.population_case import fixed_error, population
+from tests.core.stats.oracles import foresee, operating
 
 SHORT = {"typical": "i", "uniform": "ii", "u-shaped": "iii", "hard-heavy": "hardheavy"}
 MARKS = (0.02, 0.05, 0.08, 0.10, 0.70, 0.72, 0.75, 0.78, 0.80)
@@ -62,7 +70,7 @@ RULES = (Rule.POSTERIOR, Rule.VALUE, Rule.CERTIFY)
 
 @cache
 def known(name: str) -> Population:
-    return from_parts(name, "", parse(PRESETS[name].formula), MARKS)
+    return from_parts(name, "", parse_population(PRESETS[name].formula), MARKS)
 
 
 def told(plan: Plan, name: str, terms: Terms = TERMS) -> Forecast:
@@ -103,7 +111,7 @@ def test_certifying_takes_what_is_published(name: str, limit: int) -> None:
 def test_mixed_groups_are_as_published(name: str, shares: tuple[float, float]) -> None:
     """What keeping the band brings: of all tasks' groups and of the in-band tasks' groups, so many teach."""
     points = known(name)
-    chances = mixed_groups(points.rates, 8)
+    chances = [mixed_chance(rate, 8) for rate in points.rates]
     inside = [0.05 <= rate <= 0.75 for rate in points.rates]
     kept = points.average([p * here for p, here in zip(chances, inside, strict=True)]) / points.average(inside)
     assert (points.average(chances), kept) == pytest.approx(shares, abs=6e-4)
@@ -114,11 +122,11 @@ def test_mixed_groups_are_as_published(name: str, shares: tuple[float, float]) -
 def test_counting_ways_is_following_all_paths(rule: Rule, rate: float) -> None:
     """At a rate the sum over endings is the forward recursion over every path: rollouts, and each sure verdict."""
     design = Design(rule=rule, learn=False)
-    table = make_tables(TERMS.prior, Source.DEFAULT, design, certified_table(design)).table
+    table = make_tables(TERMS.prior, PriorSource.DEFAULT, design, certified_table(design)).table
     expected = operating(table, rate)
-    (found,) = fates(adaptive_plan(rule, TERMS), [rate])
+    (found,) = forecast_rates(adaptive_plan(rule, TERMS), [rate])
     assert found.rollouts == pytest.approx(expected.expected)
-    assert math.fsum(found.given) == pytest.approx(1)
+    assert math.fsum(found.verdicts) == pytest.approx(1)
     if rule is not Rule.VALUE:  # which also stops where nothing is sure
         assert found.sure == pytest.approx([expected.decided[verdict] for verdict in CLASSES], abs=1e-12)
 
@@ -128,7 +136,7 @@ def test_averages_are_those_of_the_lattice() -> None:
     points = known("typical")
     grid = Grid((), points.rates, points.weights)
     design = Design()
-    table = make_tables(TERMS.prior, Source.DEFAULT, design, certified_table(design)).table
+    table = make_tables(TERMS.prior, PriorSource.DEFAULT, design, certified_table(design)).table
     expected, found = (
         foresee(table, posterior_table(grid, 64, Band())),
         told(adaptive_plan(Rule.POSTERIOR, TERMS), "typical"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from taskcal.core.shell.script import Shebang, interpreters, shebang_of, text_of
+from taskcal.core.shell.script import Shebang, interpreters, script_text, shebang_of
 from taskcal.core.task import Check, Environment, Grader, ImageSource, RunProbe, Service, Solution, Task, Variant
 from taskcal.core.tool import McpServer, Tool
 
@@ -37,7 +37,7 @@ def test_another_interpreter_is_found(
     found = shebang_of(source)
     assert found is not None
     assert (found.command, found.programs, found.is_shell) == (command, programs, is_shell)
-    assert text_of(source).startswith("#!")
+    assert script_text(source).startswith("#!")
 
 
 @pytest.mark.parametrize(

@@ -14,21 +14,21 @@ from taskcal.core.stats.certificate import (
     Bet,
     Bets,
     Zone,
-    bet,
-    bets,
-    certificates,
-    fortunes,
-    fortunes_of_counts,
-    log_fortune,
-    log_fortune_counts,
+    certificate_table,
+    e_values,
+    e_values_of_counts,
+    log_e_value,
+    log_e_value_of_counts,
+    make_bet,
+    recommended_bets,
 )
-from taskcal.core.stats.evidence import least_rollouts
-from taskcal.core.stats.posterior_table import foresee, operating, posterior_table
+from taskcal.core.stats.posterior_table import posterior_table
 from taskcal.core.verdict import Band, Verdict
 from tests.core.forecast.population_case import average, binomial, population
+from tests.core.stats.oracles import foresee, least_rollouts, operating
 
 if TYPE_CHECKING:
-    from taskcal.core.stats.certificate import LogFortunes
+    from taskcal.core.stats.certificate import LogEValues
     from taskcal.core.stats.posterior_table import StoppingTable
 
 # k, n: the four logarithms with the uniform part in closed form (incomplete beta functions), by another program.
@@ -86,58 +86,63 @@ FINE = 32_000
 """So many nodes that they are the closed form to six digits."""
 
 
-def logs(found: LogFortunes) -> tuple[float, ...]:
+def logs(found: LogEValues) -> tuple[float, ...]:
     return found.below_a1, found.above_a0, found.below_b1, found.above_b0
 
 
 @pytest.mark.parametrize(("passed", "graded"), CLOSED_FORM)
 def test_e_values_of_counts_are_the_tables(passed: int, graded: int) -> None:
     """Six digits of the recommended four, the uniform part by a rule fine enough to stand for its closed form."""
-    assert logs(fortunes_of_counts(FINE_BETS, passed, graded)) == pytest.approx(CLOSED_FORM[passed, graded], abs=2e-6)
+    assert logs(e_values_of_counts(FINE_BETS, passed, graded)) == pytest.approx(CLOSED_FORM[passed, graded], abs=2e-6)
 
 
-FINE_BETS = bets(nodes=FINE)
+FINE_BETS = recommended_bets(nodes=FINE)
 
 
 @pytest.mark.parametrize(("rewards", "expected"), BETTING)
 def test_e_values_of_rewards_are_the_tables(rewards: list[float], expected: tuple[float, ...]) -> None:
     """Six digits of the four with 32 nodes, for zeros and ones and for partial credit."""
-    assert logs(fortunes(bets(), rewards)) == pytest.approx(expected, abs=1e-6)
+    assert logs(e_values(recommended_bets(), rewards)) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize(("total", "graded"), PLUGGED_IN)
 def test_fractional_counts_are_a_weaker_bet(total: float, graded: int) -> None:
     """Four digits of what comes of a sum of rewards taken for a number of passes."""
-    assert logs(fortunes_of_counts(bets(), total, graded)) == pytest.approx(PLUGGED_IN[total, graded], abs=1e-4)
+    assert logs(e_values_of_counts(recommended_bets(), total, graded)) == pytest.approx(
+        PLUGGED_IN[total, graded], abs=1e-4
+    )
 
 
 @pytest.mark.parametrize(("passed", "graded"), SINGLE)
 def test_single_bets_are_the_tables(passed: int, graded: int) -> None:
     """Six digits of bets on the exact edges."""
-    found = logs(fortunes_of_counts(exact_edges(0.5, FINE), passed, graded))
+    found = logs(e_values_of_counts(exact_edges(0.5, FINE), passed, graded))
     assert found == pytest.approx(SINGLE[passed, graded], abs=2e-6)
 
 
 def exact_edges(spike: float, nodes: int = 32) -> Bets:
     return Bets(
-        below_a1=bet(0.05, ((spike, 0.0),), 1 - spike, 0.0, nodes),
-        above_a0=bet(0.05, (), 1.0, 1.0, nodes),
-        below_b1=bet(0.75, (), 1.0, 0.0, nodes),
-        above_b0=bet(0.75, ((spike, 1.0),), 1 - spike, 1.0, nodes),
+        below_a1=make_bet(0.05, ((spike, 0.0),), 1 - spike, 0.0, nodes),
+        above_a0=make_bet(0.05, (), 1.0, 1.0, nodes),
+        below_b1=make_bet(0.75, (), 1.0, 0.0, nodes),
+        above_b0=make_bet(0.75, ((spike, 1.0),), 1 - spike, 1.0, nodes),
     )
 
 
 def test_runs_of_equal_outcomes_are_certified_when_the_design_says() -> None:
     """0 of 31 is not enough and 0 of 32 is, 10 of 10 is not and 11 of 11 is."""
-    found = [fortunes_of_counts(bets(), k, n).certified(0.05) for k, n in [(0, 31), (0, 32), (10, 10), (11, 11)]]
+    found = [
+        e_values_of_counts(recommended_bets(), k, n).certified_class(0.05)
+        for k, n in [(0, 31), (0, 32), (10, 10), (11, 11)]
+    ]
     assert found == [None, Verdict.TOO_HARD, None, Verdict.TOO_EASY]
-    assert fortunes_of_counts(bets(), 16, 32).certified(0.05) is Verdict.IN_BAND
+    assert e_values_of_counts(recommended_bets(), 16, 32).certified_class(0.05) is Verdict.IN_BAND
 
 
 def test_claims_over_many_tasks_take_longer_runs() -> None:
     """At delta/T, 62 failures or 19 passes in a row for T = 20, and 85 or 26 for T = 200."""
     for tasks, expected in [(20, (62, 19)), (200, (85, 26))]:
-        assert runs(certificates(bets(), 96, 0.05 / tasks)) == expected
+        assert runs(certificate_table(recommended_bets(), 96, 0.05 / tasks)) == expected
 
 
 @given(
@@ -146,8 +151,8 @@ def test_claims_over_many_tasks_take_longer_runs() -> None:
 )
 def test_order_cannot_matter_for_zeros_and_ones(rewards: list[float], zone: Zone) -> None:
     """Betting reward by reward is the ratio of likelihoods of the counts."""
-    by_counts = fortunes_of_counts(bets(zone), sum(rewards), len(rewards))
-    assert logs(fortunes(bets(zone), rewards)) == pytest.approx(logs(by_counts), abs=1e-9)
+    by_counts = e_values_of_counts(recommended_bets(zone), sum(rewards), len(rewards))
+    assert logs(e_values(recommended_bets(zone), rewards)) == pytest.approx(logs(by_counts), abs=1e-9)
 
 
 @pytest.mark.parametrize("values", [(0.0, 1.0), (0.0, 0.25, 1.0), (0.1, 0.4, 0.9)])
@@ -155,9 +160,9 @@ def test_order_cannot_matter_for_zeros_and_ones(rewards: list[float], zone: Zone
 def test_a_bet_is_fair(values: tuple[float, ...], tau: float) -> None:
     """Under a law on [0, 1] with mean tau the expected fortune is exactly 1, whatever values the rewards take."""
     chances = law(values, tau)
-    one = bet(tau, ((0.5, 0.05),), 0.5, 0.0)
+    one = make_bet(tau, ((0.5, 0.05),), 0.5, 0.0)
     total = math.fsum(
-        math.prod(chances[x] for x in rewards) * math.exp(log_fortune(one, rewards))
+        math.prod(chances[x] for x in rewards) * math.exp(log_e_value(one, rewards))
         for rewards in product(values, repeat=5)
     )
     assert total == pytest.approx(1.0)
@@ -176,24 +181,28 @@ def test_a_bet_takes_no_reward_beyond_its_bounds() -> None:
     """The guarantee rests on [0, 1]: anything else is refused."""
     for reward in (-0.1, 1.5, math.nan):
         with pytest.raises(ValueError, match="rescale"):
-            log_fortune(Bet(0.5, ((1.0, 0.1),)), [reward])
+            log_e_value(Bet(0.5, ((1.0, 0.1),)), [reward])
 
 
 def test_the_table_is_the_rule() -> None:
     """Stepping along the four boundaries finds the verdict of every k of n up to 80 that the e-values give there."""
     for zone in ZONES:
-        table = certificates(bets(zone), 80, 0.05)
+        table = certificate_table(recommended_bets(zone), 80, 0.05)
         for n in range(81):
             for k in range(n + 1):
-                assert table.cells[n][k] is fortunes_of_counts(bets(zone), k, n).certified(0.05), (zone, k, n)
+                assert table.cells[n][k] is e_values_of_counts(recommended_bets(zone), k, n).certified_class(0.05), (
+                    zone,
+                    k,
+                    n,
+                )
 
 
 @pytest.mark.parametrize("zone", ZONES)
 def test_certificates_are_wrong_as_seldom_as_they_say(zone: Zone) -> None:
     """Exact worst error over 101 rates and the zone's ends: the tables' four digits, and under 5 % everywhere."""
     at_64, at_256, failures, passes = ZONES[zone]
-    assert worst_error(certificates(bets(zone), 64, 0.05), zone) == pytest.approx(at_64, abs=6e-5)
-    table = certificates(bets(zone), 256, 0.05)
+    assert worst_error(certificate_table(recommended_bets(zone), 64, 0.05), zone) == pytest.approx(at_64, abs=6e-5)
+    table = certificate_table(recommended_bets(zone), 256, 0.05)
     assert worst_error(table, zone) == pytest.approx(at_256, abs=6e-5)
     assert worst_error(table, zone) <= 0.05
     assert runs(table) == (failures, passes)
@@ -223,7 +232,7 @@ def test_certificates_need_a_fifth_of_a_fixed_design() -> None:
     """Over population (i) 36.0 rollouts where the smallest fixed n with the same guarantee is 204: 5.7 times fewer."""
     zone = Zone()
     fixed = next(n for n in range(20, 300) if guaranteed(n, zone))
-    found = foresee(certificates(bets(zone), 320, 0.05), posterior_table(population("i"), 320, Band()))
+    found = foresee(certificate_table(recommended_bets(zone), 320, 0.05), posterior_table(population("i"), 320, Band()))
     assert fixed == 204
     assert found.rollouts == pytest.approx(36.0, abs=0.06)
     assert 1 - found.decided == pytest.approx(0.0065, abs=1e-4)
@@ -249,7 +258,7 @@ def tails(n: int, wrong_at: float, right_at: float) -> bool:
 def test_certificates_cost_what_nobody_can_avoid() -> None:
     """On the exact edges, cap 64, population (i): 1.04 times the bound of any such rule, and half stay undecided."""
     grid = population("i")
-    found = foresee(certificates(exact_edges(0.5), 64, 0.05), posterior_table(grid, 64, Band()))
+    found = foresee(certificate_table(exact_edges(0.5), 64, 0.05), posterior_table(grid, 64, Band()))
     bound = average(grid, lambda rate: min(64.0, least_rollouts(rate, Band(), 0.05) or 64.0))
     assert bound == pytest.approx(40.7, abs=0.05)
     assert found.rollouts / bound == pytest.approx(1.04, abs=0.005)
@@ -260,10 +269,10 @@ def test_a_zone_stands_around_any_band() -> None:
     """The default zone is that of the default band; a band that begins at 0 has no task that is too hard."""
     around = Zone.around(Band())
     assert (around.a0, around.a1, around.b0, around.b1) == pytest.approx((0.02, 0.10, 0.70, 0.80))
-    table = certificates(bets(Zone.around(Band(0.0, 0.9))), 64, 0.05)
+    table = certificate_table(recommended_bets(Zone.around(Band(0.0, 0.9))), 64, 0.05)
     assert Verdict.TOO_HARD not in {cell for row in table.cells for cell in row}
     assert table.cells[64][0] is Verdict.IN_BAND
-    open_above = certificates(bets(Zone.around(Band(0.1, 1.0))), 64, 0.05)
+    open_above = certificate_table(recommended_bets(Zone.around(Band(0.1, 1.0))), 64, 0.05)
     assert open_above.cells[64][64] is Verdict.IN_BAND
 
 
@@ -288,7 +297,7 @@ def test_certificates_of_any_band_are_wrong_as_seldom_as_they_say(band: Band) ->
     """Exact recursion up to 256 rollouts, at the ends of the zone, where the error is largest: under 5 %."""
     failures, passes, error = BANDS[band]
     zone = Zone.around(band)
-    table = certificates(bets(zone), 256, 0.05)
+    table = certificate_table(recommended_bets(zone), 256, 0.05)
     assert runs(table) == (failures, passes)
     assert worst_at_ends(table, zone) == pytest.approx(error, abs=6e-5)
 
@@ -307,10 +316,10 @@ def test_a_zone_stays_where_rates_are(low: int, width: int) -> None:
     zone = Zone.around(band)
     assert (0 < zone.a0 < band.low < zone.a1 < 1) if low else zone.a0 == zone.a1 == 0
     assert (0 < zone.b0 < band.high < zone.b1 < 1) if band.high < 1 else zone.b0 == zone.b1 == 1
-    assert worst_at_ends(certificates(bets(zone), 64, 0.05), zone) <= 0.05
+    assert worst_at_ends(certificate_table(recommended_bets(zone), 64, 0.05), zone) <= 0.05
 
 
 def test_an_e_value_of_nothing_is_one() -> None:
     """Before the first reward nobody has won: the logarithm is 0."""
-    assert log_fortune(bets().below_a1, []) == pytest.approx(0)
-    assert log_fortune_counts(bets().above_b0, 0, 0) == pytest.approx(0)
+    assert log_e_value(recommended_bets().below_a1, []) == pytest.approx(0)
+    assert log_e_value_of_counts(recommended_bets().above_b0, 0, 0) == pytest.approx(0)

@@ -10,10 +10,10 @@ import pytest
 
 from taskcal.core.adaptive.design import Design
 from taskcal.core.adaptive.tables import DecisionTables, certified_table, make_tables
-from taskcal.core.stats import prior as priors
 from taskcal.core.stats import rates
 from taskcal.core.stats.clustered_mean import PooledMean, Sample, mean_after_stopping, mean_of_these, pooled_mean
-from taskcal.core.stats.prior import Counts, Source
+from taskcal.core.stats.posterior import posterior_mean, posterior_variance
+from taskcal.core.stats.prior import Counts, PriorSource
 from taskcal.core.stats.rates import DEFAULT_PRIOR
 from tests.core.forecast.population_case import draw, seeded
 
@@ -105,14 +105,14 @@ def test_a_prior_that_does_not_fit_enters_the_error(name: str, without: float) -
 @cache
 def tables() -> DecisionTables:
     design = Design(learn=False)
-    return make_tables(DEFAULT_PRIOR, Source.DEFAULT, design, certified_table(design))
+    return make_tables(DEFAULT_PRIOR, PriorSource.DEFAULT, design, certified_table(design))
 
 
 @cache
 def moments(counts: Counts) -> tuple[float, float]:
     return (
-        priors.posterior_mean(DEFAULT_PRIOR, counts) or 0.0,
-        priors.posterior_variance(DEFAULT_PRIOR, counts) or 0.0,
+        posterior_mean(DEFAULT_PRIOR, counts) or 0.0,
+        posterior_variance(DEFAULT_PRIOR, counts) or 0.0,
     )
 
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskcal.core.stats.certificate import bet, log_fortune_counts
-from taskcal.core.stats.evidence import divergence, least_rollouts
+from taskcal.core.stats.certificate import log_e_value_of_counts, make_bet
 from taskcal.core.stats.posterior_table import posterior_table
 from taskcal.core.stats.prior import JEFFREYS, UNIFORM
 from taskcal.core.stats.rates import DEFAULT_PRIOR
 from taskcal.core.verdict import Band
 from tests.core.forecast.population_case import population
+from tests.core.stats.oracles import divergence, least_rollouts
 
 if TYPE_CHECKING:
     from taskcal.core.stats.prior import Prior
@@ -76,10 +76,10 @@ def test_runs_that_make_a_class_likely(name: str, zone: float) -> None:
 def test_runs_that_make_a_bet_certain(spike: float, zone: float) -> None:
     """Failures and passes in a row until the fortune is 20, betting in part on 0 and 1 themselves."""
     low, high = 0.05 + zone, 0.75 - zone
-    failing = bet(low, ((spike, 0.0),) if spike else (), 1 - spike, 0.0, 4000)
-    passing = bet(high, ((spike, 1.0),) if spike else (), 1 - spike, 1.0, 4000)
-    failures = next(n for n in range(1, 200) if log_fortune_counts(failing, 0, n) >= math.log(20))
-    passes = next(n for n in range(1, 200) if log_fortune_counts(passing, n, n) >= math.log(20))
+    failing = make_bet(low, ((spike, 0.0),) if spike else (), 1 - spike, 0.0, 4000)
+    passing = make_bet(high, ((spike, 1.0),) if spike else (), 1 - spike, 1.0, 4000)
+    failures = next(n for n in range(1, 200) if log_e_value_of_counts(failing, 0, n) >= math.log(20))
+    passes = next(n for n in range(1, 200) if log_e_value_of_counts(passing, n, n) >= math.log(20))
     assert (failures, passes) == BETS[spike, zone]
 
 
@@ -88,9 +88,9 @@ def test_runs_that_no_test_can_shorten() -> None:
     for zone, expected in [(0.0, (59, 11)), (0.03, (36, 10))]:
         low, high = 0.05 + zone, 0.75 - zone
         assert (math.ceil(math.log(0.05) / math.log(1 - low)), math.ceil(math.log(0.05) / math.log(high))) == expected
-    failing, passing = bet(0.08, ((1.0, 0.02),), 0.0, 0.0), bet(0.72, ((1.0, 0.78),), 0.0, 1.0)
-    assert next(n for n in range(99) if log_fortune_counts(failing, 0, n) >= math.log(20)) == 48
-    assert next(n for n in range(99) if log_fortune_counts(passing, n, n) >= math.log(20)) == 38
+    failing, passing = make_bet(0.08, ((1.0, 0.02),), 0.0, 0.0), make_bet(0.72, ((1.0, 0.78),), 0.0, 1.0)
+    assert next(n for n in range(99) if log_e_value_of_counts(failing, 0, n) >= math.log(20)) == 48
+    assert next(n for n in range(99) if log_e_value_of_counts(passing, n, n) >= math.log(20)) == 38
 
 
 @pytest.mark.parametrize("rate", KL)

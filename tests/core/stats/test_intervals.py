@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from taskcal.core.adaptive.design import Design
 from taskcal.core.adaptive.tables import certified_table, stopping_table
 from taskcal.core.stats import rates
+from taskcal.core.stats.posterior import credible_interval
 from taskcal.core.stats.posterior_table import posterior_table
-from taskcal.core.stats.prior import JEFFREYS, UNIFORM
+from taskcal.core.stats.prior import JEFFREYS, UNIFORM, Counts
+from taskcal.core.stats.rates import DEFAULT_PRIOR
+from tests.core.stats.oracles import clopper_pearson, jeffreys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,28 +24,32 @@ if TYPE_CHECKING:
     from taskcal.core.stats.posterior_table import StoppingTable
     from taskcal.core.stats.rates import Interval
 
-# k, n: Wilson, Clopper-Pearson and Jeffreys at 95 %, then the exact one-sided upper and lower bound at 95 %.
+# k, n: Wilson, Clopper-Pearson and Jeffreys at 95 %.
 # Computed with scipy.stats (binomtest, beta.ppf), not with this code.
 TABLE = {
-    (0, 8): (0.000000, 0.324408, 0.000000, 0.369417, 0.000000, 0.262217, 0.312344, 0.000000),
-    (1, 8): (0.022417, 0.470888, 0.003160, 0.526510, 0.013838, 0.453719, 0.470679, 0.006391),
-    (4, 8): (0.215216, 0.784784, 0.157013, 0.842987, 0.198966, 0.801034, 0.807097, 0.192903),
-    (6, 8): (0.409275, 0.928521, 0.349144, 0.968146, 0.408376, 0.944033, 0.953611, 0.400311),
-    (7, 8): (0.529112, 0.977583, 0.473490, 0.996840, 0.546281, 0.986162, 0.993609, 0.529321),
-    (8, 8): (0.675592, 1.000000, 0.630583, 1.000000, 0.737783, 1.000000, 1.000000, 0.687656),
-    (0, 16): (0.000000, 0.193608, 0.000000, 0.205907, 0.000000, 0.143184, 0.170750, 0.000000),
-    (1, 16): (0.011119, 0.283287, 0.001581, 0.302321, 0.006829, 0.256921, 0.263957, 0.003201),
-    (12, 16): (0.505017, 0.898179, 0.476229, 0.927338, 0.509271, 0.909172, 0.909748, 0.515604),
-    (0, 32): (0.000000, 0.107179, 0.000000, 0.108881, 0.000000, 0.074928, 0.089368, 0.000000),
-    (0, 59): (0.000000, 0.061129, 0.000000, 0.060609, 0.000000, 0.041509, 0.049508, 0.000000),
-    (3, 64): (0.016069, 0.128997, 0.009773, 0.130936, 0.013377, 0.119825, 0.116717, 0.012897),
-    (48, 64): (0.631837, 0.839851, 0.626010, 0.849844, 0.634516, 0.843456, 0.836459, 0.645382),
-    (11, 11): (0.741167, 1.000000, 0.715086, 1.000000, 0.800005, 1.000000, 1.000000, 0.761596),
+    (0, 8): (0.000000, 0.324408, 0.000000, 0.369417, 0.000000, 0.262217),
+    (1, 8): (0.022417, 0.470888, 0.003160, 0.526510, 0.013838, 0.453719),
+    (4, 8): (0.215216, 0.784784, 0.157013, 0.842987, 0.198966, 0.801034),
+    (6, 8): (0.409275, 0.928521, 0.349144, 0.968146, 0.408376, 0.944033),
+    (7, 8): (0.529112, 0.977583, 0.473490, 0.996840, 0.546281, 0.986162),
+    (8, 8): (0.675592, 1.000000, 0.630583, 1.000000, 0.737783, 1.000000),
+    (0, 16): (0.000000, 0.193608, 0.000000, 0.205907, 0.000000, 0.143184),
+    (1, 16): (0.011119, 0.283287, 0.001581, 0.302321, 0.006829, 0.256921),
+    (12, 16): (0.505017, 0.898179, 0.476229, 0.927338, 0.509271, 0.909172),
+    (0, 32): (0.000000, 0.107179, 0.000000, 0.108881, 0.000000, 0.074928),
+    (0, 59): (0.000000, 0.061129, 0.000000, 0.060609, 0.000000, 0.041509),
+    (3, 64): (0.016069, 0.128997, 0.009773, 0.130936, 0.013377, 0.119825),
+    (48, 64): (0.631837, 0.839851, 0.626010, 0.849844, 0.634516, 0.843456),
+    (11, 11): (0.741167, 1.000000, 0.715086, 1.000000, 0.800005, 1.000000),
 }
-UPPER_OF_NONE = {4: 0.527129, 8: 0.312344, 16: 0.170750, 32: 0.089368, 36: 0.079847, 59: 0.049508, 64: 0.045730}
-
 RATES = [(step + 0.5) / 2000 for step in range(2000)]
 
+METHODS: dict[str, Callable[[int, int], Interval | None]] = {
+    "wilson": rates.wilson,
+    "clopper_pearson": clopper_pearson,
+    "jeffreys": jeffreys,
+    "credible": lambda passed, graded: credible_interval(DEFAULT_PRIOR, Counts(passed, graded)),
+}
 COVERAGE = {  # the method: its mean coverage over the grid at n = 8, 16, 64, and its worst over all of them
     "wilson": ((0.9544, 0.9536, 0.9512), 0.83),
     "clopper_pearson": ((0.9860, 0.9791, 0.9678), 0.95),
@@ -53,18 +60,10 @@ COVERAGE = {  # the method: its mean coverage over the grid at n = 8, 16, 64, an
 
 @pytest.mark.parametrize(("passed", "graded"), TABLE)
 def test_intervals_are_the_tables(passed: int, graded: int) -> None:
-    """Six digits of three two-sided intervals and of both one-sided bounds."""
-    found = [method(passed, graded) for method in (rates.wilson, rates.clopper_pearson, rates.jeffreys)]
-    ends = [end for one in found if one for end in (one.low, one.high)]
-    bounds = [rates.upper_bound(passed, graded), rates.lower_bound(passed, graded)]
-    assert [*ends, *bounds] == pytest.approx(TABLE[passed, graded], abs=1e-6)
-
-
-@pytest.mark.parametrize(("graded", "bound"), UPPER_OF_NONE.items())
-def test_the_bound_of_no_success_has_a_closed_form(graded: int, bound: float) -> None:
-    """0 of n: the upper bound is 1 - 0.05^(1/n), so that 59 failures are needed to claim less than 5 %."""
-    assert rates.upper_bound(0, graded) == pytest.approx(bound, abs=1e-6)
-    assert rates.upper_bound(0, graded) == pytest.approx(1 - 0.05 ** (1 / graded), abs=1e-12)
+    """Six digits of three intervals: the product's, and the two that tests compare with it."""
+    found = [method(passed, graded) for method in (rates.wilson, clopper_pearson, jeffreys)]
+    ends = [end for interval in found if interval for end in (interval.low, interval.high)]
+    assert ends == pytest.approx(TABLE[passed, graded], abs=1e-6)
 
 
 @pytest.mark.parametrize("name", COVERAGE)
@@ -75,7 +74,7 @@ def test_coverage_is_near_what_is_promised(name: str) -> None:
     """
     means, worst = COVERAGE[name]
     for graded, expected in zip((8, 16, 64), means, strict=True):
-        shares = coverages(getattr(rates, name), graded)
+        shares = coverages(METHODS[name], graded)
         assert sum(shares) / len(shares) == pytest.approx(expected, abs=2e-4)
         assert min(shares) >= worst
 
@@ -83,7 +82,7 @@ def test_coverage_is_near_what_is_promised(name: str) -> None:
 @pytest.mark.parametrize("graded", [8, 16, 64])
 def test_the_credible_interval_covers_on_average_over_its_prior(graded: int) -> None:
     """Under a uniform prior all rates weigh the same, and the mean over 2,000 of them is 95 %."""
-    found = [rates.credible(passed, graded, UNIFORM) for passed in range(graded + 1)]
+    found = [credible_interval(UNIFORM, Counts(passed, graded)) for passed in range(graded + 1)]
     assert math.fsum(covered(found, rate) for rate in RATES) / len(RATES) == pytest.approx(0.95, abs=5e-4)
 
 
@@ -93,11 +92,11 @@ def test_adaptive_stopping_does_not_break_the_posteriors_promise() -> None:
     Exact sums over all paths, for 2,000 rates under a uniform prior.
     """
     design = Design(cap=32)
-    beliefs = posterior_table(UNIFORM, design.limit, design.band)
+    posteriors = posterior_table(UNIFORM, design.limit, design.band)
     counts = [(k, n) for n in range(design.limit + 1) for k in range(n + 1)]
-    table = stopping_table(design, beliefs, ((),), certified_table(design))
+    table = stopping_table(design, posteriors, ((),), certified_table(design))
     reached = [ends(table, rate) for rate in RATES]
-    credible = {(k, n): rates.credible(k, n, UNIFORM) for k, n in counts}
+    credible = {(k, n): credible_interval(UNIFORM, Counts(k, n)) for k, n in counts}
     assert held(reached, credible) == pytest.approx(0.95, abs=5e-4)
 
 
@@ -139,8 +138,7 @@ def covered(intervals: list[Interval | None], rate: float) -> float:
 def test_the_exact_interval_inverts_the_binomial_test(graded: int, share: float) -> None:
     """Its definition: at each inner end, a result as extreme as this one has a chance of exactly 2.5 %."""
     passed = round(share * graded)
-    found = rates.clopper_pearson(passed, graded)
-    assert found is not None
+    found = clopper_pearson(passed, graded)
     if passed:
         assert tail(range(passed, graded + 1), graded, found.low) == pytest.approx(0.025, rel=1e-8)
     if passed < graded:
@@ -155,13 +153,13 @@ def tail(values: range, graded: int, rate: float) -> float:
 def test_the_credible_interval_holds_its_share(graded: int, share: float) -> None:
     """Under the default mixture 2.5 % of the posterior lie on either side, and k of n failed mirrors under symmetry."""
     passed = round(share * graded)
-    found = rates.credible(passed, graded)
+    found = credible_interval(DEFAULT_PRIOR, Counts(passed, graded))
     parts = rates.posterior(passed, graded)
     assert found is not None
     assert rates.chance_below(parts, found.low) == pytest.approx(0.025, abs=1e-9)
     assert rates.chance_below(parts, found.high) == pytest.approx(0.975, abs=1e-9)
-    mirrored = rates.credible(graded - passed, graded, UNIFORM)
-    flat = rates.credible(passed, graded, UNIFORM)
+    mirrored = credible_interval(UNIFORM, Counts(graded - passed, graded))
+    flat = credible_interval(UNIFORM, Counts(passed, graded))
     assert flat is not None
     assert mirrored is not None
     assert (flat.low, flat.high) == pytest.approx((1 - mirrored.high, 1 - mirrored.low), abs=1e-9)
@@ -169,13 +167,11 @@ def test_the_credible_interval_holds_its_share(graded: int, share: float) -> Non
 
 def test_the_credible_interval_under_jeffreys_is_jeffreys() -> None:
     """Away from 0 and n, where only the named interval is cut, both are the same quantiles."""
-    named, general = rates.jeffreys(3, 64), rates.credible(3, 64, JEFFREYS)
-    assert named is not None
+    named, general = jeffreys(3, 64), credible_interval(JEFFREYS, Counts(3, 64))
     assert general is not None
     assert (named.low, named.high) == pytest.approx((general.low, general.high), abs=1e-9)
 
 
 def test_intervals_of_nothing_are_none() -> None:
     """Nothing graded: None from each of them, never 0 to 1."""
-    methods = (rates.clopper_pearson, rates.jeffreys, rates.credible, rates.lower_bound, rates.upper_bound)
-    assert [method(0, 0) for method in methods] == [None] * 5
+    assert (rates.wilson(0, 0), credible_interval(DEFAULT_PRIOR, Counts(0, 0))) == (None, None)

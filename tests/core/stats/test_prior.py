@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.core.stats import prior, rates
+from taskcal.core.stats import posterior, prior
 from taskcal.core.stats.posterior_table import CLASSES, posterior_table
 from taskcal.core.stats.prior import JEFFREYS, UNIFORM, Counts
 from taskcal.core.stats.rates import DEFAULT_PRIOR
 from taskcal.core.verdict import Band
 from tests.core.forecast.population_case import population
+from tests.core.stats.oracles import mixed_group_chance
 
 BAND = (0.05, 0.75)
 NOTHING = Counts(0, 0)
@@ -60,19 +61,23 @@ def test_posteriors_are_the_tables(passed: int, graded: int) -> None:
     """Six digits of the class probabilities under three priors, of the posterior mean, and of the signal."""
     found: list[float | None] = []
     for one in (JEFFREYS, UNIFORM, DEFAULT_PRIOR):
-        found += rates.class_probabilities(passed, graded, BAND, one)
-    found += [rates.posterior_mean(passed, graded)]
-    found += [rates.signal(passed, graded, 8, one) for one in (JEFFREYS, DEFAULT_PRIOR)]
+        found += posterior.class_probabilities(one, Counts(passed, graded), BAND)
+    found += [posterior.posterior_mean(DEFAULT_PRIOR, Counts(passed, graded))]
+    found += [mixed_group_chance(one, Counts(passed, graded), 8) for one in (JEFFREYS, DEFAULT_PRIOR)]
     assert found == pytest.approx(TABLE[passed, graded], abs=1.1e-6)
 
 
 def test_a_learned_prior_is_the_tables() -> None:
     """Ten tasks: six digits of the masses that EM gives to the classes, and of posteriors under it."""
-    learned = prior.learn(TEN_TASKS, prior.as_grid(DEFAULT_PRIOR, BAND))
+    learned = prior.fit_prior(TEN_TASKS, prior.as_grid(DEFAULT_PRIOR, BAND))
     assert len(learned.nodes) == 53
-    assert prior.class_probabilities(learned, NOTHING, BAND) == pytest.approx((0.332720, 0.395236, 0.272045), abs=1e-6)
-    hard = [prior.class_probabilities(learned, Counts(*one), BAND)[0] for one in [(0, 8), (1, 8), (0, 16), (2, 16)]]
-    easy = [prior.class_probabilities(learned, Counts(*one), BAND)[2] for one in [(8, 8), (12, 16), (16, 16), (4, 8)]]
+    assert posterior.class_probabilities(learned, NOTHING, BAND) == pytest.approx(
+        (0.332720, 0.395236, 0.272045), abs=1e-6
+    )
+    hard = [posterior.class_probabilities(learned, Counts(*one), BAND)[0] for one in [(0, 8), (1, 8), (0, 16), (2, 16)]]
+    easy = [
+        posterior.class_probabilities(learned, Counts(*one), BAND)[2] for one in [(8, 8), (12, 16), (16, 16), (4, 8)]
+    ]
     assert hard == pytest.approx([0.841423, 0.275814, 0.925642, 0.143365], abs=1e-6)
     assert easy == pytest.approx([0.975657, 0.413757, 0.998327, 0.053089], abs=1e-6)
 
@@ -82,25 +87,25 @@ def test_the_grid_is_no_edge_of_the_band() -> None:
     for band in [BAND, (0.1, 0.9), (0.2125, 0.3), (0.0, 1.0)]:
         grid = prior.as_grid(DEFAULT_PRIOR, band)
         assert not {*band} & {*grid.nodes}
-        exact = rates.class_probabilities(0, 0, band)
-        assert prior.class_probabilities(grid, NOTHING, band) == pytest.approx(exact, abs=1e-12)
+        exact = posterior.class_probabilities(DEFAULT_PRIOR, Counts(0, 0), band)
+        assert posterior.class_probabilities(grid, NOTHING, band) == pytest.approx(exact, abs=1e-12)
 
 
 def test_nothing_learned_is_the_base() -> None:
     """Without counts, or from tasks that were never graded, the prior stays what it was."""
     base = prior.as_grid(DEFAULT_PRIOR, BAND)
-    assert prior.learn([NOTHING] * 50, base).weights == pytest.approx(base.weights)
+    assert prior.fit_prior([NOTHING] * 50, base).weights == pytest.approx(base.weights)
 
 
 def test_what_was_learned_fits_better() -> None:
     """Tasks near an edge, which the default mixture hardly knows, are no longer taken for too hard."""
     base = prior.as_grid(DEFAULT_PRIOR, BAND)
     counts = [Counts(k, 20) for k in (1, 1, 2, 2, 2, 3, 3, 4)] * 25
-    learned = prior.learn(counts, base)
-    inside = [prior.class_probabilities(one, NOTHING, BAND)[1] for one in (base, learned)]
+    learned = prior.fit_prior(counts, base)
+    inside = [posterior.class_probabilities(one, NOTHING, BAND)[1] for one in (base, learned)]
     assert inside[1] > 0.85 > inside[0]
-    assert prior.class_probabilities(base, Counts(0, 19), BAND)[0] > 0.95
-    assert prior.class_probabilities(learned, Counts(0, 19), BAND)[0] < 0.7
+    assert posterior.class_probabilities(base, Counts(0, 19), BAND)[0] > 0.95
+    assert posterior.class_probabilities(learned, Counts(0, 19), BAND)[0] < 0.7
 
 
 @given(graded=st.integers(0, 64), share=st.floats(0, 1))
@@ -109,13 +114,13 @@ def test_the_lattice_is_the_posterior(graded: int, share: float) -> None:
     passed = round(share * graded)
     for which in (LATTICE, GRID_LATTICE):
         one, rows = which
-        direct = prior.class_probabilities(one, Counts(passed, graded), BAND)
+        direct = posterior.class_probabilities(one, Counts(passed, graded), BAND)
         assert rows.right[graded][passed] == pytest.approx(direct, abs=1e-9)
         best, chance = rows.best(passed, graded)
         assert best is CLASSES[direct.index(max(direct))]
         assert chance == pytest.approx(max(direct))
         if 0 < graded < rows.cap:
-            assert rows.passing[graded][passed] == pytest.approx(prior.posterior_mean(one, Counts(passed, graded)))
+            assert rows.passing[graded][passed] == pytest.approx(posterior.posterior_mean(one, Counts(passed, graded)))
 
 
 GRID = prior.as_grid(DEFAULT_PRIOR, BAND)
@@ -136,44 +141,43 @@ def test_with_a_zone_either_class_is_right_in_it() -> None:
 def test_a_grid_says_nearly_what_the_mixture_does() -> None:
     """Mean, interval and signal on 53 nodes are near the exact ones; without counts they are None."""
     for counts in [Counts(0, 8), Counts(3, 8), Counts(12, 16), Counts(64, 64)]:
-        assert prior.posterior_mean(GRID, counts) == pytest.approx(
-            prior.posterior_mean(DEFAULT_PRIOR, counts), abs=3e-3
+        assert posterior.posterior_mean(GRID, counts) == pytest.approx(
+            posterior.posterior_mean(DEFAULT_PRIOR, counts), abs=3e-3
         )
-        assert prior.signal(GRID, counts, 8) == pytest.approx(prior.signal(DEFAULT_PRIOR, counts, 8), abs=6e-3)
-        rough, exact = prior.credible(GRID, counts), prior.credible(DEFAULT_PRIOR, counts)
+        signals = [mixed_group_chance(one, counts, 8) for one in (GRID, DEFAULT_PRIOR)]
+        assert signals[0] == pytest.approx(signals[1], abs=6e-3)
+        rough, exact = posterior.credible_interval(GRID, counts), posterior.credible_interval(DEFAULT_PRIOR, counts)
         assert rough is not None
         assert exact is not None
         assert (rough.low, rough.high) == pytest.approx((exact.low, exact.high), abs=0.015)
     for one in (GRID, DEFAULT_PRIOR):
-        assert prior.posterior_mean(one, NOTHING) is None
-        assert prior.credible(one, NOTHING) is None
-        assert prior.signal(one, NOTHING, 8) is None
-    assert prior.signal(GRID, Counts(1, 2), 1) is None
+        assert posterior.posterior_mean(one, NOTHING) is None
+        assert posterior.credible_interval(one, NOTHING) is None
 
 
 @pytest.mark.parametrize("band", [BAND, (0.99, 1.0), (0.0, 0.01), (0.5, 0.505), (0.0, 1.0)])
 def test_a_learned_prior_begins_with_tasks_on_the_edges(band: tuple[float, float]) -> None:
     """0.8 tasks on each edge of the band, half on either side and within 2 % of it; none on an edge at 0 or 1."""
     for tasks in (5, 50, 200, 5000):
-        grid, plain = prior.cautious(band, tasks), prior.as_grid(DEFAULT_PRIOR, band)
+        grid, plain = prior.cautious_prior(band, tasks), prior.as_grid(DEFAULT_PRIOR, band)
         assert math.fsum(grid.weights) == pytest.approx(1)
-        share = prior.ON_EDGE / prior.strength(tasks)
+        share = prior.ON_EDGE / prior.base_weight(tasks)
         inner = [edge for edge in band if 0 < edge < 1]
         for edge in inner:
             at = grid.edges.index(edge)
             assert max(edge - grid.edges[at - 1], grid.edges[at + 1] - edge) <= 0.02 * min(edge, 1 - edge) + 1e-12
-        inside = prior.class_probabilities(plain, NOTHING, band)
+        inside = posterior.class_probabilities(plain, NOTHING, band)
         expected = [(1 - share * len(inner)) * chance for chance in inside]
         expected = [expected[0] + share / 2 * (band[0] > 0), expected[1] + share / 2 * len(inner), expected[2]]
-        assert list(prior.class_probabilities(grid, NOTHING, band))[:2] == pytest.approx(expected[:2])
+        assert list(posterior.class_probabilities(grid, NOTHING, band))[:2] == pytest.approx(expected[:2])
 
 
 def test_the_base_weighs_less_per_task_as_tasks_become_more() -> None:
     """Ten tasks up to fifty, then sqrt(2 T): 20 for 200, so that its share still vanishes."""
-    assert [prior.strength(tasks) for tasks in (5, 50, 200, 5000)] == pytest.approx([10, 10, 20, 100])
+    assert [prior.base_weight(tasks) for tasks in (5, 50, 200, 5000)] == pytest.approx([10, 10, 20, 100])
 
 
 def test_a_fitted_population_explains_itself() -> None:
     """The quadrature of a population is a grid like any other: its classes are the shares that it was drawn with."""
-    below, _, above = prior.class_probabilities(population("i"), NOTHING, BAND)
+    below, _, above = posterior.class_probabilities(population("i"), NOTHING, BAND)
     assert (below, above) == pytest.approx((0.3 + 0.5 * (1 - 0.95**1.5), 0.2 + 0.5 * 0.25**1.5), abs=1e-9)

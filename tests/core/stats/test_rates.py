@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import math
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from taskcal.core.stats import rates
-from taskcal.core.stats.rates import Z95, BetaPart, Interval
+from taskcal.core.stats.posterior import class_probabilities
+from taskcal.core.stats.prior import UNIFORM, Counts
+from taskcal.core.stats.rates import DEFAULT_PRIOR, Z95, Interval
+from taskcal.core.stats.signal import TaskSignal
+
+if TYPE_CHECKING:
+    from taskcal.core.stats.prior import Prior
 
 BAND = (0.05, 0.75)
 REWARDS = st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=2, max_size=8)
@@ -152,33 +159,37 @@ def test_rewards_that_differ_by_rounding_are_equal() -> None:
     assert rates.signal_unbiased([0.7 + 0.3 - 1e-12, 1.0, 1.0, 1.0], 2) == 0.0
 
 
+def signal_of(passed: int, graded: int, group_size: int, prior: Prior = DEFAULT_PRIOR) -> float | None:
+    """The signal of so many rewards of 1 and the rest 0."""
+    return TaskSignal([1.0] * passed + [0.0] * (graded - passed), 1.0, prior, 0.02).at(group_size)
+
+
 @pytest.mark.parametrize(("passed", "graded"), POSTERIOR)
 def test_posterior_is_the_tables(passed: int, graded: int) -> None:
     """Six digits of the class probabilities and of the signal at G = 8 under the default prior."""
     below, inside, above, chance = POSTERIOR[passed, graded]
-    assert rates.class_probabilities(passed, graded, BAND) == close(below, inside, above)
-    assert rates.signal(passed, graded, 8) == pytest.approx(chance, abs=1e-6)
+    assert class_probabilities(DEFAULT_PRIOR, Counts(passed, graded), BAND) == close(below, inside, above)
+    assert signal_of(passed, graded, 8) == pytest.approx(chance, abs=1e-6)
 
 
 def test_signal_under_a_flat_prior_is_counted_by_hand() -> None:
     """After 1 of 2 under Beta(1, 1), two more pass with chance (2/4)(3/5) and fail with the same: 4/10 are mixed."""
-    assert rates.signal(1, 2, 2, (BetaPart(1, 1, 1),)) == pytest.approx(0.4)
+    assert signal_of(1, 2, 2, UNIFORM) == pytest.approx(0.4)
 
 
 def test_the_prior_is_what_it_says() -> None:
     """Nothing graded: the posterior is the prior, whose weights sum to 1."""
     assert math.fsum(part.weight for part in rates.DEFAULT_PRIOR) == pytest.approx(1)
     assert [part.weight for part in rates.posterior(0, 0)] == pytest.approx([0.25, 0.60, 0.15])
-    flat = (BetaPart(1, 1, 1),)
-    assert rates.class_probabilities(0, 0, BAND, flat) == pytest.approx((0.05, 0.70, 0.25))
+    assert class_probabilities(UNIFORM, Counts(0, 0), BAND) == pytest.approx((0.05, 0.70, 0.25))
 
 
 @given(graded=st.integers(1, 2000), share=st.floats(0, 1))
 def test_probabilities_are_probabilities(graded: int, share: float) -> None:
     """Whatever was counted, the classes sum to 1 and each lies in [0, 1], as the signal does."""
     passed = round(share * graded)
-    classes = rates.class_probabilities(passed, graded, BAND)
-    chance = rates.signal(passed, graded, 8)
+    classes = class_probabilities(DEFAULT_PRIOR, Counts(passed, graded), BAND)
+    chance = signal_of(passed, graded, 8)
     assert math.fsum(classes) == pytest.approx(1)
     assert chance is not None
     assert all(-1e-12 <= value <= 1 + 1e-12 for value in (*classes, chance))
@@ -194,7 +205,7 @@ def test_contrast_is_the_variance(rewards: list[float]) -> None:
 
 def test_undefined_is_none() -> None:
     """Nothing graded, a single reward, a group of one, fewer rewards than a group: None, never 0."""
-    assert (rates.success_rate(0, 0), rates.wilson(0, 0), rates.mean([]), rates.signal(0, 0, 8)) == (None,) * 4
+    assert (rates.success_rate(0, 0), rates.wilson(0, 0), rates.mean([]), signal_of(0, 0, 8)) == (None,) * 4
     assert (rates.contrast([1.0]), rates.contrast_unbiased([1.0]), rates.contrast([])) == (None,) * 3
-    assert (rates.signal(1, 2, 1), rates.signal_unbiased([0, 1], 1), rates.signal_unbiased([0, 1], 3)) == (None,) * 3
+    assert (signal_of(1, 2, 1), rates.signal_unbiased([0, 1], 1), rates.signal_unbiased([0, 1], 3)) == (None,) * 3
     assert (rates.success_rate(0, 8), rates.mean([0.0]), rates.contrast([1.0, 1.0])) == (0.0,) * 3

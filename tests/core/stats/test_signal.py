@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from taskcal.core.stats import prior as priors
 from taskcal.core.stats import rates
+from taskcal.core.stats.posterior import posterior_mean
 from taskcal.core.stats.prior import Counts
 from taskcal.core.stats.rates import DEFAULT_PRIOR
-from taskcal.core.stats.signal import Signal, Signals, levels, possible_rewards
+from taskcal.core.stats.signal import SignalCache, TaskSignal, levels, possible_rewards
 from tests.core.forecast.population_case import seeded
+from tests.core.stats.oracles import mixed_group_chance
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +30,8 @@ PRIORS = pytest.mark.parametrize("prior", [DEFAULT_PRIOR, GRID], ids=["mixture",
 REWARDS = st.lists(st.sampled_from([0.0, 0.1, 0.3, 0.31, 0.5, 0.9, 1.0]), min_size=1, max_size=16)
 
 
-def signal(rewards: Sequence[float], prior: Prior = DEFAULT_PRIOR, tolerance: float = 0.02) -> Signal:
-    return Signal(rewards, 1.0, prior, tolerance)
+def signal(rewards: Sequence[float], prior: Prior = DEFAULT_PRIOR, tolerance: float = 0.02) -> TaskSignal:
+    return TaskSignal(rewards, 1.0, prior, tolerance)
 
 
 @PRIORS
@@ -38,9 +40,8 @@ def test_of_zeros_and_ones_it_is_the_chance_of_a_mixed_group(prior: Prior, passe
     """With two rewards only it is the beta-binomial chance 1 - p^G - (1-p)^G, averaged over the posterior."""
     rewards = [1.0] * passed + [0.0] * (graded - passed)
     for size in (2, 4, 8, 16, 64):
-        expected = priors.signal(prior, Counts(passed, graded), size)
+        expected = mixed_group_chance(prior, Counts(passed, graded), size)
         assert signal(rewards, prior).at(size) == pytest.approx(expected, abs=1e-9)
-    assert signal(rewards).at(8) == pytest.approx(rates.signal(passed, graded, 8), abs=1e-9)
 
 
 def test_nobody_passes_and_there_is_something_to_learn() -> None:
@@ -115,7 +116,7 @@ def predicted(
     for reward in sequence:
         side = [level for level in known if (level >= 1.0) == (reward >= 1.0)]
         counts = Counter(one for one in seen if (one >= 1.0) == (reward >= 1.0))
-        passed = priors.posterior_mean(prior, Counts(sum(one >= 1.0 for one in seen), len(seen))) or 0.0
+        passed = posterior_mean(prior, Counts(sum(one >= 1.0 for one in seen), len(seen))) or 0.0
         chance *= passed if reward >= 1.0 else 1 - passed
         chance *= (counts[reward] + 1 / len(side)) / (counts.total() + 1)
         seen.append(reward)
@@ -170,7 +171,7 @@ def test_many_checks_stay_cheap() -> None:
 @pytest.mark.parametrize("rewards", [[0.0] * 8, [0.75] * 8, [1.0] * 8, [0.5, 0.5, 1.0]])
 def test_a_reward_that_was_not_seen_can_come(prior: Prior, rewards: list[float]) -> None:
     """Predicting one rollout after another with all five rewards of four checks gives the same chance."""
-    found = Signal(rewards, 1.0, prior, 0.02, possible_rewards((1.0,) * 4))
+    found = TaskSignal(rewards, 1.0, prior, 0.02, possible_rewards((1.0,) * 4))
     known = [0.0, 0.25, 0.5, 0.75, 1.0]
     sequences = itertools.product(known, repeat=3)
     mixed = math.fsum(predicted(rewards, one, prior, known) for one in sequences if len({*one}) > 1)
@@ -179,7 +180,7 @@ def test_a_reward_that_was_not_seen_can_come(prior: Prior, rewards: list[float])
 
 def test_with_one_check_nothing_else_can_come() -> None:
     """Eight failures of a task with a single check are what they were: another failure earns 0 again."""
-    readings = Signals(8, 0.02, [0.0, 1.0])
+    readings = SignalCache(8, 0.02, [0.0, 1.0])
     assert readings.of([0.0] * 8, 1.0, DEFAULT_PRIOR, [2.0]).signal == pytest.approx(0.158760, abs=1e-6)
     assert readings.of([0.0] * 8, 1.0, DEFAULT_PRIOR).signal == pytest.approx(0.158760, abs=1e-6)
     assert (readings.of([0.0] * 8, 1.0, DEFAULT_PRIOR, [1.0, 1.0]).signal or 0) > 0.4
@@ -187,7 +188,7 @@ def test_with_one_check_nothing_else_can_come() -> None:
 
 def test_rewards_of_no_check_are_learned_from_the_other_tasks() -> None:
     """An imported table has no checks: what another task got, this one can get too."""
-    alone, among = Signals(8, 0.02, [0.0, 1.0]), Signals(8, 0.02, [0.0, 0.2, 0.4, 1.0])
+    alone, among = SignalCache(8, 0.02, [0.0, 1.0]), SignalCache(8, 0.02, [0.0, 0.2, 0.4, 1.0])
     flat = [0.0] * 8
     assert (among.of(flat, 1.0, DEFAULT_PRIOR).signal or 0) > (alone.of(flat, 1.0, DEFAULT_PRIOR).signal or 1) + 0.2
 
@@ -197,7 +198,7 @@ def test_groups_that_were_flat_have_the_signal_that_is_predicted() -> None:
 
     A seeded draw of 3,000 tasks (42 % in an independent one); the true signal of each is exact.
     """
-    chance, readings = seeded("four checks"), Signals(8, 0.02, [0.0, 0.25, 0.5, 0.75, 1.0])
+    chance, readings = seeded("four checks"), SignalCache(8, 0.02, [0.0, 0.25, 0.5, 0.75, 1.0])
     flat: list[tuple[float, float]] = []
     everywhere: list[tuple[float, float]] = []
     for _ in range(3000):

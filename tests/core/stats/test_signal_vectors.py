@@ -7,29 +7,27 @@ import statistics
 from operator import mul
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from taskcal.core.stats import rates
-from taskcal.core.stats.advantages import mixed_chance, pass_at_k, pass_hat_k
 from taskcal.core.stats.clustered_mean import pooled_mean, prompt_yield
+from taskcal.core.stats.signal import mixed_chance
 from taskcal.core.verdict import Verdict
 from tests.core.forecast.population_case import average, population, true_class
 
-# k, n: sample variance; chance of a mixed group of 4, 8, 16; then pass@k and pass^k for k = 2, 4, 8.
+# k, n: sample variance; chance of a mixed group of 4, 8, 16.
 # Computed with math.comb by another program.
 UNBIASED = {
-    (0, 8): (0.000000, 0.000000, 0.000000, None, 0.000000, 0.000000, 0.000000, 0.000000, 0.000000, 0.000000),
-    (1, 8): (0.125000, 0.500000, 1.000000, None, 0.250000, 0.000000, 0.500000, 0.000000, 1.000000, 0.000000),
-    (2, 8): (0.214286, 0.785714, 1.000000, None, 0.464286, 0.035714, 0.785714, 0.000000, 1.000000, 0.000000),
-    (4, 8): (0.285714, 0.971429, 1.000000, None, 0.785714, 0.214286, 0.985714, 0.014286, 1.000000, 0.000000),
-    (7, 8): (0.125000, 0.500000, 1.000000, None, 1.000000, 0.750000, 1.000000, 0.500000, 1.000000, 0.000000),
-    (8, 8): (0.000000, 0.000000, 0.000000, None, 1.000000, 1.000000, 1.000000, 1.000000, 1.000000, 1.000000),
-    (1, 16): (0.062500, 0.250000, 0.500000, 1.000000, 0.125000, 0.000000, 0.250000, 0.000000, 0.500000, 0.000000),
-    (2, 16): (0.116667, 0.450000, 0.766667, 1.000000, 0.241667, 0.008333, 0.450000, 0.000000, 0.766667, 0.000000),
-    (8, 16): (0.266667, 0.923077, 0.999845, 1.000000, 0.766667, 0.233333, 0.961538, 0.038462, 0.999922, 0.000078),
-    (15, 16): (0.062500, 0.250000, 0.500000, 1.000000, 1.000000, 0.875000, 1.000000, 0.750000, 1.000000, 0.500000),
-    (3, 64): (0.045387, 0.178667, 0.334677, 0.584869, 0.092262, 0.001488, 0.178667, 0.000000, 0.334677, 0.000000),
+    (0, 8): (0.000000, 0.000000, 0.000000, None),
+    (1, 8): (0.125000, 0.500000, 1.000000, None),
+    (2, 8): (0.214286, 0.785714, 1.000000, None),
+    (4, 8): (0.285714, 0.971429, 1.000000, None),
+    (7, 8): (0.125000, 0.500000, 1.000000, None),
+    (8, 8): (0.000000, 0.000000, 0.000000, None),
+    (1, 16): (0.062500, 0.250000, 0.500000, 1.000000),
+    (2, 16): (0.116667, 0.450000, 0.766667, 1.000000),
+    (8, 16): (0.266667, 0.923077, 0.999845, 1.000000),
+    (15, 16): (0.062500, 0.250000, 0.500000, 1.000000),
+    (3, 64): (0.045387, 0.178667, 0.334677, 0.584869),
 }
 FIVE_TASKS = ([0, 0, 0, 0], [1, 1, 0, 1], [1, 1, 1, 1], [0, 1, 0, 0], [0, 0, 1, 1])
 EFFECTIVE = {  # population, G: the effective prompt ratio of all tasks, then of those in the band
@@ -44,27 +42,11 @@ EFFECTIVE = {  # population, G: the effective prompt ratio of all tasks, then of
 
 @pytest.mark.parametrize(("passed", "graded"), UNBIASED)
 def test_unbiased_estimates_are_the_tables(passed: int, graded: int) -> None:
-    """Six digits of the variance, of three signals, and of pass@k and pass^k; None where n is too small."""
+    """Six digits of the variance, and of three signals; None where n is too small."""
     rewards = [1.0] * passed + [0.0] * (graded - passed)
     found = [rates.contrast_unbiased(rewards), *(rates.signal_unbiased(rewards, size) for size in (4, 8, 16))]
-    for k in (2, 4, 8):
-        found += [pass_at_k(passed, graded, k), pass_hat_k(passed, graded, k)]
     expected = UNBIASED[passed, graded]
     assert found == [None if value is None else pytest.approx(value, abs=1e-6) for value in expected]
-
-
-@given(rate=st.floats(0, 1), graded=st.integers(2, 12), k=st.integers(1, 12))
-def test_pass_at_k_is_unbiased(rate: float, graded: int, k: int) -> None:
-    """Averaged over all results of n rollouts they are the chances that any, and that all, of k pass."""
-    chances = [math.comb(graded, c) * rate**c * (1 - rate) ** (graded - c) for c in range(graded + 1)]
-    some, every = ([method(c, graded, k) for c in range(graded + 1)] for method in (pass_at_k, pass_hat_k))
-    if k > graded:
-        assert {*some, *every} == {None}
-    else:
-        assert math.fsum(p * (v or 0.0) for p, v in zip(chances, some, strict=True)) == pytest.approx(
-            1 - (1 - rate) ** k
-        )
-        assert math.fsum(p * (v or 0.0) for p, v in zip(chances, every, strict=True)) == pytest.approx(rate**k)
 
 
 def test_standard_errors_know_which_task_a_rollout_is_of() -> None:
@@ -111,9 +93,9 @@ def test_equal_rates_have_no_interval(value: float) -> None:
 def test_selecting_the_band_raises_the_effective_prompt_ratio(name: str, group_size: int) -> None:
     """Three digits of the ratio before and after, over populations by quadrature."""
     grid = population(name)
-    mixed = [mixed_chance(rate, group_size) or 0.0 for rate in grid.nodes]
+    mixed = [mixed_chance(rate, group_size) for rate in grid.nodes]
     inside = [w if true_class(p) is Verdict.IN_BAND else 0.0 for p, w in zip(grid.nodes, grid.weights, strict=True)]
-    every = average(grid, lambda rate: mixed_chance(rate, group_size) or 0.0)
+    every = average(grid, lambda rate: mixed_chance(rate, group_size))
     selected = math.fsum(map(mul, inside, mixed)) / math.fsum(inside)
     assert (every, selected) == pytest.approx(EFFECTIVE[name, group_size], abs=6e-4)
 

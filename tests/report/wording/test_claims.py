@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from taskcal.core.adaptive.design import Design, Rule
 from taskcal.core.calibration.calibrate import calibrate
-from taskcal.core.settings import CalibrationSettings, Metric, fixed
+from taskcal.core.settings import CalibrationSettings, Metric, fixed_settings
 from taskcal.core.stats.certificate import Zone
 from taskcal.core.stats.prior import Counts
 from taskcal.core.verdict import Band, Strength, Verdict
@@ -61,15 +61,15 @@ def test_each_strength_claims_its_own(passed: int, failed: int, words: str) -> N
 
 def test_the_zone_is_that_of_the_band() -> None:
     """Another band has other claims, whose numbers are those of its certificate; a band without an edge claims none."""
-    other = fixed(8, Band(0.2, 0.6))
+    other = fixed_settings(8, Band(0.2, 0.6))
     zone = Zone.around(other.band)
     assert (zone.a0, zone.a1, zone.b0, zone.b1) == pytest.approx((0.17, 0.25, 0.55, 0.65))
     assert claimed(0, 32, other) == f"p < 0.25, {CERTIFIED}"
-    assert claimed(64, 64, fixed(8, Band(0.3, 0.9))) == f"0.27 < p < 0.95, {CERTIFIED}"
+    assert claimed(64, 64, fixed_settings(8, Band(0.3, 0.9))) == f"0.27 < p < 0.95, {CERTIFIED}"
     assert claimed(32, 0, other) == f"p > 0.55, {CERTIFIED}"
-    assert claimed(0, 64, fixed(8, Band(0.0, 0.5))) == f"p < 0.55, {CERTIFIED}"
-    assert claimed(64, 0, fixed(8, Band(0.5, 1.0))) == f"p > 0.47, {CERTIFIED}"
-    assert claimed(4, 4, fixed(8, Band(0.0, 1.0))).startswith("any p")
+    assert claimed(0, 64, fixed_settings(8, Band(0.0, 0.5))) == f"p < 0.55, {CERTIFIED}"
+    assert claimed(64, 0, fixed_settings(8, Band(0.5, 1.0))) == f"p > 0.47, {CERTIFIED}"
+    assert claimed(4, 4, fixed_settings(8, Band(0.0, 1.0))).startswith("any p")
 
 
 def test_the_error_rate_is_said() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from taskcal.agents.builtin import Noop
-from taskcal.core.plan import Bounds
+from taskcal.core.plan import OperatorBounds
 from taskcal.core.rollout import Lost
 from taskcal.core.task import Group, ImageSource, NetworkMode, Service
 from taskcal.errors import Boundary
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from taskcal.core.task import Task
     from taskcal.sandbox.images.baking import Images
 
-CLOSED = Bounds(NetworkMode.NONE)
-LISTED = Bounds(images=("build", "ours/*"))
+CLOSED = OperatorBounds(NetworkMode.NONE)
+LISTED = OperatorBounds(images=("build", "ours/*"))
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def built(folder: Path, text: str) -> Task:
             'FROM any\nADD ["http://x/","/y"]z\n',
             'Dockerfile:2: ADD takes ["http://x/","/y"]z, which the engine',
         ),
-        (Bounds(), "FROM any\nADD x /\n", None),
+        (OperatorBounds(), "FROM any\nADD x /\n", None),
         (
             CLOSED,
             "FROM any\nADD http://127.0.0.1/x /\n",
@@ -70,12 +70,16 @@ def built(folder: Path, text: str) -> Task:
         (LISTED, "FROM private\n", "Dockerfile:1: it builds on the image private, and --allow-image does not allow it"),
         (LISTED, "FROM ours/a\nCOPY --from=private / /\n", "Dockerfile:2: it builds on the image private"),
         (LISTED, "FROM ours/$A\n", "the image ours/$A is no plain name"),
-        (Bounds(images=("ours/*",)), "FROM ours/a\n", "an image that is built from a folder, and --allow-image"),
-        (Bounds(), "FROM $ANY\nADD http://x /\n", None),
+        (
+            OperatorBounds(images=("ours/*",)),
+            "FROM ours/a\n",
+            "an image that is built from a folder, and --allow-image",
+        ),
+        (OperatorBounds(), "FROM $ANY\nADD http://x /\n", None),
         (CLOSED, "FROM " + "x" * 2**20, "larger than 1 MiB"),
     ],
 )
-def test_what_a_dockerfile_may_not_take(here: Path, bounds: Bounds, text: str, reason: str | None) -> None:
+def test_what_a_dockerfile_may_not_take(here: Path, bounds: OperatorBounds, text: str, reason: str | None) -> None:
     """The reason names the line and what to do; without bounds nothing is refused."""
     found = forbidden(built(here, text), bounds, None)
     assert found is None if reason is None else reason in str(found)
@@ -138,7 +142,7 @@ class _Asked:
 def test_the_operators_bounds_are_those_of_a_build() -> None:
     """Memory, CPUs and the setup's timeout reach whoever builds; without bounds a build has none."""
     images, one = _Asked(), task("a")
-    for bounds in (Bounds(memory=2**32, cpus=1.5), Bounds()):
+    for bounds in (OperatorBounds(memory=2**32, cpus=1.5), OperatorBounds()):
         prepare_group(Group(one, one.variants[0]), cast("Images", images), Noop(), bounds)
     seconds = one.timeouts.setup
     assert images.bounds == [BuildBounds(memory=2**32, cpus=1.5, seconds=seconds), BuildBounds(seconds=seconds)]

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, cast
 
 import pytest
 
-from taskcal.core.shell.sandbox_paths import above_all, plain_path
+from taskcal.core.shell.sandbox_paths import parent_folders, plain_path
 from taskcal.errors import SandboxLost
 from taskcal.sandbox.artifacts import collect
 from taskcal.sandbox.artifacts.collect import Carrier, Parcel, Source
@@ -184,7 +184,7 @@ def test_what_is_left_out_of_an_artifact_is_noted() -> None:
 def test_paths(path: str, plain: str, above: list[str]) -> None:
     """Written in one way, and the folders on the way."""
     assert plain_path(path) == plain
-    assert above_all(plain) == above
+    assert parent_folders(plain) == above
 
 
 @pytest.mark.parametrize(
