@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskcal.core.adaptive.design import Design, Rule
 from taskcal.core.group_record import GroupRecord
-from taskcal.core.identity import Origin
+from taskcal.core.identity import ImageOrigin
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.core.run import GroupImages, RunRecord
 from taskcal.core.settings import FLAT_TOLERANCE, CalibrationSettings, Metric
@@ -167,9 +167,9 @@ def _images_of(row: Mapping[str, Any]) -> GroupImages:
     )
 
 
-def _origin_of(row: Mapping[str, Any]) -> Origin:
+def _origin_of(row: Mapping[str, Any]) -> ImageOrigin:
     images = values.part(row, "images")
-    origin = Origin(
+    origin = ImageOrigin(
         images={name: values.text(images, name) for name in images},
         context=values.or_none(values.text, row, "context") or "",
         built=values.or_none(values.text, row, "built") or "",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from taskcal.core.adaptive import drift
 from taskcal.core.adaptive.drift import MOVES, remember, warm, weigh
 from taskcal.core.adaptive.task_state import Launch, TaskHistory
-from taskcal.core.calibration.posterior_verdict import judge
+from taskcal.core.calibration.posterior_verdict import judge_counts
 from taskcal.core.rollout import GroupId
 from taskcal.core.settings import fixed
 from taskcal.core.stats.prior import Counts, class_probabilities
@@ -27,7 +27,7 @@ def likely(before: Counts, now: tuple[int, int], tasks: int = 40) -> set[Verdict
     passed, graded = now
     launches = (Launch.PASSED,) * passed + (Launch.FAILED,) * (graded - passed)
     states = [TaskHistory(GroupId(str(number), ""), launches, before) for number in range(tasks)]
-    return {opinion.likely for opinion in judge(states, fixed(graded))}
+    return {opinion.likely for opinion in judge_counts(states, fixed(graded))}
 
 
 @pytest.mark.parametrize(
