@@ -35,7 +35,7 @@ SANDBOX = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class FileDigests:
     """SHA-256 in hex of what lies at host paths: `copies` as it is, `contexts` as a build receives it."""
 
     copies: Mapping[str, str] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Contents:
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class ImageOrigin:
     """What an image goes back to.
 
     `images` maps names to ids: its own name, or each image that its Dockerfile takes. `context` is the SHA-256 of the
@@ -59,7 +59,7 @@ class Origin:
     def digest(self) -> str:
         """SHA-256 in hex: equal for images that go back to the same."""
         ids = dict(self.images) if self.context else list(self.images.values())
-        return digest([self.context, ids, self.built])
+        return value_digest([self.context, ids, self.built])
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Move:
     now: str
 
 
-def digest(value: object) -> str:
+def value_digest(value: object) -> str:
     """SHA-256 in hex of any plain value: the same for the same value, in whatever order its maps are."""
     text = json.dumps([SCHEME, canonical(value)])
     return hashlib.sha256(text.encode()).hexdigest()
@@ -111,7 +111,7 @@ def group_parts(group: Group, shared: Mapping[str, str]) -> dict[str, str]:
     return {**{name: _part(value) for name, value in own.items() if value is not None}, **shared}
 
 
-def task_parts(task: Task, contents: Contents) -> dict[str, str]:
+def task_parts(task: Task, contents: FileDigests) -> dict[str, str]:
     """The parts that all variants of a task share. All fields count but those that are left out by name."""
     environment, grader, services = task.environment, task.grader, task.environment.services
     containers: dict[str, Environment | Service] = {SANDBOX: environment}
@@ -147,10 +147,10 @@ def task_parts(task: Task, contents: Contents) -> dict[str, str]:
 
 
 def _part(value: object) -> str:
-    return digest(value)[:PART_DIGITS]
+    return value_digest(value)[:PART_DIGITS]
 
 
-def brought(copies: Iterable[FileCopy], contents: Contents) -> list[tuple[str, str]]:
+def brought(copies: Iterable[FileCopy], contents: FileDigests) -> list[tuple[str, str]]:
     """The destinations of files with their contents; in the order of copying only if one covers another."""
     placed = sorted((_place(copy.destination), contents.copies[copy.source]) for copy in copies)
     if any(later[: len(place)] == place for (place, _), (later, _) in pairwise(placed)):
@@ -163,30 +163,30 @@ def _place(destination: str) -> tuple[str, ...]:
     return tuple(part for part in destination.split("/") if part not in {"", "."})
 
 
-def plays(task: Task, contents: Contents) -> str:
+def plays(task: Task, contents: FileDigests) -> str:
     """SHA-256 in hex of what an agent plays that knows the answers: a part of that agent, and not of the task."""
     moves: tuple[Solution | WrongAnswer, ...] = (*task.solutions, *task.wrong)
-    return digest([(replace(move, files=()), brought(move.files, contents)) for move in moves])
+    return value_digest([(replace(move, files=()), brought(move.files, contents)) for move in moves])
 
 
 def definition(parts: Mapping[str, str]) -> str:
     """SHA-256 in hex of a group's parts: its whole definition, without image ids, which only an engine knows."""
-    return digest(parts)
+    return value_digest(parts)
 
 
 def taskset_digest(definitions: Mapping[str, str]) -> str:
     """SHA-256 in hex of the definitions of groups, by their ids, in whatever order they are."""
-    return digest(definitions)
+    return value_digest(definitions)
 
 
-def group_identity(parts: Mapping[str, str], origins: Mapping[str, Origin]) -> str:
+def group_identity(parts: Mapping[str, str], origins: Mapping[str, ImageOrigin]) -> str:
     """SHA-256 in hex of a group with its images: equal on two machines that measure the same."""
-    return digest([definition(parts), {container: origin.digest for container, origin in origins.items()}])
+    return value_digest([definition(parts), {container: origin.digest for container, origin in origins.items()}])
 
 
 def agent_digest(agent: object, version: str = "", played: Mapping[str, str] | None = None) -> str:
     """SHA-256 in hex of an agent: its file, the weights that are served, its version, and what it plays."""
-    return digest([agent, version, played or {}])
+    return value_digest([agent, version, played or {}])
 
 
 def changed_parts(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
@@ -195,14 +195,14 @@ def changed_parts(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[st
     return tuple(name for name in names if before.get(name) != now.get(name))
 
 
-def moves(before: Mapping[str, Origin], now: Mapping[str, Origin]) -> tuple[Move, ...]:
+def moves(before: Mapping[str, ImageOrigin], now: Mapping[str, ImageOrigin]) -> tuple[Move, ...]:
     """The differences between what images went back to and go back to now, for the containers that both have."""
     return tuple(
         move for container, origin in before.items() if container in now for move in _moves(container, origin, now)
     )
 
 
-def _moves(container: str, before: Origin, everything: Mapping[str, Origin]) -> Iterable[Move]:
+def _moves(container: str, before: ImageOrigin, everything: Mapping[str, ImageOrigin]) -> Iterable[Move]:
     now = everything[container]
     if before.digest == now.digest:
         return

@@ -10,7 +10,7 @@ from taskcal.core.provenance import Provenance
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from taskcal.core.identity import Origin
+    from taskcal.core.identity import ImageOrigin
     from taskcal.core.settings import CalibrationSettings
     from taskcal.core.verdict import Band
 
@@ -25,7 +25,7 @@ class GroupImages:
     """
 
     identity: str
-    origins: Mapping[str, Origin]
+    origins: Mapping[str, ImageOrigin]
     ids: Mapping[str, tuple[str, ...]]
 
     def with_ids(self, ids: Mapping[str, str]) -> GroupImages:

@@ -15,7 +15,7 @@ import msgspec
 from taskcal.core.settings import Metric
 from taskcal.core.verdict import Strength, Verdict
 from taskcal.report.wording import explain
-from taskcal.report.wording.claims import claim, robust
+from taskcal.report.wording.claims import claim, is_robust
 from taskcal.report.wording.sentences import expected_outside
 from taskcal.report.wording.stopping import saving
 
@@ -224,7 +224,7 @@ def _judgement(calibration: Calibration, settings: CalibrationSettings, tasks: i
         "claim": claim(calibration, settings, tasks),
         "posterior": _posterior(calibration.judgement.posterior),
         "prior": opinion.source.value,
-        "robust": robust(calibration),
+        "robust": is_robust(calibration),
         "certificate": _value(calibration.judgement.certificate),
         "decided_at": _decided_at(calibration, settings),
         "closed": _value(opinion.closed),
@@ -232,7 +232,7 @@ def _judgement(calibration: Calibration, settings: CalibrationSettings, tasks: i
         "limits": calibration.counts.limited,
         "reason": calibration.judgement.reason,
         "why": explain.why(calibration, settings),
-        "advice": explain.advice(calibration, settings),
+        "advice": explain.advise(calibration, settings),
     }
 
 

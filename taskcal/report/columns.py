@@ -27,7 +27,7 @@ COUNTS, NOTE, WORD = 12, 19, 9
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """One column of the table. Where room is short, those of the highest rank go first.
 
     Cells are folded where they are wider than `widest`, and down to `least` before the column is dropped. One that is
@@ -43,29 +43,31 @@ class Column:
     rare: bool = False
 
 
-def columns_for(settings: CalibrationSettings) -> tuple[Column, ...]:
+def columns_for(settings: CalibrationSettings) -> tuple[TableColumn, ...]:
     """All that could be shown: the rates that may be read after this design, and first what the band is about."""
     adaptive = settings.adaptive
     of_reward = settings.metric is Metric.REWARD
     return (
-        Column("passed", formatting.fraction, 2, widest=COUNTS) if adaptive else Column("n", formatting.sample, 2),
-        Column("success rate", formatting.posterior_rate if adaptive else formatting.rate, 5 if of_reward else 1),
-        Column("reward", lambda c: formatting.decimal(c.rates.mean_reward), 1 if of_reward else 5),
-        Column("contrast", lambda c: formatting.decimal(c.learning.contrast, 3), 6),
-        Column("signal", lambda c: formatting.percent(c.learning.signal), 4),
-        Column("G 90%", formatting.recommended, 11),
-        Column("verdict", formatting.verdict, 0, right=False),
-        Column("sure", formatting.sure, 7),
-        Column("note", lambda c: full_note(c, settings), 3, right=False, widest=NOTE, least=WORD, rare=True),
-        Column("time", lambda c: formatting.duration(c.cost.seconds), 8),
-        Column("cost", lambda c: formatting.money(c.cost.usd), 10, rare=True),
-        Column("lowest check", lowest, 12, right=False),
+        TableColumn("passed", formatting.fraction, 2, widest=COUNTS)
+        if adaptive
+        else TableColumn("n", formatting.sample, 2),
+        TableColumn("success rate", formatting.posterior_rate if adaptive else formatting.rate, 5 if of_reward else 1),
+        TableColumn("reward", lambda c: formatting.decimal(c.rates.mean_reward), 1 if of_reward else 5),
+        TableColumn("contrast", lambda c: formatting.decimal(c.learning.contrast, 3), 6),
+        TableColumn("signal", lambda c: formatting.percent(c.learning.signal), 4),
+        TableColumn("G 90%", formatting.recommended, 11),
+        TableColumn("verdict", formatting.verdict, 0, right=False),
+        TableColumn("sure", formatting.sure, 7),
+        TableColumn("note", lambda c: full_note(c, settings), 3, right=False, widest=NOTE, least=WORD, rare=True),
+        TableColumn("time", lambda c: formatting.format_duration(c.cost.seconds), 8),
+        TableColumn("cost", lambda c: formatting.money(c.cost.usd), 10, rare=True),
+        TableColumn("lowest check", lowest, 12, right=False),
     )
 
 
 def fitting(
     rows: Sequence[Calibration], names: Sequence[str], width: int, settings: CalibrationSettings
-) -> list[Column]:
+) -> list[TableColumn]:
     """Those that say something (no cost where no agent reports one) and fit, by rank; `widest` is what each is given.
 
     The names keep a quarter of the width if they need it; before the first columns are dropped, names are folded.
@@ -83,7 +85,7 @@ def fitting(
     return [replace(column, widest=given[column.title]) for column in telling if column.title in given]
 
 
-def _says_something(column: Column, rows: Sequence[Calibration]) -> bool:
+def _says_something(column: TableColumn, rows: Sequence[Calibration]) -> bool:
     return any(column.cell(row) not in {"", formatting.DASH} for row in rows)
 
 

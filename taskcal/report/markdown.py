@@ -12,10 +12,10 @@ from taskcal.core.verdict import Verdict
 from taskcal.report.methods import LONGEST, methods
 from taskcal.report.wording import explain, formatting, ordering
 from taskcal.report.wording.caveats import note
-from taskcal.report.wording.claims import claim, robust
+from taskcal.report.wording.claims import claim, is_robust
 from taskcal.report.wording.rerun_command import command
 from taskcal.report.wording.sanitize import markdown_safe
-from taskcal.report.wording.sentences import SENTENCE, about_all, ending
+from taskcal.report.wording.sentences import SENTENCE, about_all, run_ending
 from taskcal.report.wording.stopping import RULES
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _columns(settings: CalibrationSettings) -> tuple[tuple[str, str, Callable[[C
         ("note", "---", lambda c: note(c, settings)),
         ("sure", "---:", formatting.sure),
         ("robust", "---", _robust),
-        ("mean time", "---:", lambda c: formatting.duration(c.cost.seconds)),
+        ("mean time", "---:", lambda c: formatting.format_duration(c.cost.seconds)),
     )
 
 
@@ -75,7 +75,7 @@ def render_markdown(result: RunResult) -> str:
         f"# Calibration of {markdown_safe(run.taskset)} with agent {markdown_safe(formatting.agent(run))}",
         _safe(headline),
         _safe(counts),
-        f"**{_safe(ending(result.record))}**" if ending(result.record) else "",
+        f"**{_safe(run_ending(result.record))}**" if run_ending(result.record) else "",
         "\n".join(f"- {_safe(sentence)}" for sentence in others),
         _table([(name, rule) for name, rule, _ in columns], ([cell(row) for *_, cell in columns] for row in rows)),
         _legend(result.settings),
@@ -94,7 +94,7 @@ def _legend(settings: CalibrationSettings) -> str:
 
 
 def _robust(row: Calibration) -> str:
-    found = robust(row)
+    found = is_robust(row)
     return formatting.DASH if found is None else ("yes" if found else "no")
 
 
@@ -117,7 +117,7 @@ def _reasons(row: Calibration, settings: CalibrationSettings, tasks: int) -> str
     lines = [f"- **{markdown_safe(str(row.group.id))}**: {formatting.full_verdict(row)}{place}"]
     parts = (
         ("why", explain.why(row, settings)),
-        ("try", explain.advice(row, settings)),
+        ("try", explain.advise(row, settings)),
         ("claim", claim(row, settings, tasks)),
     )
     return "\n".join([*lines, *(f"  - {label}: {_safe(text)}" for label, text in parts if text)])
@@ -146,7 +146,7 @@ def _losses(rows: Sequence[Calibration]) -> list[str]:
         [
             markdown_safe(str(row.group.id)),
             str(row.counts.lost),
-            formatting.tally(row.counts.lost_by),
+            formatting.list_counts(row.counts.lost_by),
             str(row.counts.retried),
         ]
         for row in rows
@@ -167,7 +167,7 @@ def _method(result: RunResult) -> list[str]:
         ("agent", formatting.agent(result.record)),
         ("seed", str(result.record.seed)),
         ("taskset", f"{', '.join(result.record.taskset_files)} (SHA-256 {result.record.taskset_digest[:12]})"),
-        ("started", f"{result.record.started_at}, took {formatting.duration(result.record.seconds)}"),
+        ("started", f"{result.record.started_at}, took {formatting.format_duration(result.record.seconds)}"),
         ("concurrency, retries", f"{result.record.concurrency}, {result.record.retries}"),
         ("engine", f"{result.record.engine} on {result.record.host}"),
         ("taskcal", result.record.version),

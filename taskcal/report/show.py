@@ -29,7 +29,7 @@ BAR = "\N{BOX DRAWINGS LIGHT HORIZONTAL}"
 CALLS, ANSWERS = "\N{RIGHTWARDS ARROW}", "\N{LEFTWARDS ARROW}"
 
 
-class Look(Enum):
+class LineStyle(Enum):
     """How a line is to look; what that means is the terminal's business."""
 
     PLAIN = "plain"
@@ -40,11 +40,11 @@ class Look(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class StoryLine:
     """One line to print; a rule is drawn behind its text as far as there is room."""
 
     text: str
-    look: Look = Look.PLAIN
+    look: LineStyle = LineStyle.PLAIN
     is_rule: bool = False
 
     def at(self, width: int) -> str:
@@ -53,7 +53,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class StoredRollout:
     """All that a run's folder holds of one attempt; `log` is what the agent printed, `place` its folder."""
 
     rollout: Rollout
@@ -63,11 +63,11 @@ class Record:
     place: str
 
 
-def story(record: Record, *, full: bool = False) -> Iterator[Line]:
+def story(record: StoredRollout, *, full: bool = False) -> Iterator[StoryLine]:
     """The whole rollout: how it ended, the prompt, the turns, the agent's log, its answer, the checks."""
     rollout = record.rollout
-    yield Line(f"{_name(rollout)}  {ending(rollout)}", _look(rollout))
-    yield Line(numbers(rollout) or "nothing is known of what it took", Look.QUIET)
+    yield StoryLine(f"{_name(rollout)}  {rollout_ending(rollout)}", _look(rollout))
+    yield StoryLine(numbers(rollout) or "nothing is known of what it took", LineStyle.QUIET)
     yield from _part("prompt", record.group.prompt, full=True)
     yield from _turns(_after_prompt(record), full=full)
     if record.log.strip():
@@ -75,24 +75,24 @@ def story(record: Record, *, full: bool = False) -> Iterator[Line]:
     if rollout.answer is not None and not _was_said(record):
         yield from _part("answer", rollout.answer, full=full)
     if isinstance(rollout.outcome, Graded):
-        yield from (Line(plain(words), Look.BAD) for words in rollout.outcome.ended_services)
+        yield from (StoryLine(plain(words), LineStyle.BAD) for words in rollout.outcome.ended_services)
         yield _title("checks")
         yield from map(check_line, rollout.outcome.checks)
-    yield Line("")
-    yield Line(f"files: {plain(record.place)}", Look.QUIET)
+    yield StoryLine("")
+    yield StoryLine(f"files: {plain(record.place)}", LineStyle.QUIET)
 
 
-def overview(rollouts: Iterable[Rollout]) -> Iterator[Line]:
+def overview(rollouts: Iterable[Rollout]) -> Iterator[StoryLine]:
     """A line for each rollout, to find the one to read."""
     for rollout in rollouts:
-        yield Line(f"{_name(rollout)}  {ending(rollout)}  {numbers(rollout)}".rstrip(), _look(rollout))
+        yield StoryLine(f"{_name(rollout)}  {rollout_ending(rollout)}  {numbers(rollout)}".rstrip(), _look(rollout))
 
 
 def _name(rollout: Rollout) -> str:
     return plain(rollout.id.key) + (f" attempt {rollout.id.attempt}" if rollout.id.attempt else "")
 
 
-def ending(rollout: Rollout) -> str:
+def rollout_ending(rollout: Rollout) -> str:
     """`reward 0.70, not passed, timeout`, or why it was lost."""
     outcome = rollout.outcome
     if isinstance(outcome, Graded):
@@ -104,7 +104,7 @@ def numbers(rollout: Rollout) -> str:
     """`7 turns, 5,210 tokens in (4,096 cached), 310 out, $0.021, 41s`; only what is known."""
     turns = None if rollout.turns is None else f"{rollout.turns} turn{'s' * (rollout.turns != 1)}"
     cost = None if rollout.usage.cost_usd is None else formatting.money(rollout.usage.cost_usd)
-    seconds = formatting.duration(rollout.timing.agent) if rollout.timing.agent else None
+    seconds = formatting.format_duration(rollout.timing.agent) if rollout.timing.agent else None
     return ", ".join(part for part in (turns, *_tokens(rollout.usage), cost, seconds) if part)
 
 
@@ -116,61 +116,63 @@ def _tokens(usage: Usage) -> Iterator[str]:
         yield f"{usage.output_tokens:,} out"
 
 
-def check_line(check: CheckResult) -> Line:
+def check_line(check: CheckResult) -> StoryLine:
     """A check with its score, its part in the reward and what it noted."""
     role = "guard" if check.required and not check.weight else f"weight {check.weight:g}"
     mark = "ok" if check.score >= 1.0 else f"{check.score:.2g}"
     note = f"  {plain(check.note)}" if check.note else ""
-    return Line(f"{mark:<5}{plain(check.name)}  ({role}){note}", Look.GOOD if check.score >= 1.0 else Look.BAD)
+    return StoryLine(
+        f"{mark:<5}{plain(check.name)}  ({role}){note}", LineStyle.GOOD if check.score >= 1.0 else LineStyle.BAD
+    )
 
 
-def _look(rollout: Rollout) -> Look:
+def _look(rollout: Rollout) -> LineStyle:
     if isinstance(rollout.outcome, Graded):
-        return Look.GOOD if rollout.outcome.passed else Look.BAD
-    return Look.QUIET
+        return LineStyle.GOOD if rollout.outcome.passed else LineStyle.BAD
+    return LineStyle.QUIET
 
 
-def _was_said(record: Record) -> bool:
+def _was_said(record: StoredRollout) -> bool:
     """Whether the answer is the last thing in the transcript that the agent said."""
     said = [entry.event for entry in record.entries if isinstance(entry.event, Message)]
     return bool(said) and said[-1].role == "assistant" and said[-1].content == record.rollout.answer
 
 
-def _after_prompt(record: Record) -> Iterator[TranscriptEntry]:
+def _after_prompt(record: StoredRollout) -> Iterator[TranscriptEntry]:
     """The entries without the prompt, which is shown already."""
     prompt = Message("user", record.group.prompt)
     return (entry for entry in record.entries if entry.event != prompt)
 
 
-def _turns(entries: Iterable[TranscriptEntry], *, full: bool) -> Iterator[Line]:
+def _turns(entries: Iterable[TranscriptEntry], *, full: bool) -> Iterator[StoryLine]:
     turn = 0
     for entry in entries:
         event = entry.event
         if isinstance(event, Message) and event.role == "assistant":
             turn += 1
-            yield _title(f"turn {turn}", formatting.duration(entry.t))
+            yield _title(f"turn {turn}", formatting.format_duration(entry.t))
         elif isinstance(event, Message):
-            yield _title(plain(event.role), formatting.duration(entry.t))
+            yield _title(plain(event.role), formatting.format_duration(entry.t))
         yield from _event(event, full=full)
 
 
-def _event(event: Event, *, full: bool) -> Iterator[Line]:
+def _event(event: Event, *, full: bool) -> Iterator[StoryLine]:
     if isinstance(event, Message):
         if event.reasoning:
-            yield from _text(event.reasoning, Look.QUIET, full=full)
+            yield from _text(event.reasoning, LineStyle.QUIET, full=full)
         yield from _text(event.content, full=full)
     elif isinstance(event, ToolCall):
-        yield from _text(called(event), Look.TITLE, full=full, mark=CALLS)
+        yield from _text(called(event), LineStyle.TITLE, full=full, mark=CALLS)
     elif isinstance(event, ToolResult):
         status = "" if event.exit_code in {0, None} else f"exit {event.exit_code}, "
-        yield Line(f"{ANSWERS} {status}{formatting.duration(event.seconds)}", Look.QUIET)
+        yield StoryLine(f"{ANSWERS} {status}{formatting.format_duration(event.seconds)}", LineStyle.QUIET)
         yield from _text(event.content, full=full, mark=" ")
     elif isinstance(event, Note):
-        yield Line(f"[{plain(event.text, 2000)}]", Look.QUIET)
+        yield StoryLine(f"[{plain(event.text, 2000)}]", LineStyle.QUIET)
     elif isinstance(event, TokenUsage):
         said = ", ".join(_tokens(Usage(event.input_tokens, event.cached_tokens, event.output_tokens)))
         if said:
-            yield Line(f"[{said}]", Look.QUIET)
+            yield StoryLine(f"[{said}]", LineStyle.QUIET)
 
 
 def called(call: ToolCall) -> str:
@@ -185,21 +187,23 @@ def called(call: ToolCall) -> str:
     return f"{call.name} {call.arguments}"
 
 
-def _part(name: str, text: str, *, full: bool) -> Iterator[Line]:
+def _part(name: str, text: str, *, full: bool) -> Iterator[StoryLine]:
     yield _title(name)
     yield from _text(text, full=full)
 
 
-def _title(name: str, beside: str = "") -> Line:
-    return Line(f"{BAR * 2} {name}{f'  {beside}' if beside else ''} ", Look.TITLE, is_rule=True)
+def _title(name: str, beside: str = "") -> StoryLine:
+    return StoryLine(f"{BAR * 2} {name}{f'  {beside}' if beside else ''} ", LineStyle.TITLE, is_rule=True)
 
 
-def _text(text: str, look: Look = Look.PLAIN, *, full: bool, mark: str = "") -> Iterator[Line]:
+def _text(text: str, look: LineStyle = LineStyle.PLAIN, *, full: bool, mark: str = "") -> Iterator[StoryLine]:
     """A text's lines, the middle of a long one left out; `mark` stands before the first, and room for it before all."""
     lines = text.rstrip("\n").splitlines()
     for number, line in enumerate(lines):
         if not full and len(lines) > FIRST_LINES + LAST_LINES and number == FIRST_LINES:
-            yield Line(f"[… {len(lines) - FIRST_LINES - LAST_LINES} lines left out; --full shows them …]", Look.QUIET)
+            yield StoryLine(
+                f"[… {len(lines) - FIRST_LINES - LAST_LINES} lines left out; --full shows them …]", LineStyle.QUIET
+            )
         if full or number < FIRST_LINES or number >= len(lines) - LAST_LINES or len(lines) <= FIRST_LINES + LAST_LINES:
             lead = f"{mark if number == 0 else ' ' * len(mark)} " if mark else ""
-            yield Line(lead + verbatim(line, 100_000 if full else 2000), look)
+            yield StoryLine(lead + verbatim(line, 100_000 if full else 2000), look)

@@ -21,7 +21,7 @@ from taskcal.report.wording import explain, formatting, ordering
 from taskcal.report.wording.caveats import NAME_LENGTH
 from taskcal.report.wording.claims import claim
 from taskcal.report.wording.sanitize import plain
-from taskcal.report.wording.sentences import SENTENCE, about_all, ending, headline
+from taskcal.report.wording.sentences import SENTENCE, about_all, headline, run_ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from taskcal.core.run import RunRecord
     from taskcal.core.run_result import RunResult
     from taskcal.core.settings import CalibrationSettings
-    from taskcal.report.columns import Column
+    from taskcal.report.columns import TableColumn
 
 ROWS = 50
 DETAILS = 20
@@ -62,13 +62,13 @@ def final_lines(result: RunResult, *, with_methods: bool = False) -> list[str]:
     cells = [[plain(str(row.group.id)), *(column.cell(row) for column in columns)] for row in shown]
     widths = [max(len(line[place]) for line in [head, *cells]) for place in range(len(head))]
     table = [_padded(line, widths) for line in [head, *cells]]
-    lines = [title(result.record), "", *table, *_more(left), legend(result.record), ""]
+    lines = [run_title(result.record), "", *table, *_more(left), rates_legend(result.record), ""]
     lines += [line for detail in _details(result) for line in _detail_lines(detail)]
     lines += [*_unsaid(result), *about_all(result), *_notes(result.record)]
     return [*lines, "", f"Methods: {methods(result)}"] if with_methods else lines
 
 
-def title(run: RunRecord) -> str:
+def run_title(run: RunRecord) -> str:
     """What was measured with which agent, in a line."""
     parts = (
         f"{run.taskset} with agent {formatting.agent(run)}",
@@ -84,7 +84,7 @@ def _size(run: RunRecord) -> str:
     return f"at most {run.settings.design.limit} rollouts of each" if adaptive else f"groups of {run.group_size}"
 
 
-def legend(run: RunRecord) -> str:
+def rates_legend(run: RunRecord) -> str:
     """How to read the rates, in a line."""
     if run.settings.adaptive:
         return "passed: of the rollouts that the verdict rests on; success rate: posterior mean [95 % interval]"
@@ -100,10 +100,10 @@ class FinalTable:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Choose the columns by the width at hand."""
-        yield Text(title(self.result.record), style="bold")
+        yield Text(run_title(self.result.record), style="bold")
         tasks, left = _first(ordering.by_task(self.result.calibrations), ROWS)
         yield _table(tasks, options.max_width, self.result.settings)
-        yield from (Text(line, style="dim") for line in [*_more(left), legend(self.result.record), ""])
+        yield from (Text(line, style="dim") for line in [*_more(left), rates_legend(self.result.record), ""])
         yield from _looked_into(self.result)
         for line in about_all(self.result):
             yield Text(line, style="bold" if line == headline(self.result) else "")
@@ -135,7 +135,7 @@ def _table(tasks: Sequence[Sequence[Calibration]], width: int, settings: Calibra
     return table
 
 
-def _cell(column: Column, row: Calibration) -> Text:
+def _cell(column: TableColumn, row: Calibration) -> Text:
     text = Text(column.cell(row))
     if column.title == "verdict":
         text.stylize(STYLES[row.judgement.verdict])
@@ -184,13 +184,13 @@ class Detail:
     def parts(self) -> Iterator[tuple[str, str]]:
         """Labels with what belongs to them."""
         yield "why", plain(explain.why(self.row, self.settings), SENTENCE)
-        yield "try", plain(explain.advice(self.row, self.settings), SENTENCE)
+        yield "try", plain(explain.advise(self.row, self.settings), SENTENCE)
         yield "claim", claim(self.row, self.settings, self.tasks)
         if self.row.judgement.verdict.flagged and self.row.counts.graded:
             checks = (f"{plain(c.name, NAME_LENGTH)} {formatting.decimal(c.mean_score)}" for c in self.row.checks)
             yield "checks", ", ".join(checks)
         if self.row.counts.lost:
-            yield "lost", f"{self.row.counts.lost} ({formatting.tally(self.row.counts.lost_by)})"
+            yield "lost", f"{self.row.counts.lost} ({formatting.list_counts(self.row.counts.lost_by)})"
 
 
 def _details(result: RunResult) -> list[Detail]:
@@ -220,7 +220,7 @@ def _unsaid(result: RunResult) -> list[str]:
 
 
 def _notes(run: RunRecord) -> list[str]:
-    lines = [ending(run), *(f"Note: {plain(text, SENTENCE)}" for text in run.notes)]
+    lines = [run_ending(run), *(f"Note: {plain(text, SENTENCE)}" for text in run.notes)]
     return [line for line in lines if line]
 
 

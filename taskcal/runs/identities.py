@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.agents.builtin import BuiltinAgent, Noop
 from taskcal.core import identity
-from taskcal.core.identity import Contents
+from taskcal.core.identity import FileDigests
 from taskcal.machine.file_tree import context_digest, tree_digest
 from taskcal.store.run_rows import group_record
 
@@ -38,7 +38,9 @@ def identify(taskset: Taskset, agent: Agent, version: str = "") -> Identities:
     return Identities(groups, identity.taskset_digest(definitions), identity.agent_digest(agent, version, played))
 
 
-def records_of(groups: Iterable[Group], contents: Contents, agent_user: str | None = None) -> tuple[GroupRecord, ...]:
+def records_of(
+    groups: Iterable[Group], contents: FileDigests, agent_user: str | None = None
+) -> tuple[GroupRecord, ...]:
     """What a run remembers of each group, with the parts that make it what it is."""
     chosen = tuple(groups)
     shared = {
@@ -51,11 +53,11 @@ def records_of(groups: Iterable[Group], contents: Contents, agent_user: str | No
     )
 
 
-def _plays(taskset: Taskset, contents: Contents) -> dict[str, str]:
+def _plays(taskset: Taskset, contents: FileDigests) -> dict[str, str]:
     return {task.id: identity.plays(task, contents) for task in taskset.tasks}
 
 
-def contents_of(tasks: Iterable[Task]) -> Contents:
+def contents_of(tasks: Iterable[Task]) -> FileDigests:
     """The digests of all files and build folders that tasks bring; of one that cannot be read, the reason.
 
     Nothing is raised: a file that cannot be read loses only its own task, when that task is prepared.
@@ -63,7 +65,7 @@ def contents_of(tasks: Iterable[Task]) -> Contents:
     everything = tuple(tasks)
     copies = {copy.source for task in everything for copy in _copies(task)}
     folders = {folder for task in everything for folder in _folders(task)}
-    return Contents(
+    return FileDigests(
         {source: _digest(tree_digest, source) for source in copies},
         {folder: _digest(context_digest, folder) for folder in folders},
     )

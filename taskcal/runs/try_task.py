@@ -13,7 +13,7 @@ from taskcal.agents.tools.path_programs import tools_on_path
 from taskcal.core.rollout import Lost, Stop
 from taskcal.errors import MissingError, UsageError
 from taskcal.execution.grading import Judgement, grade
-from taskcal.report.wording.formatting import duration
+from taskcal.report.wording.formatting import format_duration
 from taskcal.report.wording.sanitize import plain
 from taskcal.sandbox import Ending, Script
 from taskcal.sandbox.sandbox_spec import SandboxSpec
@@ -138,7 +138,7 @@ def _ended(what: str, result: ScriptResult, seconds: float) -> str:
     """How a script ended, on one line."""
     match result.ending:
         case Ending.TIMED_OUT:
-            return plain(f"{what} was stopped after {duration(seconds)} (timeouts.agent)")
+            return plain(f"{what} was stopped after {format_duration(seconds)} (timeouts.agent)")
         case Ending.OUT_OF_MEMORY:
             return plain(f"{what} was killed: the sandbox ran out of memory")
         case Ending.EXITED:

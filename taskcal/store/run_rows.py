@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 
 from taskcal.core.adaptive.design import Design, Rule
 from taskcal.core.group_record import GroupRecord
-from taskcal.core.identity import Origin
+from taskcal.core.identity import ImageOrigin
 from taskcal.core.rollout import GroupId
 from taskcal.core.run import GroupImages, RunRecord
 from taskcal.core.settings import FLAT_TOLERANCE, CalibrationSettings, Metric
@@ -207,8 +207,8 @@ def _images(row: ImagesRow) -> GroupImages:
     )
 
 
-def _origin(row: OriginRow) -> Origin:
-    origin = Origin(images=texts(row.images), context=row.context or "", built=row.built or "")
+def _origin(row: OriginRow) -> ImageOrigin:
+    origin = ImageOrigin(images=texts(row.images), context=row.context or "", built=row.built or "")
     if not origin.context and len(origin.images) != 1:
         raise RowError("origins: an image that is not built must have one name")
     return origin

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.core.calibration.calibrate import calibrate
 from taskcal.core.group_record import GroupRecord
-from taskcal.core.identity import Origin
+from taskcal.core.identity import ImageOrigin
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop
 from taskcal.core.run import GroupImages
 from taskcal.core.settings import fixed_settings
@@ -25,8 +25,8 @@ BOX = Environment("box", ImageSource(image="debian:bookworm-slim"))
 IMAGES = GroupImages(
     "cc" * 32,
     {
-        "": Origin({"base": "sha256:0", "tool": "sha256:9"}, "dd" * 32, "sha256:8"),
-        "db": Origin({"db:1": "sha256:2"}),
+        "": ImageOrigin({"base": "sha256:0", "tool": "sha256:9"}, "dd" * 32, "sha256:8"),
+        "db": ImageOrigin({"db:1": "sha256:2"}),
     },
     {"": ("sha256:1", "sha256:3"), "db": ("sha256:2",)},
 )

@@ -10,19 +10,19 @@ import pytest
 from taskcal.agents.builtin import Noop, Oracle, Simulated
 from taskcal.agents.spec import PythonSpec, SimulatedSpec
 from taskcal.core.identity import (
-    Contents,
+    FileDigests,
+    ImageOrigin,
     Move,
-    Origin,
     agent_digest,
     brought,
     changed_parts,
-    digest,
     group_identity,
     group_parts,
     moves,
     plays,
     task_parts,
     taskset_digest,
+    value_digest,
 )
 from taskcal.core.task import (
     AnswerProbe,
@@ -61,7 +61,7 @@ class _Any(dict[str, str]):
         return f"what is at {path}"
 
 
-CONTENTS = Contents(_Any({"/h/seed": "s1", "/h/key": "k1", "/h/other": "o1"}), _Any({"/h/img": "c1"}))
+CONTENTS = FileDigests(_Any({"/h/seed": "s1", "/h/key": "k1", "/h/other": "o1"}), _Any({"/h/img": "c1"}))
 TASK = Task(
     id="ship",
     variants=(Variant("easy", {"order": 12, "code": "ZX"}, "Ship it."), Variant("hard", {"order": 13}, "Ship.")),
@@ -128,7 +128,7 @@ NOT_PART = {
 """Fields that change no identity, and why; solutions and wrong answers are those of an agent that plays them."""
 
 
-def parts(task: Task, contents: Contents = CONTENTS) -> dict[str, str]:
+def parts(task: Task, contents: FileDigests = CONTENTS) -> dict[str, str]:
     """The first variant's."""
     return group_parts(Group(task, task.variants[0]), task_parts(task, contents))
 
@@ -181,7 +181,7 @@ def test_another_variant_is_another_group() -> None:
 
 def test_files_are_their_contents() -> None:
     """Where a file or a build folder lies is nothing, what is in it is everything."""
-    moved = Contents({f"/new{path}": text for path, text in CONTENTS.copies.items()}, {"/new/img": "c1"})
+    moved = FileDigests({f"/new{path}": text for path, text in CONTENTS.copies.items()}, {"/new/img": "c1"})
     environment = replace(
         TASK.environment,
         source=ImageSource(build="/new/img"),
@@ -190,9 +190,9 @@ def test_files_are_their_contents() -> None:
     )
     grader = replace(TASK.grader, files=(FileCopy("/grader/key", "/new/h/key"),))
     assert parts(replace(TASK, environment=environment, grader=grader), moved) == parts(TASK)
-    other = Contents({**CONTENTS.copies, "/h/seed": "s2"}, CONTENTS.contexts)
+    other = FileDigests({**CONTENTS.copies, "/h/seed": "s2"}, CONTENTS.contexts)
     assert changed_parts(parts(TASK), parts(TASK, other)) == ("files",)
-    other = Contents(CONTENTS.copies, {"/h/img": "c9"})
+    other = FileDigests(CONTENTS.copies, {"/h/img": "c9"})
     assert changed_parts(parts(TASK), parts(TASK, other)) == ("build folder",)
 
 
@@ -215,14 +215,14 @@ def test_the_order_of_files_counts_where_one_covers_another() -> None:
 
 def test_kinds_of_values_are_told_apart() -> None:
     """A number is not its text, and true is not 1."""
-    assert len({digest(value) for value in (1, "1", 1.5, True, None, "", [], {}, [1], {"1": 1}, "None")}) == 11
+    assert len({value_digest(value) for value in (1, "1", 1.5, True, None, "", [], {}, [1], {"1": 1}, "None")}) == 11
 
 
 def test_a_field_that_a_later_version_adds_changes_nothing() -> None:
     """As long as it is at its default."""
     before = make_dataclass("Thing", [("a", int)])
     now = make_dataclass("Thing", [("a", int), ("b", int, 0)])
-    assert digest(before(1)) == digest(now(1)) != digest(now(1, 2))
+    assert value_digest(before(1)) == value_digest(now(1)) != value_digest(now(1, 2))
 
 
 @dataclass
@@ -243,16 +243,16 @@ def test_agents_are_what_their_file_says() -> None:
     assert agent_digest(PythonSpec("p", "m:f", folder="/a")) == agent_digest(PythonSpec("p", "m:f", folder="/b"))
 
 
-NAMED = Origin({"box:1": "sha256:1"})
-BUILT = Origin({"base:1": "sha256:1", "tool:1": "sha256:2"}, "c1")
+NAMED = ImageOrigin({"box:1": "sha256:1"})
+BUILT = ImageOrigin({"base:1": "sha256:1", "tool:1": "sha256:2"}, "c1")
 
 
 @pytest.mark.parametrize(
     ("before", "now", "found"),
     [
         (NAMED, NAMED, []),
-        (NAMED, Origin({"other:1": "sha256:1"}), []),
-        (NAMED, Origin({"box:1": "sha256:9"}), [Move("", "box:1", "sha256:1", "sha256:9")]),
+        (NAMED, ImageOrigin({"other:1": "sha256:1"}), []),
+        (NAMED, ImageOrigin({"box:1": "sha256:9"}), [Move("", "box:1", "sha256:1", "sha256:9")]),
         (NAMED, BUILT, [Move("", "", "", "c1")]),
         (BUILT, replace(BUILT, images={"tool:1": "sha256:2", "base:1": "sha256:1"}), []),
         (BUILT, replace(BUILT, context="c2"), [Move("", "", "c1", "c2")]),
@@ -264,7 +264,7 @@ BUILT = Origin({"base:1": "sha256:1", "tool:1": "sha256:2"}, "c1")
         (replace(BUILT, built="sha256:5"), replace(BUILT, built="sha256:6"), [Move("", "", "sha256:5", "sha256:6")]),
     ],
 )
-def test_an_image_is_what_it_goes_back_to(before: Origin, now: Origin, found: list[Move]) -> None:
+def test_an_image_is_what_it_goes_back_to(before: ImageOrigin, now: ImageOrigin, found: list[Move]) -> None:
     """A named one its id whatever its tag; a built one its folder and what its Dockerfile takes."""
     assert list(moves({"": before, "db": NAMED}, {"": now, "db": NAMED})) == found
     same = group_identity(parts(TASK), {"": before}) == group_identity(parts(TASK), {"": now})
@@ -273,5 +273,7 @@ def test_an_image_is_what_it_goes_back_to(before: Origin, now: Origin, found: li
 
 def test_a_service_is_named_by_its_container() -> None:
     """Of several containers the one is named that has another image."""
-    now = {"": NAMED, "db": Origin({"db:1": "sha256:9"})}
-    assert moves({"": NAMED, "db": Origin({"db:1": "sha256:2"})}, now) == (Move("db", "db:1", "sha256:2", "sha256:9"),)
+    now = {"": NAMED, "db": ImageOrigin({"db:1": "sha256:9"})}
+    assert moves({"": NAMED, "db": ImageOrigin({"db:1": "sha256:2"})}, now) == (
+        Move("db", "db:1", "sha256:2", "sha256:9"),
+    )

@@ -14,7 +14,7 @@ from scipy.stats import binom
 from taskcal.core.adaptive.design import Design
 from taskcal.core.adaptive.launches import launches_by_index
 from taskcal.core.adaptive.task_state import TaskHistory
-from taskcal.core.calibration.posterior_verdict import judge
+from taskcal.core.calibration.posterior_verdict import judge_counts
 from taskcal.core.rollout import Graded, GroupId, Rollout
 from taskcal.core.settings import CalibrationSettings
 from taskcal.core.verdict import Band
@@ -74,7 +74,7 @@ def opinions(folder: Path) -> dict[str, PosteriorVerdict]:
     for row in recorded(folder):
         rows[row.id.group].append(row)
     states = [TaskHistory(group, launches_by_index(rows[group])) for group in rows]
-    found = judge(states, CalibrationSettings(8, Design()))
+    found = judge_counts(states, CalibrationSettings(8, Design()))
     return {group.task: opinion for group, opinion in zip(rows, found, strict=True)}
 
 

@@ -15,7 +15,7 @@ from taskcal.core.settings import Metric
 from taskcal.core.stats.rates import DEFAULT_PRIOR
 from taskcal.report.calibration_json import calibration_document, render_json
 from taskcal.report.markdown import render_markdown
-from taskcal.report.table import final_lines, legend, title
+from taskcal.report.table import final_lines, rates_legend, run_title
 from taskcal.report.wording import stopping
 from taskcal.report.wording.stopping import Saving
 from tests.report.sample_run import (
@@ -128,9 +128,9 @@ def test_the_table_shows_what_may_be_read() -> None:
     assert lines[2].split()[:4] == ["task", "passed", "success", "rate"]
     assert "7/7 +2 late  95 % [72\N{EN DASH}>99]" in easy
     assert "0/0 +3 lost" in gone
-    assert "groups of" not in title(run_record(settings=settings))
-    assert "at most 64 rollouts of each" in title(run_record(settings=settings))
-    assert "posterior mean" in legend(run_record(settings=settings))
+    assert "groups of" not in run_title(run_record(settings=settings))
+    assert "at most 64 rollouts of each" in run_title(run_record(settings=settings))
+    assert "posterior mean" in rates_legend(run_record(settings=settings))
     assert "Wilson" not in "\n".join(lines)
 
 

@@ -9,7 +9,17 @@ import pytest
 from taskcal.agents.transcript import Message, Note, TokenUsage, ToolCall, ToolResult, TranscriptEntry
 from taskcal.core.rollout import CheckResult, Graded, Lost, Stop, Timing, Usage
 from taskcal.errors import Boundary
-from taskcal.report.show import Line, Look, Record, called, check_line, ending, numbers, overview, story
+from taskcal.report.show import (
+    LineStyle,
+    StoredRollout,
+    StoryLine,
+    called,
+    check_line,
+    numbers,
+    overview,
+    rollout_ending,
+    story,
+)
 from tests.store.store_case import FIRST, GROUP
 
 ROLLOUT = replace(
@@ -29,10 +39,10 @@ ENTRIES = (
     TranscriptEntry(2.0, Note("one call was tried again")),
     TranscriptEntry(3.5, Message("assistant", "Done.")),
 )
-RECORD = Record(ROLLOUT, GROUP, ENTRIES, "", "runs/run-1/rollouts/aa/ship/0")
+RECORD = StoredRollout(ROLLOUT, GROUP, ENTRIES, "", "runs/run-1/rollouts/aa/ship/0")
 
 
-def texts(record: Record, *, full: bool = False) -> list[str]:
+def texts(record: StoredRollout, *, full: bool = False) -> list[str]:
     return [line.text.rstrip("─ ") for line in story(record, full=full)]
 
 
@@ -75,7 +85,7 @@ def test_a_rule_is_no_wider_than_the_terminal(width: int, rule: int) -> None:
     """It would wrap and be two; on a wide one it is as wide as a text, and its name is never cut."""
     title = next(line for line in story(RECORD) if line.is_rule)
     assert title.at(width) == "── prompt ".ljust(rule, "─")
-    assert Line("text").at(width) == "text"
+    assert StoryLine("text").at(width) == "text"
 
 
 def test_an_answer_that_was_not_said_and_a_log_are_parts_of_their_own() -> None:
@@ -107,7 +117,7 @@ def test_nothing_in_a_rollout_moves_the_terminal(evil: str) -> None:
     checks = (CheckResult(evil, 1.0, 0.0, evil),)
     rollout = replace(ROLLOUT, outcome=Graded(Stop.CRASHED, 0.0, passed=False, checks=checks), answer=evil)
     events = (Message("assistant", evil, evil), ToolCall(evil, evil, evil), ToolResult(evil, evil), Note(evil))
-    record = Record(
+    record = StoredRollout(
         rollout,
         replace(GROUP, prompt=evil),
         tuple(TranscriptEntry(0.0, event) for event in events),
@@ -140,7 +150,7 @@ def test_a_list_has_a_line_for_each_rollout() -> None:
     passed = replace(ROLLOUT, outcome=Graded(Stop.FINISHED, 1.0, passed=True, checks=()))
     again = replace(ROLLOUT, id=replace(ROLLOUT.id, attempt=1), outcome=Lost(Boundary.ENGINE, "gone"), usage=Usage())
     lines = list(overview([passed, ROLLOUT, again]))
-    assert [line.look for line in lines] == [Look.GOOD, Look.BAD, Look.QUIET]
+    assert [line.look for line in lines] == [LineStyle.GOOD, LineStyle.BAD, LineStyle.QUIET]
     assert lines[0].text.startswith("ship/easy#0  reward 1, passed, finished  2 turns, 5,210 tokens in")
     assert lines[2].text.startswith("ship/easy#0 attempt 1  lost at engine: gone")
 
@@ -149,6 +159,6 @@ def test_only_what_is_known_is_shown() -> None:
     """A rollout of an agent that reports nothing has no tokens, no turns and no cost."""
     assert numbers(replace(ROLLOUT, turns=1, usage=Usage(), timing=Timing())) == "1 turn"
     assert numbers(replace(ROLLOUT, turns=None, usage=Usage(output_tokens=5), timing=Timing())) == "5 out"
-    assert ending(FIRST) == "reward 0.7, not passed, finished"
+    assert rollout_ending(FIRST) == "reward 0.7, not passed, finished"
     guard = check_line(CheckResult("others", 0.0, 1.0, required=True))
-    assert (guard.text, guard.look) == ("ok   others  (guard)", Look.GOOD)
+    assert (guard.text, guard.look) == ("ok   others  (guard)", LineStyle.GOOD)

@@ -12,7 +12,7 @@ from taskcal.agents import AgentResult
 from taskcal.agents.command import CommandAgent
 from taskcal.core.adaptive.design import Design, Rule
 from taskcal.core.gate import Gate
-from taskcal.core.identity import SANDBOX, Origin
+from taskcal.core.identity import SANDBOX, ImageOrigin
 from taskcal.core.plan import OperatorBounds
 from taskcal.core.rollout import Graded, Rollout, RolloutId, Stop
 from taskcal.core.settings import fixed_settings
@@ -129,7 +129,7 @@ class FakeRun:
         """The one image for every group."""
         if str(group.id) in self.engine.unprepared:
             return self.engine.unprepared[str(group.id)]
-        origin = Origin({"debian:bookworm-slim": "sha256:1"})
+        origin = ImageOrigin({"debian:bookworm-slim": "sha256:1"})
         return ReadyGroup(PreparedImages("sha256:1", {}, origins={SANDBOX: origin}), ProbeResult())
 
     def open_sandbox(self, spec: SandboxSpec) -> FakeSandbox:

@@ -12,7 +12,7 @@ import pytest
 
 from taskcal.cli.options.design import DesignOptions
 from taskcal.core.adaptive.design import Design
-from taskcal.core.identity import Origin
+from taskcal.core.identity import ImageOrigin
 from taskcal.core.plan import Selection
 from taskcal.core.provenance import Provenance
 from taskcal.core.rollout import Graded, GroupId, RolloutId, Stop
@@ -174,7 +174,7 @@ def test_a_run_of_an_older_version_is_compared_as_far_as_it_goes() -> None:
 def test_the_earlier_runs_images_are_kept_for_later() -> None:
     """What they are now is only known when this run has its own."""
     run = make_run(RUNS, "first", request(), OUTCOMES)
-    images = GroupImages("i", {"": Origin({"a": "sha256:1"})}, {"": ("sha256:2",)})
+    images = GroupImages("i", {"": ImageOrigin({"a": "sha256:1"})}, {"": ("sha256:2",)})
     run.write_record(replace(run.record(), groups={"refund": images}))
     found = warm().earlier
     assert (found.images, found.is_older) == ({REFUND: images}, False)
@@ -183,7 +183,7 @@ def test_the_earlier_runs_images_are_kept_for_later() -> None:
 def test_a_resumed_run_compares_with_the_images_of_its_prior_again() -> None:
     """It may have been killed before it had images of its own; a prior that is gone is not compared."""
     run = make_run(RUNS, "first", request(), OUTCOMES)
-    images = GroupImages("i", {"": Origin({"a": "sha256:1"})}, {"": ("sha256:2",)})
+    images = GroupImages("i", {"": ImageOrigin({"a": "sha256:1"})}, {"": ("sha256:2",)})
     run.write_record(replace(run.record(), groups={"refund": images}))
     make_run(RUNS, "second", warm(), {})
     assert request(files=(), resume="second").earlier.images == {REFUND: images}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.core.adaptive.planner import plan_next
 from taskcal.core.adaptive.task_state import TaskHistory
-from taskcal.report.wording.formatting import duration, extent, money
+from taskcal.report.wording.formatting import extent, format_duration, money
 from taskcal.runs.images.prepare_group import forbidden
 from taskcal.runs.request import Request, images_of
 
@@ -69,7 +69,8 @@ def _spending(request: Request, rollouts: float) -> Iterator[str]:
     earlier = request.earlier
     if earlier.seconds is not None:
         seconds = rollouts * earlier.seconds / request.concurrency
-        yield f"expected     {duration(seconds)}, at {duration(earlier.seconds)} a rollout as in run {earlier.run}"
+        each = format_duration(earlier.seconds)
+        yield f"expected     {format_duration(seconds)}, at {each} a rollout as in run {earlier.run}"
     if earlier.cost_usd is not None:
         yield f"expected     {money(rollouts * earlier.cost_usd)}, at {money(earlier.cost_usd)} a rollout"
     if not earlier.run:

@@ -119,7 +119,7 @@ def _record(
 ) -> RunRecord:
     """What is known of a run that was not taskcal's: there is no seed, no machine and no taskset to go on with."""
     from taskcal import __version__
-    from taskcal.core.identity import digest
+    from taskcal.core.identity import value_digest
     from taskcal.core.provenance import Provenance
     from taskcal.core.run import RunRecord
 
@@ -127,9 +127,9 @@ def _record(
         id=run,
         taskset=taskset,
         taskset_files=(),
-        taskset_digest=digest(sorted(str(group.id) for group in found.groups)),
+        taskset_digest=value_digest(sorted(str(group.id) for group in found.groups)),
         agent=found.agent,
-        agent_digest=digest(found.agent),
+        agent_digest=value_digest(found.agent),
         settings=settings,
         seed=0,
         concurrency=0,

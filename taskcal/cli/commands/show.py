@@ -9,7 +9,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from taskcal.report.show import Line
+    from taskcal.report.show import StoryLine
 
 
 def show(
@@ -49,7 +49,7 @@ def show(
     _print(rollout_as_json(record) if as_json else story(record, full=full))
 
 
-def _print(what: str | Iterable[Line]) -> None:
+def _print(what: str | Iterable[StoryLine]) -> None:
     """JSON as it is; lines in colour, and through a pager where they go to a terminal that they would overflow."""
     import os
     import pydoc
@@ -70,11 +70,11 @@ def _print(what: str | Iterable[Line]) -> None:
         typer.echo("\n".join(lines))
 
 
-def _coloured(line: Line, width: int) -> str:
-    from taskcal.report.show import Look
+def _coloured(line: StoryLine, width: int) -> str:
+    from taskcal.report.show import LineStyle
 
-    colours = {Look.GOOD: "green", Look.BAD: "red"}
-    if line.look is Look.PLAIN:
+    colours = {LineStyle.GOOD: "green", LineStyle.BAD: "red"}
+    if line.look is LineStyle.PLAIN:
         return line.at(width)
-    bold, dim = line.look is Look.TITLE, line.look is Look.QUIET
+    bold, dim = line.look is LineStyle.TITLE, line.look is LineStyle.QUIET
     return typer.style(line.at(width), fg=colours.get(line.look), bold=bold or None, dim=dim or None)

@@ -221,4 +221,4 @@ def _show(simulation: Simulation, *, as_json: bool) -> None:
 
         Console(file=sys.stdout).print(table.ForecastTable(simulation))
     else:
-        typer.echo("\n".join(table.lines(simulation)))
+        typer.echo("\n".join(table.forecast_lines(simulation)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.agents.transcript import FILE, line_of, read_transcript
 from taskcal.errors import RunFolderError, UsageError
-from taskcal.report.show import Record
+from taskcal.report.show import StoredRollout
 from taskcal.store import safe_files
 from taskcal.store.rollout_rows import rollout_row
 from taskcal.store.run_folder import RunFolder, find, newest
@@ -69,7 +69,7 @@ def _matches(rollout: Rollout, pattern: str) -> bool:
     return fnmatch.fnmatchcase(key, pattern)
 
 
-def record_of(folder: RunFolder, rollout: Rollout) -> Record:
+def record_of(folder: RunFolder, rollout: Rollout) -> StoredRollout:
     """Everything that is stored of one attempt. Raises RunFolderError where it cannot be read."""
     place = folder.attempt_folder(rollout.id)
     group = next((group for group in folder.groups() if group.id == rollout.id.group), None)
@@ -80,7 +80,7 @@ def record_of(folder: RunFolder, rollout: Rollout) -> Record:
         log = _text(place / "agent.log")
     except OSError as error:
         raise RunFolderError(f"{place}: {error.strerror or error}") from error
-    return Record(rollout, group, entries, log, str(place))
+    return StoredRollout(rollout, group, entries, log, str(place))
 
 
 def _text(path: Path) -> str:
@@ -95,7 +95,7 @@ def list_as_json(rollouts: Sequence[Rollout]) -> str:
     return json.dumps({"schema": "taskcal/show@1", "rollouts": [rollout_row(one) for one in rollouts]}, indent=1)
 
 
-def rollout_as_json(record: Record) -> str:
+def rollout_as_json(record: StoredRollout) -> str:
     """One rollout's row, its prompt and transcript, and where its files are."""
     transcript = [json.loads(line_of(entry)) for entry in record.entries]
     row = {"rollout": rollout_row(record.rollout), "prompt": record.group.prompt, "transcript": transcript}

@@ -145,7 +145,7 @@ class LiveProgress(Progress):
         size = self._console.size
         with self._lock:
             if self._board is None:
-                return Text(f"preparing, {formatting.duration(self._clock() - self._begun)}", style="dim")
+                return Text(f"preparing, {formatting.format_duration(self._clock() - self._begun)}", style="dim")
             return self._board.draw(size.width, size.height, self._clock() - self._begun)
 
 
@@ -226,7 +226,7 @@ class PlainProgress(Progress):
 def describe(rollout: Rollout) -> str:
     """`ship-order#3 passed, reward 1.00, 12s`, or where and why it was lost."""
     name = rollout.id.key if not rollout.id.attempt else f"{rollout.id.key} (retry {rollout.id.attempt})"
-    outcome, took = rollout.outcome, formatting.duration(rollout.timing.total)
+    outcome, took = rollout.outcome, formatting.format_duration(rollout.timing.total)
     if not isinstance(outcome, Graded):
         return f"{name} lost at {outcome.boundary}, {took}: {reason(outcome.reason)}"
     passed = "passed" if outcome.passed else "failed"

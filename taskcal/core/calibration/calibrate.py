@@ -19,16 +19,16 @@ from taskcal.core.adaptive.launches import count_missing, final_rollouts, first_
 from taskcal.core.adaptive.task_state import TaskHistory, count_outcomes, finished_outcomes
 from taskcal.core.calibration.calibration import (
     Calibration,
-    Judgement,
     Learning,
     RolloutCounts,
     ServiceEnds,
     TaskCost,
+    TaskJudgement,
     TaskRates,
 )
 from taskcal.core.calibration.check_means import check_means
-from taskcal.core.calibration.doubt import Evidence, weigh
-from taskcal.core.calibration.posterior_verdict import judge, judge_rewards, robust
+from taskcal.core.calibration.doubt import Evidence, weigh_doubts
+from taskcal.core.calibration.posterior_verdict import agrees_across_priors, judge_counts, judge_rewards
 from taskcal.core.rollout import Graded, Lost, Stop
 from taskcal.core.settings import Metric
 from taskcal.core.stats import rates
@@ -121,7 +121,7 @@ class _Context:
         return _Rate(
             mean=posterior_mean(opinion.prior, opinion.counts) if opinion.posterior else None,
             interval=credible_interval(opinion.prior, opinion.counts) if self.settings.adaptive else None,
-            robust=robust(opinion, self.settings),
+            robust=agrees_across_priors(opinion, self.settings),
         )
 
 
@@ -147,7 +147,7 @@ def calibrate(
             TaskHistory(g.record.id, launches_in_order(g.finals), settings.earlier.get(g.record.id))
             for g in sorted_groups
         ]
-        opinions = judge(states, settings)
+        opinions = judge_counts(states, settings)
     context = _Context(settings, planned, sorted_groups)
     return tuple(_calibration(*pair, context) for pair in zip(sorted_groups, opinions, strict=True))
 
@@ -222,9 +222,9 @@ def _learning(group: _Group, opinion: PosteriorVerdict, context: _Context) -> Le
     )
 
 
-def _judgement(group: _Group, opinion: PosteriorVerdict, context: _Context) -> Judgement:
-    judged = weigh(opinion, group.evidence(context.planned), context.settings)
-    return Judgement(
+def _judgement(group: _Group, opinion: PosteriorVerdict, context: _Context) -> TaskJudgement:
+    judged = weigh_doubts(opinion, group.evidence(context.planned), context.settings)
+    return TaskJudgement(
         verdict=judged.verdict,
         strength=judged.strength,
         doubts=judged.doubts,

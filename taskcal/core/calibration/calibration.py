@@ -94,7 +94,7 @@ class Learning:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class TaskJudgement:
     """The verdict on a task and its strength, with the posterior verdict that they rest on.
 
     `robust` is whether other priors decide the same; None for a leaning verdict. `reason` says why nothing was
@@ -147,7 +147,7 @@ class Calibration:
     counts: RolloutCounts
     rates: TaskRates
     learning: Learning
-    judgement: Judgement
+    judgement: TaskJudgement
     checks: tuple[CheckMean, ...]
     cost: TaskCost
 

@@ -75,7 +75,7 @@ class Evidence:
     own_word: int = 0
 
 
-def weigh(opinion: PosteriorVerdict, evidence: Evidence, settings: CalibrationSettings) -> Judged:
+def weigh_doubts(opinion: PosteriorVerdict, evidence: Evidence, settings: CalibrationSettings) -> Judged:
     """The verdict of a group, and the strength that is left of it."""
     stated = _stated(opinion, evidence.finals, settings)
     if stated.strength is None:

@@ -50,7 +50,7 @@ class PosteriorVerdict:
     closed: Closed | None = None
 
 
-def judge(tasks: Sequence[TaskHistory], settings: CalibrationSettings) -> tuple[PosteriorVerdict, ...]:
+def judge_counts(tasks: Sequence[TaskHistory], settings: CalibrationSettings) -> tuple[PosteriorVerdict, ...]:
     """One opinion a task, in the given order."""
     return _after_stopping(tasks, settings) if settings.adaptive else _of_fixed_groups(tasks, settings)
 
@@ -82,7 +82,7 @@ def _class_of(rewards: Sequence[float], settings: CalibrationSettings) -> Verdic
     return None if average is None else settings.band.verdict(average)
 
 
-def robust(opinion: PosteriorVerdict, settings: CalibrationSettings) -> bool | None:
+def agrees_across_priors(opinion: PosteriorVerdict, settings: CalibrationSettings) -> bool | None:
     """Whether the default, Jeffreys' and the uniform prior all decide the same, if anything; None without counts."""
     if opinion.posterior is None:
         return None

@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from taskcal.report.forecast.plot import errors_plot, rates_plot, rollouts_plot
-from taskcal.report.forecast.words import about, advice, columns, legend, setting, title
+from taskcal.report.forecast.words import about, advise_on_sizes, columns, forecast_legend, forecast_title, setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,14 +57,14 @@ dd { margin: 0; }
 
 def render_html(simulation: Simulation) -> str:
     """The page."""
-    first, *rest = advice(simulation)
+    first, *rest = advise_on_sizes(simulation)
     return "\n".join(
         [
             '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>taskcal simulate: {escape(title(simulation))}</title>",
+            f"<title>taskcal simulate: {escape(forecast_title(simulation))}</title>",
             f"<style>{STYLE}</style>\n</head>\n<body>",
-            f"<h1>{escape(title(simulation))}</h1>",
+            f"<h1>{escape(forecast_title(simulation))}</h1>",
             *_paragraphs([about(simulation), *setting(simulation)], "dim"),
             *_paragraphs([first], "choice"),
             _table(simulation),
@@ -88,7 +88,7 @@ def _table(simulation: Simulation) -> str:
         "".join(f"<td>{escape(column.cell(one, simulation))}</td>" for column in shown) for one in simulation.forecasts
     ]
     body = "\n".join(f"<tr>{row}</tr>" for row in rows)
-    terms = "".join(f"<dt>{escape(name)}</dt><dd>{escape(means)}</dd>" for name, means in legend(shown))
+    terms = "".join(f"<dt>{escape(name)}</dt><dd>{escape(means)}</dd>" for name, means in forecast_legend(shown))
     table = f"<table><tr>{head}</tr>\n{body}</table>"
     return f"{_scrolling(table)}\n<dl>{terms}</dl>"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from taskcal.report.forecast.words import advice
+from taskcal.report.forecast.words import advise_on_sizes
 
 if TYPE_CHECKING:
     from taskcal.core.forecast.compare_designs import Simulation
@@ -38,7 +38,7 @@ def document(simulation: Simulation) -> dict[str, Any]:
         },
         "designs": [_design(one, simulation) for one in simulation.forecasts],
         "smallest_fixed_group_size": simulation.enough,
-        "advice": advice(simulation),
+        "advice": advise_on_sizes(simulation),
     }
 
 

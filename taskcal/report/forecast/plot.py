@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from taskcal.core.forecast.simulate import forecast_rates, frontier
-from taskcal.report.forecast.words import number, share
+from taskcal.report.forecast.words import format_number, format_share
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -32,7 +32,7 @@ class Ticks:
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class PlotFrame:
     """A drawing area in a view of `width` by `height`, with margins for ticks; both scales map onto [0, 1]."""
 
     width: float
@@ -69,13 +69,13 @@ def errors_plot(simulation: Simulation) -> str:
     most = max([64.0, *(one.rollouts for one in shown)]) * 1.1
     sizes = [size for size in simulation.sizes if FEWEST <= size.group_size <= most]
     highest = max([0.01, *(size.wrong for size in sizes), *(one.wrong for one in simulation.forecasts)]) * 1.08
-    frame = Frame(
+    frame = PlotFrame(
         720,
         400,
         across=lambda x: math.log(max(x, FEWEST) / FEWEST) / math.log(most / FEWEST),
         up=lambda y: min(1.0, y / highest),
     )
-    parts = [*_grid(frame, Ticks(_doublings(most), number), Ticks(_steps(highest), share))]
+    parts = [*_grid(frame, Ticks(_doublings(most), format_number), Ticks(_steps(highest), format_share))]
     parts += _axes(frame, "rollouts a task (each step doubles them)", "wrong verdicts")
     parts.append(_line(frame, [(size.group_size, size.wrong) for size in sizes], "fixed"))
     for rank, line in enumerate(lines.values()):
@@ -88,7 +88,7 @@ def rates_plot(one: Forecast, band: Band) -> str:
     """What a design says of tasks of each true rate: areas for the classes, full where sure, pale where leaning."""
     rates = _rates()
     found = forecast_rates(one.plan, rates)
-    frame = Frame(330, 190, across=_angle, up=lambda y: y, left=40, bottom=36)
+    frame = PlotFrame(330, 190, across=_angle, up=lambda y: y, left=40, bottom=36)
     parts: list[str] = []
     floor = [0.0] * len(rates)
     for place, name in enumerate(("hard", "band", "easy")):
@@ -98,8 +98,8 @@ def rates_plot(one: Forecast, band: Band) -> str:
             parts.append(f'<polygon class="{name} {kind}" points="{frame.path(outline)}"/>')
             floor = ceiling
     parts += [_line(frame, [(edge, 0.0), (edge, 1.0)], "edge") for edge in (band.low, band.high)]
-    ticks = Ticks([0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0], share)
-    parts += _grid(frame, ticks, Ticks([0.0, 0.5, 1.0], share))
+    ticks = Ticks([0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0], format_share)
+    parts += _grid(frame, ticks, Ticks([0.0, 0.5, 1.0], format_share))
     parts += _axes(frame, "true success rate", "")
     return frame.svg(f"{one.plan.name}: chance of each verdict by true success rate", parts)
 
@@ -109,9 +109,9 @@ def rollouts_plot(simulation: Simulation) -> str:
     rates = _rates()
     found = [forecast_rates(one.plan, rates) for one in simulation.adaptive]
     most = max([1.0, *(fate.rollouts for line in found for fate in line)]) * 1.08
-    frame = Frame(720, 260, across=_angle, up=lambda y: y / most)
-    ticks = Ticks([0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0], share)
-    parts = _grid(frame, ticks, Ticks(_steps(most), number))
+    frame = PlotFrame(720, 260, across=_angle, up=lambda y: y / most)
+    ticks = Ticks([0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0], format_share)
+    parts = _grid(frame, ticks, Ticks(_steps(most), format_number))
     parts += _axes(frame, "true success rate", "rollouts a task")
     for rank, line in enumerate(found):
         points = [(rate, fate.rollouts) for rate, fate in zip(rates, line, strict=True)]
@@ -119,7 +119,7 @@ def rollouts_plot(simulation: Simulation) -> str:
     return frame.svg("Rollouts a task by its true success rate, for adaptive designs", parts)
 
 
-def _marks(frame: Frame, simulation: Simulation) -> list[str]:
+def _marks(frame: PlotFrame, simulation: Simulation) -> list[str]:
     """A dot and a label for each design that was asked for: above its line, or for adaptive designs below theirs."""
     parts, taken = [], list[Point]()
     for one in sorted(simulation.forecasts, key=lambda one: one.rollouts):
@@ -130,7 +130,7 @@ def _marks(frame: Frame, simulation: Simulation) -> list[str]:
         taken.append((x, label))
         left = x > frame.width - LABEL_WIDTH or (not fixed and x > frame.left + LABEL_WIDTH)
         at = f'x="{x - 7:.1f}" text-anchor="end"' if left else f'x="{x + 7:.1f}"'
-        told = f"{one.plan.name}: {number(one.rollouts)} rollouts a task, {share(one.wrong)} wrong"
+        told = f"{one.plan.name}: {format_number(one.rollouts)} rollouts a task, {format_share(one.wrong)} wrong"
         parts.append(f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="5"><title>{escape(told)}</title></circle>')
         parts.append(f'<text class="{kind}" {at} y="{label:.1f}">{escape(one.plan.name)}</text>')
     return parts
@@ -144,22 +144,22 @@ def _free(start: Point, step: float, taken: Sequence[Point]) -> float:
     return y
 
 
-def _grid(frame: Frame, across: Ticks, up: Ticks) -> list[str]:
+def _grid(frame: PlotFrame, across: Ticks, up: Ticks) -> list[str]:
     return [*(_tick(frame, x, across.text) for x in across.values), *(_level(frame, y, up.text) for y in up.values)]
 
 
-def _tick(frame: Frame, value: float, text: Callable[[float], str]) -> str:
+def _tick(frame: PlotFrame, value: float, text: Callable[[float], str]) -> str:
     x, ground = frame.at(value, 0.0)
     return f'<text class="tick" x="{x:.1f}" y="{ground + 16:.1f}" text-anchor="middle">{escape(text(value))}</text>'
 
 
-def _level(frame: Frame, value: float, text: Callable[[float], str]) -> str:
+def _level(frame: PlotFrame, value: float, text: Callable[[float], str]) -> str:
     start, end, y = frame.left, frame.width - frame.right, frame.at(0.0, value)[1]
     label = f'<text class="tick" x="{start - 6:g}" y="{y + 4:.1f}" text-anchor="end">{escape(text(value))}</text>'
     return f'<line class="grid" x1="{start:g}" y1="{y:.1f}" x2="{end:g}" y2="{y:.1f}"/>{label}'
 
 
-def _axes(frame: Frame, across: str, up: str) -> list[str]:
+def _axes(frame: PlotFrame, across: str, up: str) -> list[str]:
     middle = (frame.left + frame.width - frame.right) / 2
     texts = [f'<text class="axis" x="{middle:.1f}" y="{frame.height - 4:g}" text-anchor="middle">{across}</text>']
     if up:
@@ -167,7 +167,7 @@ def _axes(frame: Frame, across: str, up: str) -> list[str]:
     return texts
 
 
-def _line(frame: Frame, points: Sequence[Point], kind: str) -> str:
+def _line(frame: PlotFrame, points: Sequence[Point], kind: str) -> str:
     return f'<polyline class="line {kind}" points="{frame.path(points)}"/>'
 
 

@@ -25,7 +25,7 @@ ABOUT = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ForecastColumn:
     """One column of the forecasts. Where room is short, those of the highest rank go first."""
 
     title: str
@@ -34,19 +34,19 @@ class Column:
     means: str = ""
 
 
-def columns(simulation: Simulation) -> list[Column]:
+def columns(simulation: Simulation) -> list[ForecastColumn]:
     """The columns of the table; no cost where none is known."""
     return [column for column in COLUMNS if column.title != "cost" or simulation.scale.cost_usd is not None]
 
 
-def share(value: float | None) -> str:
+def format_share(value: float | None) -> str:
     """`4.5 %`, with a decimal below ten; what is nearly none or nearly all never rounds to it."""
     if value is None or round(1000 * value) >= 100 or value == 0:
         return formatting.percent(value)
-    return f"{number(100 * value)} %" if value >= 0.0005 else "<0.1 %"
+    return f"{format_number(100 * value)} %" if value >= 0.0005 else "<0.1 %"
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """`17.9`, and `8` for what is whole."""
     return f"{value:.1f}".removesuffix(".0")
 
@@ -57,27 +57,39 @@ def times(ratio: float) -> str:
 
 
 def _lost(one: Forecast, simulation: Simulation) -> str:
-    return number(one.good_lost * simulation.scale.tasks)
+    return format_number(one.good_lost * simulation.scale.tasks)
 
 
 COLUMNS = (
-    Column("design", lambda one, _: one.plan.name, 0),
-    Column("per task", lambda one, _: number(one.rollouts), 1, "rollouts of a task, on average"),
-    Column("rollouts", lambda one, all_: f"{all_.scale.rollouts(one.rollouts):,.0f}", 10),
-    Column("time", lambda one, all_: formatting.duration(all_.scale.duration(one.rollouts)), 5),
-    Column("cost", lambda one, all_: formatting.money(all_.scale.cost(one.rollouts)), 6),
-    Column(
-        "decided", lambda one, _: share(one.decided), 3, "tasks with a sure verdict (likely; to certify, certified)"
+    ForecastColumn("design", lambda one, _: one.plan.name, 0),
+    ForecastColumn("per task", lambda one, _: format_number(one.rollouts), 1, "rollouts of a task, on average"),
+    ForecastColumn("rollouts", lambda one, all_: f"{all_.scale.rollouts(one.rollouts):,.0f}", 10),
+    ForecastColumn("time", lambda one, all_: formatting.format_duration(all_.scale.duration(one.rollouts)), 5),
+    ForecastColumn("cost", lambda one, all_: formatting.money(all_.scale.cost(one.rollouts)), 6),
+    ForecastColumn(
+        "decided",
+        lambda one, _: format_share(one.decided),
+        3,
+        "tasks with a sure verdict (likely; to certify, certified)",
     ),
-    Column("decided wrong", lambda one, _: share(one.decided_wrong), 4, "of these verdicts, the wrong ones"),
-    Column("wrong", lambda one, _: share(one.wrong), 2, "tasks with a wrong verdict, sure or leaning"),
-    Column("far wrong", lambda one, _: share(one.wrong_by_far), 9, "wrong, and not because the rate is near an edge"),
-    Column("good lost", _lost, 8, "tasks in the band called too-hard"),
-    Column("signal", lambda one, _: share(one.signal), 7, "mixed groups, if only what is called in-band is trained on"),
+    ForecastColumn(
+        "decided wrong", lambda one, _: format_share(one.decided_wrong), 4, "of these verdicts, the wrong ones"
+    ),
+    ForecastColumn("wrong", lambda one, _: format_share(one.wrong), 2, "tasks with a wrong verdict, sure or leaning"),
+    ForecastColumn(
+        "far wrong", lambda one, _: format_share(one.wrong_by_far), 9, "wrong, and not because the rate is near an edge"
+    ),
+    ForecastColumn("good lost", _lost, 8, "tasks in the band called too-hard"),
+    ForecastColumn(
+        "signal",
+        lambda one, _: format_share(one.signal),
+        7,
+        "mixed groups, if only what is called in-band is trained on",
+    ),
 )
 
 
-def title(simulation: Simulation) -> str:
+def forecast_title(simulation: Simulation) -> str:
     """The name of what was assumed, which may come from anybody."""
     return plain(simulation.population.name)
 
@@ -95,34 +107,36 @@ def setting(simulation: Simulation) -> list[str]:
     mixed = [mixed_chance(rate, terms.training_group_size) for rate in population.rates]
     inside = population.average([p * (one is Verdict.IN_BAND) for p, one in zip(mixed, verdicts, strict=True)])
     known = "the default prior" if terms.prior is DEFAULT_PRIOR else "a prior learned from the taskset"
-    kept = f"; of the in-band tasks' groups {share(inside / classes[1])}" if classes[1] else ""
-    parts = ", ".join(f"{share(part)} {verdict}" for part, verdict in zip(classes, CLASSES, strict=True))
-    effort = f"{formatting.duration(scale.seconds)} a rollout, {scale.concurrency} at a time"
+    kept = f"; of the in-band tasks' groups {format_share(inside / classes[1])}" if classes[1] else ""
+    parts = ", ".join(f"{format_share(part)} {verdict}" for part, verdict in zip(classes, CLASSES, strict=True))
+    effort = f"{formatting.format_duration(scale.seconds)} a rollout, {scale.concurrency} at a time"
     judged = f"a verdict is sure from {100 * (1 - terms.error_rate):g} % on, under {known}"
     return [
-        f"True rates: {parts} (the band is {formatting.band(terms.band)}).",
-        f"Of groups of {terms.training_group_size}, {share(population.average(mixed))} are mixed{kept}.",
+        f"True rates: {parts} (the band is {formatting.percent_band(terms.band)}).",
+        f"Of groups of {terms.training_group_size}, {format_share(population.average(mixed))} are mixed{kept}.",
         f"{formatting.many(scale.tasks, 'task')}, {effort}; {judged}.",
     ]
 
 
-def legend(shown: Iterable[Column]) -> list[tuple[str, str]]:
+def forecast_legend(shown: Iterable[ForecastColumn]) -> list[tuple[str, str]]:
     """The columns that do not explain themselves, with what they mean."""
     return [(column.title, column.means) for column in shown if column.means]
 
 
-def advice(simulation: Simulation) -> list[str]:
+def advise_on_sizes(simulation: Simulation) -> list[str]:
     """What to choose for the error rate asked for, what each adaptive design equals, and a warning where one is due."""
     return [_choice(simulation), *(_equals(one, simulation) for one in simulation.adaptive), *_warning(simulation)]
 
 
 def _choice(simulation: Simulation) -> str:
-    target, size, best = share(simulation.terms.error_rate), simulation.enough, simulation.cheapest
+    target, size, best = format_share(simulation.terms.error_rate), simulation.enough, simulation.cheapest
     fixed = f"fixed groups of {size or f'more than {simulation.sizes[-1].group_size}'}"
     start = f"At most {target} wrong, sure or leaning, takes {fixed}"
     if best is None:
         return f"{start}{'; no adaptive design here gets there' if simulation.adaptive else ''}."
-    return f"{start}, or {number(best.rollouts)} rollouts a task with {best.plan.name}{_gain(size, best.rollouts)}."
+    return (
+        f"{start}, or {format_number(best.rollouts)} rollouts a task with {best.plan.name}{_gain(size, best.rollouts)}."
+    )
 
 
 def _gain(size: int | None, rollouts: float) -> str:
@@ -146,10 +160,12 @@ def _equals(one: Forecast, simulation: Simulation) -> str:
     values = {Goal.WRONG: one.wrong, Goal.DECIDED: one.decided, Goal.GUARANTEE: simulation.terms.error_rate}
     largest = simulation.sizes[-1].group_size
     told = [
-        f"{_needs(match, one, largest)} {GOALS[match.goal].format(share(values[match.goal]))}"
+        f"{_needs(match, one, largest)} {GOALS[match.goal].format(format_share(values[match.goal]))}"
         for match in simulation.matches(one)
     ]
-    return f"{one.plan.name} takes {number(one.rollouts)} rollouts a task; fixed groups take {', and '.join(told)}."
+    return (
+        f"{one.plan.name} takes {format_number(one.rollouts)} rollouts a task; fixed groups take {', and '.join(told)}."
+    )
 
 
 def _needs(match: Match, one: Forecast, largest: int) -> str:
@@ -163,10 +179,10 @@ def _warning(simulation: Simulation) -> Iterator[str]:
     worst = simulation.misjudged
     if worst is None:
         return
-    claim = share(simulation.terms.error_rate)
+    claim = format_share(simulation.terms.error_rate)
     yield (
-        f"Note: this taskset is unlike what the prior expects: with {worst.plan.name}, {share(worst.decided_wrong)} of "
-        f"the sure verdicts are wrong, more than {claim}."
+        f"Note: this taskset is unlike what the prior expects: with {worst.plan.name}, "
+        f"{format_share(worst.decided_wrong)} of the sure verdicts are wrong, more than {claim}."
     )
     if simulation.terms.prior is DEFAULT_PRIOR:
         yield f"Runs of {FEWEST_TASKS} tasks or more learn their prior: --prior learned says what that can bring."

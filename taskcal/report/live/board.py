@@ -28,7 +28,7 @@ BESIDE_MARKS = 12
 BEGINNING = 3
 
 
-class Mark(Enum):
+class RolloutMark(Enum):
     """A rollout at a glance: its sign, which differs without colour too, and its style. Order is that of the legend."""
 
     PASSED = ("●", "green")
@@ -49,13 +49,13 @@ class Mark(Enum):
         return self.value[1]
 
 
-def mark_of(outcome: Outcome) -> Mark:
+def mark_of(outcome: Outcome) -> RolloutMark:
     """The mark of what came of a rollout; lost has its own, whatever else is missing."""
     if not isinstance(outcome, Graded):
-        return Mark.LOST
+        return RolloutMark.LOST
     if outcome.passed:
-        return Mark.PASSED
-    return Mark.PARTIAL if outcome.reward > 0 else Mark.FAILED
+        return RolloutMark.PASSED
+    return RolloutMark.PARTIAL if outcome.reward > 0 else RolloutMark.FAILED
 
 
 def time_left(done: int, total: int, elapsed: float) -> float | None:
@@ -72,19 +72,23 @@ class RunTotals:
     done: int
     total: int
     measured: int
-    marks: Counter[Mark]
+    marks: Counter[RolloutMark]
     cost_usd: float = 0.0
 
     def __str__(self) -> str:
         """`12/96 done, 8 passed, 1 lost, $0.42`."""
-        counts = [f"{self.marks[mark]} {mark.name.lower()}" for mark in (Mark.PASSED, Mark.LOST) if self.marks[mark]]
+        counts = [
+            f"{self.marks[mark]} {mark.name.lower()}"
+            for mark in (RolloutMark.PASSED, RolloutMark.LOST)
+            if self.marks[mark]
+        ]
         return ", ".join([f"{self.done}/{self.total} done", *counts, *spent(self.cost_usd)])
 
     def times(self, elapsed: float) -> str:
         """`1m 12s elapsed, about 3m 00s left`."""
         left = time_left(self.measured, self.measured + self.total - self.done, elapsed)
-        told = f"{formatting.duration(elapsed)} elapsed"
-        return told if not left else f"{told}, about {formatting.duration(left)} left"
+        told = f"{formatting.format_duration(elapsed)} elapsed"
+        return told if not left else f"{told}, about {formatting.format_duration(left)} left"
 
 
 def spent(cost_usd: float) -> list[str]:
@@ -126,10 +130,10 @@ class Board:
 
     def __init__(self, groups: Sequence[GroupId], group_size: int, retries: int = 0) -> None:
         """All rollouts of `groups` are pending; a lost one is tried again up to `retries` times."""
-        self._marks: dict[GroupId, dict[int, Mark]] = {group: {} for group in groups}
+        self._marks: dict[GroupId, dict[int, RolloutMark]] = {group: {} for group in groups}
         self._places = {group: place for place, group in enumerate(groups)}
         self._recent = dict.fromkeys(reversed(groups))
-        self._counts: Counter[Mark] = Counter()
+        self._counts: Counter[RolloutMark] = Counter()
         self._ends = Ends(retries)
         self._size = group_size
         self._cost = 0.0
@@ -137,7 +141,7 @@ class Board:
     def started(self, rollout: RolloutId) -> None:
         """A rollout, or a further attempt at it, is running."""
         self._ends.started(rollout)
-        self._set(rollout, Mark.RUNNING)
+        self._set(rollout, RolloutMark.RUNNING)
 
     def finished(self, rollout: Rollout) -> bool:
         """A rollout has ended; False where it was not started here but comes from an earlier part of the run."""
@@ -171,7 +175,9 @@ class Board:
             frame.add_row(Text(f"… and {formatting.many(hidden, 'more group')}, less lately active", style="dim"))
         totals = self.totals()
         frame.add_row(Text(f"{totals}; {totals.times(elapsed)}", style="bold"))
-        legend = (part for mark in Mark for part in ((mark.sign, mark.style), (f" {mark.name.lower()}  ", "dim")))
+        legend = (
+            part for mark in RolloutMark for part in ((mark.sign, mark.style), (f" {mark.name.lower()}  ", "dim"))
+        )
         frame.add_row(Text.assemble(*legend, no_wrap=True, overflow="crop"))
         return frame
 
@@ -179,17 +185,19 @@ class Board:
         """A mark for each rollout or, where they do not fit, how many of each."""
         marks = self._marks[group]
         if self._size <= width:
-            every = (marks.get(index, Mark.PENDING) for index in range(self._size))
+            every = (marks.get(index, RolloutMark.PENDING) for index in range(self._size))
             return Text.assemble(*((mark.sign, mark.style) for mark in every))
         counts = Counter(marks.values())
-        return Text(" ").join(Text(f"{counts[mark]}{mark.sign}", style=mark.style) for mark in Mark if counts[mark])
+        return Text(" ").join(
+            Text(f"{counts[mark]}{mark.sign}", style=mark.style) for mark in RolloutMark if counts[mark]
+        )
 
     def _rate(self, group: GroupId) -> Text:
         counts = Counter(self._marks[group].values())
-        graded = counts[Mark.PASSED] + counts[Mark.PARTIAL] + counts[Mark.FAILED]
-        return Text(f"{counts[Mark.PASSED]}/{graded} passed" if graded else "", style="dim")
+        graded = counts[RolloutMark.PASSED] + counts[RolloutMark.PARTIAL] + counts[RolloutMark.FAILED]
+        return Text(f"{counts[RolloutMark.PASSED]}/{graded} passed" if graded else "", style="dim")
 
-    def _set(self, rollout: RolloutId, mark: Mark) -> None:
+    def _set(self, rollout: RolloutId, mark: RolloutMark) -> None:
         marks = self._marks[rollout.group]
         before = marks.get(rollout.index)
         if before is not None:

@@ -13,7 +13,7 @@ from taskcal.core.adaptive.design import Rule
 from taskcal.core.adaptive.task_state import Closed
 from taskcal.core.stats.posterior_table import CLASSES
 from taskcal.core.verdict import Verdict
-from taskcal.report.live.board import BESIDE_MARKS, NAME, Ends, Mark, mark_of, spent
+from taskcal.report.live.board import BESIDE_MARKS, NAME, Ends, RolloutMark, mark_of, spent
 from taskcal.report.wording import formatting
 from taskcal.report.wording.sanitize import plain
 
@@ -57,7 +57,7 @@ class AdaptiveBoard:
         self._design = design
         self._groups = tuple(groups)
         self._planner_state: PlannerState | None = None
-        self._marks: dict[tuple[GroupId, int], Mark] = {}
+        self._marks: dict[tuple[GroupId, int], RolloutMark] = {}
         self._recent = dict.fromkeys(reversed(groups))
         self._ends = Ends(retries)
         self.measured = 0
@@ -70,7 +70,7 @@ class AdaptiveBoard:
     def started(self, rollout: RolloutId) -> None:
         """A rollout, or a further attempt at it, is running."""
         self._ends.started(rollout)
-        self._set(rollout, Mark.RUNNING)
+        self._set(rollout, RolloutMark.RUNNING)
 
     def finished(self, rollout: Rollout) -> bool:
         """A rollout has ended; False where it was not started here but comes from an earlier part of the run."""
@@ -116,16 +116,16 @@ class AdaptiveBoard:
 
     def times(self, elapsed: float) -> str:
         """`1m 12s elapsed, about 3m 00s left`."""
-        told = f"{formatting.duration(elapsed)} elapsed"
+        told = f"{formatting.format_duration(elapsed)} elapsed"
         if not self.measured or not self._planner_state or self.expected_left < 1:
             return told
-        return f"{told}, about {formatting.duration(elapsed / self.measured * self.expected_left)} left"
+        return f"{told}, about {formatting.format_duration(elapsed / self.measured * self.expected_left)} left"
 
     def draw(self, width: int, height: int, elapsed: float) -> Table:
         """The table for a terminal of that many cells; where the tasks are more than the lines, the latest active."""
         places = {group: place for place, group in enumerate(self._groups)}
         shown = sorted(list(self._recent)[-max(1, height - FRAME) :], key=places.__getitem__)
-        running = Counter(group for (group, _), mark in self._marks.items() if mark is Mark.RUNNING)
+        running = Counter(group for (group, _), mark in self._marks.items() if mark is RolloutMark.RUNNING)
         states = {one.group: one for one in self._states}
         table = Table.grid(padding=(0, 2, 0, 0))
         table.add_column(no_wrap=True, overflow="ellipsis", max_width=min(NAME, max(BESIDE_MARKS, width - BESIDE_NAME)))
@@ -166,7 +166,7 @@ class AdaptiveBoard:
             return Text(state.closed.value if state.closed else "", style="dim")
         return Text(verdict.value, style=PARTS[verdict][1])
 
-    def _set(self, rollout: RolloutId, mark: Mark) -> None:
+    def _set(self, rollout: RolloutId, mark: RolloutMark) -> None:
         self._marks[rollout.group, rollout.index] = mark
         self._recent.pop(rollout.group, None)
         self._recent[rollout.group] = None

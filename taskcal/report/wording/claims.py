@@ -66,9 +66,9 @@ def certified_claim(verdict: Verdict, settings: CalibrationSettings) -> str:
     """`p < 0.10`: what a certificate excludes is being wrong by more than the zone."""
     zone, subject = Zone.around(settings.band), SUBJECT[settings.metric]
     if verdict is Verdict.TOO_HARD:
-        return f"{subject} < {number(zone.a1)}"
+        return f"{subject} < {exact_rate(zone.a1)}"
     if verdict is Verdict.TOO_EASY:
-        return f"{subject} > {number(zone.b0)}"
+        return f"{subject} > {exact_rate(zone.b0)}"
     return _between(zone.a0, zone.b1, subject, "<")
 
 
@@ -101,7 +101,7 @@ def _in_short(verdict: Verdict, strength: Strength | None, settings: Calibration
     return f"{_exactly(verdict, settings.band, SUBJECT[settings.metric])}, {least}"
 
 
-def robust(calibration: Calibration) -> bool | None:
+def is_robust(calibration: Calibration) -> bool | None:
     """Whether other priors would decide the same; a certificate asks no prior. None if nothing is decided."""
     return True if calibration.judgement.strength is Strength.CERTIFIED else calibration.judgement.robust
 
@@ -112,22 +112,22 @@ def _wrong(settings: CalibrationSettings) -> str:
 
 def _exactly(verdict: Verdict, band: Band, subject: str) -> str:
     if verdict is Verdict.TOO_HARD:
-        return f"{subject} < {number(band.low)}"
+        return f"{subject} < {exact_rate(band.low)}"
     if verdict is Verdict.TOO_EASY:
-        return f"{subject} > {number(band.high)}"
+        return f"{subject} > {exact_rate(band.high)}"
     return _between(band.low, band.high, subject, "<=")
 
 
 def _between(low: float, high: float, subject: str, sign: str) -> str:
     """Without an end that excludes nothing."""
-    before = f"{number(low)} {sign} " if low > 0 else ""
-    after = f" {sign} {number(high)}" if high < 1 else ""
+    before = f"{exact_rate(low)} {sign} " if low > 0 else ""
+    after = f" {sign} {exact_rate(high)}" if high < 1 else ""
     if before and not after:
-        return f"{subject} {sign.replace('<', '>')} {number(low)}"
+        return f"{subject} {sign.replace('<', '>')} {exact_rate(low)}"
     return f"{before}{subject}{after}" if before or after else f"any {subject}"
 
 
-def number(rate: float) -> str:
+def exact_rate(rate: float) -> str:
     """`0.10`; further digits where there are some, as a claim must not round itself stronger."""
     short = f"{rate:.2f}"
     return short if math.isclose(float(short), rate, abs_tol=1e-9) else f"{rate:.6g}"

@@ -92,7 +92,7 @@ def why(calibration: Calibration, settings: CalibrationSettings) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def advice(calibration: Calibration, settings: CalibrationSettings) -> str:
+def advise(calibration: Calibration, settings: CalibrationSettings) -> str:
     """What to try next for a group, without a full stop; '' where it is in the band and nothing is to be said."""
     match calibration.judgement.verdict:
         case Verdict.TOO_HARD:

@@ -53,7 +53,7 @@ def money(value: float | None) -> str:
     return f"${value:.2f}" if value >= 0.1 else f"${value:.4f}"
 
 
-def duration(seconds: float | None) -> str:
+def format_duration(seconds: float | None) -> str:
     """`0.4s`, `12s`, `1m 12s`, `2h 03m`."""
     if seconds is None:
         return DASH
@@ -66,7 +66,7 @@ def duration(seconds: float | None) -> str:
     return f"{minutes}m {rest:02d}s" if minutes < 60 else f"{minutes // 60}h {minutes % 60:02d}m"
 
 
-def band(value: Band) -> str:
+def percent_band(value: Band) -> str:
     """`5 to 75 %`."""
     return f"{100 * value.low:g} to {100 * value.high:g} %"
 
@@ -75,7 +75,7 @@ def band_of(settings: CalibrationSettings) -> str:
     """The band in the unit of what it is about: `5 to 75 %`, or `0.05 to 0.75` of mean rewards."""
     if settings.metric is Metric.REWARD:
         return f"{settings.band.low:g} to {settings.band.high:g}"
-    return band(settings.band)
+    return percent_band(settings.band)
 
 
 def sample(calibration: Calibration) -> str:
@@ -160,7 +160,7 @@ def agent(run: RunRecord) -> str:
     return f"{run.agent} ({run.agent_version})" if run.agent_version else run.agent
 
 
-def tally(counts: Mapping[str, int]) -> str:
+def list_counts(counts: Mapping[str, int]) -> str:
     """`sandbox 2, provider 1`: the most frequent first."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{name} {count}" for name, count in ordered)

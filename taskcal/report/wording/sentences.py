@@ -10,7 +10,7 @@ from taskcal.core.settings import Metric
 from taskcal.core.stats.prior import FEWEST_TASKS, PriorSource
 from taskcal.core.verdict import Strength, Verdict
 from taskcal.report.wording import formatting, stopping
-from taskcal.report.wording.claims import certified_terms, likely_terms, robust, sure_claims
+from taskcal.report.wording.claims import certified_terms, is_robust, likely_terms, sure_claims
 from taskcal.report.wording.sanitize import plain
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def denominators(result: RunResult) -> str:
         return f"{', '.join([*parts, 'none lost'])}."
     shaken = sum(Doubt.LOST in c.judgement.doubts for c in result.calibrations)
     leaning = f"; {formatting.many(shaken, 'verdict')} {'leans' if shaken == 1 else 'lean'} for them" if shaken else ""
-    lost = f"{summary.lost:,} lost and counted in no rate or reward ({formatting.tally(summary.lost_by)})"
+    lost = f"{summary.lost:,} lost and counted in no rate or reward ({formatting.list_counts(summary.lost_by)})"
     return f"{', '.join([*parts, lost])}{leaning}."
 
 
@@ -165,7 +165,7 @@ def _likely(result: RunResult) -> str:
 def resting(result: RunResult) -> str:
     """How many sure verdicts another prior would not give; '' for none."""
     sure = [c for c in result.calibrations if formatting.is_sure(c)]
-    unsure = [c for c in sure if robust(c) is False]
+    unsure = [c for c in sure if is_robust(c) is False]
     if not unsure:
         return ""
     who = f"{len(unsure):,} of {len(sure):,} sure verdicts" if len(sure) > 1 else "The only sure verdict"
@@ -173,7 +173,7 @@ def resting(result: RunResult) -> str:
     return f"{who} {verb} on the prior: the default, Jeffreys' and the uniform one are not all as sure."
 
 
-def ending(run: RunRecord) -> str:
+def run_ending(run: RunRecord) -> str:
     """Why the run is not all that was asked for; '' where it is."""
     if run.stopped:
         return f"The run stopped early: {plain(run.stopped, SENTENCE).removesuffix('.')}."

@@ -113,7 +113,7 @@ def _reasons(some: Sequence[Calibration], settings: CalibrationSettings) -> str:
         str(c.judgement.strength) if by_verdict and formatting.is_sure(c) else REASONS[c.judgement.basis.closed]
         for c in some
     )
-    return f" ({formatting.tally(reasons)})" if reasons else ""
+    return f" ({formatting.list_counts(reasons)})" if reasons else ""
 
 
 def _spent(result: RunResult) -> str:

@@ -6,7 +6,7 @@ import functools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from taskcal.core.identity import SANDBOX, Origin, group_identity, moves
+from taskcal.core.identity import SANDBOX, ImageOrigin, group_identity, moves
 from taskcal.core.run import GroupImages
 from taskcal.errors import UsageError
 from taskcal.runs.resume import SHOWN, some_names, unfinished
@@ -85,15 +85,15 @@ def lookup(run: Run) -> FindId:
     return functools.cache(run.engine.image_id)
 
 
-def _today(group: Group, before: GroupImages, find: FindId) -> dict[str, Origin]:
+def _today(group: Group, before: GroupImages, find: FindId) -> dict[str, ImageOrigin]:
     """What the images of a group would go back to now; a name that is not here is taken to be what it was."""
     sources = _sources(group)
-    found: dict[str, Origin] = {}
+    found: dict[str, ImageOrigin] = {}
     for container, origin in before.origins.items():
         name = sources[container].image if container in sources else None
         if name and not origin.context:
             (was,) = origin.images.values()
-            found[container] = Origin({name: find(name) or was})
+            found[container] = ImageOrigin({name: find(name) or was})
         else:
             found[container] = replace(origin, images={one: find(one) or was for one, was in origin.images.items()})
     return found

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taskcal.core.identity import SANDBOX, Origin
+from taskcal.core.identity import SANDBOX, ImageOrigin
 from taskcal.core.shell.script import names_in_script
 from taskcal.core.task import Environment, ImageSource, Limits, NetworkMode, as_text
 from taskcal.errors import AgentInstallLost, ImageLost, SetupLost
@@ -70,7 +70,7 @@ class PreparedImages:
     services: Mapping[str, str]
     gateway: str = ""
     """Of the container that carries connections to allowed hosts; '' where there are none."""
-    origins: Mapping[str, Origin] = field(default_factory=dict)
+    origins: Mapping[str, ImageOrigin] = field(default_factory=dict)
     """What the images go back to, by container: SANDBOX, or a service's name."""
     untouched: str = ""
     """The task's own image, if an agent's `install` made the sandbox's from it."""
@@ -93,7 +93,7 @@ class ImageMemory:
     """The images that were made, and the failures of those that could not be, for everything that one call does."""
 
     sources: Once[ImageInfo] = field(default_factory=Once)
-    origins: Once[Origin] = field(default_factory=Once)
+    origins: Once[ImageOrigin] = field(default_factory=Once)
     contents: Once[str] = field(default_factory=Once)
     """The digests of the files that are baked, each read once."""
     baked: Once[str] = field(default_factory=Once)
@@ -157,11 +157,11 @@ class Images:
         self._local_base = self._local_base or BASE in found.labels
         return found
 
-    def origin(self, source: ImageSource) -> Origin:
+    def origin(self, source: ImageSource) -> ImageOrigin:
         """What the image of a source goes back to; it is there, or made, first. Raises ImageLost or EngineLost."""
         found = self.find(source)
         if not source.build:
-            return Origin({source.image or "": found.id})
+            return ImageOrigin({source.image or "": found.id})
         return self._memory.origins.get(
             source, lambda: origin_of_build(Path(source.build or ""), found.id, self._image_id)
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskcal.core.dockerfile import taken_images
-from taskcal.core.identity import Origin
+from taskcal.core.identity import ImageOrigin
 from taskcal.errors import ImageLost
 from taskcal.machine.file_tree import context_digest, dockerfile_of
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def origin_of_build(folder: Path, built: str, image_id: Callable[[str], str | None]) -> Origin:
+def origin_of_build(folder: Path, built: str, image_id: Callable[[str], str | None]) -> ImageOrigin:
     """The origin of the image `built` of a folder; `image_id` looks a name up on the engine. Raises ImageLost.
 
     An image that the Dockerfile takes and that the engine does not have by that name leaves the origin open, so that it
@@ -28,4 +28,4 @@ def origin_of_build(folder: Path, built: str, image_id: Callable[[str], str | No
     found = {name: image_id(name) for name in taken.names}
     known = {name: image for name, image in found.items() if image is not None}
     is_complete = taken.complete and len(known) == len(found)
-    return Origin(known, context, "" if is_complete else built)
+    return ImageOrigin(known, context, "" if is_complete else built)

@@ -12,7 +12,7 @@ import pytest
 from taskcal.core.adaptive.launches import launches_by_index
 from taskcal.core.adaptive.planner import AWAITED
 from taskcal.core.adaptive.task_state import TaskHistory
-from taskcal.core.calibration.posterior_verdict import judge
+from taskcal.core.calibration.posterior_verdict import judge_counts
 from taskcal.core.settings import CalibrationSettings
 from taskcal.execution.adaptive_schedule import AdaptiveSchedule, Limits
 from taskcal.execution.schedule import run_schedule
@@ -133,7 +133,7 @@ class Play:
             Conclusion(
                 one.counts, astuple(one.posterior) if one.posterior else (), one.likely, one.certificate, one.closed
             )
-            for one in judge(self.states, self.settings)
+            for one in judge_counts(self.states, self.settings)
         ]
 
     def from_planner(self) -> list[Conclusion]:

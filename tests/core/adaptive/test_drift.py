@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from taskcal.core.adaptive import drift
 from taskcal.core.adaptive.drift import MOVES, earlier_posteriors, warm_prior, weigh_moves
 from taskcal.core.adaptive.task_state import Launch, TaskHistory
-from taskcal.core.calibration.posterior_verdict import judge
+from taskcal.core.calibration.posterior_verdict import judge_counts
 from taskcal.core.rollout import GroupId
 from taskcal.core.settings import fixed_settings
 from taskcal.core.stats.posterior import class_probabilities
@@ -28,7 +28,7 @@ def likely(before: Counts, now: tuple[int, int], tasks: int = 40) -> set[Verdict
     passed, graded = now
     launches = (Launch.PASSED,) * passed + (Launch.FAILED,) * (graded - passed)
     states = [TaskHistory(GroupId(str(number), ""), launches, before) for number in range(tasks)]
-    return {opinion.likely for opinion in judge(states, fixed_settings(graded))}
+    return {opinion.likely for opinion in judge_counts(states, fixed_settings(graded))}
 
 
 @pytest.mark.parametrize(

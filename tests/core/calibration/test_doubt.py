@@ -13,7 +13,7 @@ from taskcal.core.adaptive.design import Design
 from taskcal.core.adaptive.task_state import Launch, TaskHistory
 from taskcal.core.calibration.calibrate import calibrate
 from taskcal.core.calibration.doubt import ORDER, Doubt, losses_before
-from taskcal.core.calibration.posterior_verdict import judge
+from taskcal.core.calibration.posterior_verdict import judge_counts
 from taskcal.core.rollout import Rollout, RolloutId
 from taskcal.core.settings import CalibrationSettings, Metric, fixed_settings
 from taskcal.core.verdict import Strength, Verdict
@@ -140,5 +140,5 @@ def test_an_incomplete_group_of_rewards_leans_too() -> None:
 def test_a_certificate_is_of_the_verdicts_class(passed: int, graded_: int) -> None:
     """At a rate of .735 both p > 0.70 and p < 0.80 are proved: the verdict is in band, and so is its certificate."""
     launches = [Launch.PASSED] * passed + [Launch.FAILED] * (graded_ - passed)
-    found = judge([TaskHistory(GROUP, tuple(launches))], fixed_settings(8))[0]
+    found = judge_counts([TaskHistory(GROUP, tuple(launches))], fixed_settings(8))[0]
     assert found.certificate is (found.likely or fixed_settings(8).band.verdict(passed / graded_))

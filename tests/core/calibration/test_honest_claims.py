@@ -8,7 +8,7 @@ import pytest
 from taskcal.core.adaptive.design import Design as Asked
 from taskcal.core.adaptive.planner import plan_next
 from taskcal.core.adaptive.task_state import Launch, TaskHistory
-from taskcal.core.calibration.posterior_verdict import judge
+from taskcal.core.calibration.posterior_verdict import judge_counts
 from taskcal.core.rollout import GroupId
 from taskcal.core.settings import fixed_settings
 from taskcal.core.stats.prior import Counts
@@ -40,7 +40,7 @@ def test_simulated_fixed_groups_are_judged_as_real_ones(tasks: int, *, warm: boo
     ]
     known = Earlier(before[None], np.full((1, tasks), 16)) if warm else None
     found = claims.judge(passed[None], np.full((1, tasks), 8), known)[0]
-    for one, opinion in zip(found, judge(states, fixed_settings(8)), strict=True):
+    for one, opinion in zip(found, judge_counts(states, fixed_settings(8)), strict=True):
         assert opinion.posterior is not None
         posterior = opinion.posterior
         assert (posterior.too_hard, posterior.in_band, posterior.too_easy) == pytest.approx(tuple(one), abs=1e-5)
@@ -129,7 +129,7 @@ def test_one_rollout_of_each_task_makes_nothing_likely() -> None:
     for size in (1, 3, 4):
         groups = enumerate(passes[:, :size].sum(1))
         states = [TaskHistory(GroupId(str(number), ""), launches(int(k), size)) for number, k in groups]
-        found[size] = sum(opinion.likely is not None for opinion in judge(states, fixed_settings(size)))
+        found[size] = sum(opinion.likely is not None for opinion in judge_counts(states, fixed_settings(size)))
     assert (found[1], found[3]) == (0, 0)
     assert found[4] > 200
 

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 
 from taskcal.core.adaptive.design import Design, Rule
 from taskcal.core.adaptive.task_state import Closed, Launch, TaskHistory
-from taskcal.core.calibration.posterior_verdict import PosteriorVerdict, judge, judge_rewards, robust
+from taskcal.core.calibration.posterior_verdict import (
+    PosteriorVerdict,
+    agrees_across_priors,
+    judge_counts,
+    judge_rewards,
+)
 from taskcal.core.rollout import GroupId
 from taskcal.core.settings import CalibrationSettings, Metric, fixed_settings
 from taskcal.core.stats.prior import Counts, PriorSource
@@ -30,13 +35,13 @@ def task(passed: int, graded: int, name: str = "a", earlier: Counts | None = Non
 
 
 def alone(passed: int, graded: int, settings: CalibrationSettings = ASK) -> PosteriorVerdict:
-    return judge([task(passed, graded)], settings)[0]
+    return judge_counts([task(passed, graded)], settings)[0]
 
 
 def among(others: int, like: tuple[int, int], passed: int, graded: int) -> PosteriorVerdict:
     """One task beside so many others that are all alike."""
     rest = [task(*like, name=f"other-{number}") for number in range(others)]
-    return judge([task(passed, graded), *rest], ASK)[0]
+    return judge_counts([task(passed, graded), *rest], ASK)[0]
 
 
 @pytest.mark.parametrize(("others", "source"), [(3, PriorSource.DEFAULT), (4, PriorSource.LEARNED)])
@@ -47,10 +52,10 @@ def test_the_prior_is_learned_from_five_tasks_on(others: int, source: PriorSourc
 
 def test_only_measured_tasks_teach() -> None:
     """Five tasks of which one was never graded are four; that one has no posterior and is sure of nothing."""
-    found = judge([task(0, 0), *(task(3, 8, f"t{number}") for number in range(4))], ASK)
+    found = judge_counts([task(0, 0), *(task(3, 8, f"t{number}") for number in range(4))], ASK)
     assert {one.source for one in found} == {PriorSource.DEFAULT}
     assert (found[0].posterior, found[0].likely, found[0].certificate) == (None, None, None)
-    assert robust(found[0], ASK) is None
+    assert agrees_across_priors(found[0], ASK) is None
 
 
 def test_what_the_other_tasks_are_like_counts() -> None:
@@ -67,7 +72,7 @@ def test_a_learned_prior_may_be_sure_against_the_rate() -> None:
     found = among(300, (14, 16), 6, 8)
     assert found.likely is Verdict.TOO_EASY
     assert ASK.band.verdict(6 / 8) is Verdict.IN_BAND
-    assert robust(found, ASK) is False
+    assert agrees_across_priors(found, ASK) is False
 
 
 @pytest.mark.parametrize(
@@ -88,7 +93,7 @@ def test_robust_is_the_same_decision_under_three_priors(
 ) -> None:
     """A verdict is robust where default, Jeffreys' and uniform prior all decide as it does, or all leave it open."""
     found = alone(passed, graded)
-    assert (found.likely, robust(found, ASK)) == (likely, same)
+    assert (found.likely, agrees_across_priors(found, ASK)) == (likely, same)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +125,7 @@ def test_the_error_rate_asks_for_more() -> None:
 
 def test_an_earlier_calibration_is_a_start() -> None:
     """0 of 8 after 0 of 64 before is likely too hard; the other task is judged by the default prior as ever."""
-    found = judge([task(0, 8, "a", Counts(0, 64)), task(0, 8, "b")], ASK)
+    found = judge_counts([task(0, 8, "a", Counts(0, 64)), task(0, 8, "b")], ASK)
     assert [one.source for one in found] == [PriorSource.WARM, PriorSource.DEFAULT]
     assert [one.likely for one in found] == [Verdict.TOO_HARD, None]
     assert found[1] == alone(0, 8)
@@ -128,7 +133,7 @@ def test_an_earlier_calibration_is_a_start() -> None:
 
 def test_an_earlier_calibration_can_be_overruled() -> None:
     """6 of 8 after 0 of 64: the agent has changed, and nothing is left of too hard."""
-    found = judge([task(6, 8, "a", Counts(0, 64))], ASK)[0]
+    found = judge_counts([task(6, 8, "a", Counts(0, 64))], ASK)[0]
     assert found.posterior is not None
     assert found.posterior.too_hard < 1e-5
 
@@ -138,22 +143,22 @@ def test_an_earlier_calibration_can_be_overruled() -> None:
 def test_the_order_of_tasks_does_not_matter(counts: list[tuple[int, int]], order: random.Random) -> None:
     """Each task gets the same opinion wherever it stands in the taskset, also where the prior is learned."""
     tasks = [task(passed, passed + failed, f"t{number}") for number, (passed, failed) in enumerate(counts)]
-    known = {state.group: opinion for state, opinion in zip(tasks, judge(tasks, ASK), strict=True)}
+    known = {state.group: opinion for state, opinion in zip(tasks, judge_counts(tasks, ASK), strict=True)}
     order.shuffle(tasks)
-    assert [known[state.group] for state in tasks] == list(judge(tasks, ASK))
+    assert [known[state.group] for state in tasks] == list(judge_counts(tasks, ASK))
 
 
 def test_after_stopping_the_counts_at_the_decision_are_judged() -> None:
     """7 of 7 decided: two failures that ended later change nothing, where in a fixed group all nine count."""
     late = task(7, 9)
-    stopped, plain = judge([late], ADAPTIVE)[0], judge([late], ASK)[0]
+    stopped, plain = judge_counts([late], ADAPTIVE)[0], judge_counts([late], ASK)[0]
     assert (stopped.counts, stopped.likely, stopped.closed) == (Counts(7, 7), Verdict.TOO_EASY, Closed.CONFIDENT)
     assert (plain.counts, plain.likely, plain.closed) == (Counts(7, 9), None, None)
 
 
 def test_what_is_still_open_says_so() -> None:
     """Five of eight passed are not enough to close a task of an adaptive run that was cut short."""
-    found = judge([task(5, 8)], ADAPTIVE)[0]
+    found = judge_counts([task(5, 8)], ADAPTIVE)[0]
     assert (found.closed, found.likely, found.counts) == (None, None, Counts(5, 8))
 
 

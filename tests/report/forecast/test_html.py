@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from taskcal.report.forecast.html import render_html
-from taskcal.report.forecast.words import advice
+from taskcal.report.forecast.words import advise_on_sizes
 from tests.report.forecast.simulation_case import empty, hostile, simulation
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def test_a_strangers_name_is_text() -> None:
 def test_the_table_and_the_advice_are_on_the_page() -> None:
     """The same numbers and sentences as in a terminal."""
     text = " ".join(outline("typical").text.split())
-    assert all(" ".join(line.split()) in text for line in advice(simulation()))
+    assert all(" ".join(line.split()) in text for line in advise_on_sizes(simulation()))
     assert "17.9" in text
 
 

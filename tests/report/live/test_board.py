@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from taskcal.core.rollout import GroupId, Outcome, Rollout, RolloutId, Usage
-from taskcal.report.live.board import Board, Mark, mark_of, time_left
+from taskcal.report.live.board import Board, RolloutMark, mark_of, time_left
 from tests.report.sample_run import graded, lost
 
 SHIP, REFUND = GroupId("ship", "easy"), GroupId("refund", "")
@@ -33,17 +33,17 @@ def play(board: Board, group: GroupId, index: int, outcome: Outcome, attempt: in
 @pytest.mark.parametrize(
     ("outcome", "mark"),
     [
-        (graded(1, 1), Mark.PASSED),
-        (graded(1, 0), Mark.PARTIAL),
-        (graded(0, 0), Mark.FAILED),
-        (lost(), Mark.LOST),
+        (graded(1, 1), RolloutMark.PASSED),
+        (graded(1, 0), RolloutMark.PARTIAL),
+        (graded(0, 0), RolloutMark.FAILED),
+        (lost(), RolloutMark.LOST),
     ],
 )
-def test_every_outcome_has_a_mark_of_its_own(outcome: Outcome, mark: Mark) -> None:
+def test_every_outcome_has_a_mark_of_its_own(outcome: Outcome, mark: RolloutMark) -> None:
     """A lost rollout never looks like a failed one; signs differ without colour and are one cell wide."""
     assert mark_of(outcome) is mark
-    assert len({each.sign for each in Mark}) == len(Mark)
-    assert {cell_len(each.sign) for each in Mark} == {1}
+    assert len({each.sign for each in RolloutMark}) == len(RolloutMark)
+    assert {cell_len(each.sign) for each in RolloutMark} == {1}
 
 
 @pytest.mark.parametrize(
@@ -82,12 +82,17 @@ def test_a_retry_takes_the_place_of_what_was_lost() -> None:
     """While a lost rollout is tried again it is running, and when it is graded nothing lost is left."""
     board = Board([SHIP], 2, retries=2)
     play(board, SHIP, 0, lost())
-    assert board.totals().marks[Mark.LOST] == 1
+    assert board.totals().marks[RolloutMark.LOST] == 1
     board.started(RolloutId(SHIP, 0, 1))
-    assert (board.totals().done, board.totals().marks[Mark.LOST]) == (0, 0)
+    assert (board.totals().done, board.totals().marks[RolloutMark.LOST]) == (0, 0)
     board.finished(Rollout(RolloutId(SHIP, 0, 1), graded(1, 1)))
     totals = board.totals()
-    assert (totals.done, totals.measured, totals.marks[Mark.PASSED], totals.marks[Mark.LOST]) == (1, 1, 1, 0)
+    assert (totals.done, totals.measured, totals.marks[RolloutMark.PASSED], totals.marks[RolloutMark.LOST]) == (
+        1,
+        1,
+        1,
+        0,
+    )
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=40), st.integers(0, 3))

@@ -57,7 +57,7 @@ def test_another_class_may_be_more_probable_than_that_of_the_rate() -> None:
     row = counted(1, 15)
     assert (row.judgement.verdict, note(row, QUESTION)) == (Verdict.IN_BAND, "rather too-hard")
     assert explain.why(row, QUESTION) == "1 of 16 lies in the band, but too-hard is more probable (56 %)"
-    assert explain.advice(row, QUESTION) == "measure it with a larger --group-size before acting on this"
+    assert explain.advise(row, QUESTION) == "measure it with a larger --group-size before acting on this"
     assert ordering.needing_a_look(result_of(run_record(), [counted(2, 6), row])) == [row]
 
 
@@ -112,7 +112,7 @@ def test_the_agents_own_word_is_shown_in_every_case() -> None:
         assert any(f"13 {sentence}" in one for one in remarks(row, QUESTION))
         assert (Doubt.OWN_WORD in row.judgement.doubts) is doubted
         assert ("the failures that the agent reported were its provider's" in claim(row, QUESTION, 1)) is doubted
-        assert ("read agent.log of the lost attempts" in explain.advice(row, QUESTION)) is doubted
+        assert ("read agent.log of the lost attempts" in explain.advise(row, QUESTION)) is doubted
 
 
 def test_every_doubt_has_its_words() -> None:
@@ -144,15 +144,15 @@ def test_what_is_in_the_band_is_looked_into_only_for_a_reason() -> None:
     resting = counted(4, 4)
     assert resting.judgement.robust is False
     assert not needs_words(resting, QUESTION)
-    assert (explain.why(resting, QUESTION), explain.advice(resting, QUESTION)) == ("", "")
+    assert (explain.why(resting, QUESTION), explain.advise(resting, QUESTION)) == ("", "")
 
 
 def test_advice_begins_with_the_doubt() -> None:
     """More rollouts do not help against a cache, nor where those that were lost would decide."""
-    assert explain.advice(copied([FULL] * 8, 8), QUESTION).startswith("give the agent a temperature above 0 and switch")
-    assert explain.advice(found(*[NONE] * 8, lost()), QUESTION).startswith("resume the run")
+    assert explain.advise(copied([FULL] * 8, 8), QUESTION).startswith("give the agent a temperature above 0 and switch")
+    assert explain.advise(found(*[NONE] * 8, lost()), QUESTION).startswith("resume the run")
     in_band = found(*[FULL] * 4, *[LATE] * 2, NONE)
-    assert "2 of 7 ran out of time: raise timeouts.agent" in explain.advice(in_band, QUESTION)
+    assert "2 of 7 ran out of time: raise timeouts.agent" in explain.advise(in_band, QUESTION)
 
 
 def test_partial_signal_is_said_with_the_verdict() -> None:
@@ -161,7 +161,7 @@ def test_partial_signal_is_said_with_the_verdict() -> None:
     assert formatting.full_verdict(counted(0, 32)) == "too-hard, certified"
     noise = found(*[graded(0.43, 0), graded(0.44, 0)] * 4)
     assert formatting.full_verdict(noise) == "too-hard, leaning"
-    assert "has a signal" not in explain.advice(noise, QUESTION)
+    assert "has a signal" not in explain.advise(noise, QUESTION)
     alone = calibration(record("a"), [HALF, NONE], settings=replace(QUESTION, group_size=1))
     assert formatting.full_verdict(alone) == "too-hard, leaning, partial signal"
 
@@ -208,7 +208,7 @@ def test_a_mean_reward_is_told_as_one() -> None:
 def test_an_adaptive_run_is_told_how_to_go_on(budget: int | None, words: str) -> None:
     """A leaning verdict says what would make it sure: going on, or more of what ran out."""
     settings = adaptive(budget=budget)
-    assert explain.advice(counted(0, 8, settings), settings).startswith(words)
+    assert explain.advise(counted(0, 8, settings), settings).startswith(words)
 
 
 def noted(*notes: str) -> Calibration:
@@ -223,7 +223,7 @@ def test_a_check_whose_program_is_missing_does_not_look_like_a_hard_task() -> No
     row = noted("exit 127: sh: 1: jq: not found", "exit 127: sh: 1: jq: not found", "exit 1")
     assert note(row, QUESTION) == "check cannot run"
     assert "check 'order is shipped' cannot run: exit 127: sh: 1: jq: not found" in explain.why(row, QUESTION)
-    assert explain.advice(row, QUESTION).startswith("bring what check 'order is shipped' needs into the image")
+    assert explain.advise(row, QUESTION).startswith("bring what check 'order is shipped' needs into the image")
 
 
 def test_a_check_that_is_never_met_says_why() -> None:
@@ -264,7 +264,7 @@ def test_an_incomplete_group_says_how_many_are_missing() -> None:
     row = calibrate([record("slow")], rows, QUESTION, 10)[0]
     assert full_note(row, QUESTION) == "incomplete"
     assert "3 of 10 rollouts have not finished, and slow ones may end differently" in explain.why(row, QUESTION)
-    assert "for the rollouts that have not finished" in explain.advice(row, QUESTION)
+    assert "for the rollouts that have not finished" in explain.advise(row, QUESTION)
     assert claim(row, QUESTION, 1).endswith(
         "if the rollouts that have not finished end as often in success as the others"
     )

@@ -15,7 +15,7 @@ from taskcal.core.stats.certificate import Zone
 from taskcal.core.stats.prior import Counts
 from taskcal.core.verdict import Band, Strength, Verdict
 from taskcal.report.wording import formatting
-from taskcal.report.wording.claims import claim, number, robust, sure_claims
+from taskcal.report.wording.claims import claim, exact_rate, is_robust, sure_claims
 from taskcal.report.wording.formatting import DASH
 from tests.report.sample_run import (
     QUESTION,
@@ -117,9 +117,9 @@ def test_without_a_class_there_is_no_claim() -> None:
 @given(rate=st.floats(0.001, 0.999))
 def test_a_claim_does_not_round_itself_stronger(rate: float) -> None:
     """The number that is written is the bound to six digits, and has two where these are all."""
-    assert float(number(rate)) == pytest.approx(rate, rel=1e-5)
-    assert number(0.1) == "0.10"
-    assert number(0.012) == "0.012"
+    assert float(exact_rate(rate)) == pytest.approx(rate, rel=1e-5)
+    assert exact_rate(0.1) == "0.10"
+    assert exact_rate(0.012) == "0.012"
 
 
 def test_each_claim_is_told_once() -> None:
@@ -134,13 +134,13 @@ def test_each_claim_is_told_once() -> None:
 def test_a_certificate_rests_on_no_prior() -> None:
     """0 of 32 is not likely under a uniform prior and certified all the same; 0 of 24 does rest on the prior."""
     certified, likely = counted(0, 32), counted(0, 24)
-    assert (certified.judgement.strength, certified.judgement.robust, robust(certified)) == (
+    assert (certified.judgement.strength, certified.judgement.robust, is_robust(certified)) == (
         Strength.CERTIFIED,
         False,
         True,
     )
-    assert (likely.judgement.strength, robust(likely)) == (Strength.LIKELY, False)
-    assert robust(calibration(record("a"), [])) is None
+    assert (likely.judgement.strength, is_robust(likely)) == (Strength.LIKELY, False)
+    assert is_robust(calibration(record("a"), [])) is None
 
 
 def test_a_certificate_is_not_adjusted_for_the_other_tasks() -> None:
@@ -153,7 +153,7 @@ def test_a_certificate_is_not_adjusted_for_the_other_tasks() -> None:
 def test_nothing_leaning_is_robust() -> None:
     """Whether other priors decide the same is a question only where something was decided."""
     leaning = counted(0, 8)
-    assert (leaning.judgement.strength, leaning.judgement.robust, robust(leaning)) == (Strength.LEANING, None, None)
+    assert (leaning.judgement.strength, leaning.judgement.robust, is_robust(leaning)) == (Strength.LEANING, None, None)
 
 
 def test_no_probability_is_certain() -> None:

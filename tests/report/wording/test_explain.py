@@ -15,7 +15,7 @@ FULL, HALF, NONE = graded(1, 1), graded(1, 0), graded(0, 0)
 
 def told(*outcomes: Outcome) -> tuple[str, str]:
     found = calibration(record("a-task"), outcomes)
-    return explain.why(found, QUESTION), explain.advice(found, QUESTION)
+    return explain.why(found, QUESTION), explain.advise(found, QUESTION)
 
 
 def test_none_of_eight() -> None:
@@ -65,7 +65,7 @@ def test_lost_rollouts_that_could_change_a_verdict_are_said() -> None:
     found = calibration(record("a"), [NONE] * 60 + [lost()] * 20)
     assert found.judgement.strength is Strength.LEANING
     assert "counting the 20 lost rollouts as passed would make it in-band" in explain.why(found, QUESTION)
-    assert explain.advice(found, QUESTION).startswith(
+    assert explain.advise(found, QUESTION).startswith(
         "resume the run (`taskcal run --resume RUN`) for the lost rollouts before"
     )
 
@@ -113,7 +113,7 @@ def test_a_task_that_was_not_run() -> None:
 def test_broken_and_in_band() -> None:
     """A broken task is told by its reason; a task in the band needs no words."""
     found = calibration(record("a"), [FULL] * 4 + [NONE] * 4)
-    assert (explain.why(found, QUESTION), explain.advice(found, QUESTION)) == ("", "")
+    assert (explain.why(found, QUESTION), explain.advise(found, QUESTION)) == ("", "")
     broken = with_judgement(found, verdict=Verdict.BROKEN, reason="its solution\x1b[2J fails")
     assert explain.why(broken, QUESTION) == "its solution fails"
-    assert "mend the task" in explain.advice(broken, QUESTION)
+    assert "mend the task" in explain.advise(broken, QUESTION)

@@ -207,4 +207,4 @@ def test_what_rests_on_the_prior_is_counted() -> None:
 )
 def test_a_run_that_ended_early_says_so(stopped: str, *, interrupted: bool, words: str) -> None:
     """What stopped it is told in its own words, made harmless; an interrupted one is no complete one either."""
-    assert sentences.ending(replace(run_record(interrupted=interrupted), stopped=stopped)) == words
+    assert sentences.run_ending(replace(run_record(interrupted=interrupted), stopped=stopped)) == words

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskcal.core.identity import Origin
+from taskcal.core.identity import ImageOrigin
 from taskcal.core.plan import PlannedRollout
 from taskcal.core.rollout import GroupId, Lost, RolloutId
 from taskcal.core.run import GroupImages
@@ -84,7 +84,7 @@ def begin(shelf: _Shelf, asked: Request | None = None) -> Run:
 
 def of(run: Run, image: str, baked: str = "baked", name: str = "debian:bookworm-slim") -> dict[GroupId, PreparedImages]:
     """Every group of a run with images that go back to this one."""
-    images = PreparedImages(baked, {}, origins={"": Origin({name: image})})
+    images = PreparedImages(baked, {}, origins={"": ImageOrigin({name: image})})
     return {group.id: images for group in run.request.groups}
 
 
@@ -139,7 +139,7 @@ def test_what_a_folder_is_built_on_is_named_with_it(folder: Path) -> None:
     shelf = _Shelf({"base": ONE, "db:1": ONE})
     run = begin(shelf)
     ship = run.request.groups[0].id
-    origins = {"": Origin({"base": ONE}, "c1", ONE), "db": Origin({"db:1": ONE})}
+    origins = {"": ImageOrigin({"base": ONE}, "c1", ONE), "db": ImageOrigin({"db:1": ONE})}
     run.record = with_images(run, {ship: PreparedImages("x", {"db": "y"}, origins=origins)})
     assert refusal(run) == ""
     shelf.ids |= {"base": TWO, "db:1": TWO}
@@ -185,7 +185,7 @@ def test_a_warm_start_is_given_up_where_the_image_is_another() -> None:
     asked = request()
     counts = {group.id: Counts(1, 2) for group in asked.groups}
     measured = {
-        group.id: GroupImages("", {"": Origin({"a": TWO if group.id == REFUND else ONE})}, {})
+        group.id: GroupImages("", {"": ImageOrigin({"a": TWO if group.id == REFUND else ONE})}, {})
         for group in asked.groups[1:]
     }
     asked = replace(
