@@ -25,7 +25,7 @@ from taskcal.sandbox.egress.allowed_hosts import WaysOut
 from taskcal.sandbox.egress.dial import addresses
 from taskcal.sandbox.engine.labels import KEPT_PREFIX
 from taskcal.sandbox.engine.run_resources import DROPPED, FIRST_PROCESS, RunScope, host_config
-from taskcal.sandbox.execute import conclude, could_not_start, execute, run_once
+from taskcal.sandbox.execute import command, conclude, execute, script_to_retry
 from taskcal.sandbox.images.baking import as_variables, named_params, start_idle
 from taskcal.sandbox.scripts import READY_SECONDS, finishing, make_folder, started, until
 from taskcal.sandbox.services import (
@@ -191,17 +191,18 @@ class DockerSandbox:
         if script.user is None and not script.service:
             script = replace(script, user=self._order.images.user or ROOT_USER)
         script = replace(script, own=self._own_variables(script))
-        run = partial(run_once, self._engine, container, script, sink=sink, errors=errors, limit=limit)
+        prepared = partial(command, sink=sink, errors=errors, limit=limit)
         try:
-            done = run()
-            has_room = script.user != ROOT_USER or not could_not_start(done)
+            done = self._engine.exec(container, *prepared(script))
+            again = script_to_retry(script, done)
         except SandboxLost:
             if script.user != ROOT_USER or not self._engine.is_running(container):
                 raise
-            has_room = False
-        if not has_room:
-            self._make_room(container, script)
-            done = run()
+            again = script
+        if again is not None:
+            if again.user == ROOT_USER:
+                self._make_room(container, again)
+            done = self._engine.exec(container, *prepared(again))
         return self._conclude(container, done, script.own)
 
     def _conclude(self, container: str, done: ExecResult, env: Mapping[str, str | None]) -> ScriptResult:

@@ -39,28 +39,9 @@ LONGEST_ARGUMENT = 100 * 1024
 NOT_STARTED = 126
 
 
-def execute(
-    engine: DockerEngine,
-    container: str,
-    script: Script,
-    *,
-    sink: Sink | None = None,
-    errors: Sink | None = None,
-    limit: int = 65536,
-) -> ScriptResult:
-    """Run a script with `sh` and classify its ending. Raises SandboxLost where the container died under it."""
-    done = run_once(engine, container, script, sink=sink, errors=errors, limit=limit)
-    return conclude(engine, container, done, script.own)
-
-
-def run_once(
-    engine: DockerEngine, container: str, script: Script, *, sink: Sink | None, errors: Sink | None, limit: int
-) -> ExecResult:
-    """Run a script with `sh`, in `/` if the folder of a user's script is gone. Raises SandboxLost."""
-    done = _tried(engine, container, script, sink=sink, errors=errors, limit=limit)
-    if script.user != ROOT_USER and script.workdir is None and has_no_folder(done):
-        done = _tried(engine, container, replace(script, workdir="/"), sink=sink, errors=errors, limit=limit)
-    return done
+def execute(engine: DockerEngine, container: str, script: Script) -> ScriptResult:
+    """Run a script with `sh` and classify its ending. Raises SandboxLost if the container died under it."""
+    return conclude(engine, container, engine.exec(container, *command(script)), script.own)
 
 
 def conclude(
@@ -71,9 +52,10 @@ def conclude(
     return classify(done, kills)
 
 
-def _tried(
-    engine: DockerEngine, container: str, script: Script, *, sink: Sink | None, errors: Sink | None, limit: int
-) -> ExecResult:
+def command(
+    script: Script, *, sink: Sink | None = None, errors: Sink | None = None, limit: int = 65536
+) -> tuple[tuple[str, ...], ExecCall]:
+    """A script as a command line and how to run it, from now until its timeout; `limit` is bytes of each stream."""
     stdin = through_stdin(script)
     call = ExecCall(
         deadline=time.monotonic() + script.timeout,
@@ -86,7 +68,14 @@ def _tried(
         sink=sink,
         errors=errors,
     )
-    return engine.exec(container, ("sh",) if stdin is not None else ("sh", "-c", script.source), call)
+    return ("sh",) if stdin is not None else ("sh", "-c", script.source), call
+
+
+def script_to_retry(script: Script, done: ExecResult) -> Script | None:
+    """The script to run after one that could not start: root's own again, a user's in `/` if its folder is gone."""
+    if script.user == ROOT_USER:
+        return script if could_not_start(done) else None
+    return replace(script, workdir="/") if script.workdir is None and has_no_folder(done) else None
 
 
 def has_no_folder(done: ExecResult) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from taskcal.errors import SandboxLost
 from taskcal.sandbox import Ending, Script, ScriptResult
 from taskcal.sandbox.engine.docker_types import ExecResult
-from taskcal.sandbox.execute import classify, execute
+from taskcal.sandbox.execute import classify, execute, script_to_retry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -151,10 +151,12 @@ NO_FOLDER = b'OCI runtime exec failed: exec failed: unable to start container pr
 
 def test_a_script_whose_folder_is_gone_starts_at_the_top() -> None:
     """As the agent's user; root gets the folder back instead, and a script may name a folder that must be there."""
-    result, engine = run(Script("ls", 60, user="agent"), not_started(NO_FOLDER), ended(0, b"bin"))
-    assert (result.exit_code, result.stdout) == (0, b"bin")
-    assert [call.workdir for _, call in engine.asked] == [None, "/"]
-    for script in (Script("ls", 60, user="0"), Script("ls", 60, user="agent", workdir="/work")):
+    by_agent, by_root = Script("ls", 60, user="agent"), Script("ls", 60, user="0")
+    assert script_to_retry(by_agent, not_started(NO_FOLDER)) == replace(by_agent, workdir="/")
+    assert script_to_retry(by_root, not_started(NO_FOLDER)) == by_root
+    assert script_to_retry(replace(by_agent, workdir="/work"), not_started(NO_FOLDER)) is None
+    assert script_to_retry(by_agent, not_started(DEAD)) is None
+    for script in (by_root, replace(by_agent, workdir="/work")):
         result, engine = run(script, not_started(NO_FOLDER), ended(0))
         assert (result.exit_code, len(engine.asked)) == (126, 2)
         assert engine.asked[1][1].workdir == "/"
@@ -165,5 +167,7 @@ def test_a_script_whose_folder_is_gone_starts_at_the_top() -> None:
 @pytest.mark.parametrize("user", [None, "agent", "0"])
 def test_what_has_started_is_not_run_again(user: str | None, code: int | None, words: bytes) -> None:
     """Whatever it prints, also the engine's words, and however it ends: an agent could print them for more time."""
-    _, engine = run(Script("mine", 60, user=user), ended(code, words), ended(0, b"0"))
+    script = Script("mine", 60, user=user)
+    assert script_to_retry(script, ended(code, words)) is None
+    _, engine = run(script, ended(code, words), ended(0, b"0"))
     assert [argv for argv, _ in engine.asked if argv[-1] == "mine"] == [("sh", "-c", "mine")]
