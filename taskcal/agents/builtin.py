@@ -16,7 +16,7 @@ from taskcal.agents import AgentResult
 from taskcal.agents.tools.path_programs import ON_PATH, tools_on_path
 from taskcal.core.rollout import Stop
 from taskcal.redact import Redactor
-from taskcal.sandbox import ANSWER_FILE, Ending, Script
+from taskcal.sandbox import ANSWER_FILE, Script, ScriptEnding
 from taskcal.sandbox.interpreters import as_shell
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def play(sandbox: Sandbox, attempt: Attempt, move: Play) -> AgentResult:
 
 def run_move(sandbox: Sandbox, attempt: Attempt, move: Play, errors: Sink | None = None) -> ScriptResult:
     """The same with how its script ended; `errors` gets its standard error, else the attempt's log does."""
-    sandbox.give(move.files, attempt.group.task.environment.user)
+    sandbox.copy_in(move.files, attempt.group.task.environment.user)
     source = as_shell(move.run)
     if move.answer is not None:
         source = f"printf %s {shlex.quote(move.answer)} >{ANSWER_FILE}\n{source}"
@@ -74,9 +74,9 @@ def run_move(sandbox: Sandbox, attempt: Attempt, move: Play, errors: Sink | None
 
 def stop_of(result: ScriptResult) -> Stop:
     """Why an agent ended, from how its process did."""
-    if result.ending is Ending.TIMED_OUT:
+    if result.ending is ScriptEnding.TIMED_OUT:
         return Stop.TIMEOUT
-    if result.ending is Ending.OUT_OF_MEMORY:
+    if result.ending is ScriptEnding.OUT_OF_MEMORY:
         return Stop.OUT_OF_MEMORY
     return Stop.FINISHED if result.ok else Stop.CRASHED
 

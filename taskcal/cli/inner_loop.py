@@ -24,7 +24,7 @@ from taskcal.execution.grading import grade
 from taskcal.report.wording.formatting import duration
 from taskcal.report.wording.sanitize import plain, visible
 from taskcal.runs.images.probe import Probes, ready_group
-from taskcal.sandbox import Ending, Script
+from taskcal.sandbox import Script, ScriptEnding
 from taskcal.sandbox.container import DockerSandbox, open_sandbox
 from taskcal.sandbox.engine.run_resources import RunScope
 from taskcal.sandbox.images.baking import Images
@@ -176,9 +176,9 @@ def _on_terminal(sandbox: DockerSandbox, variables: dict[str, str]) -> list[str]
 def _ended(what: str, result: ScriptResult, seconds: float) -> str:
     """How a script ended, on one line."""
     match result.ending:
-        case Ending.TIMED_OUT:
+        case ScriptEnding.TIMED_OUT:
             return plain(f"{what} was stopped after {duration(seconds)} (timeouts.agent)")
-        case Ending.OUT_OF_MEMORY:
+        case ScriptEnding.OUT_OF_MEMORY:
             return plain(f"{what} was killed: the sandbox ran out of memory")
-        case Ending.EXITED:
+        case ScriptEnding.EXITED:
             return plain(f"{what} ended with exit status {result.exit_code}")

@@ -14,22 +14,22 @@ from taskcal.core.shell.sandbox_paths import above_all, plain_path
 from taskcal.core.shell.search_paths import ROOTS_HOME, Variables, sift
 from taskcal.core.text.excerpt import excerpt
 from taskcal.errors import LostError, SandboxLost, SetupLost
-from taskcal.sandbox import ANSWER_FILE, ROOM, ROOT_USER, Condition, Ending, Script, ScriptResult
+from taskcal.sandbox import ANSWER_FILE, ROOT_USER, TASKCAL_FOLDER, Condition, Script, ScriptEnding, ScriptResult
 from taskcal.sandbox.archive import folder
-from taskcal.sandbox.artifacts.collect import Source
-from taskcal.sandbox.artifacts.freshen import move_over
+from taskcal.sandbox.artifacts.collect import ArtifactSource
+from taskcal.sandbox.artifacts.fresh_container import fill_fresh_container
 from taskcal.sandbox.check_variables import check_variables
 from taskcal.sandbox.condition import condition_of
-from taskcal.sandbox.delivery import Destination, deliver, give, ids_of
-from taskcal.sandbox.egress.allowed_hosts import WaysOut
-from taskcal.sandbox.egress.dial import addresses
+from taskcal.sandbox.delivery import Destination, copy_as_user, deliver, user_ids
+from taskcal.sandbox.egress.allowed_hosts import SandboxEgress
+from taskcal.sandbox.egress.connect_host import addresses
 from taskcal.sandbox.engine.labels import KEPT_PREFIX
 from taskcal.sandbox.engine.run_resources import DROPPED, FIRST_PROCESS, RunScope, host_config
 from taskcal.sandbox.execute import command, conclude, execute, script_to_retry
-from taskcal.sandbox.images.baking import as_variables, named_params, start_idle
-from taskcal.sandbox.scripts import READY_SECONDS, finishing, make_folder, started, until
+from taskcal.sandbox.images.baking import named_params, param_variables, start_idle
+from taskcal.sandbox.scripts import READY_SECONDS, finish_script, make_folder, ready_script, start_script
 from taskcal.sandbox.services import (
-    Surroundings,
+    ServiceOptions,
     await_service,
     create_service,
     ended_services,
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from taskcal.core.task import Artifact, FileCopy
     from taskcal.sandbox import Sink
     from taskcal.sandbox.engine.docker_types import ExecResult
-    from taskcal.sandbox.engine.stream import Line
+    from taskcal.sandbox.engine.stream import AttachedExec
     from taskcal.sandbox.sandbox_spec import SandboxSpec
 
 ROOM_OPTIONS = "rw,exec,nosuid,nodev,mode=1777,size=16m"
@@ -71,7 +71,7 @@ class DockerSandbox:
         self._made: list[str] = []
         self._variables: dict[str, Variables] = {}
         self._kept = False
-        self.ways_out = WaysOut(scope.engine, order.images.gateway, scope.labels(order.rollout))
+        self.egress = SandboxEgress(scope.engine, order.images.gateway, scope.labels(order.rollout))
 
     @property
     def container(self) -> str:
@@ -97,12 +97,12 @@ class DockerSandbox:
     @property
     def variables(self) -> dict[str, str]:
         """What the task's own scripts see beside the environment's variables; never given to the agent's process."""
-        return {**as_variables(self._order.params), "TASKCAL_ROLLOUT": self._order.unique}
+        return {**param_variables(self._order.params), "TASKCAL_ROLLOUT": self._order.unique}
 
     def open(self) -> None:
         """Create and start the container, then its services, each waited for; then `start` and `ready`."""
         namespace = self._open_namespace()
-        around = Surroundings(namespace, self._scope.labels(self._order.rollout), self.variables)
+        around = ServiceOptions(namespace, self._scope.labels(self._order.rollout), self.variables)
         services = self._order.environment.services
         for service in services:
             image = self._order.images.services[service.name]
@@ -138,11 +138,11 @@ class DockerSandbox:
         """
         environment = self._order.environment
         if environment.start.strip():
-            seconds, result = self._run_phase(environment.start, started(environment.start))
+            seconds, result = self._run_phase(environment.start, start_script(environment.start))
             if not result.ok:
                 raise SetupLost(self._why_start_failed(result, seconds))
         if environment.ready.strip():
-            seconds, result = self._run_phase(environment.ready, until(environment.ready))
+            seconds, result = self._run_phase(environment.ready, ready_script(environment.ready))
             if not result.ok:
                 said = excerpt((result.stdout + result.stderr).decode(errors="replace")) or "it printed nothing"
                 raise SetupLost(f"ready did not succeed within {seconds:.0f} s: {said}{self._services_say()}")
@@ -155,7 +155,7 @@ class DockerSandbox:
         return time.monotonic() - begun, result
 
     def _why_start_failed(self, result: ScriptResult, seconds: float) -> str:
-        if result.ending is not Ending.TIMED_OUT:
+        if result.ending is not ScriptEnding.TIMED_OUT:
             said = excerpt(result.stderr.decode(errors="replace")) or "it printed nothing"
             return f"start failed after {seconds:.1f} s ({result.how}): {said}{self._services_say()}"
         log = shlex.quote(result.stdout.decode(errors="replace").partition("\n")[0])
@@ -228,11 +228,11 @@ class DockerSandbox:
     def _sifted(self, variables: Mapping[str, str], service: str) -> Variables:
         if service:
             return sift(variables, None)
-        order, pristine = self._order, self._scope.pristine
+        order, image_files = self._order, self._scope.image_files
         is_fresh = order.artifacts is not None
         image = order.images.fresh if is_fresh else order.images.sandbox
         user = order.environment.user or order.images.user
-        return check_variables(pristine, image, variables, order.artifacts, user)
+        return check_variables(image_files, image, variables, order.artifacts, user)
 
     def _own_variables(self, script: Script) -> dict[str, str | None]:
         """The environment of a clean script: a PATH that leads to nothing of the agent's, and no other variable."""
@@ -245,15 +245,15 @@ class DockerSandbox:
         container = self._services[name]
         return self._engine.logs(container) if self._engine.is_running(container) is False else None
 
-    def terminal(self, env: Mapping[str, str]) -> AbstractContextManager[Line]:
+    def terminal(self, env: Mapping[str, str]) -> AbstractContextManager[AttachedExec]:
         """A shell on a terminal, as the agent's user."""
         user = self._order.environment.user or self._order.images.user
         return self._engine.line(self._container, ("/bin/sh",), user, env)
 
-    def give(self, files: Sequence[FileCopy], user: str | None) -> None:
+    def copy_in(self, files: Sequence[FileCopy], user: str | None) -> None:
         """Copy files of the taskset into the sandbox as a user's own, modes kept."""
         if files:
-            give(self._engine, self._container, files, ids_of(self.run, user))
+            copy_as_user(self._engine, self._container, files, user_ids(self.run, user))
 
     def deliver(self, files: Sequence[FileCopy], stop: str) -> str | None:
         """Bring the grader's files, see `taskcal.sandbox.delivery`."""
@@ -271,16 +271,18 @@ class DockerSandbox:
         if self._order.environment.finish.strip():
             with contextlib.suppress(LostError):
                 env = {**self.check_variables().kept, **self.variables}
-                self.run(replace(finishing(self._order.environment.finish, env), clean=True))
+                self.run(replace(finish_script(self._order.environment.finish, env), clean=True))
 
-    def freshen(self, artifacts: Sequence[Artifact], files: Sequence[FileCopy]) -> tuple[str, ...]:
+    def move_to_fresh_container(self, artifacts: Sequence[Artifact], files: Sequence[FileCopy]) -> tuple[str, ...]:
         """End every process of the agent and go on in a fresh container; see `taskcal.sandbox.Sandbox`."""
         agent = self._agents = self._agents or self._container
         self._engine.kill(agent)
         if not self._fresh:
             self._fresh = self._create(network_access_of(self._order.environment.network), self._order.images.fresh)
         self._container = self._fresh
-        return move_over(self._destination(self._fresh), self._sources(agent, artifacts), files, self.run, self._names)
+        return fill_fresh_container(
+            self._destination(self._fresh), self._sources(agent, artifacts), files, self.run, self._names
+        )
 
     def condition(self, service: str = "") -> Condition:
         """Whether the sandbox, or a service, still lives, and if not, whose doing that is; doubts favour the agent."""
@@ -313,7 +315,7 @@ class DockerSandbox:
 
     def close(self) -> None:
         """Remove services and container at once; an engine that does not answer is left to the sweep by label."""
-        self.ways_out.close()
+        self.egress.close()
         if self._kept:
             return
         for container in reversed(self._made):
@@ -324,16 +326,16 @@ class DockerSandbox:
         state = self._engine.state(container)
         images = self._order.images
         image = images.fresh if container == self._fresh else images.sandbox
-        return Destination(self._engine, self._scope.pristine, image, container, state.workdir if state else "/")
+        return Destination(self._engine, self._scope.image_files, image, container, state.workdir if state else "/")
 
-    def _sources(self, agent: str, artifacts: Sequence[Artifact]) -> tuple[Source, ...]:
+    def _sources(self, agent: str, artifacts: Sequence[Artifact]) -> tuple[ArtifactSource, ...]:
         """The answer and the artifacts, and nothing else of the agent."""
         return (
-            Source(agent, ANSWER_FILE, silent=True),
+            ArtifactSource(agent, ANSWER_FILE, silent=True),
             *(
-                Source(self._services[one.service], one.path, one.exclude, foreign=True)
+                ArtifactSource(self._services[one.service], one.path, one.exclude, foreign=True)
                 if one.service
-                else Source(agent, one.path, one.exclude)
+                else ArtifactSource(agent, one.path, one.exclude)
                 for one in artifacts
             ),
         )
@@ -359,7 +361,7 @@ class DockerSandbox:
             named = {service.name: "127.0.0.1" for service in environment.services}
             host["extra_hosts"] = addresses(reach.ways) | named
         if not self._order.fresh:
-            host["tmpfs"] = {ROOM: ROOM_OPTIONS}
+            host["tmpfs"] = {TASKCAL_FOLDER: ROOM_OPTIONS}
         container = self._engine.create(
             image,
             host,
@@ -372,10 +374,10 @@ class DockerSandbox:
         )
         self._made.append(container)
         if self._order.fresh:
-            self._engine.files.put_archive(container, folder(ROOM, 0o1777))
+            self._engine.files.put_archive(container, folder(TASKCAL_FOLDER, 0o1777))
         start_idle(self._engine, container)
         if not beside:
-            self.ways_out.open(container, reach)
+            self.egress.open(container, reach)
         return container
 
 

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from taskcal.errors import SandboxLost
-from taskcal.sandbox import ROOT_USER, Ending, Script, ScriptResult
+from taskcal.sandbox import ROOT_USER, Script, ScriptEnding, ScriptResult
 from taskcal.sandbox.engine.stream import ExecCall, Tail
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def conclude(
 ) -> ScriptResult:
     """Classify how a script ended; a look into the container has `env`. Raises SandboxLost if it died under it."""
     kills = _out_of_memory_kills(engine, container, env) if done.exit_code in {KILLED, NOT_STARTED} else 0
-    return classify(done, kills)
+    return classify_ending(done, kills)
 
 
 def command(
@@ -99,19 +99,19 @@ def through_stdin(script: Script) -> bytes | None:
     return f"{{ :\n{script.source}\n}} </dev/null\nexit\n".encode()
 
 
-def classify(done: ExecResult, out_of_memory_kills: int) -> ScriptResult:
+def classify_ending(done: ExecResult, out_of_memory_kills: int) -> ScriptResult:
     """How a script ended, given that its container is alive and how often the kernel killed in it for memory.
 
     None is a deadline. 137 with kills counted is out of memory; 137 without is the script's own doing (it was killed,
     or returned that status), which is an ordinary exit.
     """
     if done.exit_code is None:
-        ending = Ending.TIMED_OUT
+        ending = ScriptEnding.TIMED_OUT
     elif done.exit_code == KILLED and out_of_memory_kills:
-        ending = Ending.OUT_OF_MEMORY
+        ending = ScriptEnding.OUT_OF_MEMORY
     else:
-        ending = Ending.EXITED
-    code = done.exit_code if ending is Ending.EXITED else None
+        ending = ScriptEnding.EXITED
+    code = done.exit_code if ending is ScriptEnding.EXITED else None
     return ScriptResult(ending, code, done.stdout, done.stderr, done.started)
 
 

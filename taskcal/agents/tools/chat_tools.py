@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from taskcal.agents.tools.tool_arguments import LONGEST_QUOTE, CallError, fit, read_object, understanding
 from taskcal.core.text.foreign_text import clipped
-from taskcal.sandbox import ROOM, Ending, Script
+from taskcal.sandbox import TASKCAL_FOLDER, Script, ScriptEnding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ LONGEST_COMMAND = 100 * 1024
 GRACE_SECONDS = 10.0
 STILL_RUNNING = 124
 """What a command that was killed for its time exits with, as coreutils' timeout has it."""
-STATE = f"{ROOM}/shell"
+STATE = f"{TASKCAL_FOLDER}/shell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ def shell_script(command: str, seconds: float, bound: int) -> str:
     """
     whole, half = max(1, math.ceil(seconds)), bound // 2
     return f"""umask 022
-TASKCAL_OUT=$(mktemp 2>/dev/null) || TASKCAL_OUT={ROOM}/output.$$
+TASKCAL_OUT=$(mktemp 2>/dev/null) || TASKCAL_OUT={TASKCAL_FOLDER}/output.$$
 exec 3<>"$TASKCAL_OUT"
 rm -f "$TASKCAL_OUT"
 TASKCAL_BEGUN=$(date +%s)
@@ -184,9 +184,9 @@ def told(result: ScriptResult, allowed: float) -> ToolReply:
 
 def remark(result: ScriptResult, allowed: float) -> str:
     """How a command ended, where that is worth a word."""
-    if result.ending is Ending.TIMED_OUT:
+    if result.ending is ScriptEnding.TIMED_OUT:
         return f"[{late(allowed)}]"
-    if result.ending is Ending.OUT_OF_MEMORY:
+    if result.ending is ScriptEnding.OUT_OF_MEMORY:
         return "[killed: out of memory]"
     return f"[exit status {result.exit_code}]" if result.exit_code else ""
 

@@ -26,7 +26,7 @@ from taskcal.agents.tools.task_tools import MOST_OUTPUT, bounded
 from taskcal.core.text.excerpt import excerpt
 from taskcal.core.text.foreign_text import clipped
 from taskcal.errors import SetupLost
-from taskcal.sandbox import Ending, ScriptResult
+from taskcal.sandbox import ScriptEnding, ScriptResult
 from taskcal.taskset.models.tool import is_tool_name, mistake_in
 
 if TYPE_CHECKING:
@@ -63,9 +63,9 @@ class McpTool:
         try:
             answer = self.connection.call(self.name, arguments, seconds)
         except MCPError as error:
-            return ScriptResult(Ending.EXITED, FAILED, b"", error.message.encode(errors="replace") + b"\n")
+            return ScriptResult(ScriptEnding.EXITED, FAILED, b"", error.message.encode(errors="replace") + b"\n")
         text = shown(answer).encode(errors="replace")[:MOST_OUTPUT] + b"\n"
-        return ScriptResult(Ending.EXITED, FAILED if answer.is_error else 0, text, b"")
+        return ScriptResult(ScriptEnding.EXITED, FAILED if answer.is_error else 0, text, b"")
 
     def _shown(self, result: ScriptResult) -> ToolReply:
         said = (result.stdout + result.stderr).decode(errors="replace").rstrip("\n")

@@ -19,7 +19,7 @@ from taskcal.agents.tools.chat_tools import Prepared, ToolReply, told
 from taskcal.core.task import as_text
 from taskcal.core.text.foreign_text import cut
 from taskcal.errors import SetupLost
-from taskcal.sandbox import ROOM, Script
+from taskcal.sandbox import TASKCAL_FOLDER, Script
 from taskcal.sandbox.interpreters import as_shell
 
 if TYPE_CHECKING:
@@ -114,7 +114,8 @@ def call_script(tool: declared.Tool, arguments: Mapping[str, Any]) -> str:
     Output goes through files: a process that stays in the background would hold a pipe open and the call with it.
     Raises ValueError for a number that JSON cannot hold.
     """
-    return f"""TASKCAL_CALL=$(mktemp -d 2>/dev/null) || {{ TASKCAL_CALL={ROOM}/call.$$; mkdir -p "$TASKCAL_CALL"; }}
+    fallback = f"{TASKCAL_FOLDER}/call.$$"
+    return f"""TASKCAL_CALL=$(mktemp -d 2>/dev/null) || {{ TASKCAL_CALL={fallback}; mkdir -p "$TASKCAL_CALL"; }}
 sh -c {shlex.quote(as_shell(tool.run))} {tool.name} >"$TASKCAL_CALL/out" 2>"$TASKCAL_CALL/err" <<'TASKCAL_ARGUMENTS'
 {json.dumps(arguments, allow_nan=False)}
 TASKCAL_ARGUMENTS

@@ -64,7 +64,7 @@ class ExecCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class AttachedExec:
     """A terminal inside a container: its socket, and the bytes that came first.
 
     `resize` sets its rows and columns, `status` gives its exit status, None as long as that is not known.

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 
-class Once(Generic[Value]):
+class SingleFlight(Generic[Value]):
     """A memory of results by key; a `LostError` is remembered like a result, so that a broken image fails once."""
 
     def __init__(self) -> None:

@@ -43,7 +43,7 @@ def addresses(ways: Sequence[AllowedHost]) -> dict[str, str]:
     return {name: f"127.0.{1 + number // 250}.{1 + number % 250}" for number, name in enumerate(names)}
 
 
-def dial(way: AllowedHost) -> socket.socket:
+def connect_to_host(way: AllowedHost) -> socket.socket:
     """A connection to an allowed host. Raises OSError, also for one of a taskset that has no public address."""
     problem = OSError("it has no address")
     for family, kind, protocol, _, place in socket.getaddrinfo(way.host, way.port, type=socket.SOCK_STREAM):

@@ -21,7 +21,7 @@ MOST_STEPS = 256
 """Names and links of one path that are followed; a path of more leads nowhere for a program either."""
 
 
-class Pristine:
+class ImageFiles:
     """The images of one run, safe to ask from many threads. An image does not change, so answers are remembered."""
 
     def __init__(self, engine: DockerEngine, create: Callable[[str], str]) -> None:
