@@ -44,10 +44,10 @@ def check_variables(
     def why(path: str) -> str:
         if path == HARMLESS:
             return ""
-        way = image_files.way(image, path)
-        if any(is_below(place, MADE_ANEW) for place in way):
+        steps = image_files.steps_to(image, path)
+        if any(is_below(place, MADE_ANEW) for place in steps):
             return "no image has it"
-        return rule(way)
+        return rule(steps)
 
     return sift(variables, why)
 
@@ -60,7 +60,7 @@ def _artifact_rule(
     known = [
         (path, [place, path], [f"{top}/{name}" for top in (place, path) for name in artifact.exclude])
         for path, artifact in zip(paths, artifacts, strict=True)
-        for place in image_files.way(image, path)[-1:]
+        for place in image_files.steps_to(image, path)[-1:]
     ]
 
     def rule(way: Sequence[str]) -> str:

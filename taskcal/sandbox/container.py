@@ -25,7 +25,7 @@ from taskcal.sandbox.egress.allowed_hosts import SandboxEgress
 from taskcal.sandbox.egress.connect_host import addresses
 from taskcal.sandbox.engine.labels import KEPT_PREFIX
 from taskcal.sandbox.engine.run_resources import DROPPED, FIRST_PROCESS, RunScope, host_config
-from taskcal.sandbox.execute import command, conclude, execute, script_to_retry
+from taskcal.sandbox.execute import conclude, execute, script_command, script_to_retry
 from taskcal.sandbox.images.baking import named_params, param_variables, start_idle
 from taskcal.sandbox.scripts import READY_SECONDS, finish_script, make_folder, ready_script, start_script
 from taskcal.sandbox.services import (
@@ -58,11 +58,11 @@ NAME_FILES = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
 class DockerSandbox:
     """A running container with its services; obeys `taskcal.sandbox.Sandbox`."""
 
-    def __init__(self, scope: RunScope, order: SandboxSpec) -> None:
+    def __init__(self, scope: RunScope, spec: SandboxSpec) -> None:
         """Nothing is made yet; use `open_sandbox`."""
         self._scope = scope
         self._engine = scope.engine
-        self._order = order
+        self._spec = spec
         self._container = ""
         self._fresh = ""
         self._agents = ""
@@ -71,7 +71,7 @@ class DockerSandbox:
         self._made: list[str] = []
         self._variables: dict[str, Variables] = {}
         self._kept = False
-        self.egress = SandboxEgress(scope.engine, order.images.gateway, scope.labels(order.rollout))
+        self.egress = SandboxEgress(scope.engine, spec.images.gateway, scope.labels(spec.rollout))
 
     @property
     def container(self) -> str:
@@ -97,16 +97,16 @@ class DockerSandbox:
     @property
     def variables(self) -> dict[str, str]:
         """What the task's own scripts see beside the environment's variables; never given to the agent's process."""
-        return {**param_variables(self._order.params), "TASKCAL_ROLLOUT": self._order.unique}
+        return {**param_variables(self._spec.params), "TASKCAL_ROLLOUT": self._spec.unique}
 
     def open(self) -> None:
         """Create and start the container, then its services, each waited for; then `start` and `ready`."""
         namespace = self._open_namespace()
-        around = ServiceOptions(namespace, self._scope.labels(self._order.rollout), self.variables)
-        services = self._order.environment.services
+        options = ServiceOptions(namespace, self._scope.labels(self._spec.rollout), self.variables)
+        services = self._spec.environment.services
         for service in services:
-            image = self._order.images.services[service.name]
-            self._services[service.name] = create_service(self._engine, image, service, around)
+            image = self._spec.images.services[service.name]
+            self._services[service.name] = create_service(self._engine, image, service, options)
             self._made.append(self._services[service.name])
         for service in services:
             start_service(self._engine, self._services[service.name], service)
@@ -121,13 +121,13 @@ class DockerSandbox:
         The container that holds the network namespace must live as long as the services. Where the agent's own will
         be killed before the grading, that is the fresh one, opened at once.
         """
-        reach = self._order.network
-        if not (self._order.fresh and self._order.environment.services):
-            self._container = self._create(reach, self._order.images.sandbox)
+        access = self._spec.network
+        if not (self._spec.fresh and self._spec.environment.services):
+            self._container = self._create(access, self._spec.images.sandbox)
             return f"container:{self._container}"
-        self._fresh = self._create(reach, self._order.images.fresh)
+        self._fresh = self._create(access, self._spec.images.fresh)
         self._names = {path: self._engine.files.read_small(self._fresh, path) for path in NAME_FILES}
-        self._container = self._create(reach, self._order.images.sandbox, beside=self._fresh)
+        self._container = self._create(access, self._spec.images.sandbox, beside=self._fresh)
         return f"container:{self._fresh}"
 
     def start(self) -> None:
@@ -136,7 +136,7 @@ class DockerSandbox:
         As with setup, each sees those params that its text names: an agent that is root can read what processes see.
         Their texts are in no command line, which every agent can read.
         """
-        environment = self._order.environment
+        environment = self._spec.environment
         if environment.start.strip():
             seconds, result = self._run_phase(environment.start, start_script(environment.start))
             if not result.ok:
@@ -149,7 +149,7 @@ class DockerSandbox:
 
     def _run_phase(self, text: str, source: str) -> tuple[float, ScriptResult]:
         """Run `start` or `ready`, with the params that its text names; return the seconds that it took as well."""
-        env = {**named_params(text, self._order.params), "TASKCAL_ROLLOUT": self._order.unique}
+        env = {**named_params(text, self._spec.params), "TASKCAL_ROLLOUT": self._spec.unique}
         begun = time.monotonic()
         result = self.run(Script(source, READY_SECONDS, user=ROOT_USER, env=env, hidden=True))
         return time.monotonic() - begun, result
@@ -164,12 +164,12 @@ class DockerSandbox:
         return f"start did not end within {seconds:.0f} s ({hint}): {printed}{self._services_say()}"
 
     def _services_say(self) -> str:
-        services = self._order.environment.services
+        services = self._spec.environment.services
         return "".join(last_lines(self._engine, self._services[one.name], one) for one in services)
 
     def require_services(self) -> None:
         """Raise ServiceLost if a service has ended with an error."""
-        require_running(self._engine, self._services, self._order.environment.services)
+        require_running(self._engine, self._services, self._spec.environment.services)
 
     def require_service(self, name: str) -> None:
         """Raise ServiceLost if a service that checks run in has ended."""
@@ -177,7 +177,7 @@ class DockerSandbox:
 
     def ended_services(self) -> tuple[str, ...]:
         """A sentence for each service that has ended with an error."""
-        return ended_services(self._engine, self._services, self._order.environment.services)
+        return ended_services(self._engine, self._services, self._spec.environment.services)
 
     def run(
         self, script: Script, *, sink: Sink | None = None, errors: Sink | None = None, limit: int = 65536
@@ -189,9 +189,9 @@ class DockerSandbox:
         """
         container = self._services[script.service] if script.service else self._container
         if script.user is None and not script.service:
-            script = replace(script, user=self._order.images.user or ROOT_USER)
+            script = replace(script, user=self._spec.images.user or ROOT_USER)
         script = replace(script, own=self._own_variables(script))
-        prepared = partial(command, sink=sink, errors=errors, limit=limit)
+        prepared = partial(script_command, sink=sink, errors=errors, limit=limit)
         try:
             done = self._engine.exec(container, *prepared(script))
             again = script_to_retry(script, done)
@@ -228,11 +228,11 @@ class DockerSandbox:
     def _sifted(self, variables: Mapping[str, str], service: str) -> Variables:
         if service:
             return sift(variables, None)
-        order, image_files = self._order, self._scope.image_files
-        is_fresh = order.artifacts is not None
-        image = order.images.fresh if is_fresh else order.images.sandbox
-        user = order.environment.user or order.images.user
-        return check_variables(image_files, image, variables, order.artifacts, user)
+        spec, image_files = self._spec, self._scope.image_files
+        is_fresh = spec.artifacts is not None
+        image = spec.images.fresh if is_fresh else spec.images.sandbox
+        user = spec.environment.user or spec.images.user
+        return check_variables(image_files, image, variables, spec.artifacts, user)
 
     def _own_variables(self, script: Script) -> dict[str, str | None]:
         """The environment of a clean script: a PATH that leads to nothing of the agent's, and no other variable."""
@@ -247,7 +247,7 @@ class DockerSandbox:
 
     def terminal(self, env: Mapping[str, str]) -> AbstractContextManager[AttachedExec]:
         """A shell on a terminal, as the agent's user."""
-        user = self._order.environment.user or self._order.images.user
+        user = self._spec.environment.user or self._spec.images.user
         return self._engine.line(self._container, ("/bin/sh",), user, env)
 
     def copy_in(self, files: Sequence[FileCopy], user: str | None) -> None:
@@ -262,23 +262,23 @@ class DockerSandbox:
     def show(self, files: Sequence[FileCopy], *, readable: bool) -> None:
         """Let every user read these files of the grader, or root alone again."""
         if files:
-            artifacts = [plain_path(one.path) for one in self._order.artifacts or ()]
+            artifacts = [plain_path(one.path) for one in self._spec.artifacts or ()]
             source = self._destination(self._container).shown(files, artifacts, readable=readable)
             self.run(Script(source, READY_SECONDS, user=ROOT_USER, hidden=True, workdir="/", clean=True))
 
     def finish(self) -> None:
         """Run the environment's `finish`; it hands back what is outside, so how it goes changes no outcome."""
-        if self._order.environment.finish.strip():
+        if self._spec.environment.finish.strip():
             with contextlib.suppress(LostError):
                 env = {**self.check_variables().kept, **self.variables}
-                self.run(replace(finish_script(self._order.environment.finish, env), clean=True))
+                self.run(replace(finish_script(self._spec.environment.finish, env), clean=True))
 
     def move_to_fresh_container(self, artifacts: Sequence[Artifact], files: Sequence[FileCopy]) -> tuple[str, ...]:
         """End every process of the agent and go on in a fresh container; see `taskcal.sandbox.Sandbox`."""
         agent = self._agents = self._agents or self._container
         self._engine.kill(agent)
         if not self._fresh:
-            self._fresh = self._create(network_access_of(self._order.environment.network), self._order.images.fresh)
+            self._fresh = self._create(network_access_of(self._spec.environment.network), self._spec.images.fresh)
         self._container = self._fresh
         return fill_fresh_container(
             self._destination(self._fresh), self._sources(agent, artifacts), files, self.run, self._names
@@ -291,8 +291,8 @@ class DockerSandbox:
     @contextlib.contextmanager
     def twin(self) -> Iterator[DockerSandbox]:
         """Another sandbox of the same environment, services and `start` included, in which no agent has acted."""
-        reach = network_access_of(self._order.environment.network)
-        sandbox = open_sandbox(self._scope, replace(self._order, network=reach, unique=f"{self._order.unique}-twin"))
+        access = network_access_of(self._spec.environment.network)
+        sandbox = open_sandbox(self._scope, replace(self._spec, network=access, unique=f"{self._spec.unique}-twin"))
         try:
             yield sandbox
         finally:
@@ -304,7 +304,7 @@ class DockerSandbox:
 
         With a fresh grading the agent's own is left too, which has ended.
         """
-        name = f"{KEPT_PREFIX}{self._order.unique}"
+        name = f"{KEPT_PREFIX}{self._spec.unique}"
         names = {container: f"{name}-{service}" for service, container in self._services.items()}
         for container in self._made:
             self._engine.rename(
@@ -324,7 +324,7 @@ class DockerSandbox:
 
     def _destination(self, container: str) -> Destination:
         state = self._engine.state(container)
-        images = self._order.images
+        images = self._spec.images
         image = images.fresh if container == self._fresh else images.sandbox
         return Destination(self._engine, self._scope.image_files, image, container, state.workdir if state else "/")
 
@@ -350,17 +350,17 @@ class DockerSandbox:
                 execute(self._engine, container, made)
 
     def _allow_pids(self, container: str) -> None:
-        self._engine.allow_pids(container, self._order.environment.limits.pids + SPARE_PIDS)
+        self._engine.allow_pids(container, self._spec.environment.limits.pids + SPARE_PIDS)
 
-    def _create(self, reach: NetworkAccess, image: str, beside: str = "") -> str:
+    def _create(self, access: NetworkAccess, image: str, beside: str = "") -> str:
         """Create and start a container with a network of its own, or in that of the one `beside` it."""
-        environment = self._order.environment
-        mode = f"container:{beside}" if beside else self._scope.network_mode(reach.mode)
+        environment = self._spec.environment
+        mode = f"container:{beside}" if beside else self._scope.network_mode(access.mode)
         host: dict[str, Any] = {**host_config(environment.limits, mode), "cap_drop": DROPPED}
         if not beside:
             named = {service.name: "127.0.0.1" for service in environment.services}
-            host["extra_hosts"] = addresses(reach.ways) | named
-        if not self._order.fresh:
+            host["extra_hosts"] = addresses(access.ways) | named
+        if not self._spec.fresh:
             host["tmpfs"] = {TASKCAL_FOLDER: ROOM_OPTIONS}
         container = self._engine.create(
             image,
@@ -368,22 +368,22 @@ class DockerSandbox:
             entrypoint=list(FIRST_PROCESS),
             command=[],
             user=ROOT_USER,  # a first process of the image's USER could be patched by an agent that is the same user
-            labels=self._scope.labels(self._order.rollout),
+            labels=self._scope.labels(self._spec.rollout),
             environment=dict(environment.env),
             working_dir=environment.workdir,
         )
         self._made.append(container)
-        if self._order.fresh:
+        if self._spec.fresh:
             self._engine.files.put_archive(container, folder(TASKCAL_FOLDER, 0o1777))
         start_idle(self._engine, container)
         if not beside:
-            self.egress.open(container, reach)
+            self.egress.open(container, access)
         return container
 
 
-def open_sandbox(scope: RunScope, order: SandboxSpec) -> DockerSandbox:
+def open_sandbox(scope: RunScope, spec: SandboxSpec) -> DockerSandbox:
     """A sandbox that is ready for the agent, or nothing: whatever fails on the way is removed before it is raised."""
-    sandbox = DockerSandbox(scope, order)
+    sandbox = DockerSandbox(scope, spec)
     try:
         sandbox.open()
     except BaseException:

@@ -41,7 +41,7 @@ NOT_STARTED = 126
 
 def execute(engine: DockerEngine, container: str, script: Script) -> ScriptResult:
     """Run a script with `sh` and classify its ending. Raises SandboxLost if the container died under it."""
-    return conclude(engine, container, engine.exec(container, *command(script)), script.own)
+    return conclude(engine, container, engine.exec(container, *script_command(script)), script.own)
 
 
 def conclude(
@@ -52,7 +52,7 @@ def conclude(
     return classify_ending(done, kills)
 
 
-def command(
+def script_command(
     script: Script, *, sink: Sink | None = None, errors: Sink | None = None, limit: int = 65536
 ) -> tuple[tuple[str, ...], ExecCall]:
     """A script as a command line and how to run it, from now until its timeout; `limit` is bytes of each stream."""

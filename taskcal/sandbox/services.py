@@ -31,14 +31,14 @@ class ServiceOptions:
     variables: Mapping[str, str]
 
 
-def create_service(engine: DockerEngine, image: str, service: Service, around: ServiceOptions) -> str:
+def create_service(engine: DockerEngine, image: str, service: Service, options: ServiceOptions) -> str:
     """Create a service's container and give its id."""
     command = {} if service.command is None else {"command": _argv(service.command)}
     return engine.create(
         image,
-        {**host_config(service.limits, around.namespace), "cap_drop": DROPPED},
-        labels=dict(around.labels),
-        environment={**service.env, **_seen(service, command_text(service), around.variables)},
+        {**host_config(service.limits, options.namespace), "cap_drop": DROPPED},
+        labels=dict(options.labels),
+        environment={**service.env, **_seen(service, command_text(service), options.variables)},
         **command,
     )
 

@@ -26,7 +26,7 @@ LIMITS = Limits(cpus=0.5, memory=128 * 1024**2, pids=16)
 
 
 class SandboxEgress:
-    """The ways out of the networks of one sandbox; a fresh grading may have one of its own."""
+    """The forwarders to allowed hosts of one sandbox; a fresh container may have one of its own."""
 
     def __init__(self, engine: DockerEngine, image: str, labels: Mapping[str, str]) -> None:
         """`image` has Perl; `labels` are those of the sandbox."""
@@ -34,10 +34,10 @@ class SandboxEgress:
         self._open: list[Forwarder] = []
         self._closing = contextlib.ExitStack()
 
-    def open(self, container: str, reach: NetworkAccess, connect: Dial = connect_to_host) -> None:
+    def open(self, container: str, access: NetworkAccess, connect: Dial = connect_to_host) -> None:
         """Let what shares a container's network reach a list of hosts. Raises SetupLost, ImageLost or EngineLost."""
-        if reach.mode is NetworkMode.HOSTS:
-            self._open.append(self._closing.enter_context(self._carried(container, reach, connect)))
+        if access.mode is NetworkMode.HOSTS:
+            self._open.append(self._closing.enter_context(self._carried(container, access, connect)))
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -55,9 +55,9 @@ class SandboxEgress:
             self._closing.close()
 
     @contextlib.contextmanager
-    def _carried(self, namespace: str, reach: NetworkAccess, connect: Dial) -> Iterator[Forwarder]:
-        names = {HERE: "127.0.0.1", **addresses(reach.ways)}
-        places = [f"{names[way.host]}:{way.port}" for way in reach.ways]
+    def _carried(self, namespace: str, access: NetworkAccess, connect: Dial) -> Iterator[Forwarder]:
+        names = {HERE: "127.0.0.1", **addresses(access.ways)}
+        places = [f"{names[allowed.host]}:{allowed.port}" for allowed in access.ways]
         container = self._engine.create(
             self._image,
             {**host_config(LIMITS, f"container:{namespace}"), "cap_drop": DROPPED},
@@ -68,7 +68,7 @@ class SandboxEgress:
         try:
             self._engine.start(container)
             with self._engine.line(container, ("perl", "-e", SCRIPT, *places), None, {}, tty=False) as line:
-                egress = Forwarder(line, reach.ways, connect)
+                egress = Forwarder(line, access.ways, connect)
                 try:
                     egress.await_ready()
                     yield egress

@@ -71,7 +71,7 @@ class Forwarder:
     ) -> None:
         """`line` leads to the script in the sandbox's network, which listens for the ways in their order."""
         self.remarks: list[str] = []
-        self._line, self._ways, self._connect = line, ways, connect
+        self._line, self._allowed, self._connect = line, ways, connect
         self._frames, self._unframer, self._errors = Demultiplexer(), Unframer(), Tail(500)
         self._connections: dict[int, _Connection] = {}
         self._outgoing = bytearray()
@@ -168,11 +168,11 @@ class Forwarder:
         if frame.kind is FrameKind.READY:
             self._ready.set()
         elif frame.kind is FrameKind.OPEN:
-            self._open(number, self._ways[frame.number])
+            self._open(number, self._allowed[frame.number])
         elif number in self._connections:
             self._advance(self._connections[number], number, frame)
 
-    def _open(self, number: int, way: AllowedHost) -> None:
+    def _open(self, number: int, allowed: AllowedHost) -> None:
         """Take in a connection; it is dialled in its turn."""
         self._connections[number] = _Connection()
         self._opened += 1
@@ -181,15 +181,15 @@ class Forwarder:
                 self.remarks.append(f"more than {MOST_CONNECTED:,} connections were opened; the rest is refused")
             self._drop(number, tell=True)
         else:
-            self._undialled[number] = way
+            self._undialled[number] = allowed
             self._dial_next()
 
     def _dial_next(self) -> None:
         while self._undialled and self._dialling < MOST_DIALS:
             number = next(iter(self._undialled))
-            way = self._undialled.pop(number)
+            allowed = self._undialled.pop(number)
             self._dialling += 1
-            threading.Thread(target=self._call, args=(number, way), name=f"egress {way}", daemon=True).start()
+            threading.Thread(target=self._call, args=(number, allowed), name=f"egress {allowed}", daemon=True).start()
 
     def _advance(self, connection: _Connection, number: int, frame: EgressFrame) -> None:
         if frame.kind is FrameKind.DATA:
@@ -203,13 +203,13 @@ class Forwarder:
             return
         self._flush(number)
 
-    def _call(self, number: int, way: AllowedHost) -> None:
+    def _call(self, number: int, allowed: AllowedHost) -> None:
         """Connect, in a thread of its own: looking a name up may take its time."""
         try:
-            self._dialled.put((number, self._connect(way)))
+            self._dialled.put((number, self._connect(allowed)))
         except OSError as error:
             if len(self.remarks) < MOST_REMARKS:
-                self.remarks.append(f"{way} could not be reached: {error}")
+                self.remarks.append(f"{allowed} could not be reached: {error}")
             self._dialled.put((number, error))
         self._ring()
         if self._ended.is_set():

@@ -111,7 +111,7 @@ class ImageBuilder:
             with refused, self._events(context, bounds, labels) as events:
                 follow_progress(_until(deadline, *events), step)
         except ImageLost as error:
-            raise ImageLost(context.first.words(str(error))) from error
+            raise ImageLost(context.layers.restore_names(str(error))) from error
         except EngineLost as error:
             if time.monotonic() < deadline:
                 raise
@@ -130,7 +130,7 @@ class ImageBuilder:
             client.hooks["response"].append(lambda answer, **_: answers.append(stack.enter_context(answer)))
             client.params = bounds.query()
             options: dict[str, Any] = {"rm": True, "forcerm": True, "decode": True, "timeout": bounds.seconds}
-            options |= {"dockerfile": context.first.dockerfile} if context.first.dockerfile else {}
+            options |= {"dockerfile": context.layers.dockerfile} if context.layers.dockerfile else {}
             mode = "default" if bounds.network else "none"
 
             def send() -> Events:
@@ -150,7 +150,7 @@ class BuildContext:
     """What the engine gets of a folder, and what of it labels the layers."""
 
     archive: IO[bytes]
-    first: LayerLabels
+    layers: LayerLabels
 
 
 @contextlib.contextmanager
@@ -158,14 +158,14 @@ def _context(folder: str, labels: Mapping[str, str]) -> Iterator[BuildContext]:
     """All that the engine gets of a folder, in a file without a name. Raises ImageLost if it cannot be read."""
     with tempfile.TemporaryFile() as archive:
         try:
-            first = label_layers(Path(folder), labels)
-            pack_context(Path(folder), archive, first.files, first.without)
+            layers = label_layers(Path(folder), labels)
+            pack_context(Path(folder), archive, layers.files, layers.left_out)
         except OSError as error:
             advice = "; make it readable, or name it in .dockerignore" if isinstance(error, PermissionError) else ""
             place = error.filename or folder
             raise ImageLost(f"building {folder}: {place}: {error.strerror or error}{advice}") from error
         archive.seek(0)
-        yield BuildContext(archive, first)
+        yield BuildContext(archive, layers)
 
 
 def _until(deadline: float, events: Iterator[Mapping[str, Any]], sock: Any) -> Iterator[Mapping[str, Any]]:

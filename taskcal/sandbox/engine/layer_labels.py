@@ -33,10 +33,10 @@ class LayerLabels:
     files: Mapping[str, bytes] = field(default_factory=dict)
     dockerfile: str | None = None
     written: Labelled = UNCHANGED
-    without: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     """Files of the folder that the engine would have left out by itself."""
 
-    def words(self, message: str) -> str:
+    def restore_names(self, message: str) -> str:
         """An engine's message with the name and the lines of the folder's own Dockerfile."""
         message = message.replace(f"failed to parse {self.dockerfile}: ", "failed to parse Dockerfile: ")
         return LINE.sub(lambda match: f"line {self.written.original_line(int(match[1]))}", message)

@@ -23,7 +23,7 @@ TEXT = "FROM a\nRUN x\n"
 def sent(folder: Path) -> tuple[dict[str, bytes], str | None]:
     """The files of a build's context, and the name of its Dockerfile."""
     first, buffer = label_layers(folder, LABELS), io.BytesIO()
-    pack_context(folder, buffer, first.files, first.without)
+    pack_context(folder, buffer, first.files, first.left_out)
     with tarfile.open(fileobj=io.BytesIO(buffer.getvalue())) as archive:
         files = {one.name: archive.extractfile(one) for one in archive.getmembers() if one.isreg()}
         assert len(files) == len([one for one in archive.getmembers() if one.isreg()])
@@ -92,4 +92,6 @@ def test_an_engines_words_name_the_line_that_was_written(tmp_path: Path) -> None
     (tmp_path / "Dockerfile").write_text("FROM a\nFROM b\nFETCH x\n")
     first = label_layers(tmp_path, LABELS)
     message = f"failed to parse {NAME}: dockerfile parse error on line 5: unknown instruction: FETCH"
-    assert first.words(message).startswith("failed to parse Dockerfile: dockerfile parse error on line 3: unknown")
+    assert first.restore_names(message).startswith(
+        "failed to parse Dockerfile: dockerfile parse error on line 3: unknown"
+    )
