@@ -160,7 +160,7 @@ def _calls_in(words: Sequence[str]) -> Iterator[list[str]]:
 
 
 def run_taskcal(*arguments: str, options_of_python: Sequence[str] = ()) -> host.Completed:
-    return host.run([sys.executable, *options_of_python, "-m", "taskcal", *arguments], seconds=60)
+    return host.run_program([sys.executable, *options_of_python, "-m", "taskcal", *arguments], seconds=60)
 
 
 def test_reference_is_current() -> None:

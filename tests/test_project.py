@@ -139,7 +139,7 @@ def project_files() -> list[str]:
     if not (ROOT / ".git").exists() or not host.have("git"):
         pytest.skip("a copy without its repository, or a machine without git")
     listing = ["ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    done = host.run(["git", "-c", f"safe.directory={ROOT}", "-C", str(ROOT), *listing], seconds=60)
+    done = host.run_program(["git", "-c", f"safe.directory={ROOT}", "-C", str(ROOT), *listing], seconds=60)
     assert done.status == 0, done.output
     return [name for name in done.output.split("\0") if name and (ROOT / name).is_file()]
 
@@ -177,7 +177,7 @@ def test_the_core_is_pure(path: Path) -> None:
 def test_help_loads_nothing_heavy() -> None:
     """Loading the command line loads neither the docker SDK nor scipy, so that `--help` answers at once."""
     code = "import sys, taskcal.cli.main; print(*{'docker', 'scipy', 'numpy', 'requests'} & set(sys.modules))"
-    done = host.run([sys.executable, "-c", code], seconds=60)
+    done = host.run_program([sys.executable, "-c", code], seconds=60)
     assert (done.status, done.output) == (0, "\n")
 
 

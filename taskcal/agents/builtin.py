@@ -16,7 +16,7 @@ from taskcal.agents import AgentResult
 from taskcal.agents.tools.path_programs import ON_PATH, tools_on_path
 from taskcal.core.rollout import Stop
 from taskcal.redact import Redactor
-from taskcal.sandbox import ANSWER_FILE, Ending, Script
+from taskcal.sandbox import ANSWER_FILE, Script, ScriptEnding
 from taskcal.sandbox.interpreters import as_shell
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def run_solution(
     sandbox: Sandbox, attempt: Attempt, solution: DeclaredSolution, errors: Sink | None = None
 ) -> ScriptResult:
     """Run it and return its script's result; `errors` gets its standard error, else the attempt's log does."""
-    sandbox.give(solution.files, attempt.group.task.environment.user)
+    sandbox.copy_in(solution.files, attempt.group.task.environment.user)
     source = as_shell(solution.run)
     if solution.answer is not None:
         source = f"printf %s {shlex.quote(solution.answer)} >{ANSWER_FILE}\n{source}"
@@ -76,9 +76,9 @@ def run_solution(
 
 def stop_of_result(result: ScriptResult) -> Stop:
     """Why an agent ended, from how its process did."""
-    if result.ending is Ending.TIMED_OUT:
+    if result.ending is ScriptEnding.TIMED_OUT:
         return Stop.TIMEOUT
-    if result.ending is Ending.OUT_OF_MEMORY:
+    if result.ending is ScriptEnding.OUT_OF_MEMORY:
         return Stop.OUT_OF_MEMORY
     return Stop.FINISHED if result.ok else Stop.CRASHED
 

@@ -24,7 +24,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from taskcal.core.shell.script import shebang_of
-from taskcal.sandbox import Ending
+from taskcal.sandbox import ScriptEnding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -97,7 +97,7 @@ def missing_program(run: str, result: ScriptResult, sandbox: Sandbox, script: Sc
 
     `script` is what was run: the probe has its user, its folder and its variables, among which should be no secret.
     """
-    if result.ending is not Ending.EXITED or result.exit_code is None:
+    if result.ending is not ScriptEnding.EXITED or result.exit_code is None:
         return None
     names = (_missing(text, result, sandbox, script) for text in commands(run))
     return next((name for name in names if name is not None), None)

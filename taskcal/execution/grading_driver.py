@@ -22,7 +22,7 @@ from taskcal.core.shell.shell_words import find_programs
 from taskcal.core.task import FileProbe, RunProbe
 from taskcal.core.text.excerpt import excerpts
 from taskcal.sandbox import ANSWER_FILE
-from taskcal.sandbox.scripts import exported
+from taskcal.sandbox.scripts import export_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -197,7 +197,7 @@ Job = ScriptJob | FileJob
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class ScriptVariables:
     """The environment of each script: the image's variables, and the grader's own, params among them."""
 
     image: Mapping[str, str]
@@ -220,7 +220,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class JobRecord:
     """What one job came to. `size` is the full length of its output in bytes, of which `stdout` may be a part.
 
     `ran` is False for one that could not be run, by the agent's doing. `shown` is standard error and output for people,
@@ -235,7 +235,7 @@ class Record:
     ran: bool = True
     shown: tuple[str, str] | None = None
 
-    def redacted(self, redactor: Redactor) -> Record:
+    def redacted(self, redactor: Redactor) -> JobRecord:
         """The same, but what is shown of it; judged is what was printed."""
         return replace(self, shown=redactor.together(*self._marked)) if redactor.secrets else self
 
@@ -268,7 +268,7 @@ def drive(
     jobs: tuple[Job, ...],
     nonce: str,
     before: str,
-    given: Given,
+    given: ScriptVariables,
     *,
     between: str = "",
     runs_agents_code: bool = False,
@@ -301,7 +301,7 @@ def drive(
         f'rm -rf "${OWN}room"',
         "exit 0",
     ]
-    texts = f"few() {{ :\n{exported(given.image)}}}\ngiven() {{ few\n{exported(given.own)}}}\n"
+    texts = f"few() {{ :\n{export_lines(given.image)}}}\ngiven() {{ few\n{export_lines(given.own)}}}\n"
     return before + prelude + texts + "\n".join(lines) + "\n"
 
 
@@ -330,9 +330,9 @@ def output_bound(jobs: tuple[Job, ...]) -> int:
     return sum((FILE_LIMIT if isinstance(job, FileJob) else job.limit + job.errors) + 200 for job in jobs)
 
 
-def parse(output: bytes, count: int) -> tuple[Record, ...] | None:
+def parse_records(output: bytes, count: int) -> tuple[JobRecord, ...] | None:
     """The records of a driver's output by job, or None where they are not `count` whole ones, each job's once."""
-    records: dict[int, Record] = {}
+    records: dict[int, JobRecord] = {}
     rest = output
     while rest:
         line, _, rest = rest.partition(b"\n")
@@ -341,7 +341,7 @@ def parse(output: bytes, count: int) -> tuple[Record, ...] | None:
         index, status, late, size, out, err = (int(field) for field in line.split()[1:])
         if index in records or len(rest) < out + err + 1:
             return None
-        records[index] = Record(status, bool(late), size, rest[:out], rest[out : out + err])
+        records[index] = JobRecord(status, bool(late), size, rest[:out], rest[out : out + err])
         rest = rest[out + err + 1 :]
     return tuple(records[index] for index in range(count)) if set(records) == set(range(count)) else None
 

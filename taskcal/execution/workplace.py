@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from taskcal.core.plan import PlannedRollout
     from taskcal.core.rollout import Graded, RolloutId
     from taskcal.execution.logs import LogSink
-    from taskcal.sandbox.engine.stream import Line
+    from taskcal.sandbox.engine.stream import AttachedExec
     from taskcal.sandbox.images.baking import PreparedImages
     from taskcal.sandbox.sandbox_spec import SandboxSpec
 
@@ -59,11 +59,11 @@ class RolloutSandbox(GradableSandbox, Protocol):
     """A sandbox as a whole rollout uses it."""
 
     @property
-    def ways_out(self) -> NetworkWatch:
+    def egress(self) -> NetworkWatch:
         """The way to the hosts that its network allows."""
         ...
 
-    def terminal(self, env: Mapping[str, str]) -> AbstractContextManager[Line]:
+    def terminal(self, env: Mapping[str, str]) -> AbstractContextManager[AttachedExec]:
         """A shell on a terminal, as the agent's user."""
         ...
 

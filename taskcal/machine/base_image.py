@@ -124,7 +124,7 @@ def _debootstrap(architecture: str, root: Path) -> None:
     wanted = ["--variant=minbase", "--force-check-gpg", f"--arch={architecture}", _SUITE]
     command = ["debootstrap", *wanted, str(root), f"{_MIRROR}/debian"]
     try:
-        done = host.run(command, seconds=900)
+        done = host.run_program(command, seconds=900)
     except TimeoutError as error:
         raise MissingError(f"building {BASE_IMAGE}: {error}; see whether {_MIRROR} can be reached") from None
     if done.status != 0:
@@ -135,7 +135,7 @@ def _unmount_below(root: Path) -> None:
     """Undo the mounts of a debootstrap that was cut short: deleting through them would reach the host's own /proc."""
     mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
     for point in reversed([point for point in mounted if point.startswith(f"{root}/")]):
-        host.run(["umount", "--lazy", point], seconds=30)
+        host.run_program(["umount", "--lazy", point], seconds=30)
 
 
 def _write(root: Path, files: Mapping[str, str]) -> None:
@@ -154,7 +154,7 @@ def _pack(root: Path, tar: Path) -> None:
         (root / "proc").mkdir()
     left_out = [f"--exclude={pattern}" for pattern in _LEFT_OUT]
     keep = ["--numeric-owner", "--one-file-system", "--wildcards", "--anchored"]
-    done = host.run(["tar", "-C", str(root), *keep, *left_out, "-cf", str(tar), "."], seconds=300)
+    done = host.run_program(["tar", "-C", str(root), *keep, *left_out, "-cf", str(tar), "."], seconds=300)
     if done.status != 0:
         raise MissingError(f"building {BASE_IMAGE}: tar failed ({done.last_line}); see whether the disk is full")
 

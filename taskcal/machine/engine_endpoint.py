@@ -38,7 +38,7 @@ class Certificates:
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class EngineEndpoint:
     """Where an engine should answer.
 
     `source` is the setting that names it as NAME=VALUE (currentContext is that of config.json), or '' for the default
@@ -56,7 +56,7 @@ class Endpoint:
         return " ".join(text.split())
 
 
-def find_endpoint(environment: Mapping[str, str]) -> Endpoint:
+def find_endpoint(environment: Mapping[str, str]) -> EngineEndpoint:
     """The engine that a person has chosen: DOCKER_HOST before DOCKER_CONTEXT before the current context.
 
     As for the docker CLI a config.json that cannot be read chooses nothing. Raises MissingError for a context that does
@@ -64,7 +64,7 @@ def find_endpoint(environment: Mapping[str, str]) -> Endpoint:
     """
     if host := environment.get("DOCKER_HOST"):
         certificates = None if host.startswith("unix:") else _certificates_of(environment)
-        return _usable(Endpoint(host, f"DOCKER_HOST={host}", certificates))
+        return _usable(EngineEndpoint(host, f"DOCKER_HOST={host}", certificates))
     folder = _folder(environment)
     if name := environment.get("DOCKER_CONTEXT"):
         return _of_context(folder, name, f"DOCKER_CONTEXT={name}")
@@ -72,8 +72,8 @@ def find_endpoint(environment: Mapping[str, str]) -> Endpoint:
         name = _current_context(config_file(environment))
     except ValueError as error:
         place = " ".join(f"{config_file(environment)}: {error}".split())
-        return Endpoint(warning=f"{place}; the default Docker context is used")
-    return _of_context(folder, name, f"currentContext={name}") if name else Endpoint()
+        return EngineEndpoint(warning=f"{place}; the default Docker context is used")
+    return _of_context(folder, name, f"currentContext={name}") if name else EngineEndpoint()
 
 
 def configured_engine(environment: Mapping[str, str]) -> str:
@@ -126,17 +126,17 @@ def _current_context(file: Path) -> str:
     return name
 
 
-def _of_context(folder: Path, name: str, source: str) -> Endpoint:
+def _of_context(folder: Path, name: str, source: str) -> EngineEndpoint:
     """The engine of a context. Raises MissingError."""
     if name == DEFAULT:
-        return Endpoint()
+        return EngineEndpoint()
     number = hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()
     file = folder / "contexts" / "meta" / number / "meta.json"
     url, verify, has_tls = _read_meta(file, source)
     stored = folder / "contexts" / "tls" / number / "docker"
     ca, cert, key = (str(stored / part) if (stored / part).is_file() else None for part in CERTIFICATES)
     certificates = Certificates(ca, cert, key, verify) if has_tls or ca or (cert and key) else None
-    return _usable(Endpoint(url, source, None if url.startswith("unix:") else certificates))
+    return _usable(EngineEndpoint(url, source, None if url.startswith("unix:") else certificates))
 
 
 def _read_meta(file: Path, source: str) -> tuple[str, bool, bool]:
@@ -166,7 +166,7 @@ def _unreadable(file: Path, source: str, reason: str) -> MissingError:
     return MissingError(f"{place}; choose another Docker context, or set DOCKER_HOST")
 
 
-def _usable(endpoint: Endpoint) -> Endpoint:
+def _usable(endpoint: EngineEndpoint) -> EngineEndpoint:
     """The endpoint, unless it is of a kind that only the docker CLI can use. Raises MissingError."""
     scheme, _, rest = endpoint.url.partition("://")
     if scheme.lower() == "ssh":

@@ -29,19 +29,19 @@ MOST_STEPS = 50_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FileEntry:
     """A file, a folder or a link: its path on the host, and its name from the top on, with slashes."""
 
     name: str
     path: Path
 
 
-def entries(top: Path) -> Iterator[Entry]:
+def entries(top: Path) -> Iterator[FileEntry]:
     """Everything below a folder, sorted. Raises OSError."""
     return _below(top, lambda _: False, goes_in=False)
 
 
-def context_entries(folder: Path) -> Iterator[Entry]:
+def context_entries(folder: Path) -> Iterator[FileEntry]:
     """Everything that a build of a folder receives, the Dockerfile and `.dockerignore` always. Raises OSError."""
     ignored, sent = ignored_by(folder), {IGNORE_FILE, dockerfile_of(folder).name}
 
@@ -70,7 +70,7 @@ def ignored_by(folder: Path) -> Ignored:
     return Ignored(content.decode(errors="surrogateescape"))
 
 
-def _below(top: Path, leaves_out: Callable[[str], bool], *, goes_in: bool) -> Iterator[Entry]:
+def _below(top: Path, leaves_out: Callable[[str], bool], *, goes_in: bool) -> Iterator[FileEntry]:
     """What is below a folder, sorted; `goes_in` is whether a folder that is left out may hold something that is not."""
     open_folders = [_items(top, "")]
     while open_folders:
@@ -81,7 +81,7 @@ def _below(top: Path, leaves_out: Callable[[str], bool], *, goes_in: bool) -> It
         name, found = item
         is_folder, is_left_out = found.is_dir(follow_symlinks=False), leaves_out(name)
         if not is_left_out and (is_folder or found.is_symlink() or found.is_file(follow_symlinks=False)):
-            yield Entry(name, Path(found.path))
+            yield FileEntry(name, Path(found.path))
         if is_folder and (goes_in or not is_left_out):
             open_folders.append(_items(Path(found.path), f"{name}/"))
 
@@ -93,7 +93,7 @@ def _items(folder: Path, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
 
 def tree_digest(source: Path) -> str:
     """SHA-256 in hex of a file, or of everything below a folder. Raises OSError."""
-    top = [Entry("", source)]
+    top = [FileEntry("", source)]
     return _digest(top if not source.is_dir() else [*top, *entries(source)])
 
 
@@ -108,7 +108,7 @@ def context_digest(folder: Path) -> str:
     )
 
 
-def _digest(found: Iterable[Entry]) -> str:
+def _digest(found: Iterable[FileEntry]) -> str:
     total = hashlib.sha256()
     for entry in found:
         name = os.fsencode(entry.name)

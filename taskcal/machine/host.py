@@ -106,7 +106,7 @@ class Daemon:
         return Completed(0, text).last_line
 
 
-def run(command: Sequence[str], *, seconds: float, stdin: str = "") -> Completed:
+def run_program(command: Sequence[str], *, seconds: float, stdin: str = "") -> Completed:
     """Run a program to its end, stdout and stderr together, in a session of its own and without a terminal.
 
     Output goes through a file, not a pipe, so that a daemon which an installer starts neither holds us up nor dies with
@@ -199,8 +199,8 @@ def apt_install(packages: Sequence[str]) -> None:
     """
     wait_for_lock = ("-o", "DPkg::Lock::Timeout=120")
     try:
-        run(["apt-get", *wait_for_lock, "-qq", "update"], seconds=300)
-        done = run(["apt-get", *wait_for_lock, "-qq", "install", "-y", *packages], seconds=900)
+        run_program(["apt-get", *wait_for_lock, "-qq", "update"], seconds=300)
+        done = run_program(["apt-get", *wait_for_lock, "-qq", "install", "-y", *packages], seconds=900)
     except TimeoutError as error:
         done = Completed(-1, str(error))
     if done.status != 0:
@@ -227,7 +227,7 @@ def start_dockerd(log: Path) -> Daemon:
     Raises MissingError where systemd refuses.
     """
     if Path("/run/systemd/system").exists():
-        done = run(["systemctl", "start", "docker"], seconds=120)
+        done = run_program(["systemctl", "start", "docker"], seconds=120)
         if done.status != 0:
             raise MissingError(f"systemctl could not start docker ({done.last_line}); see: journalctl -u docker -n 20")
         return Daemon(log)
@@ -247,7 +247,9 @@ def search_within(pattern: str, text: str, seconds: float) -> bool | None:
     """
     command = [sys.executable, "-I", "-S", "-c", _SEARCH, str(math.ceil(seconds))]
     try:
-        done = run(command, seconds=max(seconds, min(30 * seconds, _SEARCH_WAIT)), stdin=json.dumps([pattern, text]))
+        done = run_program(
+            command, seconds=max(seconds, min(30 * seconds, _SEARCH_WAIT)), stdin=json.dumps([pattern, text])
+        )
     except TimeoutError:
         return None
     if done.status == 2:

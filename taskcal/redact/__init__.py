@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from taskcal.redact.forms import SHORTEST, in_hex, literal, plain
-from taskcal.redact.halves import Halves
+from taskcal.redact.forms import SHORTEST, hex_forms, literal_forms, plain_forms
+from taskcal.redact.partial_forms import PartialForms
 from taskcal.redact.views import begun_escape, hex_views, views
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Forms:
         """`names` maps forms to names in brackets; where one holds another, both are found."""
         self.names = names
         self.longest = max(map(len, names), default=0)
-        self._halves = Halves(names)
+        self._halves = PartialForms(names)
 
     def whole(self, view: View) -> Iterator[Span]:
         """Each form in a view."""
@@ -65,7 +65,7 @@ class Forms:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class SecretSearch:
     """What some data holds: of secrets as they are, and of forms in its views. `longest` bounds what is held back."""
 
     data: bytes
@@ -93,7 +93,7 @@ class Look:
         In a view, white space between two characters is nothing, however much there is. So what is further from the
         end than any secret is long has begun nothing.
         """
-        places = [_begun(self.data, literal) for literal in self.literals]
+        places = [_begun(self.data, literal_forms) for literal_forms in self.literals]
         places += (view.place(forms.begun(view.text)) for forms, view in self.views)
         begun = min(places, default=len(self.data))
         return begun if len(self.data) - begun <= self.longest else len(self.data)
@@ -139,24 +139,24 @@ class Redactor:
         """One for texts of taskcal's own, in which a value such as `1` would be anything but the secret."""
         return Redactor({name: value for name, value in self.secrets.items() if len(value) >= SHORTEST})
 
-    def look(self, data: bytes) -> Look:
+    def look(self, data: bytes) -> SecretSearch:
         """Take a look at some data."""
         texts = views(data) if self._plain.names or self._hex.names else []
         looks = [(self._plain, view) for view in texts]
         looks += [(self._hex, digits) for view in texts for digits in hex_views(view)]
-        return Look(data, self._literals, looks, SLACK * self._longest)
+        return SecretSearch(data, self._literals, looks, SLACK * self._longest)
 
     @cached_property
     def _literals(self) -> dict[bytes, bytes]:
-        return self._named(literal)
+        return self._named(literal_forms)
 
     @cached_property
     def _plain(self) -> Forms:
-        return Forms(self._named(plain))
+        return Forms(self._named(plain_forms))
 
     @cached_property
     def _hex(self) -> Forms:
-        return Forms(self._named(in_hex))
+        return Forms(self._named(hex_forms))
 
     @cached_property
     def _longest(self) -> int:

@@ -14,7 +14,7 @@ SHORTEST_IN_HEX = 6
 URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
-def literal(secret: str) -> set[bytes]:
+def literal_forms(secret: str) -> set[bytes]:
     """What is looked for as it is: a secret of any length, and each spelling of one too short for a view."""
     return spellings(secret) if len(secret) < SHORTEST else {_bytes(secret)}
 
@@ -27,14 +27,14 @@ def spellings(secret: str) -> set[bytes]:
     return {data, *map(_bytes, (*in_json, *in_python, quote(data, safe=""), quote_plus(data)))}
 
 
-def plain(secret: str) -> set[bytes]:
+def plain_forms(secret: str) -> set[bytes]:
     """What of it stands in a view of a text that holds it, in itself or in base64."""
     whole = {view.text for text in spellings(secret) for view in views(text)}
-    coded = {form for text in spellings(secret) for form in in_base64(text)}
+    coded = {form for text in spellings(secret) for form in base64_forms(text)}
     return {form for form in whole | coded if len(form) >= SHORTEST}
 
 
-def in_base64(value: bytes) -> set[bytes]:
+def base64_forms(value: bytes) -> set[bytes]:
     """What is sure to stand in any base64 text that a value is a part of, as in a header for basic authentication.
 
     Where it begins within three bytes decides how it looks; the characters at both ends hold bits of its neighbours.
@@ -46,7 +46,7 @@ def in_base64(value: bytes) -> set[bytes]:
     return forms | {form.translate(URL_SAFE) for form in forms}
 
 
-def in_hex(secret: str) -> set[bytes]:
+def hex_forms(secret: str) -> set[bytes]:
     """What of it stands in the view for hex digits."""
     return {text.hex().encode() for text in spellings(secret) if len(text) >= SHORTEST_IN_HEX}
 

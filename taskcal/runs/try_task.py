@@ -15,7 +15,7 @@ from taskcal.errors import MissingError, UsageError
 from taskcal.execution.grading import Judgement, grade
 from taskcal.report.wording.formatting import format_duration
 from taskcal.report.wording.sanitize import plain
-from taskcal.sandbox import Ending, Script
+from taskcal.sandbox import Script, ScriptEnding
 from taskcal.sandbox.sandbox_spec import SandboxSpec
 from taskcal.sandbox.terminal import join
 
@@ -137,9 +137,9 @@ def _on_terminal(sandbox: RolloutSandbox, variables: dict[str, str]) -> list[str
 def _ended(what: str, result: ScriptResult, seconds: float) -> str:
     """How a script ended, on one line."""
     match result.ending:
-        case Ending.TIMED_OUT:
+        case ScriptEnding.TIMED_OUT:
             return plain(f"{what} was stopped after {format_duration(seconds)} (timeouts.agent)")
-        case Ending.OUT_OF_MEMORY:
+        case ScriptEnding.OUT_OF_MEMORY:
             return plain(f"{what} was killed: the sandbox ran out of memory")
-        case Ending.EXITED:
+        case ScriptEnding.EXITED:
             return plain(f"{what} ended with exit status {result.exit_code}")

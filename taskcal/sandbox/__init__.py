@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     Sink = Callable[[bytes], None]
     """Receives a script's output, standard output and standard error together, as it appears."""
 
-ROOM = "/run/taskcal"
+TASKCAL_FOLDER = "/run/taskcal"
 """Where taskcal's own files are inside a sandbox: prompt, answer, usage.json and bin/."""
 
-PROMPT_FILE = f"{ROOM}/prompt"
-ANSWER_FILE = f"{ROOM}/answer"
-USAGE_FILE = f"{ROOM}/usage.json"
+PROMPT_FILE = f"{TASKCAL_FOLDER}/prompt"
+ANSWER_FILE = f"{TASKCAL_FOLDER}/answer"
+USAGE_FILE = f"{TASKCAL_FOLDER}/usage.json"
 
 TAIL = 500
 ROOT_USER = "0"
 """Who runs setup, start and checks."""
 
 
-class Ending(StrEnum):
+class ScriptEnding(StrEnum):
     """How a script ended. A sandbox that died is no ending: that raises `SandboxLost`."""
 
     EXITED = "exited"
@@ -77,7 +77,7 @@ class ScriptResult:
     has run.
     """
 
-    ending: Ending
+    ending: ScriptEnding
     exit_code: int | None
     stdout: bytes
     stderr: bytes
@@ -121,7 +121,7 @@ class Sandbox(Protocol):
         """The last words of a service that has ended by itself; None for one that runs or was removed."""
         ...
 
-    def give(self, files: Sequence[FileCopy], user: str | None) -> None:
+    def copy_in(self, files: Sequence[FileCopy], user: str | None) -> None:
         """Copy files of the taskset into the sandbox, modes kept, as this user's own (None is the image's)."""
         ...
 
@@ -141,7 +141,7 @@ class GradableSandbox(Sandbox, Protocol):
         """A sentence for each service that has ended with an error."""
         ...
 
-    def freshen(self, artifacts: Sequence[Artifact], files: Sequence[FileCopy]) -> tuple[str, ...]:
+    def move_to_fresh_container(self, artifacts: Sequence[Artifact], files: Sequence[FileCopy]) -> tuple[str, ...]:
         """End every process of the agent and go on in a fresh container of the image, for the grader.
 
         It receives the artifacts, the agent's answer, and the grader's files; the services stay up. Gives a note for

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
+class FileOwner:
     """Whose files are, by number; `alone` if others may do nothing with them, whatever their modes allow."""
 
     user: int = 0
@@ -33,12 +33,12 @@ class Owner:
     alone: bool = False
 
 
-ROOT = Owner()
+ROOT = FileOwner()
 
 
 @contextlib.contextmanager
-def packed(
-    files: Iterable[FileCopy], *, without: Sequence[str] = (), owner: Owner = ROOT, folders: Sequence[str] = ()
+def pack_files(
+    files: Iterable[FileCopy], *, without: Sequence[str] = (), owner: FileOwner = ROOT, folders: Sequence[str] = ()
 ) -> Iterator[io.BufferedRandom]:
     """A tar archive to unpack at a container's root: modes kept, root's unless said otherwise, no times.
 
@@ -55,7 +55,7 @@ def packed(
         yield file
 
 
-def digest(files: Iterable[FileCopy]) -> str:
+def files_digest(files: Iterable[FileCopy]) -> str:
     """SHA-256, in hex, of the archive of files. Raises OSError."""
     sink = _Digest()
     with tarfile.open(fileobj=cast("IO[bytes]", sink), mode="w|", format=tarfile.PAX_FORMAT) as archive:
@@ -109,7 +109,7 @@ def folder(path: str, mode: int) -> bytes:
     return buffer.getvalue()
 
 
-def _add_all(archive: tarfile.TarFile, files: Iterable[FileCopy], known: Container[str], owner: Owner) -> None:
+def _add_all(archive: tarfile.TarFile, files: Iterable[FileCopy], known: Container[str], owner: FileOwner) -> None:
     for copy in files:
         for path, name in _entries(Path(copy.source), copy.destination.lstrip("/")):
             if name not in known:
@@ -123,14 +123,14 @@ def _entries(source: Path, destination: str) -> Iterator[tuple[Path, str]]:
             yield path, f"{destination.rstrip('/')}/{path.relative_to(source).as_posix()}"
 
 
-def _member(name: str, kind: bytes, mode: int, owner: Owner) -> tarfile.TarInfo:
+def _member(name: str, kind: bytes, mode: int, owner: FileOwner) -> tarfile.TarInfo:
     member = tarfile.TarInfo(name)
     member.type, member.mode = kind, mode & ~0o077 if owner.alone else mode
     member.uid, member.gid = owner.user, owner.group
     return member
 
 
-def _add(archive: tarfile.TarFile, path: Path, name: str, owner: Owner) -> None:
+def _add(archive: tarfile.TarFile, path: Path, name: str, owner: FileOwner) -> None:
     """Add a file, a folder or a link inside the copied folder as itself; anything else has no place in a taskset."""
     mode = path.lstat().st_mode
     member = _member(name, tarfile.REGTYPE, stat.S_IMODE(mode), owner)

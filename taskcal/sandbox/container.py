@@ -14,22 +14,22 @@ from taskcal.core.shell.sandbox_paths import parent_folders, plain_path
 from taskcal.core.shell.search_paths import ROOTS_HOME, CheckVariables, sift_variables
 from taskcal.core.text.excerpt import excerpt
 from taskcal.errors import LostError, SandboxLost, SetupLost
-from taskcal.sandbox import ANSWER_FILE, ROOM, ROOT_USER, Condition, Ending, Script, ScriptResult
+from taskcal.sandbox import ANSWER_FILE, ROOT_USER, TASKCAL_FOLDER, Condition, Script, ScriptEnding, ScriptResult
 from taskcal.sandbox.archive import folder
-from taskcal.sandbox.artifacts.collect import Source
-from taskcal.sandbox.artifacts.freshen import move_over
+from taskcal.sandbox.artifacts.collect import ArtifactSource
+from taskcal.sandbox.artifacts.fresh_container import fill_fresh_container
 from taskcal.sandbox.check_variables import check_variables
 from taskcal.sandbox.condition import condition_of
-from taskcal.sandbox.delivery import Destination, deliver, give, ids_of
-from taskcal.sandbox.egress.allowed_hosts import WaysOut
-from taskcal.sandbox.egress.dial import addresses
+from taskcal.sandbox.delivery import Destination, copy_as_user, deliver, user_ids
+from taskcal.sandbox.egress.allowed_hosts import SandboxEgress
+from taskcal.sandbox.egress.connect_host import addresses
 from taskcal.sandbox.engine.labels import KEPT_PREFIX
 from taskcal.sandbox.engine.run_resources import DROPPED, FIRST_PROCESS, RunScope, host_config
-from taskcal.sandbox.execute import conclude, could_not_start, execute, run_once
-from taskcal.sandbox.images.baking import as_variables, named_params, start_idle
-from taskcal.sandbox.scripts import READY_SECONDS, finishing, make_folder, started, until
+from taskcal.sandbox.execute import conclude, execute, script_command, script_to_retry
+from taskcal.sandbox.images.baking import named_params, param_variables, start_idle
+from taskcal.sandbox.scripts import READY_SECONDS, finish_script, make_folder, ready_script, start_script
 from taskcal.sandbox.services import (
-    Surroundings,
+    ServiceOptions,
     await_service,
     create_service,
     ended_services,
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from taskcal.core.task import Artifact, FileCopy
     from taskcal.sandbox import Sink
     from taskcal.sandbox.engine.docker_types import ExecResult
-    from taskcal.sandbox.engine.stream import Line
+    from taskcal.sandbox.engine.stream import AttachedExec
     from taskcal.sandbox.sandbox_spec import SandboxSpec
 
 ROOM_OPTIONS = "rw,exec,nosuid,nodev,mode=1777,size=16m"
@@ -58,11 +58,11 @@ NAME_FILES = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
 class DockerSandbox:
     """A running container with its services; obeys `taskcal.sandbox.Sandbox`."""
 
-    def __init__(self, scope: RunScope, order: SandboxSpec) -> None:
+    def __init__(self, scope: RunScope, spec: SandboxSpec) -> None:
         """Nothing is made yet; use `open_sandbox`."""
         self._scope = scope
         self._engine = scope.engine
-        self._order = order
+        self._spec = spec
         self._container = ""
         self._fresh = ""
         self._agents = ""
@@ -71,7 +71,7 @@ class DockerSandbox:
         self._made: list[str] = []
         self._variables: dict[str, CheckVariables] = {}
         self._kept = False
-        self.ways_out = WaysOut(scope.engine, order.images.gateway, scope.labels(order.rollout))
+        self.egress = SandboxEgress(scope.engine, spec.images.gateway, scope.labels(spec.rollout))
 
     @property
     def container(self) -> str:
@@ -97,16 +97,16 @@ class DockerSandbox:
     @property
     def variables(self) -> dict[str, str]:
         """What the task's own scripts see beside the environment's variables; never given to the agent's process."""
-        return {**as_variables(self._order.params), "TASKCAL_ROLLOUT": self._order.unique}
+        return {**param_variables(self._spec.params), "TASKCAL_ROLLOUT": self._spec.unique}
 
     def open(self) -> None:
         """Create and start the container, then its services, each waited for; then `start` and `ready`."""
         namespace = self._open_namespace()
-        around = Surroundings(namespace, self._scope.labels(self._order.rollout), self.variables)
-        services = self._order.environment.services
+        options = ServiceOptions(namespace, self._scope.labels(self._spec.rollout), self.variables)
+        services = self._spec.environment.services
         for service in services:
-            image = self._order.images.services[service.name]
-            self._services[service.name] = create_service(self._engine, image, service, around)
+            image = self._spec.images.services[service.name]
+            self._services[service.name] = create_service(self._engine, image, service, options)
             self._made.append(self._services[service.name])
         for service in services:
             start_service(self._engine, self._services[service.name], service)
@@ -121,13 +121,13 @@ class DockerSandbox:
         The container that holds the network namespace must live as long as the services. Where the agent's own will
         be killed before the grading, that is the fresh one, opened at once.
         """
-        reach = self._order.network
-        if not (self._order.fresh and self._order.environment.services):
-            self._container = self._create(reach, self._order.images.sandbox)
+        access = self._spec.network
+        if not (self._spec.fresh and self._spec.environment.services):
+            self._container = self._create(access, self._spec.images.sandbox)
             return f"container:{self._container}"
-        self._fresh = self._create(reach, self._order.images.fresh)
+        self._fresh = self._create(access, self._spec.images.fresh)
         self._names = {path: self._engine.files.read_small(self._fresh, path) for path in NAME_FILES}
-        self._container = self._create(reach, self._order.images.sandbox, beside=self._fresh)
+        self._container = self._create(access, self._spec.images.sandbox, beside=self._fresh)
         return f"container:{self._fresh}"
 
     def start(self) -> None:
@@ -136,26 +136,26 @@ class DockerSandbox:
         As with setup, each sees those params that its text names: an agent that is root can read what processes see.
         Their texts are in no command line, which every agent can read.
         """
-        environment = self._order.environment
+        environment = self._spec.environment
         if environment.start.strip():
-            seconds, result = self._run_phase(environment.start, started(environment.start))
+            seconds, result = self._run_phase(environment.start, start_script(environment.start))
             if not result.ok:
                 raise SetupLost(self._why_start_failed(result, seconds))
         if environment.ready.strip():
-            seconds, result = self._run_phase(environment.ready, until(environment.ready))
+            seconds, result = self._run_phase(environment.ready, ready_script(environment.ready))
             if not result.ok:
                 said = excerpt((result.stdout + result.stderr).decode(errors="replace")) or "it printed nothing"
                 raise SetupLost(f"ready did not succeed within {seconds:.0f} s: {said}{self._services_say()}")
 
     def _run_phase(self, text: str, source: str) -> tuple[float, ScriptResult]:
         """Run `start` or `ready`, with the params that its text names; return the seconds that it took as well."""
-        env = {**named_params(text, self._order.params), "TASKCAL_ROLLOUT": self._order.unique}
+        env = {**named_params(text, self._spec.params), "TASKCAL_ROLLOUT": self._spec.unique}
         begun = time.monotonic()
         result = self.run(Script(source, READY_SECONDS, user=ROOT_USER, env=env, hidden=True))
         return time.monotonic() - begun, result
 
     def _why_start_failed(self, result: ScriptResult, seconds: float) -> str:
-        if result.ending is not Ending.TIMED_OUT:
+        if result.ending is not ScriptEnding.TIMED_OUT:
             said = excerpt(result.stderr.decode(errors="replace")) or "it printed nothing"
             return f"start failed after {seconds:.1f} s ({result.how}): {said}{self._services_say()}"
         log = shlex.quote(result.stdout.decode(errors="replace").partition("\n")[0])
@@ -164,12 +164,12 @@ class DockerSandbox:
         return f"start did not end within {seconds:.0f} s ({hint}): {printed}{self._services_say()}"
 
     def _services_say(self) -> str:
-        services = self._order.environment.services
+        services = self._spec.environment.services
         return "".join(last_lines(self._engine, self._services[one.name], one) for one in services)
 
     def require_services(self) -> None:
         """Raise ServiceLost if a service has ended with an error."""
-        require_running(self._engine, self._services, self._order.environment.services)
+        require_running(self._engine, self._services, self._spec.environment.services)
 
     def require_service(self, name: str) -> None:
         """Raise ServiceLost if a service that checks run in has ended."""
@@ -177,7 +177,7 @@ class DockerSandbox:
 
     def ended_services(self) -> tuple[str, ...]:
         """A sentence for each service that has ended with an error."""
-        return ended_services(self._engine, self._services, self._order.environment.services)
+        return ended_services(self._engine, self._services, self._spec.environment.services)
 
     def run(
         self, script: Script, *, sink: Sink | None = None, errors: Sink | None = None, limit: int = 65536
@@ -189,19 +189,20 @@ class DockerSandbox:
         """
         container = self._services[script.service] if script.service else self._container
         if script.user is None and not script.service:
-            script = replace(script, user=self._order.images.user or ROOT_USER)
+            script = replace(script, user=self._spec.images.user or ROOT_USER)
         script = replace(script, own=self._own_variables(script))
-        run = partial(run_once, self._engine, container, script, sink=sink, errors=errors, limit=limit)
+        prepared = partial(script_command, sink=sink, errors=errors, limit=limit)
         try:
-            done = run()
-            has_room = script.user != ROOT_USER or not could_not_start(done)
+            done = self._engine.exec(container, *prepared(script))
+            again = script_to_retry(script, done)
         except SandboxLost:
             if script.user != ROOT_USER or not self._engine.is_running(container):
                 raise
-            has_room = False
-        if not has_room:
-            self._make_room(container, script)
-            done = run()
+            again = script
+        if again is not None:
+            if again.user == ROOT_USER:
+                self._make_room(container, again)
+            done = self._engine.exec(container, *prepared(again))
         return self._conclude(container, done, script.own)
 
     def _conclude(self, container: str, done: ExecResult, env: Mapping[str, str | None]) -> ScriptResult:
@@ -227,11 +228,11 @@ class DockerSandbox:
     def _sifted(self, variables: Mapping[str, str], service: str) -> CheckVariables:
         if service:
             return sift_variables(variables, None)
-        order, pristine = self._order, self._scope.pristine
-        is_fresh = order.artifacts is not None
-        image = order.images.fresh if is_fresh else order.images.sandbox
-        user = order.environment.user or order.images.user
-        return check_variables(pristine, image, variables, order.artifacts, user)
+        spec, image_files = self._spec, self._scope.image_files
+        is_fresh = spec.artifacts is not None
+        image = spec.images.fresh if is_fresh else spec.images.sandbox
+        user = spec.environment.user or spec.images.user
+        return check_variables(image_files, image, variables, spec.artifacts, user)
 
     def _own_variables(self, script: Script) -> dict[str, str | None]:
         """The environment of a clean script: a PATH that leads to nothing of the agent's, and no other variable."""
@@ -244,15 +245,15 @@ class DockerSandbox:
         container = self._services[name]
         return self._engine.logs(container) if self._engine.is_running(container) is False else None
 
-    def terminal(self, env: Mapping[str, str]) -> AbstractContextManager[Line]:
+    def terminal(self, env: Mapping[str, str]) -> AbstractContextManager[AttachedExec]:
         """A shell on a terminal, as the agent's user."""
-        user = self._order.environment.user or self._order.images.user
+        user = self._spec.environment.user or self._spec.images.user
         return self._engine.line(self._container, ("/bin/sh",), user, env)
 
-    def give(self, files: Sequence[FileCopy], user: str | None) -> None:
+    def copy_in(self, files: Sequence[FileCopy], user: str | None) -> None:
         """Copy files of the taskset into the sandbox as a user's own, modes kept."""
         if files:
-            give(self._engine, self._container, files, ids_of(self.run, user))
+            copy_as_user(self._engine, self._container, files, user_ids(self.run, user))
 
     def deliver(self, files: Sequence[FileCopy], stop: str) -> str | None:
         """Bring the grader's files, see `taskcal.sandbox.delivery`."""
@@ -261,25 +262,27 @@ class DockerSandbox:
     def show(self, files: Sequence[FileCopy], *, readable: bool) -> None:
         """Let every user read these files of the grader, or root alone again."""
         if files:
-            artifacts = [plain_path(one.path) for one in self._order.artifacts or ()]
+            artifacts = [plain_path(one.path) for one in self._spec.artifacts or ()]
             source = self._destination(self._container).shown(files, artifacts, readable=readable)
             self.run(Script(source, READY_SECONDS, user=ROOT_USER, hidden=True, workdir="/", clean=True))
 
     def finish(self) -> None:
         """Run the environment's `finish`; it hands back what is outside, so how it goes changes no outcome."""
-        if self._order.environment.finish.strip():
+        if self._spec.environment.finish.strip():
             with contextlib.suppress(LostError):
                 env = {**self.check_variables().kept, **self.variables}
-                self.run(replace(finishing(self._order.environment.finish, env), clean=True))
+                self.run(replace(finish_script(self._spec.environment.finish, env), clean=True))
 
-    def freshen(self, artifacts: Sequence[Artifact], files: Sequence[FileCopy]) -> tuple[str, ...]:
+    def move_to_fresh_container(self, artifacts: Sequence[Artifact], files: Sequence[FileCopy]) -> tuple[str, ...]:
         """End every process of the agent and go on in a fresh container; see `taskcal.sandbox.Sandbox`."""
         agent = self._agents = self._agents or self._container
         self._engine.kill(agent)
         if not self._fresh:
-            self._fresh = self._create(network_access_of(self._order.environment.network), self._order.images.fresh)
+            self._fresh = self._create(network_access_of(self._spec.environment.network), self._spec.images.fresh)
         self._container = self._fresh
-        return move_over(self._destination(self._fresh), self._sources(agent, artifacts), files, self.run, self._names)
+        return fill_fresh_container(
+            self._destination(self._fresh), self._sources(agent, artifacts), files, self.run, self._names
+        )
 
     def condition(self, service: str = "") -> Condition:
         """Whether the sandbox, or a service, still lives, and if not, whose doing that is; doubts favour the agent."""
@@ -288,8 +291,8 @@ class DockerSandbox:
     @contextlib.contextmanager
     def twin(self) -> Iterator[DockerSandbox]:
         """Another sandbox of the same environment, services and `start` included, in which no agent has acted."""
-        reach = network_access_of(self._order.environment.network)
-        sandbox = open_sandbox(self._scope, replace(self._order, network=reach, unique=f"{self._order.unique}-twin"))
+        access = network_access_of(self._spec.environment.network)
+        sandbox = open_sandbox(self._scope, replace(self._spec, network=access, unique=f"{self._spec.unique}-twin"))
         try:
             yield sandbox
         finally:
@@ -301,7 +304,7 @@ class DockerSandbox:
 
         With a fresh grading the agent's own is left too, which has ended.
         """
-        name = f"{KEPT_PREFIX}{self._order.unique}"
+        name = f"{KEPT_PREFIX}{self._spec.unique}"
         names = {container: f"{name}-{service}" for service, container in self._services.items()}
         for container in self._made:
             self._engine.rename(
@@ -312,7 +315,7 @@ class DockerSandbox:
 
     def close(self) -> None:
         """Remove services and container at once; an engine that does not answer is left to the sweep by label."""
-        self.ways_out.close()
+        self.egress.close()
         if self._kept:
             return
         for container in reversed(self._made):
@@ -321,18 +324,18 @@ class DockerSandbox:
 
     def _destination(self, container: str) -> Destination:
         state = self._engine.state(container)
-        images = self._order.images
+        images = self._spec.images
         image = images.fresh if container == self._fresh else images.sandbox
-        return Destination(self._engine, self._scope.pristine, image, container, state.workdir if state else "/")
+        return Destination(self._engine, self._scope.image_files, image, container, state.workdir if state else "/")
 
-    def _sources(self, agent: str, artifacts: Sequence[Artifact]) -> tuple[Source, ...]:
+    def _sources(self, agent: str, artifacts: Sequence[Artifact]) -> tuple[ArtifactSource, ...]:
         """The answer and the artifacts, and nothing else of the agent."""
         return (
-            Source(agent, ANSWER_FILE, silent=True),
+            ArtifactSource(agent, ANSWER_FILE, silent=True),
             *(
-                Source(self._services[one.service], one.path, one.exclude, foreign=True)
+                ArtifactSource(self._services[one.service], one.path, one.exclude, foreign=True)
                 if one.service
-                else Source(agent, one.path, one.exclude)
+                else ArtifactSource(agent, one.path, one.exclude)
                 for one in artifacts
             ),
         )
@@ -347,40 +350,40 @@ class DockerSandbox:
                 execute(self._engine, container, made)
 
     def _allow_pids(self, container: str) -> None:
-        self._engine.allow_pids(container, self._order.environment.limits.pids + SPARE_PIDS)
+        self._engine.allow_pids(container, self._spec.environment.limits.pids + SPARE_PIDS)
 
-    def _create(self, reach: NetworkAccess, image: str, beside: str = "") -> str:
+    def _create(self, access: NetworkAccess, image: str, beside: str = "") -> str:
         """Create and start a container with a network of its own, or in that of the one `beside` it."""
-        environment = self._order.environment
-        mode = f"container:{beside}" if beside else self._scope.network_mode(reach.mode)
+        environment = self._spec.environment
+        mode = f"container:{beside}" if beside else self._scope.network_mode(access.mode)
         host: dict[str, Any] = {**host_config(environment.limits, mode), "cap_drop": DROPPED}
         if not beside:
             named = {service.name: "127.0.0.1" for service in environment.services}
-            host["extra_hosts"] = addresses(reach.ways) | named
-        if not self._order.fresh:
-            host["tmpfs"] = {ROOM: ROOM_OPTIONS}
+            host["extra_hosts"] = addresses(access.ways) | named
+        if not self._spec.fresh:
+            host["tmpfs"] = {TASKCAL_FOLDER: ROOM_OPTIONS}
         container = self._engine.create(
             image,
             host,
             entrypoint=list(FIRST_PROCESS),
             command=[],
             user=ROOT_USER,  # a first process of the image's USER could be patched by an agent that is the same user
-            labels=self._scope.labels(self._order.rollout),
+            labels=self._scope.labels(self._spec.rollout),
             environment=dict(environment.env),
             working_dir=environment.workdir,
         )
         self._made.append(container)
-        if self._order.fresh:
-            self._engine.files.put_archive(container, folder(ROOM, 0o1777))
+        if self._spec.fresh:
+            self._engine.files.put_archive(container, folder(TASKCAL_FOLDER, 0o1777))
         start_idle(self._engine, container)
         if not beside:
-            self.ways_out.open(container, reach)
+            self.egress.open(container, access)
         return container
 
 
-def open_sandbox(scope: RunScope, order: SandboxSpec) -> DockerSandbox:
+def open_sandbox(scope: RunScope, spec: SandboxSpec) -> DockerSandbox:
     """A sandbox that is ready for the agent, or nothing: whatever fails on the way is removed before it is raised."""
-    sandbox = DockerSandbox(scope, order)
+    sandbox = DockerSandbox(scope, spec)
     try:
         sandbox.open()
     except BaseException:

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 from taskcal.core.shell.sandbox_paths import is_below, parent_folders, plain_path
 from taskcal.errors import GraderLost
-from taskcal.sandbox import ROOT_USER, Ending, Script
-from taskcal.sandbox.archive import ROOT, Owner, packed
-from taskcal.sandbox.scripts import make_way
+from taskcal.sandbox import ROOT_USER, Script, ScriptEnding
+from taskcal.sandbox.archive import ROOT, FileOwner, pack_files
+from taskcal.sandbox.scripts import clear_destinations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from taskcal.sandbox import ScriptResult
     from taskcal.sandbox.engine.docker import DockerEngine
     from taskcal.sandbox.engine.docker_types import PathStat
-    from taskcal.sandbox.engine.pristine import Pristine
+    from taskcal.sandbox.engine.image_files import ImageFiles
 
     Run = Callable[[Script], ScriptResult]
 
@@ -46,7 +46,7 @@ MOST_LINKS = 40
 MOST_NAMES = 500
 """Names in one command."""
 
-ROOT_ALONE = Owner(alone=True)
+ROOT_ALONE = FileOwner(alone=True)
 REMOVAL_SECONDS = 120.0
 REMOVALS = 5
 """How often a removal may take that long: a folder of the image is removed file by file, since none can be renamed."""
@@ -63,7 +63,7 @@ class Destination:
     """A container that files go to, the image that it was made from, and its workdir."""
 
     engine: DockerEngine
-    pristine: Pristine
+    image_files: ImageFiles
     image: str
     container: str
     workdir: str
@@ -82,7 +82,7 @@ class Destination:
         for _ in range(MOST_LINKS):
             ends = (path,) if Path(copy.source).is_dir() else ()  # a file replaces a link, a folder fills it
             steps = [step for step in (*parent_folders(path), *ends) if not is_below(step, artifacts)]
-            links = ((step, _link(self.pristine.stat(self.image, step))) for step in steps)
+            links = ((step, _link(self.image_files.stat(self.image, step))) for step in steps)
             found = next(((step, leads_to) for step, leads_to in links if leads_to), None)
             if found is None:
                 break
@@ -92,23 +92,25 @@ class Destination:
     def restored(self, files: Sequence[FileCopy]) -> tuple[str, ...]:
         """The folders of the image that these files arrive in, none inside another. Raises a LostError."""
         wanted = {self._folder_of(path, is_folder=folder) for path, folder in self._pieces(files)}
-        found = sorted(path for path in wanted if not self.is_open(path) and self.pristine.is_folder(self.image, path))
+        found = sorted(
+            path for path in wanted if not self.is_open(path) and self.image_files.is_folder(self.image, path)
+        )
         return tuple(path for path in found if not any(path.startswith(f"{other}/") for other in found))
 
     def way(self, files: Sequence[FileCopy], restored: Sequence[str]) -> str:
         """A script that removes what the agent left in the places of these files. Raises a LostError."""
         pieces = (path for path, _ in self._pieces(files))
-        outside = [path for path in pieces if not any(path.startswith(f"{one}/") for one in (*restored, "//"))]
-        removals = tuple(dict.fromkeys((*restored, *outside)))
+        others = [path for path in pieces if not any(path.startswith(f"{one}/") for one in (*restored, "//"))]
+        removals = tuple(dict.fromkeys((*restored, *others)))
         parents = dict.fromkeys(parent for path in removals for parent in parent_folders(path))
-        links = {path: _link(self.pristine.stat(self.image, path)) for path in parents}
-        folders = [path for path in removals if self.pristine.is_folder(self.image, path)]
-        return make_way(removals, links, nonce=secrets.token_hex(8), folders=folders)
+        links = {path: _link(self.image_files.stat(self.image, path)) for path in parents}
+        folders = [path for path in removals if self.image_files.is_folder(self.image, path)]
+        return clear_destinations(removals, links, nonce=secrets.token_hex(8), folders=folders)
 
     def restore(self, folders: Sequence[str]) -> None:
         """Put folders back, whose places are empty, as the image has them. Raises a LostError."""
         for path in folders:
-            with self.pristine.archive(self.image, path) as archive:
+            with self.image_files.archive(self.image, path) as archive:
                 self.engine.files.put_archive(self.container, archive, at=posixpath.dirname(path))
 
     def put(self, files: Sequence[FileCopy], artifacts: Sequence[str] = ()) -> None:
@@ -118,14 +120,14 @@ class Destination:
         """
         if not files:
             return
-        kept = [path for path in _folders(files) if self.pristine.is_folder(self.image, path)]
-        with packed(files, without=kept, owner=ROOT_ALONE, folders=self._made_above(files, artifacts)) as archive:
+        kept = [path for path in _folders(files) if self.image_files.is_folder(self.image, path)]
+        with pack_files(files, without=kept, owner=ROOT_ALONE, folders=self._made_above(files, artifacts)) as archive:
             self.engine.files.put_archive(self.container, archive)
 
     def shown(self, files: Sequence[FileCopy], artifacts: Sequence[str], *, readable: bool) -> str:
         """A script that lets every user read these files where they were put, or root alone."""
         files = self.resolved(files, artifacts)
-        folders = [path for path in _folders(files) if not self.pristine.is_folder(self.image, path)]
+        folders = [path for path in _folders(files) if not self.image_files.is_folder(self.image, path)]
         paths = [*self._made_above(files, artifacts), *folders, *_plain_files(files)]
         mode = "go+rX" if readable else "go-rwx"
         pieces = (paths[start : start + MOST_NAMES] for start in range(0, len(paths), MOST_NAMES))
@@ -137,7 +139,7 @@ class Destination:
         return [
             path
             for path in above
-            if not (self.is_open(path) or is_below(path, artifacts) or self.pristine.stat(self.image, path))
+            if not (self.is_open(path) or is_below(path, artifacts) or self.image_files.stat(self.image, path))
         ]
 
     def _pieces(self, files: Sequence[FileCopy]) -> Iterator[tuple[str, bool]]:
@@ -165,7 +167,7 @@ def deliver(place: Destination, files: Sequence[FileCopy], run: Run, stop: str) 
     way = stop + place.way(files, restored)
     removal = Script(way, REMOVAL_SECONDS, user=ROOT_USER, hidden=True, workdir="/", clean=True)
     for _ in range(REMOVALS):
-        if run(removal).ending is not Ending.TIMED_OUT:
+        if run(removal).ending is not ScriptEnding.TIMED_OUT:
             break
         if _left_too_many(place, files, run, stop):
             return f"the agent left more than {MOST_LEFT:,} files where the grader's belong"
@@ -189,12 +191,12 @@ def _left_too_many(place: Destination, files: Sequence[FileCopy], run: Run, stop
     return left.isdigit() and int(left) > MOST_LEFT
 
 
-def outside(folders: Sequence[str], artifacts: Sequence[str]) -> tuple[str, ...]:
+def without_artifacts(folders: Sequence[str], artifacts: Sequence[str]) -> tuple[str, ...]:
     """The folders in which no artifact lies: what is declared as the agent's work stays the agent's."""
     return tuple(path for path in folders if not any(f"{one}/".startswith(f"{path}/") for one in artifacts))
 
 
-def give(engine: DockerEngine, container: str, files: Sequence[FileCopy], owner: Owner) -> None:
+def copy_as_user(engine: DockerEngine, container: str, files: Sequence[FileCopy], owner: FileOwner) -> None:
     """Copy files that a user could have made: they and the folders made for them are its own. Raises OSError."""
 
     def there(path: str) -> bool:
@@ -203,17 +205,17 @@ def give(engine: DockerEngine, container: str, files: Sequence[FileCopy], owner:
     above = dict.fromkeys(parent for copy in files for parent in parent_folders(plain_path(copy.destination)))
     made = [path for path in above if not there(path)]
     kept = [path for path in _folders(files) if there(path)]
-    with packed(files, without=kept, owner=owner, folders=made) as archive:
+    with pack_files(files, without=kept, owner=owner, folders=made) as archive:
         engine.files.put_archive(container, archive)
 
 
-def ids_of(run: Run, user: str | None) -> Owner:
+def user_ids(run: Run, user: str | None) -> FileOwner:
     """The numbers of a user (None the image's own) and its group; root's for a user that cannot be asked."""
     if user == ROOT_USER:
         return ROOT
     words = run(Script(WHO, IDS_SECONDS, user=user, workdir="/")).stdout.split()
     known = len(words) == 2 and all(map(bytes.isdigit, words))
-    return Owner(int(words[0]), int(words[1])) if known else ROOT
+    return FileOwner(int(words[0]), int(words[1])) if known else ROOT
 
 
 def _folders(files: Sequence[FileCopy]) -> list[str]:

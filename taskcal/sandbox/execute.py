@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from taskcal.errors import SandboxLost
-from taskcal.sandbox import ROOT_USER, Ending, Script, ScriptResult
+from taskcal.sandbox import ROOT_USER, Script, ScriptEnding, ScriptResult
 from taskcal.sandbox.engine.stream import ExecCall, Tail
 
 if TYPE_CHECKING:
@@ -39,28 +39,9 @@ LONGEST_ARGUMENT = 100 * 1024
 NOT_STARTED = 126
 
 
-def execute(
-    engine: DockerEngine,
-    container: str,
-    script: Script,
-    *,
-    sink: Sink | None = None,
-    errors: Sink | None = None,
-    limit: int = 65536,
-) -> ScriptResult:
-    """Run a script with `sh` and classify its ending. Raises SandboxLost where the container died under it."""
-    done = run_once(engine, container, script, sink=sink, errors=errors, limit=limit)
-    return conclude(engine, container, done, script.own)
-
-
-def run_once(
-    engine: DockerEngine, container: str, script: Script, *, sink: Sink | None, errors: Sink | None, limit: int
-) -> ExecResult:
-    """Run a script with `sh`, in `/` if the folder of a user's script is gone. Raises SandboxLost."""
-    done = _tried(engine, container, script, sink=sink, errors=errors, limit=limit)
-    if script.user != ROOT_USER and script.workdir is None and has_no_folder(done):
-        done = _tried(engine, container, replace(script, workdir="/"), sink=sink, errors=errors, limit=limit)
-    return done
+def execute(engine: DockerEngine, container: str, script: Script) -> ScriptResult:
+    """Run a script with `sh` and classify its ending. Raises SandboxLost if the container died under it."""
+    return conclude(engine, container, engine.exec(container, *script_command(script)), script.own)
 
 
 def conclude(
@@ -68,12 +49,13 @@ def conclude(
 ) -> ScriptResult:
     """Classify how a script ended; a look into the container has `env`. Raises SandboxLost if it died under it."""
     kills = _out_of_memory_kills(engine, container, env) if done.exit_code in {KILLED, NOT_STARTED} else 0
-    return classify(done, kills)
+    return classify_ending(done, kills)
 
 
-def _tried(
-    engine: DockerEngine, container: str, script: Script, *, sink: Sink | None, errors: Sink | None, limit: int
-) -> ExecResult:
+def script_command(
+    script: Script, *, sink: Sink | None = None, errors: Sink | None = None, limit: int = 65536
+) -> tuple[tuple[str, ...], ExecCall]:
+    """A script as a command line and how to run it, from now until its timeout; `limit` is bytes of each stream."""
     stdin = through_stdin(script)
     call = ExecCall(
         deadline=time.monotonic() + script.timeout,
@@ -86,7 +68,14 @@ def _tried(
         sink=sink,
         errors=errors,
     )
-    return engine.exec(container, ("sh",) if stdin is not None else ("sh", "-c", script.source), call)
+    return ("sh",) if stdin is not None else ("sh", "-c", script.source), call
+
+
+def script_to_retry(script: Script, done: ExecResult) -> Script | None:
+    """The script to run after one that could not start: root's own again, a user's in `/` if its folder is gone."""
+    if script.user == ROOT_USER:
+        return script if could_not_start(done) else None
+    return replace(script, workdir="/") if script.workdir is None and has_no_folder(done) else None
 
 
 def has_no_folder(done: ExecResult) -> bool:
@@ -110,19 +99,19 @@ def through_stdin(script: Script) -> bytes | None:
     return f"{{ :\n{script.source}\n}} </dev/null\nexit\n".encode()
 
 
-def classify(done: ExecResult, out_of_memory_kills: int) -> ScriptResult:
+def classify_ending(done: ExecResult, out_of_memory_kills: int) -> ScriptResult:
     """How a script ended, given that its container is alive and how often the kernel killed in it for memory.
 
     None is a deadline. 137 with kills counted is out of memory; 137 without is the script's own doing (it was killed,
     or returned that status), which is an ordinary exit.
     """
     if done.exit_code is None:
-        ending = Ending.TIMED_OUT
+        ending = ScriptEnding.TIMED_OUT
     elif done.exit_code == KILLED and out_of_memory_kills:
-        ending = Ending.OUT_OF_MEMORY
+        ending = ScriptEnding.OUT_OF_MEMORY
     else:
-        ending = Ending.EXITED
-    code = done.exit_code if ending is Ending.EXITED else None
+        ending = ScriptEnding.EXITED
+    code = done.exit_code if ending is ScriptEnding.EXITED else None
     return ScriptResult(ending, code, done.stdout, done.stderr, done.started)
 
 

@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from taskcal.core.shell.script import script_text, shebang_of
-from taskcal.sandbox import ROOM
+from taskcal.sandbox import TASKCAL_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +23,7 @@ def as_shell(source: str) -> str:
     shebang = shebang_of(source)
     if shebang is None:
         return source
-    return f"""TASKCAL_SCRIPT=$(mktemp 2>/dev/null || mktemp {ROOM}/script.XXXXXX) || exit {CANNOT_RUN}
+    return f"""TASKCAL_SCRIPT=$(mktemp 2>/dev/null || mktemp {TASKCAL_FOLDER}/script.XXXXXX) || exit {CANNOT_RUN}
 printf %s {shlex.quote(script_text(source))} >"$TASKCAL_SCRIPT" || {{ rm -f "$TASKCAL_SCRIPT"; exit {CANNOT_RUN}; }}
 {shlex.join(shebang.command)} "$TASKCAL_SCRIPT"
 TASKCAL_STATUS=$?; rm -f "$TASKCAL_SCRIPT"; exit $TASKCAL_STATUS"""

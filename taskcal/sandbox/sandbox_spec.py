@@ -1,4 +1,4 @@
-"""What to open for a rollout: a value that `taskcal.sandbox.container` makes a sandbox of."""
+"""The specification of a rollout's sandbox, which `taskcal.sandbox.container` opens."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SandboxSpec:
-    """What to open: an environment, what its scripts see, and the name it goes by in labels and reports.
+    """An environment and its images, the params of its scripts, its network, and the rollout's key for labels.
 
-    `fresh` where the grading will go on in a fresh container: the agent's answer must then outlive its container.
-    `artifacts` are what a fresh grading receives; None for checks that run where the agent was.
+    `unique` differs in every attempt of every run; scripts see it as TASKCAL_ROLLOUT. `fresh` is true if a fresh
+    container grades: the agent's answer must then outlive its own container. `artifacts` are the paths that a fresh
+    container receives; None if checks run in the agent's container.
     """
 
     environment: Environment
@@ -34,7 +35,7 @@ class SandboxSpec:
 
     @classmethod
     def of(cls, group: Group, images: PreparedImages, agent: Network | None, rollout: str, unique: str) -> Self:
-        """A group's sandbox as its rollouts open it; `agent` is the network that the agent's file asks for."""
+        """The specification of a group's rollout; `agent` is the network that the agent's file asks for."""
         environment, grader = group.task.environment, group.task.grader
         is_fresh = grader.sandbox is GraderSandbox.FRESH
         return cls(

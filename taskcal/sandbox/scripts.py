@@ -25,7 +25,7 @@ NAME = re.compile(r"(?!OPTIND$)[A-Za-z_][A-Za-z0-9_]*")
 """What a shell can export; a value of OPTIND that is not a number would end it."""
 
 
-def inside(text: str, unset: Iterable[str] = ()) -> str:
+def in_subshell(text: str, unset: Iterable[str] = ()) -> str:
     """A task's script in a subshell, as a part of a longer script that goes in through standard input.
 
     So its text is in no command line, which every process could read, and which a process keeps that `start` leaves
@@ -35,27 +35,27 @@ def inside(text: str, unset: Iterable[str] = ()) -> str:
     return f"({f' unset {names};' if names else ''} eval {shlex.quote(as_shell(text))}\n)"
 
 
-def started(start: str) -> str:
+def start_script(start: str) -> str:
     """Run `start`, whose processes stay. The name of the file with its output is printed first, the output if it fails.
 
     The output goes to a file, or the exec would wait until the last process that stays has closed it.
     """
     return f"""TASKCAL_LOG=$(mktemp 2>/dev/null || echo /dev/null); echo "$TASKCAL_LOG"
-{inside(start)} >"$TASKCAL_LOG" 2>&1 </dev/null
+{in_subshell(start)} >"$TASKCAL_LOG" 2>&1 </dev/null
 TASKCAL_STATUS=$?; [ $TASKCAL_STATUS = 0 ] || {{ cat "$TASKCAL_LOG" >&2; exit $TASKCAL_STATUS; }}"""
 
 
-def until(ready: str) -> str:
+def ready_script(ready: str) -> str:
     """Poll a command until it succeeds."""
-    return f"while :; do {inside(ready)} </dev/null && exit 0; sleep 0.1; done" if ready.strip() else "exit 0"
+    return f"while :; do {in_subshell(ready)} </dev/null && exit 0; sleep 0.1; done" if ready.strip() else "exit 0"
 
 
-def finishing(finish: str, env: Mapping[str, str]) -> Script:
+def finish_script(finish: str, env: Mapping[str, str]) -> Script:
     """The script that runs `finish`."""
-    return Script(f"{inside(finish)} </dev/null", READY_SECONDS, user=ROOT_USER, env=env, hidden=True)
+    return Script(f"{in_subshell(finish)} </dev/null", READY_SECONDS, user=ROOT_USER, env=env, hidden=True)
 
 
-def exported(variables: Mapping[str, str]) -> str:
+def export_lines(variables: Mapping[str, str]) -> str:
     """Shell text that puts these into the environment of what the shell starts from here on.
 
     Unlike a plain `export`, one behind `command` ends no shell that refuses a name, as bash does with UID.
@@ -74,8 +74,8 @@ def start_again(start: str, ready: str, params: Iterable[str] = ()) -> str:
         return ""
     names = dict.fromkeys(params)
     others = {text: [name for name in names if not names_in_script(text, (name,))] for text in (start, ready)}
-    return f"""( {inside(start, others[start])} >/dev/null 2>&1 </dev/null
-until {inside(ready, others[ready])} >/dev/null 2>&1 </dev/null; do sleep 0.2; done ) >/dev/null 2>&1 &
+    return f"""( {in_subshell(start, others[start])} >/dev/null 2>&1 </dev/null
+until {in_subshell(ready, others[ready])} >/dev/null 2>&1 </dev/null; do sleep 0.2; done ) >/dev/null 2>&1 &
 TASKCAL_STARTED=$!
 ( sleep {READY_SECONDS}; kill -9 $TASKCAL_STARTED ) >/dev/null 2>&1 &
 TASKCAL_WATCH=$!
@@ -101,7 +101,9 @@ another one, file by file.
 """
 
 
-def make_way(paths: Sequence[str], parents: Mapping[str, str], *, nonce: str, folders: Collection[str] = ()) -> str:
+def clear_destinations(
+    paths: Sequence[str], parents: Mapping[str, str], *, nonce: str, folders: Collection[str] = ()
+) -> str:
     """Remove what the agent left at `paths`, and see that the folders above them are what the image has there.
 
     `parents` are these folders, from the top; the value is where a link of the image's leads, '' for a folder. A link
@@ -126,7 +128,7 @@ def _only_the_link(path: str, leads_to: str) -> str:
     )
 
 
-def clear_way(paths: Mapping[str, Sequence[str]], contents: Mapping[str, bytes], workdir: str) -> str:
+def clear_artifact_places(paths: Mapping[str, Sequence[str]], contents: Mapping[str, bytes], workdir: str) -> str:
     """Ready a fresh container for artifacts: what the image has in their places is removed, the workdir stays there.
 
     Each path comes with what below it is to stay. `contents` are small files to write first: they are shared with the

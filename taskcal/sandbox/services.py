@@ -13,7 +13,7 @@ from taskcal.sandbox import ROOT_USER, Script
 from taskcal.sandbox.engine.run_resources import DROPPED, host_config
 from taskcal.sandbox.execute import execute
 from taskcal.sandbox.interpreters import as_shell
-from taskcal.sandbox.scripts import READY_SECONDS, until
+from taskcal.sandbox.scripts import READY_SECONDS, ready_script
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ServiceOptions:
     """What the services of one rollout have in common: `namespace` is the network's mode, `variables` the task's."""
 
     namespace: str
@@ -31,14 +31,14 @@ class Surroundings:
     variables: Mapping[str, str]
 
 
-def create_service(engine: DockerEngine, image: str, service: Service, around: Surroundings) -> str:
+def create_service(engine: DockerEngine, image: str, service: Service, options: ServiceOptions) -> str:
     """Create a service's container and give its id."""
     command = {} if service.command is None else {"command": _argv(service.command)}
     return engine.create(
         image,
-        {**host_config(service.limits, around.namespace), "cap_drop": DROPPED},
-        labels=dict(around.labels),
-        environment={**service.env, **_seen(service, command_text(service), around.variables)},
+        {**host_config(service.limits, options.namespace), "cap_drop": DROPPED},
+        labels=dict(options.labels),
+        environment={**service.env, **_seen(service, command_text(service), options.variables)},
         **command,
     )
 
@@ -56,7 +56,7 @@ def await_service(engine: DockerEngine, container: str, service: Service, variab
     if not service.ready.strip():
         return
     seen = _seen(service, service.ready, variables)
-    script = Script(until(service.ready), READY_SECONDS, user=ROOT_USER, env=seen, hidden=True)
+    script = Script(ready_script(service.ready), READY_SECONDS, user=ROOT_USER, env=seen, hidden=True)
     begun = time.monotonic()
     try:
         result = execute(engine, container, script)

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from taskcal.sandbox.engine.stream import Line
+    from taskcal.sandbox.engine.stream import AttachedExec
 
 CHUNK = 65536
 
 
-def join(line: Line) -> None:
+def join(line: AttachedExec) -> None:
     """Pass bytes between standard input, the line and standard output until one of them ends. Standard input is a tty.
 
     A screen that cannot be written ends it too: a person who sees nothing cannot go on.
@@ -71,7 +71,7 @@ def _raw(terminal: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _resized(line: Line) -> Iterator[None]:
+def _resized(line: AttachedExec) -> Iterator[None]:
     """Tell the line this window's size, now and whenever it changes."""
 
     def tell(*_: object) -> None:

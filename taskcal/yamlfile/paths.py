@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from taskcal.core.shell.sandbox_paths import is_below, plain_path
-from taskcal.machine.file_tree import LONGEST_DOCKERFILE, Entry, context_entries, dockerfile_of, entries
+from taskcal.machine.file_tree import LONGEST_DOCKERFILE, FileEntry, context_entries, dockerfile_of, entries
 from taskcal.yamlfile.allowance import LoadAllowance
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Folder:
         if source not in self._known:
             path = self._find(source)
             if str(path) not in self._sizes:
-                files = entries(path) if path.is_dir() else iter((Entry(path.name, path),))
+                files = entries(path) if path.is_dir() else iter((FileEntry(path.name, path),))
                 self._sizes[str(path)] = self._size(files, source)
             self._known[source] = str(path)
         return self._known[source]
@@ -66,7 +66,7 @@ class Folder:
         """Take the sizes of files, by destination, that `inside` has found. Raises ValueError for too many bytes."""
         self.allowance.bring(frozenset(files.items()), sum(self._sizes[path] for path in files.values()))
 
-    def _size(self, files: Iterator[Entry], source: str) -> int:
+    def _size(self, files: Iterator[FileEntry], source: str) -> int:
         """The bytes of an archive of these. Raises ValueError if a link leaves the folder, or there are too many."""
         size = 0
         try:

@@ -11,7 +11,7 @@ from taskcal.agents import Attempt
 from taskcal.agents.tools.agent_tool import call_tool
 from taskcal.agents.usage import READ
 from taskcal.core.task import Check, Environment, FileProbe, Grader, Group, ImageSource, Solution, Task, Variant
-from taskcal.sandbox import Ending, Script, ScriptResult
+from taskcal.sandbox import Script, ScriptEnding, ScriptResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,12 +30,12 @@ class FakeSandbox:
     `usage` is what lies in the usage file; reading it is no script of the agent's.
     """
 
-    result: ScriptResult = field(default_factory=lambda: ScriptResult(Ending.EXITED, 0, b"", b""))
+    result: ScriptResult = field(default_factory=lambda: ScriptResult(ScriptEnding.EXITED, 0, b"", b""))
     scripts: list[Script] = field(default_factory=list)
     files: list[FileCopy] = field(default_factory=list)
     owners: list[str | None] = field(default_factory=list)
     piece: int = 3
-    usage: ScriptResult = field(default_factory=lambda: ScriptResult(Ending.EXITED, 0, b"", b""))
+    usage: ScriptResult = field(default_factory=lambda: ScriptResult(ScriptEnding.EXITED, 0, b"", b""))
     untouched: bytes = b""
 
     @property
@@ -62,7 +62,7 @@ class FakeSandbox:
         """It has no services."""
         raise LookupError(name)
 
-    def give(self, files: Sequence[FileCopy], user: str | None) -> None:
+    def copy_in(self, files: Sequence[FileCopy], user: str | None) -> None:
         """Keep the files, and whose they are."""
         self.files += files
         self.owners.append(user)
@@ -70,7 +70,7 @@ class FakeSandbox:
     @contextlib.contextmanager
     def twin(self) -> Iterator[FakeSandbox]:
         """One in which every script prints what `untouched` says."""
-        yield FakeSandbox(ScriptResult(Ending.EXITED, 0, self.untouched, b""))
+        yield FakeSandbox(ScriptResult(ScriptEnding.EXITED, 0, self.untouched, b""))
 
     def close(self) -> None:
         """Forget nothing."""
@@ -78,7 +78,7 @@ class FakeSandbox:
 
 def ending(code: int | None, stdout: bytes = b"", stderr: bytes = b"") -> FakeSandbox:
     """A sandbox in which everything ends with this status; None is a timeout."""
-    kind = Ending.TIMED_OUT if code is None else Ending.EXITED
+    kind = ScriptEnding.TIMED_OUT if code is None else ScriptEnding.EXITED
     return FakeSandbox(ScriptResult(kind, code, stdout, stderr))
 
 

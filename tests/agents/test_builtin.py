@@ -13,7 +13,7 @@ from taskcal.agents.spec import SimulatedSpec
 from taskcal.core.rollout import Stop
 from taskcal.core.task import FileCopy, Solution, WrongAnswer
 from taskcal.machine import host
-from taskcal.sandbox import ANSWER_FILE, Ending, ScriptResult
+from taskcal.sandbox import ANSWER_FILE, ScriptEnding, ScriptResult
 from tests.agents.fake_sandbox import SOLVED, FakeSandbox, attempt, ending, task
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def test_an_answer_is_written_as_it_is(answer: str) -> None:
     (script,) = played(Oracle(), (Solution("a", answer=answer),)).scripts
     source, _, rest = script.source.partition(f" >{ANSWER_FILE}\n")
     assert rest == ""
-    assert host.run(["sh", "-c", source], seconds=30).output == answer
+    assert host.run_program(["sh", "-c", source], seconds=30).output == answer
 
 
 def test_an_answer_and_a_script_are_both_played() -> None:
@@ -129,14 +129,14 @@ def test_every_solution_has_its_turn() -> None:
 @pytest.mark.parametrize(
     ("kind", "code", "stop"),
     [
-        (Ending.EXITED, 0, Stop.FINISHED),
-        (Ending.EXITED, 1, Stop.CRASHED),
-        (Ending.EXITED, 137, Stop.CRASHED),
-        (Ending.TIMED_OUT, None, Stop.TIMEOUT),
-        (Ending.OUT_OF_MEMORY, None, Stop.OUT_OF_MEMORY),
+        (ScriptEnding.EXITED, 0, Stop.FINISHED),
+        (ScriptEnding.EXITED, 1, Stop.CRASHED),
+        (ScriptEnding.EXITED, 137, Stop.CRASHED),
+        (ScriptEnding.TIMED_OUT, None, Stop.TIMEOUT),
+        (ScriptEnding.OUT_OF_MEMORY, None, Stop.OUT_OF_MEMORY),
     ],
 )
-def test_a_stop_is_how_the_process_ended(kind: Ending, code: int | None, stop: Stop) -> None:
+def test_a_stop_is_how_the_process_ended(kind: ScriptEnding, code: int | None, stop: Stop) -> None:
     """Each of these is graded: an agent's own end is never a lost rollout."""
     assert stop_of_result(ScriptResult(kind, code, b"", b"")) is stop
 

@@ -18,7 +18,7 @@ from taskcal.core.identity import agent_digest
 from taskcal.core.rollout import Stop, Usage
 from taskcal.errors import AgentInstallLost, ProviderLost, UsageError
 from taskcal.machine import host
-from taskcal.sandbox import ANSWER_FILE, PROMPT_FILE, USAGE_FILE, Ending, Script, ScriptResult
+from taskcal.sandbox import ANSWER_FILE, PROMPT_FILE, USAGE_FILE, Script, ScriptEnding, ScriptResult
 from tests.agents.fake_sandbox import FakeSandbox, attempt, ending, task
 
 SPEC = CommandSpec("mine", run="solve it")
@@ -86,7 +86,7 @@ def test_its_redactor_knows_its_secrets(monkeypatch: pytest.MonkeyPatch) -> None
 def test_what_the_agent_reports_is_counted_and_priced() -> None:
     """Tokens and turns from its file, the cost from the price in the agent file."""
     said = b'{"input_tokens": 1000000, "cached_tokens": 0, "output_tokens": 0, "turns": 4}'
-    sandbox, asked = FakeSandbox(usage=ScriptResult(Ending.EXITED, 0, said, b"")), attempt(task())
+    sandbox, asked = FakeSandbox(usage=ScriptResult(ScriptEnding.EXITED, 0, said, b"")), attempt(task())
     agent = CommandAgent(replace(SPEC, price=Price(3.0, 15.0)))
     agent.act(sandbox, asked)
     assert (asked.account.turns, asked.account.usage) == (4, Usage(1_000_000, 0, 0, cost_usd=3.0))
@@ -94,7 +94,7 @@ def test_what_the_agent_reports_is_counted_and_priced() -> None:
 
 def test_a_lost_rollout_was_paid_for() -> None:
     """An agent that gives up because of its provider, turns after its first: those are on the bill."""
-    said = ScriptResult(Ending.EXITED, 0, b'{"turns": 9, "cost_usd": 0.7}', b"")
+    said = ScriptResult(ScriptEnding.EXITED, 0, b'{"turns": 9, "cost_usd": 0.7}', b"")
     sandbox, asked = replace(ending(75), usage=said), attempt(task())
     with pytest.raises(ProviderLost):
         CommandAgent(SPEC).act(sandbox, asked)
@@ -103,7 +103,7 @@ def test_a_lost_rollout_was_paid_for() -> None:
 
 def test_an_agent_that_has_worked_was_found() -> None:
     """127 says that a program is missing; where turns are reported, it was one that the agent itself called."""
-    worked = ScriptResult(Ending.EXITED, 0, b'{"turns": 9}', b"")
+    worked = ScriptResult(ScriptEnding.EXITED, 0, b'{"turns": 9}', b"")
     assert act(replace(ending(127), usage=worked)) is Stop.CRASHED
     with pytest.raises(AgentInstallLost):
         act(replace(ending(127), untouched=b"missing solve\n"))
@@ -120,7 +120,7 @@ def test_a_wall_bounds_a_command_as_well() -> None:
 def test_a_bad_usage_file_is_a_line_in_the_log() -> None:
     """It is no reason to lose or to change anything."""
     log: list[bytes] = []
-    sandbox = FakeSandbox(usage=ScriptResult(Ending.EXITED, 0, b'{"turns": -1}', b""))
+    sandbox = FakeSandbox(usage=ScriptResult(ScriptEnding.EXITED, 0, b'{"turns": -1}', b""))
     asked = attempt(task(), log)
     assert CommandAgent(SPEC).act(sandbox, asked).stop is Stop.FINISHED
     assert (asked.account.turns, asked.account.usage) == (None, Usage())
@@ -209,7 +209,7 @@ def test_pieces_are_the_text(text: str, length: int) -> None:
 
 def test_the_beginning_is_a_script_that_a_shell_reads() -> None:
     """What is put before the command is valid for `sh`, whatever the command is."""
-    assert host.run(["sh", "-n"], seconds=30, stdin=script().source).output == ""
+    assert host.run_program(["sh", "-n"], seconds=30, stdin=script().source).output == ""
 
 
 def test_what_the_file_says_is_what_the_agent_says() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from taskcal.agents.missing_program import commands, find_blamed_program, look, not_found, programs_in, resolve_programs
 from taskcal.machine import host
-from taskcal.sandbox import Ending, ScriptResult
+from taskcal.sandbox import ScriptEnding, ScriptResult
 
 WRITES_A_SCRIPT = """touch ok
 cat >solve.sh <<'S'
@@ -74,7 +74,7 @@ def test_what_a_message_names(line: str, name: str) -> None:
 
 def lost(run: str, output: str, seen: str, status: int = 127) -> str | None:
     """The missing program, given what the agent and the probe printed."""
-    return find_blamed_program(run, ScriptResult(Ending.EXITED, status, output.encode(), b""), seen)
+    return find_blamed_program(run, ScriptResult(ScriptEnding.EXITED, status, output.encode(), b""), seen)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_a_variable_names_a_program() -> None:
 )
 def test_the_probe_is_a_script_that_a_shell_reads(run: str) -> None:
     """Whatever the command holds, and without running it."""
-    assert host.run(["sh", "-n"], seconds=30, stdin=look(run, programs_in(run))).output == ""
+    assert host.run_program(["sh", "-n"], seconds=30, stdin=look(run, programs_in(run))).output == ""
 
 
 def test_the_probe_looks_where_the_command_does() -> None:

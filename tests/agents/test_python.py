@@ -18,7 +18,7 @@ from taskcal.agents.spec import Price, PythonSpec
 from taskcal.agents.transcript import Transcript
 from taskcal.core.rollout import Stop, Usage
 from taskcal.errors import InputError, ProviderLost, SandboxLost, UsageError
-from taskcal.sandbox import ANSWER_FILE, Ending, Script, ScriptResult
+from taskcal.sandbox import ANSWER_FILE, Script, ScriptEnding, ScriptResult
 from tests.agents.fake_sandbox import FakeSandbox, attempt, ending, task
 
 if TYPE_CHECKING:
@@ -186,7 +186,9 @@ def test_secrets_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_usage_is_read_and_priced() -> None:
     """From the same file as a command's."""
-    sandbox = FakeSandbox(usage=ScriptResult(Ending.EXITED, 0, b'{"input_tokens": 1000000, "output_tokens": 0}', b""))
+    sandbox = FakeSandbox(
+        usage=ScriptResult(ScriptEnding.EXITED, 0, b'{"input_tokens": 1000000, "output_tokens": 0}', b"")
+    )
     asked = attempt(task())
     PythonAgent(replace(SPEC, price=Price(2.0, 8.0)), "", lambda *_: None).act(sandbox, asked)
     assert asked.account.usage == Usage(1_000_000, None, 0, cost_usd=2.0)

@@ -35,7 +35,7 @@ def test_what_a_file_runs_is_shell(name: str) -> None:
     """For `sh`, its install step as well."""
     spec = program(name)
     for source in (spec.run, spec.install):
-        assert host.run(["sh", "-n"], seconds=30, stdin=source).output == ""
+        assert host.run_program(["sh", "-n"], seconds=30, stdin=source).output == ""
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -12,7 +12,7 @@ from taskcal.agents.spec import Price
 from taskcal.agents.usage import MOST_BYTES, READ, UsageReport, add_cost, cost, parse_usage, read_usage
 from taskcal.core.rollout import Usage
 from taskcal.machine import host
-from taskcal.sandbox import Ending, ScriptResult
+from taskcal.sandbox import ScriptEnding, ScriptResult
 from tests.agents.fake_sandbox import FakeSandbox
 
 PRICE = Price(input=3.0, output=15.0, cached_input=0.3)
@@ -66,14 +66,17 @@ def test_a_missing_file_is_no_problem() -> None:
 
 def test_a_file_that_cannot_be_read_is_a_problem() -> None:
     """A link or a folder is not followed, and one that never ends is given up."""
-    found = read_usage(FakeSandbox(usage=ScriptResult(Ending.EXITED, 1, b"", b"no regular file\n")))
+    found = read_usage(FakeSandbox(usage=ScriptResult(ScriptEnding.EXITED, 1, b"", b"no regular file\n")))
     assert found.problem == "no regular file"
-    assert read_usage(FakeSandbox(usage=ScriptResult(Ending.TIMED_OUT, None, b"{", b""))).problem == "it cannot be read"
+    assert (
+        read_usage(FakeSandbox(usage=ScriptResult(ScriptEnding.TIMED_OUT, None, b"{", b""))).problem
+        == "it cannot be read"
+    )
 
 
 def test_the_reading_is_a_script_that_a_shell_reads() -> None:
     """It is valid for `sh`."""
-    assert host.run(["sh", "-n"], seconds=30, stdin=READ).output == ""
+    assert host.run_program(["sh", "-n"], seconds=30, stdin=READ).output == ""
 
 
 def test_cost_is_by_the_million_and_cached_input_is_a_part_of_the_input() -> None:

@@ -149,8 +149,8 @@ def test_a_first_process_that_ends_as_if_killed(scope: RunScope) -> None:
 def test_the_first_process_is_roots(scope: RunScope) -> None:
     """Whatever the image's USER is, which is who acts if nobody else is named."""
     with opened(scope, task()) as sandbox:
-        images = replace(sandbox._order.images, user="nobody")
-        sandbox._order = replace(sandbox._order, images=images)
+        images = replace(sandbox._spec.images, user="nobody")
+        sandbox._spec = replace(sandbox._spec, images=images)
         done = act(sandbox, "id -un; stat -c %U /proc/1", user=None)
         assert done.stdout == b"nobody\nroot\n"
         assert act(sandbox, EXITS_AS_IF_KILLED, user=None).exit_code is not None

@@ -11,7 +11,7 @@ import pytest
 
 from taskcal.errors import ImageLost
 from taskcal.sandbox.engine.building import BuildBounds
-from taskcal.sandbox.engine.labels import BAKE, BOOT, BUILDING, BUILT, STARTED, Owner
+from taskcal.sandbox.engine.labels import BAKE, BOOT, BUILDING, BUILT, STARTED, RunOwner
 from taskcal.sandbox.engine.sweep import sweep_layers
 from tests.docker.rooms import IMAGE
 
@@ -74,7 +74,7 @@ def test_what_a_failed_build_leaves_is_found(engine: DockerEngine, write: Callab
     """
     token, said = secrets.token_hex(8), list[str]()
     folder = write("box/Dockerfile", f"FROM {IMAGE}\nCOPY . /c\nRUN ls -A /c && echo {token} >/x\nRUN false\n").parent
-    mine = Owner.here().labels("a run")
+    mine = RunOwner.here().labels("a run")
     with engine.builder.mark({**mine, BOOT: "another", BUILDING: BUILT}), pytest.raises(ImageLost, match="code: 1"):
         engine.builder.build(
             str(folder), BuildBounds(seconds=60), labels={BAKE: BUILT, "token": token}, log=said.append

@@ -11,7 +11,7 @@ from taskcal.agents import Attempt
 from taskcal.agents.builtin import apply_solution
 from taskcal.core.task import Check, FileCopy, FileProbe, Grader, Group, RunProbe, Solution
 from taskcal.sandbox import delivery
-from taskcal.sandbox.scripts import make_way
+from taskcal.sandbox.scripts import clear_destinations
 from tests.conftest import mostly_long
 from tests.docker.rooms import PLAIN, act, fresh, judge, opened, scores, task
 
@@ -151,7 +151,11 @@ def test_a_hundred_thousand_files_are_removed(scope: RunScope, tmp_path: Path) -
 
 def test_a_folder_in_the_way_is_renamed(scope: RunScope, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In one call, however much is in it: no file is removed, and only root can look at them."""
-    monkeypatch.setattr(delivery, "make_way", lambda *args, **more: make_way(*args, **more).replace("rm -rf", "exit 9"))
+    monkeypatch.setattr(
+        delivery,
+        "clear_destinations",
+        lambda *args, **more: clear_destinations(*args, **more).replace("rm -rf", "exit 9"),
+    )
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "test_x").write_text("true")
     sees = "test $(find /work/tests | wc -l) = 2 && test $(find /.taskcal-*/ | wc -l) = 204"

@@ -15,8 +15,8 @@ from taskcal.core.network import AllowedHost, NetworkAccess
 from taskcal.core.rollout import Graded, Lost
 from taskcal.core.task import Network, NetworkMode, RunProbe
 from taskcal.errors import Boundary, SetupLost
-from taskcal.sandbox.egress.allowed_hosts import WaysOut
-from taskcal.sandbox.egress.dial import dial as real
+from taskcal.sandbox.egress.allowed_hosts import SandboxEgress
+from taskcal.sandbox.egress.connect_host import connect_to_host as real
 from taskcal.sandbox.engine.labels import RUN
 from tests.agents.chat.openai_server import OpenAIServer
 from tests.docker.conftest import left_on
@@ -154,13 +154,13 @@ def test_a_tasks_own_list_never_leads_here(scope: RunScope, port: int) -> None:
     reach = NetworkAccess(NetworkMode.HOSTS, (AllowedHost("mine", port), AllowedHost("ours", port, trusted=True)))
     with contextlib.ExitStack() as stack:
         sandbox = stack.enter_context(opened(scope, task()))
-        ways = stack.enter_context(contextlib.closing(WaysOut(scope.engine, IMAGE, scope.labels())))
+        ways = stack.enter_context(contextlib.closing(SandboxEgress(scope.engine, IMAGE, scope.labels())))
         names = {"mine": "127.0.0.1", "ours": "127.0.0.1"}
 
-        def dial(way: AllowedHost) -> socket.socket:
+        def connect_to_host(way: AllowedHost) -> socket.socket:
             return real(replace(way, host=names[way.host]))
 
-        ways.open(sandbox.container, reach, dial)
+        ways.open(sandbox.container, reach, connect_to_host)
         asks = "; ".join(f'print ask(to("127.0.1.{n}:{port}"), "get\\n") eq $data ? "same " : "none "' for n in (1, 2))
         assert act(sandbox, perl(asks)).stdout == b"none same "
         assert "is not a public address" in ways.remarks[0]
@@ -209,7 +209,7 @@ def test_a_port_that_is_taken_is_lost_at_setup(scope: RunScope) -> None:
     """With what the kernel said."""
     reach = NetworkAccess(NetworkMode.HOSTS, (AllowedHost("localhost", 80, trusted=True),))
     with opened(scope, task()) as sandbox:
-        ways = [WaysOut(scope.engine, IMAGE, scope.labels()) for _ in range(2)]
+        ways = [SandboxEgress(scope.engine, IMAGE, scope.labels()) for _ in range(2)]
         ways[0].open(sandbox.container, reach)
         with pytest.raises(SetupLost, match=r"127\.0\.0\.1:80: Address already in use"):
             ways[1].open(sandbox.container, reach)

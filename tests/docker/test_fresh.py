@@ -22,7 +22,7 @@ from taskcal.core.task import (
     ScriptedProbe,
     Service,
 )
-from taskcal.sandbox import Condition, Ending
+from taskcal.sandbox import Condition, ScriptEnding
 from tests.docker.rooms import IMAGE, PLAIN, act, fresh, judge, opened, outcome, scores, task
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ def test_a_kill_from_outside_is_not_the_agents_doing(scope: RunScope) -> None:
     """Not even where the kernel had killed for memory before, which the engine then remembers of the container."""
     group = task(environment=replace(WORK, limits=Limits(memory=60 * 1024**2)))
     with opened(scope, group) as sandbox:
-        assert act(sandbox, "exec perl -e '$x = q(a) x 200_000_000; sleep 1'").ending is Ending.OUT_OF_MEMORY
+        assert act(sandbox, "exec perl -e '$x = q(a) x 200_000_000; sleep 1'").ending is ScriptEnding.OUT_OF_MEMORY
         assert sandbox.condition() is Condition.ALIVE
         scope.engine.kill(sandbox.container)
         state = scope.engine.state(sandbox.container)

@@ -12,7 +12,7 @@ import pytest
 
 from taskcal.core.task import FileCopy, ImageSource, Limits, Network, NetworkMode, Service
 from taskcal.errors import ImageLost, LostError, SandboxLost, ServiceLost, SetupLost
-from taskcal.sandbox import Ending, Script
+from taskcal.sandbox import Script, ScriptEnding
 from taskcal.sandbox.images.baking import Images
 from tests.docker.rooms import IMAGE, PLAIN, act, judge, opened, task
 
@@ -54,7 +54,7 @@ def test_status_and_streams(scope: RunScope) -> None:
     """A script's status, standard output and standard error come back as they are."""
     with opened(scope, task()) as sandbox:
         result = act(sandbox, "echo out; echo err >&2; exit 3")
-    assert (result.ending, result.exit_code) == (Ending.EXITED, 3)
+    assert (result.ending, result.exit_code) == (ScriptEnding.EXITED, 3)
     assert (result.stdout, result.stderr) == (b"out\n", b"err\n")
 
 
@@ -74,15 +74,15 @@ def test_out_of_memory_is_told_from_a_kill(scope: RunScope) -> None:
     with opened(scope, task(environment=small)) as sandbox:
         killed = act(sandbox, "kill -9 $$")
         hungry = act(sandbox, "exec perl -e '$x = q(a) x 200_000_000; sleep 1'")
-    assert (killed.ending, killed.exit_code) == (Ending.EXITED, 137)
-    assert hungry.ending is Ending.OUT_OF_MEMORY
+    assert (killed.ending, killed.exit_code) == (ScriptEnding.EXITED, 137)
+    assert hungry.ending is ScriptEnding.OUT_OF_MEMORY
 
 
 def test_timeout(scope: RunScope) -> None:
     """A script that does not end is left at its deadline, and says so."""
     with opened(scope, task()) as sandbox:
         result = act(sandbox, "sleep 60", timeout=0.5)
-    assert (result.ending, result.exit_code) == (Ending.TIMED_OUT, None)
+    assert (result.ending, result.exit_code) == (ScriptEnding.TIMED_OUT, None)
 
 
 def test_container_removed_under_a_script(scope: RunScope) -> None:

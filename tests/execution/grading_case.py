@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from taskcal.core.shell.search_paths import CheckVariables, sift_variables
 from taskcal.core.task import Check, Environment, Grader, Group, ImageSource, Task, Variant
-from taskcal.sandbox import Condition, Ending, Script, ScriptResult
+from taskcal.sandbox import Condition, Script, ScriptEnding, ScriptResult
 from taskcal.sandbox.execute import PROBE
 from tests.sandbox.fake_engine import JOB, record
 
@@ -61,16 +61,16 @@ class Told:
         assert (sink, errors, script.hidden, script.user) == (None, None, True, "0")
         self.scripts.append(script)
         if not JOB.search(script.source.encode()):
-            return ScriptResult(Ending.EXITED, 0, self.kills if script.source == PROBE else b"", b"")
+            return ScriptResult(ScriptEnding.EXITED, 0, self.kills if script.source == PROBE else b"", b"")
         output = self.outputs.pop(0) if self.outputs else b""
         if isinstance(output, BaseException):
             raise output
         if isinstance(output, ScriptResult):
             return output
         assert len(output) <= limit
-        return ScriptResult(Ending.EXITED, 0, output, b"")
+        return ScriptResult(ScriptEnding.EXITED, 0, output, b"")
 
-    def give(self, files: Sequence[FileCopy], user: str | None) -> None:
+    def copy_in(self, files: Sequence[FileCopy], user: str | None) -> None:
         """No solution is played here."""
         raise AssertionError(files, user)
 
@@ -84,7 +84,7 @@ class Told:
         """A sentence for each service that has last words."""
         return tuple(f"service {name} ended (exit 1): {words}" for name, words in self.last_words.items())
 
-    def freshen(self, artifacts: Sequence[Artifact], files: Sequence[FileCopy]) -> tuple[str, ...]:
+    def move_to_fresh_container(self, artifacts: Sequence[Artifact], files: Sequence[FileCopy]) -> tuple[str, ...]:
         """Keep what is asked for; everything arrives but what is called missing."""
         self.fresh = (tuple(artifacts), tuple(files))
         return tuple(f"{one.path} was not there" for one in artifacts if "missing" in one.path)

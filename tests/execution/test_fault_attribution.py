@@ -18,14 +18,14 @@ from taskcal.execution.fault_attribution import (
     TRIAL,
     USELESS,
     Worked,
-    decide,
+    attribute_failure,
     is_disputed,
     start_a_shell,
     try_in,
 )
 from taskcal.execution.grading import grade
 from taskcal.execution.grading_driver import ABSENT, STOP_EVERYTHING
-from taskcal.sandbox import Condition, Ending, ScriptResult
+from taskcal.sandbox import Condition, ScriptEnding, ScriptResult
 from tests.execution.grading_case import ANSWER, Told, grader, group
 from tests.sandbox.fake_engine import record
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from taskcal.sandbox import GradableSandbox
 
 WORKS = record(0, 0, b"fine\n") + record(1, 3) + record(2, ABSENT)
-TIMED_OUT = ScriptResult(Ending.TIMED_OUT, None, b"", b"")
+TIMED_OUT = ScriptResult(ScriptEnding.TIMED_OUT, None, b"", b"")
 FAILURES = (EngineLost("500"), SandboxLost("500"), GraderLost("nonsense"), ValueError("unforeseen"))
 UNTOUCHED = (WORKS, WORKS)
 
@@ -69,7 +69,7 @@ def test_the_whole_rule(condition: Condition, failure: Exception) -> None:
     again = (None, failure)
     for trifles, here, first, second, kills in itertools.product((WORKS, b""), again, again, again, (b"0\n", b"3\n")):
         sandbox = Told([trifles], found=condition, untouched=list(UNTOUCHED), kills=kills)
-        decided = decide(sandbox, Tried(sandbox, [here], [first, second]))
+        decided = attribute_failure(sandbox, Tried(sandbox, [here], [first, second]))
         if condition is Condition.STUCK:
             assert decided is USELESS
         elif condition is not Condition.ALIVE:
@@ -95,7 +95,7 @@ def test_a_living_sandbox_is_measured_against_its_twin(
     """A small grading fails here: the agent's doing if it goes well in an untouched sandbox, twice."""
     for condition in (Condition.ALIVE, Condition.STUCK):
         sandbox = Told([here], found=condition, untouched=list(there))
-        decided = decide(sandbox, Tried(sandbox, [SandboxLost("again")]))
+        decided = attribute_failure(sandbox, Tried(sandbox, [SandboxLost("again")]))
         assert decided is (USELESS if there == UNTOUCHED else None)
 
 
@@ -122,7 +122,7 @@ def test_a_full_disk_of_this_host_is_no_evidence() -> None:
     """Neither the second try nor the twin's blames anybody if it fails for a reason of ours."""
     for here, there in (([OSError("full")], []), ([SandboxLost("x")], [OSError("full")])):
         sandbox = Told([WORKS])
-        assert decide(sandbox, Tried(sandbox, list(here), list(there))) is None
+        assert attribute_failure(sandbox, Tried(sandbox, list(here), list(there))) is None
 
 
 def test_an_agent_that_cannot_act_any_more_is_measured_by_a_shell() -> None:
@@ -133,8 +133,8 @@ def test_an_agent_that_cannot_act_any_more_is_measured_by_a_shell() -> None:
             assert getattr(script, "user", "") == "agent"
             return self.outputs.pop(0)  # type: ignore[return-value]  # only results are told here
 
-    start_a_shell("agent")(Shell([ScriptResult(Ending.EXITED, 0, b"", b"")]))
-    for broken in (TIMED_OUT, ScriptResult(Ending.EXITED, 126, b"no such file", b"")):
+    start_a_shell("agent")(Shell([ScriptResult(ScriptEnding.EXITED, 0, b"", b"")]))
+    for broken in (TIMED_OUT, ScriptResult(ScriptEnding.EXITED, 126, b"no such file", b"")):
         with pytest.raises(SandboxLost, match="no shell could be started"):
             start_a_shell("agent")(Shell([broken]))
 

@@ -28,12 +28,12 @@ from taskcal.execution.grading_driver import (
     SCRIPT_JOB,
     STOP_EVERYTHING,
     FileJob,
-    Record,
+    JobRecord,
     ScriptJob,
     batches,
 )
-from taskcal.sandbox import ANSWER_FILE, Ending, ScriptResult
-from taskcal.sandbox.scripts import exported
+from taskcal.sandbox import ANSWER_FILE, ScriptEnding, ScriptResult
+from taskcal.sandbox.scripts import export_lines
 from tests.execution.grading_case import ANSWER, Told, grader, group
 from tests.sandbox.fake_engine import record
 
@@ -51,8 +51,8 @@ def scores(one: Grader, *outputs: bytes) -> list[float]:
 
 def found(
     status: int = 0, out: bytes = b"", err: bytes = b"", *, late: bool = False, size: int | None = None
-) -> Record:
-    return Record(status, late, len(out) if size is None else size, out, err)
+) -> JobRecord:
+    return JobRecord(status, late, len(out) if size is None else size, out, err)
 
 
 def test_what_can_share_an_exec_does() -> None:
@@ -115,8 +115,8 @@ def test_the_graders_files_arrive_when_the_agent_is_gone() -> None:
     assert sandbox.files == list(copies)
     assert sandbox.scripts[0].source == STOP_EVERYTHING
     driver = sandbox.scripts[1]
-    given = exported({"order": "12", "LEVEL": "3", "TASKCAL_ANSWER_FILE": ANSWER_FILE})
-    assert f"few() {{ :\n{exported(sandbox.check_variables().kept)}}}\ngiven() {{ few\n{given}}}" in driver.source
+    given = export_lines({"order": "12", "LEVEL": "3", "TASKCAL_ANSWER_FILE": ANSWER_FILE})
+    assert f"few() {{ :\n{export_lines(sandbox.check_variables().kept)}}}\ngiven() {{ few\n{given}}}" in driver.source
     assert (driver.env, driver.clean) == ({}, True)
 
 
@@ -159,9 +159,9 @@ def test_no_answer_is_none() -> None:
         (b"", r"the checks could not run in the sandbox \(exit 0\)"),
         (ANSWER, "could not run in the sandbox"),
         (ANSWER + record(1) + b"more", "could not run in the sandbox"),
-        (ScriptResult(Ending.EXITED, 97, b"", b"no room"), r"could not run in the sandbox \(exit 97\): no room"),
-        (ScriptResult(Ending.TIMED_OUT, None, b"", b"slow"), r"grading did not finish \(timed-out\): slow"),
-        (ScriptResult(Ending.OUT_OF_MEMORY, None, b"", b""), r"grading did not finish \(out-of-memory\)"),
+        (ScriptResult(ScriptEnding.EXITED, 97, b"", b"no room"), r"could not run in the sandbox \(exit 97\): no room"),
+        (ScriptResult(ScriptEnding.TIMED_OUT, None, b"", b"slow"), r"grading did not finish \(timed-out\): slow"),
+        (ScriptResult(ScriptEnding.OUT_OF_MEMORY, None, b"", b""), r"grading did not finish \(out-of-memory\)"),
     ],
     ids=str,
 )
@@ -222,7 +222,7 @@ def test_a_script_without_scores_is_lost(script: bytes, message: str) -> None:
         (BY_NUMBER, found(0, b"1\n", late=True), Score(0.0, "still running at its timeout: 1")),
     ],
 )
-def test_a_script_is_judged_by_how_it_ended(probe: RunProbe, seen: Record, score: Score) -> None:
+def test_a_script_is_judged_by_how_it_ended(probe: RunProbe, seen: JobRecord, score: Score) -> None:
     """Another status than 0, and not ending in time, are a score of 0 with the last words, whatever was printed."""
     assert judge_run(probe, seen) == score
 
@@ -256,7 +256,7 @@ def test_a_score_out_of_range_is_lost_with_its_check() -> None:
         (found(0, b"te", late=True), FileState(exists=True)),
     ],
 )
-def test_a_file_is_what_the_driver_read(seen: Record, state: FileState) -> None:
+def test_a_file_is_what_the_driver_read(seen: JobRecord, state: FileState) -> None:
     """Absent, there but no regular file, there whole, there cut off; what could not be read is no content."""
     assert file_state(seen) == state
 

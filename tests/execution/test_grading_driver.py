@@ -17,16 +17,16 @@ from taskcal.execution.grading_driver import (
     OWN_IMPORTS,
     STOP_EVERYTHING,
     FileJob,
-    Given,
-    Record,
+    JobRecord,
     ScriptJob,
+    ScriptVariables,
     drive,
     output_bound,
-    parse,
+    parse_records,
     seconds,
 )
 from taskcal.machine import host
-from taskcal.sandbox.scripts import setup_script, start_again, started
+from taskcal.sandbox.scripts import setup_script, start_again, start_script
 from tests.sandbox.fake_engine import record
 
 if TYPE_CHECKING:
@@ -48,15 +48,15 @@ def test_what_is_printed_is_read(records: list[tuple[int, bool, bytes, bytes]], 
     """Any output, also one that looks like a record: whatever comes first, each job has its own."""
     pieces = printed(records)
     order.shuffle(pieces)
-    found = parse(b"".join(pieces), len(records))
-    assert found == tuple(Record(status, late, len(out), out, err) for status, late, out, err in records)
+    found = parse_records(b"".join(pieces), len(records))
+    assert found == tuple(JobRecord(status, late, len(out), out, err) for status, late, out, err in records)
 
 
 @given(records=RECORDS, cut=st.integers(1, 60))
 def test_half_an_output_is_none(records: list[tuple[int, bool, bytes, bytes]], cut: int) -> None:
     """What ends too soon is never read as fewer or shorter records."""
     output = b"".join(printed(records))
-    assert parse(output[:-cut], len(records)) is None
+    assert parse_records(output[:-cut], len(records)) is None
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_half_an_output_is_none(records: list[tuple[int, bool, bytes, bytes]], c
 )
 def test_hostile_output_is_none(output: bytes) -> None:
     """Two records were due: fewer, more, doubled, forged or garbled ones are no grading at all."""
-    assert parse(output, 2) is None
+    assert parse_records(output, 2) is None
 
 
 @pytest.mark.parametrize(
@@ -101,14 +101,14 @@ def test_hostile_output_is_none(output: bytes) -> None:
 )
 def test_a_garbled_head_is_none(fields: str) -> None:
     """Index, status, lateness and three lengths: six plain numbers, of which the lengths must be there."""
-    assert parse(f"{MARK} {fields}\n\n".encode() + record(1), 2) is None
-    assert parse(f"{MARK} 0 0 0 0 0 0\n\n".encode() + record(1), 2) is not None
+    assert parse_records(f"{MARK} {fields}\n\n".encode() + record(1), 2) is None
+    assert parse_records(f"{MARK} 0 0 0 0 0 0\n\n".encode() + record(1), 2) is not None
 
 
 @given(output=st.binary(max_size=80) | st.binary(max_size=40).map(record(0).__add__), count=st.integers(0, 3))
 def test_no_output_raises(output: bytes, count: int) -> None:
     """Whatever the driver was made to print."""
-    found = parse(output, count)
+    found = parse_records(output, count)
     assert found is None or len(found) == count
 
 
@@ -116,7 +116,7 @@ def test_no_output_raises(output: bytes, count: int) -> None:
 def test_a_script_stands_in_the_driver_as_it_is(sources: list[str]) -> None:
     """Whatever quotes it holds: read back from the driver's text by the shell's own rules, it is the same."""
     assume(not any(source.lstrip().startswith("#!") for source in sources))
-    text = drive(tuple(ScriptJob(source, 5.0) for source in sources), "abc123", "", Given({}))
+    text = drive(tuple(ScriptJob(source, 5.0) for source in sources), "abc123", "", ScriptVariables({}))
     words = shlex.split(text[text.index("printf %s ", text.index("\n}\n", text.index("file()"))) :])
     starts = [place for place, word in enumerate(words) if word == "printf"]
     assert [words[place + 2] for place in starts] == sources
@@ -126,14 +126,14 @@ def test_a_script_stands_in_the_driver_as_it_is(sources: list[str]) -> None:
 def test_the_driver_is_a_script_that_a_shell_reads(path: str) -> None:
     """With any path and any script in it, and with what stops the agent before it."""
     jobs = (FileJob(path, links=False), FileJob(path), ScriptJob("cat <<'EOF'\nfor (\nEOF\n", 5.0))
-    text = drive(jobs, "abc123", STOP_EVERYTHING, Given({}))
-    assert host.run(["sh", "-n"], seconds=30, stdin=text).output == ""
+    text = drive(jobs, "abc123", STOP_EVERYTHING, ScriptVariables({}))
+    assert host.run_program(["sh", "-n"], seconds=30, stdin=text).output == ""
 
 
 def test_the_driver_runs_each_job_once() -> None:
     """Files are read first, scripts run in their order with their seconds rounded up, then all is told."""
     jobs = (FileJob("/a", links=False), ScriptJob("x", 1.2), FileJob("/b"), ScriptJob("y", 30.0))
-    lines = drive(jobs, "abc123", "BEFORE\n", Given({})).splitlines()
+    lines = drive(jobs, "abc123", "BEFORE\n", ScriptVariables({})).splitlines()
     assert lines[0] == "BEFORE"
     told = [line for line in lines if re.match(r"(file|check|record) \d", line)]
     records = ["record 1 8192 8192", "record 3 8192 8192"]
@@ -163,7 +163,7 @@ def test_time_and_output_are_bounded() -> None:
 )
 def test_a_tail_is_one_line(stdout: bytes, stderr: bytes, tail: str) -> None:
     """Standard error first, since it holds the reason; at most 200 characters."""
-    assert Record(1, late=False, size=0, stdout=stdout, stderr=stderr).tail == tail
+    assert JobRecord(1, late=False, size=0, stdout=stdout, stderr=stderr).tail == tail
 
 
 STEPS = b"".join(b"step %d\n" % step for step in range(100))
@@ -175,7 +175,7 @@ STEPS = b"".join(b"step %d\n" % step for step in range(100))
 )
 def test_a_tail_keeps_the_first_line_of_an_error(stdout: bytes, stderr: bytes) -> None:
     """It often holds the cause; the last words are there as well."""
-    tail = Record(1, late=False, size=0, stdout=stdout, stderr=stderr).tail
+    tail = JobRecord(1, late=False, size=0, stdout=stdout, stderr=stderr).tail
     assert tail.startswith("jq: not found | ")
     assert tail.endswith(" | the end")
     assert " | … | " in tail
@@ -185,9 +185,9 @@ def test_a_tail_keeps_the_first_line_of_an_error(stdout: bytes, stderr: bytes) -
 def test_no_variable_of_ours_replaces_a_param() -> None:
     """Every variable that the surrounding shell texts assign begins with a prefix that no param can have."""
     texts = (
-        drive((ScriptJob("true", 1.0), FileJob("/a")), "abc123", STOP_EVERYTHING, Given({})),
+        drive((ScriptJob("true", 1.0), FileJob("/a")), "abc123", STOP_EVERYTHING, ScriptVariables({})),
         start_again("true", "true", {"LANG": "C"}),
-        started("true"),
+        start_script("true"),
         setup_script("true", ("/data",)),
     )
     exports = re.compile(r"command export .*|" + re.escape(OWN_IMPORTS))  # which set what checks get
@@ -211,7 +211,7 @@ def test_no_variable_of_ours_replaces_a_param() -> None:
 )
 def test_a_script_that_starts_programs_as_another_user_keeps_its_params(source: str, hides: bool) -> None:
     """They stand in its own text, and are not in the environment of what it calls."""
-    text = drive((ScriptJob(source, 5.0),), "abc123", "", Given({"LANG": "C"}, {"word": WORD}))
+    text = drive((ScriptJob(source, 5.0),), "abc123", "", ScriptVariables({"LANG": "C"}, {"word": WORD}))
     assert ("check 0 5 few" in text) is hides
     own = f"word={shlex.quote(WORD)}; {source}"
     assert (shlex.quote(own) in text) is hides

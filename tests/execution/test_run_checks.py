@@ -12,13 +12,13 @@ from taskcal.errors import GraderLost
 from taskcal.execution.grading import grade
 from taskcal.execution.grading_driver import ABSENT, STOP_EVERYTHING
 from taskcal.execution.run_checks import ENDED_ALL
-from taskcal.sandbox import Ending, ScriptResult
+from taskcal.sandbox import ScriptEnding, ScriptResult
 from taskcal.sandbox.processes import END_AGENT, RESUME
 from tests.execution.grading_case import ANSWER, Told, grader, group
 from tests.sandbox.fake_engine import record
 
 FINE = record(0, 0, b"fine\n") + record(1, 3) + record(2, ABSENT)
-CANNOT_FORK = ScriptResult(Ending.EXITED, 2, b"", b"sh: 0: Cannot fork")
+CANNOT_FORK = ScriptResult(ScriptEnding.EXITED, 2, b"", b"sh: 0: Cannot fork")
 
 
 def keeping(*probes: RunProbe, files: tuple[FileCopy, ...] = ()) -> Group:

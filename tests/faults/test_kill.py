@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taskcal.sandbox.engine.labels import BUILDING, Owner
+from taskcal.sandbox.engine.labels import BUILDING, RunOwner
 from tests.docker.conftest import left_on
 from tests.faults.runs import stable, start, stored, taskset, wait_for
 
@@ -132,7 +132,7 @@ def test_a_killed_build_leaves_nothing(
     while engine.builder.unnamed_images(f"token={token}"):  # another test's build may be under way
         assert time.monotonic() < deadline + 60
         assert taskcal("clean").code == 0
-    assert not [mark for mark in engine.builder.marks_labelled(BUILDING) if Owner.of(mark.labels).is_dead()]
+    assert not [mark for mark in engine.builder.marks_labelled(BUILDING) if RunOwner.of(mark.labels).is_dead()]
 
 
 def building(engine: DockerEngine, token: str) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskcal.core.task import Limits
-from taskcal.sandbox.engine.labels import BOOT, STARTED, Owner
+from taskcal.sandbox.engine.labels import BOOT, STARTED, RunOwner
 from taskcal.sandbox.engine.run_resources import host_config
 from taskcal.sandbox.engine.sweep import leftovers
 from tests.docker.rooms import IMAGE
@@ -30,7 +30,7 @@ def made(engine: DockerEngine) -> Iterator[Callable[..., str]]:
     ids: list[str] = []
 
     def make(**changed: str) -> str:
-        labels = {**Owner.here().labels(f"left-{secrets.token_hex(4)}"), **changed}
+        labels = {**RunOwner.here().labels(f"left-{secrets.token_hex(4)}"), **changed}
         ids.append(engine.create(IMAGE, host_config(Limits(), "none"), command=["true"], labels=labels))
         return ids[-1]
 

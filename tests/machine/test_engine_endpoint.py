@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskcal.errors import MissingError
-from taskcal.machine.engine_endpoint import DEFAULT_SOCKET, Certificates, Endpoint, configured_engine, find_endpoint
+from taskcal.machine.engine_endpoint import (
+    DEFAULT_SOCKET,
+    Certificates,
+    EngineEndpoint,
+    configured_engine,
+    find_endpoint,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +48,7 @@ class Settings:
             (stored / certificate).write_text("")
         return stored
 
-    def find(self, **variables: str) -> Endpoint:
+    def find(self, **variables: str) -> EngineEndpoint:
         """The engine under these variables."""
         return find_endpoint({"DOCKER_CONFIG": str(self.folder), **variables})
 
@@ -65,16 +71,16 @@ def settings(tmp_path: Path) -> Settings:
 
 def test_the_first_of_three_settings_wins(settings: Settings) -> None:
     """DOCKER_HOST before DOCKER_CONTEXT before the current context before the default socket; empty is not set."""
-    assert settings.find() == Endpoint()
+    assert settings.find() == EngineEndpoint()
     settings.context("here", Host="unix:///here.sock")
     settings.context("far", Host=FAR)
     settings.current("here")
     empty = {"DOCKER_HOST": "", "DOCKER_CONTEXT": ""}
-    assert settings.find(**empty) == Endpoint("unix:///here.sock", "currentContext=here")
-    assert settings.find(DOCKER_CONTEXT="far") == Endpoint(FAR, "DOCKER_CONTEXT=far")
+    assert settings.find(**empty) == EngineEndpoint("unix:///here.sock", "currentContext=here")
+    assert settings.find(DOCKER_CONTEXT="far") == EngineEndpoint(FAR, "DOCKER_CONTEXT=far")
     both = settings.find(DOCKER_CONTEXT="far", DOCKER_HOST="unix:///own.sock")
     assert (both.url, both.source) == ("unix:///own.sock", "DOCKER_HOST=unix:///own.sock")
-    assert settings.find(DOCKER_CONTEXT="default") == Endpoint()
+    assert settings.find(DOCKER_CONTEXT="default") == EngineEndpoint()
 
 
 def test_the_folder_is_that_of_the_home(settings: Settings) -> None:
@@ -84,7 +90,7 @@ def test_the_folder_is_that_of_the_home(settings: Settings) -> None:
     Settings(home / ".docker").context("mine", Host=FAR)
     Settings(home / ".docker").current("mine")
     assert find_endpoint({"HOME": str(home)}).url == FAR
-    assert find_endpoint({"HOME": str(settings.folder)}) == Endpoint()
+    assert find_endpoint({"HOME": str(settings.folder)}) == EngineEndpoint()
 
 
 @pytest.mark.parametrize("name", ["", "default", None])
@@ -93,7 +99,7 @@ def test_no_current_context(settings: Settings, name: str | None) -> None:
     settings.current(name or "")
     if name is None:
         (settings.folder / "config.json").write_text('{"auths": {}}')
-    assert settings.find() == Endpoint()
+    assert settings.find() == EngineEndpoint()
     assert configured_engine({"DOCKER_CONFIG": str(settings.folder)}) == ""
 
 
@@ -109,7 +115,7 @@ def test_a_broken_config_chooses_nothing_and_is_reported(settings: Settings, tex
     assert found.warning.startswith(f"{settings.folder / 'config.json'}: ")
     assert "\n" not in found.warning
     settings.context("far", Host=FAR)
-    assert settings.find(DOCKER_CONTEXT="far") == Endpoint(FAR, "DOCKER_CONTEXT=far")
+    assert settings.find(DOCKER_CONTEXT="far") == EngineEndpoint(FAR, "DOCKER_CONTEXT=far")
     assert settings.find(DOCKER_HOST=FAR).warning == ""
 
 

@@ -212,4 +212,4 @@ def test_a_deep_folder_is_walked_like_any_other(tmp_path: Path) -> None:
         assert sum(1 for _ in entries(tmp_path)) == 1100
         assert tree_digest(tmp_path) != context_digest(tmp_path / "a")
     finally:  # what cleans up after tests nests its calls
-        host.run(["rm", "-rf", str(tmp_path / "a")], seconds=60)
+        host.run_program(["rm", "-rf", str(tmp_path / "a")], seconds=60)

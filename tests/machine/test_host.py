@@ -15,28 +15,28 @@ from taskcal.machine import host
 
 def test_run_gives_status_and_both_outputs() -> None:
     """A failing program is a value: its status, and what it printed to either stream."""
-    done = host.run(["sh", "-c", "echo out; echo err >&2; exit 7"], seconds=30)
+    done = host.run_program(["sh", "-c", "echo out; echo err >&2; exit 7"], seconds=30)
     assert (done.status, done.output) == (7, "out\nerr\n")
     assert done.last_line == "err"
 
 
 def test_run_feeds_stdin_and_decodes_what_is_no_text() -> None:
     """Input arrives whole, and bytes that are no UTF-8 do not raise."""
-    assert host.run(["cat"], seconds=30, stdin="ä" * 100_000).output == "ä" * 100_000
-    assert host.run(["printf", r"\377"], seconds=30).output == "\N{REPLACEMENT CHARACTER}"
+    assert host.run_program(["cat"], seconds=30, stdin="ä" * 100_000).output == "ä" * 100_000
+    assert host.run_program(["printf", r"\377"], seconds=30).output == "\N{REPLACEMENT CHARACTER}"
 
 
 def test_run_kills_the_children_too(tmp_path: Path) -> None:
     """At the limit nothing of the program survives: its child was killed with it, so it holds its lock no more."""
     lock = tmp_path / "lock"
     with pytest.raises(TimeoutError, match="did not end within"):
-        host.run(["sh", "-c", f"flock {lock} sleep 300 & wait"], seconds=0.5)
-    assert host.run(["flock", "--timeout", "20", str(lock), "echo", "free"], seconds=30).output == "free\n"
+        host.run_program(["sh", "-c", f"flock {lock} sleep 300 & wait"], seconds=0.5)
+    assert host.run_program(["flock", "--timeout", "20", str(lock), "echo", "free"], seconds=30).output == "free\n"
 
 
 def test_run_does_not_wait_for_a_daemon() -> None:
     """A daemon that a program leaves behind neither blocks the call nor dies with it."""
-    done = host.run(["sh", "-c", "sleep 300 & echo $!"], seconds=30)
+    done = host.run_program(["sh", "-c", "sleep 300 & echo $!"], seconds=30)
     daemon = int(done.output)
     os.kill(daemon, 0)
     os.kill(daemon, 9)
@@ -46,7 +46,7 @@ def test_a_program_that_is_not_there_is_named() -> None:
     """What is missing is said by name, and nothing is run."""
     assert not host.have("no-such-program")
     with pytest.raises(MissingError, match="no-such-program is not installed"):
-        host.run(["no-such-program"], seconds=1)
+        host.run_program(["no-such-program"], seconds=1)
 
 
 def test_system_folders_count_without_path(monkeypatch: pytest.MonkeyPatch) -> None:

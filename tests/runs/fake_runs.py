@@ -21,7 +21,7 @@ from taskcal.core.task import Taskset
 from taskcal.execution.grading_driver import ABSENT
 from taskcal.runs.images.probe import ProbeResult, ReadyGroup
 from taskcal.runs.request import Request
-from taskcal.sandbox import Condition, Ending, Script, ScriptResult
+from taskcal.sandbox import Condition, Script, ScriptEnding, ScriptResult
 from taskcal.sandbox.images.baking import PreparedImages
 from tests.core.core_case import task
 from tests.sandbox.fake_engine import JOB, record
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from taskcal.core.task import Artifact, FileCopy, Group
     from taskcal.errors import LostError
     from taskcal.sandbox import Sandbox, Sink
-    from taskcal.sandbox.engine.stream import Line
+    from taskcal.sandbox.engine.stream import AttachedExec
     from taskcal.sandbox.sandbox_spec import SandboxSpec
 
 ADAPTIVE = Design(rule=Rule.POSTERIOR, cap=16)
@@ -159,7 +159,7 @@ class FakeSandbox:
     remarks: tuple[str, ...] = ()
 
     @property
-    def ways_out(self) -> FakeSandbox:
+    def egress(self) -> FakeSandbox:
         """It reaches nothing."""
         return self
 
@@ -177,7 +177,7 @@ class FakeSandbox:
         output = record(0, ABSENT) + checks if jobs else b"worked\n"
         if sink is not None:
             sink(output)
-        return ScriptResult(Ending.EXITED, 0, output, b"")
+        return ScriptResult(ScriptEnding.EXITED, 0, output, b"")
 
     def service_ended(self, name: str) -> str | None:
         """It has no services."""
@@ -187,7 +187,7 @@ class FakeSandbox:
         """None."""
         return ()
 
-    def give(self, files: Sequence[FileCopy], user: str | None) -> None:
+    def copy_in(self, files: Sequence[FileCopy], user: str | None) -> None:
         """Nothing is brought."""
         raise AssertionError(files, user)
 
@@ -199,7 +199,7 @@ class FakeSandbox:
         """Nothing is delivered."""
         raise AssertionError(files, stop)
 
-    def freshen(self, artifacts: Sequence[Artifact], files: Sequence[FileCopy]) -> tuple[str, ...]:
+    def move_to_fresh_container(self, artifacts: Sequence[Artifact], files: Sequence[FileCopy]) -> tuple[str, ...]:
         """No grading is fresh here."""
         raise AssertionError(artifacts, files)
 
@@ -216,7 +216,7 @@ class FakeSandbox:
         """No failure is disputed here."""
         raise AssertionError(self.key)
 
-    def terminal(self, env: Mapping[str, str]) -> AbstractContextManager[Line]:
+    def terminal(self, env: Mapping[str, str]) -> AbstractContextManager[AttachedExec]:
         """No person comes here."""
         raise AssertionError(env)
 

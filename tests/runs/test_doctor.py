@@ -276,7 +276,7 @@ def test_without_an_engine_the_rest_is_unknown() -> None:
 def test_the_command_never_touches_a_configured_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """`doctor --fix` with a DOCKER_HOST that is dead, also as root: what was found, one line of what to do, exit 3."""
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/dead.sock")
-    done = host.run([sys.executable, "-m", "taskcal", "doctor", "--fix"], seconds=60)
+    done = host.run_program([sys.executable, "-m", "taskcal", "doctor", "--fix"], seconds=60)
     lines = done.output.splitlines()
     assert done.status == 3
     assert sum(line.startswith("engine      missing") for line in lines) == 1
@@ -287,7 +287,7 @@ def test_the_command_never_touches_a_configured_engine(monkeypatch: pytest.Monke
 @pytest.mark.docker
 def test_the_command_finds_the_real_engine() -> None:
     """`doctor --json` on a machine that is ready: valid JSON on its own, everything needed is there."""
-    done = host.run([sys.executable, "-m", "taskcal", "doctor", "--json"], seconds=60)
+    done = host.run_program([sys.executable, "-m", "taskcal", "doctor", "--json"], seconds=60)
     report = json.loads(done.output)
     assert done.status == 0
     assert report["healthy"] is True

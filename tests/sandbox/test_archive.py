@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskcal.core.task import FileCopy
-from taskcal.sandbox.archive import digest, pack_context, packed
+from taskcal.sandbox.archive import files_digest, pack_context, pack_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def pack(files: list[FileCopy]) -> bytes:
-    with packed(files) as archive:
+    with pack_files(files) as archive:
         return archive.read()
 
 
@@ -95,13 +95,13 @@ def test_the_same_files_are_the_same_bytes(folder: Path, tmp_path: Path) -> None
             place.chmod(source.stat().st_mode)
             os.utime(place, (1, 1))
     assert pack([FileCopy("/app", str(other))]) == first
-    assert digest([FileCopy("/app", str(other))]) == hashlib.sha256(first).hexdigest()
+    assert files_digest([FileCopy("/app", str(other))]) == hashlib.sha256(first).hexdigest()
 
 
 @pytest.mark.parametrize("change", ["content", "mode", "name", "destination", "link"])
 def test_any_difference_is_another_digest(folder: Path, change: str) -> None:
     """What would be different in the container is different in the digest."""
-    before = digest([FileCopy("/app", str(folder))])
+    before = files_digest([FileCopy("/app", str(folder))])
     destination = "/srv" if change == "destination" else "/app"
     if change == "content":
         (folder / "run.sh").write_text("echo hullo\n")
@@ -112,7 +112,7 @@ def test_any_difference_is_another_digest(folder: Path, change: str) -> None:
     elif change == "link":
         (folder / "link").unlink()
         (folder / "link").symlink_to("secret")
-    assert digest([FileCopy(destination, str(folder))]) != before
+    assert files_digest([FileCopy(destination, str(folder))]) != before
 
 
 def test_pipes_and_sockets_are_left_out(folder: Path) -> None:

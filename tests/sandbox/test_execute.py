@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from taskcal.errors import SandboxLost
-from taskcal.sandbox import Ending, Script, ScriptResult
+from taskcal.sandbox import Script, ScriptEnding, ScriptResult
 from taskcal.sandbox.engine.docker_types import ExecResult
-from taskcal.sandbox.execute import classify, execute
+from taskcal.sandbox.execute import classify_ending, execute, script_to_retry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,20 +59,20 @@ def run(script: Script, *answers: ExecResult, running: bool = False) -> tuple[Sc
 @pytest.mark.parametrize(
     ("code", "kills", "ending", "believed"),
     [
-        (0, 0, Ending.EXITED, 0),
-        (1, 0, Ending.EXITED, 1),
-        (126, 0, Ending.EXITED, 126),
-        (127, 3, Ending.EXITED, 127),
-        (137, 0, Ending.EXITED, 137),
-        (137, 1, Ending.OUT_OF_MEMORY, None),
-        (None, 0, Ending.TIMED_OUT, None),
-        (None, 2, Ending.TIMED_OUT, None),
-        (0, 2, Ending.EXITED, 0),
+        (0, 0, ScriptEnding.EXITED, 0),
+        (1, 0, ScriptEnding.EXITED, 1),
+        (126, 0, ScriptEnding.EXITED, 126),
+        (127, 3, ScriptEnding.EXITED, 127),
+        (137, 0, ScriptEnding.EXITED, 137),
+        (137, 1, ScriptEnding.OUT_OF_MEMORY, None),
+        (None, 0, ScriptEnding.TIMED_OUT, None),
+        (None, 2, ScriptEnding.TIMED_OUT, None),
+        (0, 2, ScriptEnding.EXITED, 0),
     ],
 )
-def test_an_ending_is_one_of_three(code: int | None, kills: int, ending: Ending, believed: int | None) -> None:
+def test_an_ending_is_one_of_three(code: int | None, kills: int, ending: ScriptEnding, believed: int | None) -> None:
     """137 is out of memory only where the kernel counted a kill; what ended by itself keeps its status."""
-    assert classify(ended(code, b"out", b"err"), kills) == ScriptResult(ending, believed, b"out", b"err")
+    assert classify_ending(ended(code, b"out", b"err"), kills) == ScriptResult(ending, believed, b"out", b"err")
 
 
 def test_an_ordinary_status_is_believed_at_once() -> None:
@@ -85,14 +85,14 @@ def test_an_ordinary_status_is_believed_at_once() -> None:
 def test_a_suspicious_status_is_asked_about(code: int) -> None:
     """A living container answers the probe, and then the status is the script's own."""
     result, engine = run(Script("x", 60), ended(code), ended(0, b"0\n"))
-    assert (result.ending, result.exit_code) == (Ending.EXITED, code)
+    assert (result.ending, result.exit_code) == (ScriptEnding.EXITED, code)
     assert engine.asked[1][1].user == "0"
 
 
 def test_the_probe_brings_the_kernels_count() -> None:
     """The largest number that either version of the control groups gives."""
     result, _ = run(Script("x", 60), ended(137, b"last words"), ended(0, b"0\n2\n"))
-    assert (result.ending, result.exit_code, result.stdout) == (Ending.OUT_OF_MEMORY, None, b"last words")
+    assert (result.ending, result.exit_code, result.stdout) == (ScriptEnding.OUT_OF_MEMORY, None, b"last words")
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_probe_that_was_killed_as_well_is_tried_again(monkeypatch: pytest.Monk
     """In a container that runs: an agent that kills everything for a moment has crashed, and is graded."""
     monkeypatch.setattr("taskcal.sandbox.execute.PROBE_PAUSES", (0.0, 0.0))
     result, _ = run(Script("x", 60), ended(137), ended(137), ended(126), ended(0, b"0\n"), running=True)
-    assert (result.ending, result.exit_code) == (Ending.EXITED, 137)
+    assert (result.ending, result.exit_code) == (ScriptEnding.EXITED, 137)
     with pytest.raises(SandboxLost):
         run(Script("x", 60), ended(137), ended(137), ended(137), ended(137), running=True)
 
@@ -143,7 +143,7 @@ def test_the_deadline_is_the_scripts() -> None:
 )
 def test_a_tail_is_one_line(stdout: bytes, stderr: bytes, tail: str) -> None:
     """The last words of both streams, for a reason that a table bears."""
-    assert ScriptResult(Ending.EXITED, 1, stdout, stderr).tail == tail
+    assert ScriptResult(ScriptEnding.EXITED, 1, stdout, stderr).tail == tail
 
 
 NO_FOLDER = b'OCI runtime exec failed: exec failed: unable to start container process: chdir to cwd ("/work") failed'
@@ -151,10 +151,12 @@ NO_FOLDER = b'OCI runtime exec failed: exec failed: unable to start container pr
 
 def test_a_script_whose_folder_is_gone_starts_at_the_top() -> None:
     """As the agent's user; root gets the folder back instead, and a script may name a folder that must be there."""
-    result, engine = run(Script("ls", 60, user="agent"), not_started(NO_FOLDER), ended(0, b"bin"))
-    assert (result.exit_code, result.stdout) == (0, b"bin")
-    assert [call.workdir for _, call in engine.asked] == [None, "/"]
-    for script in (Script("ls", 60, user="0"), Script("ls", 60, user="agent", workdir="/work")):
+    by_agent, by_root = Script("ls", 60, user="agent"), Script("ls", 60, user="0")
+    assert script_to_retry(by_agent, not_started(NO_FOLDER)) == replace(by_agent, workdir="/")
+    assert script_to_retry(by_root, not_started(NO_FOLDER)) == by_root
+    assert script_to_retry(replace(by_agent, workdir="/work"), not_started(NO_FOLDER)) is None
+    assert script_to_retry(by_agent, not_started(DEAD)) is None
+    for script in (by_root, replace(by_agent, workdir="/work")):
         result, engine = run(script, not_started(NO_FOLDER), ended(0))
         assert (result.exit_code, len(engine.asked)) == (126, 2)
         assert engine.asked[1][1].workdir == "/"
@@ -165,5 +167,7 @@ def test_a_script_whose_folder_is_gone_starts_at_the_top() -> None:
 @pytest.mark.parametrize("user", [None, "agent", "0"])
 def test_what_has_started_is_not_run_again(user: str | None, code: int | None, words: bytes) -> None:
     """Whatever it prints, also the engine's words, and however it ends: an agent could print them for more time."""
-    _, engine = run(Script("mine", 60, user=user), ended(code, words), ended(0, b"0"))
+    script = Script("mine", 60, user=user)
+    assert script_to_retry(script, ended(code, words)) is None
+    _, engine = run(script, ended(code, words), ended(0, b"0"))
     assert [argv for argv, _ in engine.asked if argv[-1] == "mine"] == [("sh", "-c", "mine")]

@@ -174,12 +174,12 @@ def test_lines_of_another_run_are_named(run: RunFolder) -> None:
 def test_a_second_process_is_refused(run: RunFolder) -> None:
     """Two writers would tear each other's lines; the second one is told, and the first goes on."""
     program = [sys.executable, "-c", APPEND, str(run.path)]
-    refused = host.run(program, seconds=60)
+    refused = host.run_program(program, seconds=60)
     assert refused.status == 1
     assert refused.last_line.endswith(f"{run.path}: another process is writing this run")
     run.append(FIRST)
     run.close()
-    assert host.run(program, seconds=60).status == 0
+    assert host.run_program(program, seconds=60).status == 0
     assert read(run) == [FIRST]
 
 

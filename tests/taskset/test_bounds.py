@@ -147,7 +147,9 @@ def test_a_process_can_start_with_the_largest_params(yaml: Yaml) -> None:
     """What loads is what a script's environment holds."""
     texts = {"a": "x" * 64 * KIB, "b": "y" * (32 * KIB - 2)}
     params = yaml.task(f"prompt: p\nparams: {{a: {texts['a']}, b: {texts['b']}}}").variants[0].params
-    done = host.run(["env", *(f"{name}={value}" for name, value in params.items()), "sh", "-c", "echo $b"], seconds=60)
+    done = host.run_program(
+        ["env", *(f"{name}={value}" for name, value in params.items()), "sh", "-c", "echo $b"], seconds=60
+    )
     assert done.last_line == texts["b"]
 
 

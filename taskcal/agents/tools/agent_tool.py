@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from taskcal.agents.tools.tool_arguments import LONGEST_QUOTE, CallError, as_call_errors, fit_arguments, read_object
 from taskcal.core.text.foreign_text import clip, cut
-from taskcal.sandbox import Ending
+from taskcal.sandbox import ScriptEnding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -102,9 +102,9 @@ def command_reply(result: ScriptResult, allowed: float) -> ToolReply:
 
 def describe_ending(result: ScriptResult, allowed: float) -> str:
     """How a command ended, for the model; '' if it exited with 0."""
-    if result.ending is Ending.TIMED_OUT:
+    if result.ending is ScriptEnding.TIMED_OUT:
         return f"[{timeout_note(allowed)}]"
-    if result.ending is Ending.OUT_OF_MEMORY:
+    if result.ending is ScriptEnding.OUT_OF_MEMORY:
         return "[killed: out of memory]"
     return f"[exit status {result.exit_code}]" if result.exit_code else ""
 

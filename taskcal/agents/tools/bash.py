@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskcal.agents.tools.agent_tool import PreparedCall, command_reply, timeout_note
 from taskcal.agents.tools.tool_arguments import CallError
-from taskcal.sandbox import ROOM, Script
+from taskcal.sandbox import TASKCAL_FOLDER, Script
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,7 @@ LONGEST_COMMAND = 100 * 1024
 GRACE_SECONDS = 10.0
 STILL_RUNNING = 124
 """What a command that was killed for its time exits with, as coreutils' timeout has it."""
-STATE = f"{ROOM}/shell"
+STATE = f"{TASKCAL_FOLDER}/shell"
 
 
 def bash_of(task: Task, bound: int) -> Bash:
@@ -85,7 +85,7 @@ def shell_script(command: str, seconds: float, bound: int) -> str:
     """
     whole, half = max(1, math.ceil(seconds)), bound // 2
     return f"""umask 022
-TASKCAL_OUT=$(mktemp 2>/dev/null) || TASKCAL_OUT={ROOM}/output.$$
+TASKCAL_OUT=$(mktemp 2>/dev/null) || TASKCAL_OUT={TASKCAL_FOLDER}/output.$$
 exec 3<>"$TASKCAL_OUT"
 rm -f "$TASKCAL_OUT"
 TASKCAL_BEGUN=$(date +%s)

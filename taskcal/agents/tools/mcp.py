@@ -25,7 +25,7 @@ from taskcal.agents.tools.mcp_process import START_SECONDS, ServerProcess
 from taskcal.core.text.excerpt import excerpt
 from taskcal.core.text.foreign_text import clip
 from taskcal.errors import SetupLost
-from taskcal.sandbox import Ending, ScriptResult
+from taskcal.sandbox import ScriptEnding, ScriptResult
 from taskcal.taskset.models.tool import is_tool_name, mistake_in
 
 if TYPE_CHECKING:
@@ -62,9 +62,9 @@ class McpTool:
         try:
             answer = self.connection.call(self.name, arguments, seconds)
         except MCPError as error:
-            return ScriptResult(Ending.EXITED, FAILED, b"", error.message.encode(errors="replace") + b"\n")
+            return ScriptResult(ScriptEnding.EXITED, FAILED, b"", error.message.encode(errors="replace") + b"\n")
         text = answer_text(answer).encode(errors="replace")[:MOST_OUTPUT] + b"\n"
-        return ScriptResult(Ending.EXITED, FAILED if answer.is_error else 0, text, b"")
+        return ScriptResult(ScriptEnding.EXITED, FAILED if answer.is_error else 0, text, b"")
 
     def _show(self, result: ScriptResult) -> ToolReply:
         output = (result.stdout + result.stderr).decode(errors="replace").rstrip("\n")

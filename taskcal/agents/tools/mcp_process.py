@@ -24,7 +24,7 @@ from mcp.types.jsonrpc import JSONRPCError, JSONRPCRequest, JSONRPCResponse, jso
 
 from taskcal.core.text.foreign_text import parse_json
 from taskcal.errors import LostError, SetupLost
-from taskcal.sandbox import ROOM, ROOT_USER, Script
+from taskcal.sandbox import ROOT_USER, TASKCAL_FOLDER, Script
 from taskcal.sandbox.interpreters import as_shell
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class ServerProcess:
             return self.lost
         last_words = ""
         with contextlib.suppress(LostError):
-            log = f"{ROOM}/mcp/{self.server.name}.err"
+            log = f"{TASKCAL_FOLDER}/mcp/{self.server.name}.err"
             last_words = self.sandbox.run(self._script(LAST_WORDS.replace("@log", log))).tail
         words = ": ".join(part for part in (reason or "it did not answer in time", last_words) if part)
         return SetupLost(f"the MCP server {self.server.name} does not work: {words}")
@@ -166,11 +166,11 @@ class ServerProcess:
                 )
 
     def _script(self, source: str) -> Script:
-        placed = source.replace("@room", f"{ROOM}/mcp", 1).replace("@name", self.server.name, 1)
+        placed = source.replace("@room", f"{TASKCAL_FOLDER}/mcp", 1).replace("@name", self.server.name, 1)
         return Script(placed, WRITE_SECONDS, user=self.user, hidden=True)
 
     def _listen(self) -> None:
-        source = START.replace("@room", f"{ROOM}/mcp").replace("@name", self.server.name)
+        source = START.replace("@room", f"{TASKCAL_FOLDER}/mcp").replace("@name", self.server.name)
         script = Script(source.replace("@run", as_shell(self.server.run)), LONGEST_LIFE, user=self.user)
         try:
             self.sandbox.run(script, sink=self._hear)

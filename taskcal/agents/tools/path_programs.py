@@ -32,7 +32,7 @@ from taskcal.agents.tools.task_tools import open_tools
 from taskcal.agents.tools.tool_arguments import CallError, as_call_errors
 from taskcal.agents.transcript import ToolCall, ToolResult
 from taskcal.errors import LostError, SetupLost
-from taskcal.sandbox import ROOM, ROOT_USER, Ending, Script, ScriptResult
+from taskcal.sandbox import ROOT_USER, TASKCAL_FOLDER, Script, ScriptEnding, ScriptResult
 from taskcal.sandbox.processes import END_AGENT, RESUME
 
 if TYPE_CHECKING:
@@ -51,17 +51,17 @@ MOST_CALL = 1024 * 1024
 READY_SECONDS = 60.0
 REPLY_SECONDS = 20.0
 WRONG_USAGE, NOT_ANSWERED = 2, 125
-BELL = f"{ROOM}/calls/bell"
+BELL = f"{TASKCAL_FOLDER}/calls/bell"
 READY = re.compile(rb"ready ([0-9]{1,10})")
 HEARD = re.compile(rb"call ([A-Za-z0-9]{8}) ((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)")
-ON_PATH = f'[ -z "${{TASKCAL_TOOLS+x}}" ] || {{ PATH={ROOM}/bin:$PATH; export PATH; }}\n'
+ON_PATH = f'[ -z "${{TASKCAL_TOOLS+x}}" ] || {{ PATH={TASKCAL_FOLDER}/bin:$PATH; export PATH; }}\n'
 
 PROGRAM = f"""#!/bin/sh
 # A tool of this task; try --help.
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 [ -p {BELL} ] || {{ echo "@: no one answers" >&2; exit {NOT_ANSWERED}; }}
 [ $# = 1 ] && [ "$1" = - ] && set -- "$(cat)"
-d=$(mktemp -d {ROOM}/calls/XXXXXXXX) && mkfifo "$d/status" || exit {NOT_ANSWERED}
+d=$(mktemp -d {TASKCAL_FOLDER}/calls/XXXXXXXX) && mkfifo "$d/status" || exit {NOT_ANSWERED}
 exec 3<>"$d/status"
 printf '%s\\0' @ "$@" >"$d/call"
 echo "${{d##*/}}" >{BELL}
@@ -71,18 +71,18 @@ read -r status <&3
 rm -rf "$d"
 exit "${{status:-{NOT_ANSWERED}}}"
 """
-PROGRAMS = f"""umask 022; rm -rf {ROOM}/bin && mkdir {ROOM}/bin || exit 1
+PROGRAMS = f"""umask 022; rm -rf {TASKCAL_FOLDER}/bin && mkdir {TASKCAL_FOLDER}/bin || exit 1
 @programs
 """
-LISTENER = f"""mkdir -p {ROOM}/calls && rm -f {BELL} && mkfifo {BELL} || exit 1
+LISTENER = f"""mkdir -p {TASKCAL_FOLDER}/calls && rm -f {BELL} && mkfifo {BELL} || exit 1
 exec 3<>{BELL}
 echo "ready $$"
 while read -r name <&3; do
   case $name in *[!A-Za-z0-9]*|'') continue ;; esac
-  words=$(head -c {MOST_CALL} {ROOM}/calls/$name/call | base64 | tr -d '\\n') && echo "call $name $words"
+  words=$(head -c {MOST_CALL} {TASKCAL_FOLDER}/calls/$name/call | base64 | tr -d '\\n') && echo "call $name $words"
 done
 """
-REPLY = f"""cd {ROOM}/calls/@name || exit 0
+REPLY = f"""cd {TASKCAL_FOLDER}/calls/@name || exit 0
 base64 -d >out <<'TASKCAL_OUT'
 @out
 TASKCAL_OUT
@@ -215,7 +215,9 @@ class ToolServer:
         if tool is None:
             return usage_error(f"there is no tool {name!r}")
         if words == ["--help"]:
-            return ScriptResult(Ending.EXITED, 0, manual(tool.name, tool.description, tool.parameters).encode(), b"")
+            return ScriptResult(
+                ScriptEnding.EXITED, 0, manual(tool.name, tool.description, tool.parameters).encode(), b""
+            )
         try:
             with as_call_errors():
                 arguments = arguments_of(tool.parameters, words)
@@ -239,14 +241,14 @@ class ToolServer:
 
 def usage_error(reason: str) -> ScriptResult:
     """The result of a call that is not carried out: the exit status and message of wrong usage."""
-    return ScriptResult(Ending.EXITED, WRONG_USAGE, b"", reason.encode(errors="replace") + b"\n")
+    return ScriptResult(ScriptEnding.EXITED, WRONG_USAGE, b"", reason.encode(errors="replace") + b"\n")
 
 
 def install_script(tools: Sequence[AgentTool]) -> str:
     """The script of root's that puts the programs in place."""
     lines = (
-        f"printf %s {shlex.quote(PROGRAM.replace('@', tool.name, 2))} >{ROOM}/bin/{tool.name} && "
-        f"chmod 755 {ROOM}/bin/{tool.name}"
+        f"printf %s {shlex.quote(PROGRAM.replace('@', tool.name, 2))} >{TASKCAL_FOLDER}/bin/{tool.name} && "
+        f"chmod 755 {TASKCAL_FOLDER}/bin/{tool.name}"
         for tool in tools
     )
     return PROGRAMS.replace("@programs", "\n".join(lines))

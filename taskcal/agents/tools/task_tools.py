@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from taskcal.agents.tools.agent_tool import MOST_OUTPUT, PreparedCall, command_reply, cut_reply
 from taskcal.core.task import as_text
 from taskcal.errors import SetupLost
-from taskcal.sandbox import ROOM, Script
+from taskcal.sandbox import TASKCAL_FOLDER, Script
 from taskcal.sandbox.interpreters import as_shell
 
 if TYPE_CHECKING:
@@ -106,7 +106,8 @@ def call_script(tool: declared.Tool, arguments: Mapping[str, Any]) -> str:
     Output goes through files: a process that stays in the background would hold a pipe open and the call with it.
     Raises ValueError for a number that JSON cannot hold.
     """
-    return f"""TASKCAL_CALL=$(mktemp -d 2>/dev/null) || {{ TASKCAL_CALL={ROOM}/call.$$; mkdir -p "$TASKCAL_CALL"; }}
+    fallback = f"{TASKCAL_FOLDER}/call.$$"
+    return f"""TASKCAL_CALL=$(mktemp -d 2>/dev/null) || {{ TASKCAL_CALL={fallback}; mkdir -p "$TASKCAL_CALL"; }}
 sh -c {shlex.quote(as_shell(tool.run))} {tool.name} >"$TASKCAL_CALL/out" 2>"$TASKCAL_CALL/err" <<'TASKCAL_ARGUMENTS'
 {json.dumps(arguments, allow_nan=False)}
 TASKCAL_ARGUMENTS

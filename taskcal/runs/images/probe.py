@@ -21,15 +21,23 @@ from taskcal.core.shell.script import interpreters
 from taskcal.core.task import Grader, RunProbe
 from taskcal.core.text.excerpt import excerpt
 from taskcal.errors import LostError, SandboxLost, SetupLost
-from taskcal.execution.grading_driver import ABSENT, FileJob, Given, ScriptJob, drive, output_bound, parse
+from taskcal.execution.grading_driver import (
+    ABSENT,
+    FileJob,
+    ScriptJob,
+    ScriptVariables,
+    drive,
+    output_bound,
+    parse_records,
+)
 from taskcal.runs.images.prepare_group import lost_because, prepare_group
-from taskcal.sandbox import ROOM, ROOT_USER, Ending, Script
+from taskcal.sandbox import ROOT_USER, TASKCAL_FOLDER, Script, ScriptEnding
 from taskcal.sandbox.container import open_sandbox
 from taskcal.sandbox.images.baking import named_params
-from taskcal.sandbox.images.single_flight import Once
+from taskcal.sandbox.images.single_flight import SingleFlight
 from taskcal.sandbox.interpreters import missing_programs
 from taskcal.sandbox.sandbox_spec import SandboxSpec
-from taskcal.sandbox.scripts import finishing
+from taskcal.sandbox.scripts import finish_script
 from taskcal.sandbox.services import command_text
 
 if TYPE_CHECKING:
@@ -63,7 +71,7 @@ MOST_PROGRAMS = 1024 * 1024
 TRIAL = (
     ScriptJob("echo fine", 5.0),
     ScriptJob("exit 3", 5.0),
-    FileJob(f"{ROOM}/none"),
+    FileJob(f"{TASKCAL_FOLDER}/none"),
     FileJob("/proc/self/status"),  # behind a link that root owns, in every container
     ScriptJob(LIST_PROGRAMS, SCRIPT_SECONDS, limit=MOST_PROGRAMS),
 )
@@ -122,7 +130,7 @@ class Probes:
     def __init__(self, scope: RunScope) -> None:
         """Nothing has been tried yet."""
         self._scope = scope
-        self._results: Once[ProbeResult] = Once()
+        self._results: SingleFlight[ProbeResult] = SingleFlight()
 
     def try_environment(self, group: Group, images: PreparedImages, agent: Agent) -> ProbeResult:
         """Try the environment of a group with its images. Raises the LostError that every rollout would raise."""
@@ -267,7 +275,7 @@ def _why_no_shell(name: str, result: ScriptResult) -> str:
 
 def _grade_trial(sandbox: DockerSandbox, service: str) -> frozenset[str]:
     """Grade three trifles where checks will run, and return the programs on PATH there. Raises SetupLost."""
-    source = drive(TRIAL, secrets.token_hex(8), "", Given(sandbox.check_variables(service).kept))
+    source = drive(TRIAL, secrets.token_hex(8), "", ScriptVariables(sandbox.check_variables(service).kept))
     script = Script(source, 3 * SCRIPT_SECONDS, user=ROOT_USER, hidden=True, service=service, clean=True)
     try:
         result = sandbox.run(script, limit=output_bound(TRIAL))
@@ -275,7 +283,7 @@ def _grade_trial(sandbox: DockerSandbox, service: str) -> frozenset[str]:
         if '"sh"' not in str(error):
             raise
         raise SetupLost(_no_shell(service)) from error
-    records = parse(result.stdout, len(TRIAL)) if result.ok else None
+    records = parse_records(result.stdout, len(TRIAL)) if result.ok else None
     if records is None or tuple(record.status for record in records) != EXPECTED:
         tails = [record.tail for record in records or () if record.tail][:1]
         raise SetupLost(_why_no_grading(sandbox, service, tails[0] if tails else result.tail))
@@ -305,8 +313,8 @@ def _image_of(service: str) -> str:
 def _finish(sandbox: DockerSandbox, environment: Environment) -> Iterator[str]:
     if not environment.finish.strip():
         return
-    result = sandbox.run(finishing(environment.finish, sandbox.variables))
+    result = sandbox.run(finish_script(environment.finish, sandbox.variables))
     if not result.ok:
-        how = "was still running after 60 s" if result.ending is Ending.TIMED_OUT else f"failed ({result.how})"
+        how = "was still running after 60 s" if result.ending is ScriptEnding.TIMED_OUT else f"failed ({result.how})"
         said = excerpt((result.stdout + result.stderr).decode(errors="replace"))
         yield f"`finish` {how}: {said or 'it printed nothing'}"

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING
 
 from taskcal.core.shell.sandbox_paths import parent_folders, plain_path
-from taskcal.sandbox.artifacts.safe_tar import Bounds, Place, TooMuch, rewrite
+from taskcal.sandbox.artifacts.safe_tar import ArchiveLimits, ArtifactPlace, TooMuch, rewrite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ MOST_ENTRIES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ArtifactSource:
     """A path of a container that belongs at the same path of the fresh one.
 
     `exclude` are paths below it of which the image's own stays; `foreign` for a service's, whose image is another;
@@ -43,7 +43,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class CollectedArtifact:
     """One artifact's archive, ready to be unpacked at a container's root; None where there is none, and a note.
 
     `spared` are paths below it that stay as they are.
@@ -55,7 +55,7 @@ class Parcel:
     spared: tuple[str, ...] = ()
 
 
-class Carrier:
+class ArtifactCollector:
     """Collects the artifacts of one rollout, within bounds that they share."""
 
     def __init__(self, files: ContainerFiles, fresh: str, *, reserved: Sequence[str], folders: Sequence[str]) -> None:
@@ -68,34 +68,36 @@ class Carrier:
         self._entries = 0
 
     @contextlib.contextmanager
-    def parcels(self, sources: Sequence[Source]) -> Iterator[list[Parcel]]:
+    def parcels(self, sources: Sequence[ArtifactSource]) -> Iterator[list[CollectedArtifact]]:
         """The archive of each source, in files that are there until this ends. Raises SandboxLost or EngineLost."""
         with contextlib.ExitStack() as stack:
             parcels = [self._parcel(source, sources, stack) for source in sources]
             yield [replace(parcel, spared=_spared(source)) for parcel, source in zip(parcels, sources, strict=True)]
 
-    def _parcel(self, source: Source, sources: Sequence[Source], stack: contextlib.ExitStack) -> Parcel:
+    def _parcel(
+        self, source: ArtifactSource, sources: Sequence[ArtifactSource], stack: contextlib.ExitStack
+    ) -> CollectedArtifact:
         path = plain_path(source.path)
         inner = (other for other in (plain_path(one.path) for one in sources) if other.startswith(f"{path}/"))
-        place = Place(path, (*inner, *self._reserved), self._folders, _spared(source))
+        place = ArtifactPlace(path, (*inner, *self._reserved), self._folders, _spared(source))
         if not source.foreign and not self._same_way(source.container, path):
-            return Parcel(path, None, f"{path} was left out: a folder above it was replaced by a link")
+            return CollectedArtifact(path, None, f"{path} was left out: a folder above it was replaced by a link")
         with self._files.archive(source.container, path) as stream:
             if stream is None:
-                return Parcel(path, None, "" if source.silent else f"{path} was not there")
+                return CollectedArtifact(path, None, "" if source.silent else f"{path} was not there")
             return self._rewritten(stream, place, stack.enter_context(tempfile.TemporaryFile()))
 
-    def _rewritten(self, stream: IO[bytes], place: Place, out: IO[bytes]) -> Parcel:
-        bounds = Bounds(MOST_BYTES - self._size, MOST_ENTRIES - self._entries)
+    def _rewritten(self, stream: IO[bytes], place: ArtifactPlace, out: IO[bytes]) -> CollectedArtifact:
+        bounds = ArchiveLimits(MOST_BYTES - self._size, MOST_ENTRIES - self._entries)
         try:
             done = rewrite(stream, place, bounds, lambda: self._own_links(place.path), out)
         except TooMuch:
             limits = f"{MOST_BYTES // 1024**3} GiB or {MOST_ENTRIES} files"
-            return Parcel(place.path, None, f"{place.path} was left out: artifacts hold more than {limits}")
+            return CollectedArtifact(place.path, None, f"{place.path} was left out: artifacts hold more than {limits}")
         self._size += done.size
         self._entries += done.entries
         out.seek(0)
-        return Parcel(place.path, out, f"{place.path}: {done.note}" if done.note else "")
+        return CollectedArtifact(place.path, out, f"{place.path}: {done.note}" if done.note else "")
 
     def _same_way(self, container: str, path: str) -> bool:
         """Whether every folder above a path is one, or leads where it leads in the image."""
@@ -118,5 +120,5 @@ class Carrier:
                 return {posixpath.join(above, link.name): link.linkname for link in members if link.issym()}
 
 
-def _spared(source: Source) -> tuple[str, ...]:
+def _spared(source: ArtifactSource) -> tuple[str, ...]:
     return tuple(plain_path(f"{source.path}/{name}") for name in source.exclude)

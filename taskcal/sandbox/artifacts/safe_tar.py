@@ -38,7 +38,7 @@ class TooMuch(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class ArchiveLimits:
     """How many bytes and how many members an archive may hold."""
 
     size: int
@@ -46,7 +46,7 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ArtifactPlace:
     """Where an artifact belongs: an absolute path without `.` or `..`.
 
     `reserved` are paths that something else will fill (another artifact, the grader's files): nothing of this one goes
@@ -94,7 +94,11 @@ class Rewritten:
 
 
 def rewrite(
-    source: IO[bytes], place: Place, bounds: Bounds, own_links: Callable[[], Mapping[str, str]], out: IO[bytes]
+    source: IO[bytes],
+    place: ArtifactPlace,
+    bounds: ArchiveLimits,
+    own_links: Callable[[], Mapping[str, str]],
+    out: IO[bytes],
 ) -> Rewritten:
     """Read an artifact's archive and write what may be kept of it, as an archive for the container's root.
 
@@ -120,7 +124,7 @@ def rewrite(
         raise EngineLost(f"the archive of {place.path} cannot be carried over: {error}") from error
 
 
-PASSED = Bounds(8 * 1024**3, 500_000)
+PASSED = ArchiveLimits(8 * 1024**3, 500_000)
 """What may be read, and left behind, of the agent's copy of what is spared."""
 
 
@@ -177,7 +181,7 @@ class _Bounded:
 class _Writer:
     """Decides about one member after the other and writes those that are kept."""
 
-    def __init__(self, place: Place, archive: tarfile.TarFile) -> None:
+    def __init__(self, place: ArtifactPlace, archive: tarfile.TarFile) -> None:
         self.done = Rewritten()
         self._passed = Rewritten()
         self._place = place
@@ -186,7 +190,7 @@ class _Writer:
         self._files: set[str] = set()
         self._links: list[tuple[str, tarfile.TarInfo]] = []
 
-    def count(self, member: tarfile.TarInfo, bounds: Bounds) -> None:
+    def count(self, member: tarfile.TarInfo, bounds: ArchiveLimits) -> None:
         """Raise TooMuch before a member is read that does not fit in."""
         path = self._path(member.name)
         is_spared = path is not None and self._place.is_spared(path)

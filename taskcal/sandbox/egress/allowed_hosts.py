@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from taskcal.core.network import HERE
 from taskcal.core.task import Limits, NetworkMode
 from taskcal.errors import LostError
-from taskcal.sandbox.egress.dial import addresses, dial
-from taskcal.sandbox.egress.forwarding import Egress
+from taskcal.sandbox.egress.connect_host import addresses, connect_to_host
+from taskcal.sandbox.egress.forwarding import Forwarder
 from taskcal.sandbox.egress.script import SCRIPT
 from taskcal.sandbox.engine.run_resources import DROPPED, FIRST_PROCESS, host_config
 
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 LIMITS = Limits(cpus=0.5, memory=128 * 1024**2, pids=16)
 
 
-class WaysOut:
-    """The ways out of the networks of one sandbox; a fresh grading may have one of its own."""
+class SandboxEgress:
+    """The forwarders to allowed hosts of one sandbox; a fresh container may have one of its own."""
 
     def __init__(self, engine: DockerEngine, image: str, labels: Mapping[str, str]) -> None:
         """`image` has Perl; `labels` are those of the sandbox."""
         self._engine, self._image, self._labels = engine, image, labels
-        self._open: list[Egress] = []
+        self._open: list[Forwarder] = []
         self._closing = contextlib.ExitStack()
 
-    def open(self, container: str, reach: NetworkAccess, dial: Dial = dial) -> None:
+    def open(self, container: str, access: NetworkAccess, connect: Dial = connect_to_host) -> None:
         """Let what shares a container's network reach a list of hosts. Raises SetupLost, ImageLost or EngineLost."""
-        if reach.mode is NetworkMode.HOSTS:
-            self._open.append(self._closing.enter_context(self._carried(container, reach, dial)))
+        if access.mode is NetworkMode.HOSTS:
+            self._open.append(self._closing.enter_context(self._carried(container, access, connect)))
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -55,9 +55,9 @@ class WaysOut:
             self._closing.close()
 
     @contextlib.contextmanager
-    def _carried(self, namespace: str, reach: NetworkAccess, dial: Dial) -> Iterator[Egress]:
-        names = {HERE: "127.0.0.1", **addresses(reach.ways)}
-        places = [f"{names[way.host]}:{way.port}" for way in reach.ways]
+    def _carried(self, namespace: str, access: NetworkAccess, connect: Dial) -> Iterator[Forwarder]:
+        names = {HERE: "127.0.0.1", **addresses(access.ways)}
+        places = [f"{names[allowed.host]}:{allowed.port}" for allowed in access.ways]
         container = self._engine.create(
             self._image,
             {**host_config(LIMITS, f"container:{namespace}"), "cap_drop": DROPPED},
@@ -68,7 +68,7 @@ class WaysOut:
         try:
             self._engine.start(container)
             with self._engine.line(container, ("perl", "-e", SCRIPT, *places), None, {}, tty=False) as line:
-                egress = Egress(line, reach.ways, dial)
+                egress = Forwarder(line, access.ways, connect)
                 try:
                     egress.await_ready()
                     yield egress

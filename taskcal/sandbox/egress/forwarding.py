@@ -24,15 +24,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from taskcal.errors import ServiceLost, SetupLost
-from taskcal.sandbox.egress.dial import dial
-from taskcal.sandbox.egress.frames import CHUNK, WINDOW, Frame, Kind, Unframer, acknowledgement
+from taskcal.sandbox.egress.connect_host import connect_to_host
+from taskcal.sandbox.egress.frames import CHUNK, WINDOW, EgressFrame, FrameKind, Unframer, acknowledgement
 from taskcal.sandbox.engine.stream import STDERR, WAITING, Demultiplexer, Tail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from taskcal.core.network import AllowedHost
-    from taskcal.sandbox.engine.stream import Line
+    from taskcal.sandbox.engine.stream import AttachedExec
 
 READY_SECONDS = 30.0
 MOST_REMARKS = 20
@@ -60,15 +60,18 @@ class _Connection:
         return reads | (selectors.EVENT_WRITE if self.out else 0)
 
 
-class Egress:
+class Forwarder:
     """The half in this process: a thread that moves bytes until it is closed or the other half ends."""
 
     def __init__(
-        self, line: Line, ways: Sequence[AllowedHost], dial: Callable[[AllowedHost], socket.socket] = dial
+        self,
+        line: AttachedExec,
+        ways: Sequence[AllowedHost],
+        connect: Callable[[AllowedHost], socket.socket] = connect_to_host,
     ) -> None:
         """`line` leads to the script in the sandbox's network, which listens for the ways in their order."""
         self.remarks: list[str] = []
-        self._line, self._ways, self._dial = line, ways, dial
+        self._line, self._allowed, self._connect = line, ways, connect
         self._frames, self._unframer, self._errors = Demultiplexer(), Unframer(), Tail(500)
         self._connections: dict[int, _Connection] = {}
         self._outgoing = bytearray()
@@ -160,16 +163,16 @@ class Egress:
             for frame in self._unframer.feed(piece):
                 self._take(frame)
 
-    def _take(self, frame: Frame) -> None:
+    def _take(self, frame: EgressFrame) -> None:
         number = frame.connection
-        if frame.kind is Kind.READY:
+        if frame.kind is FrameKind.READY:
             self._ready.set()
-        elif frame.kind is Kind.OPEN:
-            self._open(number, self._ways[frame.number])
+        elif frame.kind is FrameKind.OPEN:
+            self._open(number, self._allowed[frame.number])
         elif number in self._connections:
             self._advance(self._connections[number], number, frame)
 
-    def _open(self, number: int, way: AllowedHost) -> None:
+    def _open(self, number: int, allowed: AllowedHost) -> None:
         """Take in a connection; it is dialled in its turn."""
         self._connections[number] = _Connection()
         self._opened += 1
@@ -178,35 +181,35 @@ class Egress:
                 self.remarks.append(f"more than {MOST_CONNECTED:,} connections were opened; the rest is refused")
             self._drop(number, tell=True)
         else:
-            self._undialled[number] = way
+            self._undialled[number] = allowed
             self._dial_next()
 
     def _dial_next(self) -> None:
         while self._undialled and self._dialling < MOST_DIALS:
             number = next(iter(self._undialled))
-            way = self._undialled.pop(number)
+            allowed = self._undialled.pop(number)
             self._dialling += 1
-            threading.Thread(target=self._call, args=(number, way), name=f"egress {way}", daemon=True).start()
+            threading.Thread(target=self._call, args=(number, allowed), name=f"egress {allowed}", daemon=True).start()
 
-    def _advance(self, connection: _Connection, number: int, frame: Frame) -> None:
-        if frame.kind is Kind.DATA:
+    def _advance(self, connection: _Connection, number: int, frame: EgressFrame) -> None:
+        if frame.kind is FrameKind.DATA:
             connection.out += frame.payload
-        elif frame.kind is Kind.ACKNOWLEDGED:
+        elif frame.kind is FrameKind.ACKNOWLEDGED:
             connection.credit += frame.number
-        elif frame.kind is Kind.END:
+        elif frame.kind is FrameKind.END:
             connection.ending = True
-        elif frame.kind is Kind.BROKEN:
+        elif frame.kind is FrameKind.BROKEN:
             self._drop(number)
             return
         self._flush(number)
 
-    def _call(self, number: int, way: AllowedHost) -> None:
+    def _call(self, number: int, allowed: AllowedHost) -> None:
         """Connect, in a thread of its own: looking a name up may take its time."""
         try:
-            self._dialled.put((number, self._dial(way)))
+            self._dialled.put((number, self._connect(allowed)))
         except OSError as error:
             if len(self.remarks) < MOST_REMARKS:
-                self.remarks.append(f"{way} could not be reached: {error}")
+                self.remarks.append(f"{allowed} could not be reached: {error}")
             self._dialled.put((number, error))
         self._ring()
         if self._ended.is_set():
@@ -258,7 +261,7 @@ class Egress:
             return
         connection.credit -= len(data)
         connection.read_all = not data
-        self._send(Frame(Kind.DATA if data else Kind.END, number, data))
+        self._send(EgressFrame(FrameKind.DATA if data else FrameKind.END, number, data))
         self._settle(connection, number)
 
     def _flush(self, number: int) -> None:
@@ -302,11 +305,11 @@ class Egress:
         if connection is None:
             return
         if tell:
-            self._send(Frame(Kind.BROKEN, number))
+            self._send(EgressFrame(FrameKind.BROKEN, number))
         if connection.sock is not None:
             with contextlib.suppress(KeyError):
                 self._selector.unregister(connection.sock)
             connection.sock.close()
 
-    def _send(self, frame: Frame) -> None:
+    def _send(self, frame: EgressFrame) -> None:
         self._outgoing += frame.packed()

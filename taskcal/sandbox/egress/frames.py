@@ -28,7 +28,7 @@ CHUNK = 16 * 1024
 MOST_CONNECTIONS = 64
 
 
-class Kind(Enum):
+class FrameKind(Enum):
     """What a frame is."""
 
     READY = b"R"
@@ -40,10 +40,10 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class EgressFrame:
     """One frame of one connection."""
 
-    kind: Kind
+    kind: FrameKind
     connection: int
     payload: bytes = b""
 
@@ -57,9 +57,9 @@ class Frame:
         return HEADER.pack(self.kind.value, self.connection, len(self.payload)) + self.payload
 
 
-def acknowledgement(connection: int, count: int) -> Frame:
+def acknowledgement(connection: int, count: int) -> EgressFrame:
     """So many bytes were passed on."""
-    return Frame(Kind.ACKNOWLEDGED, connection, NUMBER.pack(count))
+    return EgressFrame(FrameKind.ACKNOWLEDGED, connection, NUMBER.pack(count))
 
 
 class Unframer:
@@ -69,7 +69,7 @@ class Unframer:
         """Nothing has come yet."""
         self._data = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[Frame]:
+    def feed(self, data: bytes) -> Iterator[EgressFrame]:
         """Each frame that is whole now. Raises ValueError for a kind that there is not."""
         self._data += data
         while len(self._data) >= HEADER.size:
@@ -79,4 +79,4 @@ class Unframer:
                 return
             payload = bytes(self._data[HEADER.size : end])
             del self._data[:end]
-            yield Frame(Kind(kind), connection, payload)
+            yield EgressFrame(FrameKind(kind), connection, payload)

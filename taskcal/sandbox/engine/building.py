@@ -16,9 +16,9 @@ from typing import IO, TYPE_CHECKING, Any
 from taskcal.errors import EngineLost, ImageLost, SandboxLost
 from taskcal.sandbox.archive import pack_context
 from taskcal.sandbox.engine.connection import send_with_credentials
-from taskcal.sandbox.engine.docker_types import Labelled, follow
-from taskcal.sandbox.engine.error_translation import translated
-from taskcal.sandbox.engine.first_layers import FirstLayers, first_layers
+from taskcal.sandbox.engine.docker_types import LabelledResource, follow_progress
+from taskcal.sandbox.engine.error_translation import translate_errors
+from taskcal.sandbox.engine.layer_labels import LayerLabels, label_layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,33 +73,33 @@ class ImageBuilder:
     @contextlib.contextmanager
     def mark(self, labels: Mapping[str, str]) -> Iterator[None]:
         """Show on the engine, by a labelled volume that nothing uses, that work is under way. Raises EngineLost."""
-        with translated("creating a volume"):
+        with translate_errors("creating a volume"):
             name = self._client.api.create_volume(labels=dict(labels))["Name"]
         try:
             yield
         finally:
             self.remove_mark(name)
 
-    def marks_labelled(self, label: str) -> tuple[Labelled, ...]:
+    def marks_labelled(self, label: str) -> tuple[LabelledResource, ...]:
         """All that is under way, or was when its process died."""
-        with translated("listing volumes"):
+        with translate_errors("listing volumes"):
             rows = self._client.api.volumes(filters={"label": label})["Volumes"] or ()
-        return tuple(Labelled.of({**row, "Id": row["Name"], "Created": row.get("CreatedAt")}) for row in rows)
+        return tuple(LabelledResource.of({**row, "Id": row["Name"], "Created": row.get("CreatedAt")}) for row in rows)
 
     def remove_mark(self, name: str) -> None:
         """Take a mark away; one that is gone is a success."""
-        with contextlib.suppress(SandboxLost), translated("removing a volume"):
+        with contextlib.suppress(SandboxLost), translate_errors("removing a volume"):
             self._client.api.remove_volume(name)
 
     def unnamed_images(self, label: str) -> tuple[str, ...]:
         """The ids of the images that carry a label, and that have neither a name nor another image on top."""
-        with translated("listing images"):
+        with translate_errors("listing images"):
             return tuple(row["Id"] for row in self._client.api.images(filters={"label": label, "dangling": True}))
 
     def _follow(
         self,
         folder: str,
-        context: Context,
+        context: BuildContext,
         bounds: BuildBounds,
         labels: Mapping[str, str],
         step: Callable[[Mapping[str, Any]], None],
@@ -107,11 +107,11 @@ class ImageBuilder:
         """Read all that the engine reports of a build. Raises ImageLost, also at the deadline."""
         deadline = time.monotonic() + bounds.seconds
         try:
-            refused = translated(f"building {folder}", ImageLost, ImageLost)
+            refused = translate_errors(f"building {folder}", ImageLost, ImageLost)
             with refused, self._events(context, bounds, labels) as events:
-                follow(_until(deadline, *events), step)
+                follow_progress(_until(deadline, *events), step)
         except ImageLost as error:
-            raise ImageLost(context.first.words(str(error))) from error
+            raise ImageLost(context.layers.restore_names(str(error))) from error
         except EngineLost as error:
             if time.monotonic() < deadline:
                 raise
@@ -119,7 +119,7 @@ class ImageBuilder:
 
     @contextlib.contextmanager
     def _events(
-        self, context: Context, bounds: BuildBounds, labels: Mapping[str, str]
+        self, context: BuildContext, bounds: BuildBounds, labels: Mapping[str, str]
     ) -> Iterator[tuple[Iterator[Mapping[str, Any]], Any]]:
         """What the engine tells, and its socket. The SDK has no words for CPUs, so the session adds them.
 
@@ -130,7 +130,7 @@ class ImageBuilder:
             client.hooks["response"].append(lambda answer, **_: answers.append(stack.enter_context(answer)))
             client.params = bounds.query()
             options: dict[str, Any] = {"rm": True, "forcerm": True, "decode": True, "timeout": bounds.seconds}
-            options |= {"dockerfile": context.first.dockerfile} if context.first.dockerfile else {}
+            options |= {"dockerfile": context.layers.dockerfile} if context.layers.dockerfile else {}
             mode = "default" if bounds.network else "none"
 
             def send() -> Events:
@@ -146,26 +146,26 @@ class ImageBuilder:
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class BuildContext:
     """What the engine gets of a folder, and what of it labels the layers."""
 
     archive: IO[bytes]
-    first: FirstLayers
+    layers: LayerLabels
 
 
 @contextlib.contextmanager
-def _context(folder: str, labels: Mapping[str, str]) -> Iterator[Context]:
+def _context(folder: str, labels: Mapping[str, str]) -> Iterator[BuildContext]:
     """All that the engine gets of a folder, in a file without a name. Raises ImageLost if it cannot be read."""
     with tempfile.TemporaryFile() as archive:
         try:
-            first = first_layers(Path(folder), labels)
-            pack_context(Path(folder), archive, first.files, first.without)
+            layers = label_layers(Path(folder), labels)
+            pack_context(Path(folder), archive, layers.files, layers.left_out)
         except OSError as error:
             advice = "; make it readable, or name it in .dockerignore" if isinstance(error, PermissionError) else ""
             place = error.filename or folder
             raise ImageLost(f"building {folder}: {place}: {error.strerror or error}{advice}") from error
         archive.seek(0)
-        yield Context(archive, first)
+        yield BuildContext(archive, layers)
 
 
 def _until(deadline: float, events: Iterator[Mapping[str, Any]], sock: Any) -> Iterator[Mapping[str, Any]]:

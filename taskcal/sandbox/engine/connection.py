@@ -23,7 +23,7 @@ from taskcal.sandbox.engine.docker_types import innermost
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from taskcal.machine.engine_endpoint import Endpoint
+    from taskcal.machine.engine_endpoint import EngineEndpoint
 
 Answer = TypeVar("Answer")
 
@@ -60,7 +60,7 @@ class NoCredentials(docker.auth.AuthConfig):
 class EngineClient:
     """The SDK's client of one engine, shared by threads, and clients with a limit of their own for long requests."""
 
-    def __init__(self, api: docker.APIClient, endpoint: Endpoint) -> None:
+    def __init__(self, api: docker.APIClient, endpoint: EngineEndpoint) -> None:
         """`api` is a client of an engine that has answered at `endpoint`."""
         self.api: Any = api  # the SDK's stubs miss what is used here
         self._endpoint = endpoint
@@ -68,7 +68,7 @@ class EngineClient:
     @contextlib.contextmanager
     def with_timeout(self, seconds: float) -> Iterator[Any]:
         """A client for one request that may take long; `seconds` are of silence."""
-        settings = {"version": self.api.api_version, "timeout": seconds, **settings_of(self._endpoint)}
+        settings = {"version": self.api.api_version, "timeout": seconds, **client_settings(self._endpoint)}
         with contextlib.closing(docker.APIClient(**settings)) as client:
             yield client
 
@@ -87,7 +87,7 @@ def send_with_credentials(client: Any, request: Callable[[], Answer]) -> Answer:
         return request()
 
 
-def settings_of(endpoint: Endpoint) -> dict[str, Any]:
+def client_settings(endpoint: EngineEndpoint) -> dict[str, Any]:
     """The SDK's arguments for an endpoint. Raises DockerException if a certificate is not there."""
     files = endpoint.certificates
     if files is None:
@@ -96,7 +96,7 @@ def settings_of(endpoint: Endpoint) -> dict[str, Any]:
     return {"base_url": endpoint.url, "tls": docker.tls.TLSConfig(pair, files.ca, verify=files.verify)}
 
 
-def introduce(endpoint: Endpoint) -> dict[str, Any]:
+def fetch_engine_facts(endpoint: EngineEndpoint) -> dict[str, Any]:
     """What an engine reports of itself: its /version and /info in one.
 
     Raises any error of the SDK, DockerSettingsError for a config.json that it cannot use, and TimeoutError soon after
@@ -120,7 +120,7 @@ def introduce(endpoint: Endpoint) -> dict[str, Any]:
     return answer
 
 
-def _ask(endpoint: Endpoint) -> dict[str, Any]:
+def _ask(endpoint: EngineEndpoint) -> dict[str, Any]:
     """Ask the first questions, one after the other.
 
     An engine whose storage or networks are stuck answers /version and hangs on the rest, so the lists that every
@@ -147,12 +147,12 @@ def _ask(endpoint: Endpoint) -> dict[str, Any]:
     return facts
 
 
-def _client(endpoint: Endpoint, version: str) -> Any:
+def _client(endpoint: EngineEndpoint, version: str) -> Any:
     """A client that waits briefly; the SDK's own search for the version would leave its socket open when it fails."""
-    return docker.APIClient(version=version, timeout=ANSWER_SECONDS, **settings_of(endpoint))
+    return docker.APIClient(version=version, timeout=ANSWER_SECONDS, **client_settings(endpoint))
 
 
-def why_not(endpoint: Endpoint, error: BaseException) -> str:
+def explain_no_connection(endpoint: EngineEndpoint, error: BaseException) -> str:
     """Why an engine cannot be used, with its address and what to do."""
     reason = innermost(error)
     if reason.endswith("timed out"):  # a socket's own words, those of TLS, and those of an address without a machine

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING
 
 from taskcal.errors import EngineLost
 from taskcal.sandbox.engine.docker_types import PathStat
-from taskcal.sandbox.engine.error_translation import of_container
+from taskcal.sandbox.engine.error_translation import translate_container_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,12 +37,12 @@ class ContainerFiles:
 
     def put_archive(self, container: str, archive: bytes | IO[bytes], at: str = "/") -> None:
         """Unpack a tar archive in a folder of the container."""
-        with of_container("copying files into a container"):
+        with translate_container_errors("copying files into a container"):
             self._client.api.put_archive(container, at, archive)
 
     def path_stat(self, container: str, path: str) -> PathStat | None:
         """What is at a path, a link at its end not followed; None where there is nothing, or no container."""
-        with of_container("looking at a container's files"):
+        with translate_container_errors("looking at a container's files"):
             options = {"params": {"path": path}, "timeout": self._client.api.timeout}
             answer = self._client.api.head(self._archive_url(container), **options)
         facts = answer.headers.get("X-Docker-Container-Path-Stat")
@@ -53,9 +53,9 @@ class ContainerFiles:
         """A tar archive of what is at a path, as a stream; None where there is nothing. Raises SandboxLost."""
         what = "copying files out of a container"
         options = {"params": {"path": path}, "stream": True, "headers": {"Accept-Encoding": "identity"}}
-        with of_container(what):
+        with translate_container_errors(what):
             answer = self._client.api._get(self._archive_url(container), **options)  # noqa: SLF001 - the SDK's own drops what bounds a read
-        with contextlib.closing(answer), of_container(what):
+        with contextlib.closing(answer), translate_container_errors(what):
             if answer.status_code != 200 and any(words in answer.text.lower() for words in NO_FILE):
                 yield None
             else:

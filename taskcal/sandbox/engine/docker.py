@@ -24,37 +24,37 @@ from taskcal.sandbox.engine.connection import (
     ANSWER_SECONDS,
     CALL_SECONDS,
     EngineClient,
-    introduce,
+    client_settings,
+    explain_no_connection,
+    fetch_engine_facts,
     send_with_credentials,
-    settings_of,
-    why_not,
 )
 from taskcal.sandbox.engine.container_files import ContainerFiles
 from taskcal.sandbox.engine.docker_types import (
     ContainerState,
     ExecResult,
     ImageInfo,
-    Labelled,
+    LabelledResource,
     StoredImage,
-    follow,
+    follow_progress,
     label_changes,
-    own_bytes,
+    unshared_bytes,
 )
 from taskcal.sandbox.engine.error_translation import (
     FOREIGN_ERRORS,
     explanation,
-    of_container,
-    refused_container,
-    translated,
+    translate_container_errors,
+    translate_errors,
+    translate_refusal,
 )
-from taskcal.sandbox.engine.stream import Line, pump
+from taskcal.sandbox.engine.stream import AttachedExec, pump
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from taskcal.machine.engine_endpoint import Endpoint
+    from taskcal.machine.engine_endpoint import EngineEndpoint
     from taskcal.sandbox.engine.stream import ExecCall
 
 NO_HEALTHCHECK = {"test": ["NONE"]}
@@ -64,7 +64,7 @@ LIST_SECONDS = 20.0
 class DockerEngine:
     """One connection to an engine, safe to share between threads."""
 
-    def __init__(self, client: docker.APIClient, endpoint: Endpoint, facts: Mapping[str, Any]) -> None:
+    def __init__(self, client: docker.APIClient, endpoint: EngineEndpoint, facts: Mapping[str, Any]) -> None:
         """Wrap a client of an engine that has answered; use `connect`."""
         self._client = EngineClient(client, endpoint)
         self._api = self._client.api
@@ -84,16 +84,16 @@ class DockerEngine:
     def connect(cls, *, connections: int = 16) -> Self:
         """Reach the engine that DOCKER_HOST, a Docker context or the default socket names.
 
-        Raises MissingError if none answers, or if it does not answer every question of `introduce` in time.
+        Raises MissingError if none answers, or if it does not answer every question of `fetch_engine_facts` in time.
         """
         endpoint = find_endpoint(os.environ)
         warnings.filterwarnings("ignore", category=UserWarning, module=r"docker\.credentials")
         try:
-            facts = introduce(endpoint)
+            facts = fetch_engine_facts(endpoint)
             options = {"version": facts["ApiVersion"], "timeout": CALL_SECONDS, "max_pool_size": connections}
-            return cls(docker.APIClient(**options, **settings_of(endpoint)), endpoint, facts)
+            return cls(docker.APIClient(**options, **client_settings(endpoint)), endpoint, facts)
         except (*FOREIGN_ERRORS, ValueError) as error:  # the SDK passes on what Python raises for a port of 99999
-            raise MissingError(why_not(endpoint, error)) from error
+            raise MissingError(explain_no_connection(endpoint, error)) from error
 
     @property
     def data_root(self) -> str | None:
@@ -103,7 +103,7 @@ class DockerEngine:
     def answers(self) -> bool:
         """Whether the engine is there now."""
         try:
-            with translated("asking the engine"), self._client.with_timeout(ANSWER_SECONDS) as client:
+            with translate_errors("asking the engine"), self._client.with_timeout(ANSWER_SECONDS) as client:
                 return bool(client.ping())
         except LostError:
             return False
@@ -115,7 +115,7 @@ class DockerEngine:
     def image(self, name: str) -> ImageInfo | None:
         """The image of that name or id, or None where the engine has none."""
         try:
-            with translated(f"inspecting image {name}", ImageLost, ImageLost):
+            with translate_errors(f"inspecting image {name}", ImageLost, ImageLost):
                 return ImageInfo.of(self._api.inspect_image(name))
         except ImageLost:
             return None
@@ -125,9 +125,12 @@ class DockerEngine:
         repository, tag = docker.utils.parse_repository_tag(name)
         options = {"tag": tag or "latest", "stream": True, "decode": True}
         try:
-            with translated(f"pulling {name}", ImageLost, ImageLost), self._client.with_timeout(timeout) as client:
+            with (
+                translate_errors(f"pulling {name}", ImageLost, ImageLost),
+                self._client.with_timeout(timeout) as client,
+            ):
                 events = send_with_credentials(client, lambda: client.pull(repository, **options))
-                follow(events, lambda _: None)
+                follow_progress(events, lambda _: None)
         except EngineLost as error:
             raise ImageLost(str(error)) from error
 
@@ -135,9 +138,9 @@ class DockerEngine:
         """Make a one-layer image of a root file system. Raises EngineLost."""
         changes = [f"CMD {json.dumps(list(command))}", *label_changes(labels)]
         repository, name = docker.utils.parse_repository_tag(tag)
-        with translated(f"importing {tag}", ImageLost):
+        with translate_errors(f"importing {tag}", ImageLost):
             answer = self._api.import_image_from_data(tar, repository=repository, tag=name, changes=changes)
-            follow((json.loads(line) for line in str(answer).splitlines() if line), lambda _: None)
+            follow_progress((json.loads(line) for line in str(answer).splitlines() if line), lambda _: None)
 
     def commit(self, container: str, tag: str, info: ImageInfo, labels: Mapping[str, str]) -> str:
         """Freeze a container as an image with the entrypoint and command of `info`, and give its id."""
@@ -147,26 +150,26 @@ class DockerEngine:
             *label_changes(labels),
         ]
         repository, name = docker.utils.parse_repository_tag(tag)
-        with translated(f"committing {tag}"):
+        with translate_errors(f"committing {tag}"):
             return str(self._api.commit(container, repository=repository, tag=name, changes=changes)["Id"])
 
     def name_image(self, image: str, name: str) -> None:
         """Give an image a name, which may be one that it has: the engine remembers when that was."""
         repository, tag = docker.utils.parse_repository_tag(name)
-        with translated(f"naming image {name}", ImageLost):
+        with translate_errors(f"naming image {name}", ImageLost):
             self._api.tag(image, repository, tag)
 
     def images_labelled(self, label: str) -> tuple[StoredImage, ...]:
         """Every image that carries a label."""
-        with translated("listing images"):
+        with translate_errors("listing images"):
             listed = {row["Id"]: row for row in self._api.images(all=True)}
             ids = {row["Id"] for row in self._api.images(filters={"label": label})} & set(listed)
         found = [info for info in map(self.image, ids) if info is not None]
-        return tuple(StoredImage(info.id, own_bytes(info.id, listed), info.used) for info in found)
+        return tuple(StoredImage(info.id, unshared_bytes(info.id, listed), info.used) for info in found)
 
     def remove_image(self, name: str) -> bool:
         """Remove an image and say whether it is gone now; one in use, also by another image, is left as it is."""
-        with contextlib.suppress(LostError), translated(f"removing image {name}", ImageLost):
+        with contextlib.suppress(LostError), translate_errors(f"removing image {name}", ImageLost):
             self._api.remove_image(name)
         return self.image(name) is None
 
@@ -176,27 +179,27 @@ class DockerEngine:
         Raises ImageLost if the image is gone, SetupLost if the engine refuses what the container asks for (limits,
         workdir), EngineLost otherwise.
         """
-        with translated(f"creating a container of {image}", ImageLost), refused_container():
+        with translate_errors(f"creating a container of {image}", ImageLost), translate_refusal():
             host = self._api.create_host_config(**host_config)
             made = self._api.create_container(image, host_config=host, healthcheck=NO_HEALTHCHECK, **config)
             return str(made["Id"])
 
     def start(self, container: str) -> None:
         """Start a created container. Raises SetupLost if its command cannot run."""
-        with translated("starting a container", refused=SetupLost):
+        with translate_errors("starting a container", refused=SetupLost):
             self._api.start(container)
 
     def state(self, container: str, seconds: float | None = None) -> ContainerState | None:
         """How the container is; None for one that is gone. Raises EngineLost, soon after `seconds` if given."""
         try:
-            with translated("inspecting a container"), self._patient(seconds) as client:
+            with translate_errors("inspecting a container"), self._patient(seconds) as client:
                 return ContainerState.of(client.inspect_container(container))
         except SandboxLost:
             return None
 
     def lists(self, container: str) -> bool:
         """Whether the engine lists a container as running, for which it need not get at it. Raises EngineLost."""
-        with translated("listing containers"), self._patient(LIST_SECONDS) as client:
+        with translate_errors("listing containers"), self._patient(LIST_SECONDS) as client:
             return bool(client.containers(filters={"id": container}))
 
     def _patient(self, seconds: float | None) -> AbstractContextManager[Any]:
@@ -214,7 +217,7 @@ class DockerEngine:
         Empty where there is nothing to read.
         """
         try:
-            with translated("reading a container's log"):
+            with translate_errors("reading a container's log"):
                 said: str = self._api.logs(container, tail=lines).decode(errors="replace")
         except LostError:
             return ""
@@ -223,7 +226,7 @@ class DockerEngine:
     def ended_unaided(self, container: str, state: ContainerState) -> bool:
         """Whether the engine remembers how a container ended, and that nobody had asked it to kill anything there."""
         window = {"since": int(state.started), "until": math.ceil(state.finished) + 1}
-        with translated("asking what happened to a container"):
+        with translate_errors("asking what happened to a container"):
             events = self._api.events(**window, filters={"container": container, "event": ["kill", "die"]}, decode=True)
             seen = [(str(event.get("Action")), _exit_code_of(event)) for event in events]
         # Where the engine's helper of a container was killed, the event and the state tell of different statuses.
@@ -231,48 +234,48 @@ class DockerEngine:
 
     def kill(self, container: str) -> None:
         """End every process of a container and keep its files; one that has ended already is a success."""
-        with contextlib.suppress(SandboxLost), translated("stopping a container"):
+        with contextlib.suppress(SandboxLost), translate_errors("stopping a container"):
             self._api.kill(container)
 
     def remove(self, container: str) -> None:
         """Remove a container at once with its volumes; one that is already gone or going is a success."""
-        with translated("removing a container"):
+        with translate_errors("removing a container"):
             try:
                 self._api.remove_container(container, force=True, v=True)
             except docker.errors.APIError as error:
                 if error.status_code not in {404, 409}:
                     raise
 
-    def containers_labelled(self, label: str) -> tuple[Labelled, ...]:
+    def containers_labelled(self, label: str) -> tuple[LabelledResource, ...]:
         """Every container, running or not, that carries a label (`name` or `name=value`)."""
-        with translated("listing containers"):
-            return tuple(map(Labelled.of, self._api.containers(all=True, filters={"label": label})))
+        with translate_errors("listing containers"):
+            return tuple(map(LabelledResource.of, self._api.containers(all=True, filters={"label": label})))
 
     def allow_pids(self, container: str, count: int) -> None:
         """Change how many processes a running container may have; the SDK's `update_container` cannot say this."""
-        with of_container("raising a pids limit"):
+        with translate_container_errors("raising a pids limit"):
             url = self._api._url("/containers/{0}/update", container)  # noqa: SLF001 - see above
             self._api._raise_for_status(self._api._post_json(url, data={"PidsLimit": count}))  # noqa: SLF001
 
     def rename(self, container: str, name: str) -> None:
         """Give a container another name."""
-        with translated("renaming a container"):
+        with translate_errors("renaming a container"):
             self._api.rename(container, name)
 
     def create_network(self, name: str, labels: Mapping[str, str]) -> str:
         """A bridge of its own on which containers cannot reach each other; gives its id."""
         options = {"com.docker.network.bridge.enable_icc": "false"}
-        with translated(f"creating network {name}", EngineLost):
+        with translate_errors(f"creating network {name}", EngineLost):
             return str(self._api.create_network(name, driver="bridge", options=options, labels=dict(labels))["Id"])
 
-    def networks_labelled(self, label: str) -> tuple[Labelled, ...]:
+    def networks_labelled(self, label: str) -> tuple[LabelledResource, ...]:
         """Every network that carries a label."""
-        with translated("listing networks"):
-            return tuple(map(Labelled.of, self._api.networks(filters={"label": label})))
+        with translate_errors("listing networks"):
+            return tuple(map(LabelledResource.of, self._api.networks(filters={"label": label})))
 
     def remove_network(self, network: str) -> None:
         """Remove a network; one that is gone is a success, one that is in use stays for a later sweep."""
-        with translated("removing a network", EngineLost):
+        with translate_errors("removing a network", EngineLost):
             try:
                 self._api.remove_network(network)
             except docker.errors.APIError as error:
@@ -285,7 +288,7 @@ class DockerEngine:
         The exit status alone does not tell a dead container from a failing command (137, 126): ask `is_running` and try
         again before believing a non-zero one.
         """
-        with of_container("running a command in a container"):
+        with translate_container_errors("running a command in a container"):
             name = self._api.exec_create(
                 container,
                 list(argv),
@@ -310,14 +313,14 @@ class DockerEngine:
     @contextlib.contextmanager
     def line(
         self, container: str, argv: Sequence[str], user: str | None, env: Mapping[str, str], *, tty: bool = True
-    ) -> Iterator[Line]:
+    ) -> Iterator[AttachedExec]:
         """Start a command with a line to it: raw bytes in; out of it raw ones of a terminal, else framed by stream."""
-        with of_container("opening a line to a container"):
+        with translate_container_errors("opening a line to a container"):
             options = {"tty": tty, "stdin": True, "user": user or "", "environment": dict(env)}
             name = self._api.exec_create(container, list(argv), **options)["Id"]
             with self._attached(name, tty=tty) as (sock, early):
                 resize = partial(self._api.exec_resize, name)
-                yield Line(sock, early, resize, lambda: self._api.exec_inspect(name)["ExitCode"])
+                yield AttachedExec(sock, early, resize, lambda: self._api.exec_inspect(name)["ExitCode"])
 
     @contextlib.contextmanager
     def _attached(self, exec_id: str, *, tty: bool) -> Iterator[tuple[socket.socket, bytes]]:

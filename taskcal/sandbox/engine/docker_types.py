@@ -55,7 +55,7 @@ class StoredImage:
     used: float
 
 
-def own_bytes(image: str, listed: Mapping[str, Mapping[str, Any]]) -> int:
+def unshared_bytes(image: str, listed: Mapping[str, Mapping[str, Any]]) -> int:
     """Bytes of an image that no other image with a name has, from the rows of all images by their ids.
 
     Between a built image and what it is built on lie the images of its steps, which go with it. An engine that tells of
@@ -72,7 +72,7 @@ def _stands_alone(row: Mapping[str, Any]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
+class LabelledResource:
     """A container, network or image as a listing shows it; `name` is a container's, `created` seconds since 1970."""
 
     id: str
@@ -176,7 +176,7 @@ class ExecResult:
     started: bool = True
 
 
-def follow(events: Iterable[Mapping[str, Any]], step: Callable[[Mapping[str, Any]], None]) -> None:
+def follow_progress(events: Iterable[Mapping[str, Any]], step: Callable[[Mapping[str, Any]], None]) -> None:
     """Read a progress stream to its end. Raises ImageLost with the engine's own words where it reported an error."""
     errors: list[str] = []
     for event in events:

@@ -42,7 +42,7 @@ REFUSED_ANYWAY = (
 
 
 @contextlib.contextmanager
-def translated(
+def translate_errors(
     what: str, missing: type[LostError] = SandboxLost, refused: type[LostError] = EngineLost
 ) -> Iterator[None]:
     """Turn any foreign error into ours: `missing` if a thing is gone, `refused` if the request can never work."""
@@ -55,7 +55,7 @@ def translated(
 
 
 @contextlib.contextmanager
-def of_container(what: str) -> Iterator[None]:
+def translate_container_errors(what: str) -> Iterator[None]:
     """Turn any foreign error of work in a container into ours: SandboxLost for whatever an engine answers.
 
     What lies in a container is the agent's, and an engine fails in ever new words at odd paths, users and processes: an
@@ -74,12 +74,12 @@ REFUSED_KEYS = (("CPU", "cpus"), ("memory", "memory"), ("not a directory", "work
 
 
 @contextlib.contextmanager
-def refused_container() -> Iterator[None]:
+def translate_refusal() -> Iterator[None]:
     """Raise SetupLost, with the key to correct, if the engine refuses what a container asks for."""
     try:
         yield
     except docker.errors.APIError as error:
-        if is_gone(error) or not is_refusal(error):
+        if is_gone(error) or not is_refused_request(error):
             raise
         words = explanation(error)
         key = next((key for word, key in REFUSED_KEYS if word in words), None)
@@ -90,10 +90,10 @@ def refused_container() -> Iterator[None]:
 def _kind_of(error: docker.errors.APIError, missing: type[LostError], refused: type[LostError]) -> type[LostError]:
     if is_gone(error):
         return missing
-    return refused if is_refusal(error) else EngineLost
+    return refused if is_refused_request(error) else EngineLost
 
 
-def is_refusal(error: docker.errors.APIError) -> bool:
+def is_refused_request(error: docker.errors.APIError) -> bool:
     """Whether the engine works and refuses this request for good: a limit, a name, a program that is not there."""
     if error.status_code in {400, 403, 405, 406, 413, 422}:
         return True

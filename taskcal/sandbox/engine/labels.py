@@ -32,7 +32,7 @@ KEPT_PREFIX = "taskcal-kept-"
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
+class RunOwner:
     """The process that made something; all fields are text as the kernel writes them, '' where it does not say."""
 
     boot: str
@@ -41,12 +41,12 @@ class Owner:
     started: str
 
     @classmethod
-    def here(cls) -> Owner:
+    def here(cls) -> RunOwner:
         """This process."""
         return cls(boot_id(), pid_namespace(), str(os.getpid()), start_time(str(os.getpid())))
 
     @classmethod
-    def of(cls, labels: Mapping[str, str]) -> Owner:
+    def of(cls, labels: Mapping[str, str]) -> RunOwner:
         """Who the labels name."""
         return cls(*(labels.get(name, "") for name in (BOOT, NAMESPACE, PID, STARTED)))
 

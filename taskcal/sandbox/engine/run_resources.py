@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from taskcal.core.shell.search_paths import OWN_PATH
 from taskcal.core.task import Limits, NetworkMode
-from taskcal.sandbox.engine.labels import ROLLOUT, RUN, Owner
-from taskcal.sandbox.engine.pristine import Pristine
+from taskcal.sandbox.engine.image_files import ImageFiles
+from taskcal.sandbox.engine.labels import ROLLOUT, RUN, RunOwner
 from taskcal.sandbox.engine.sweep import sweep_run
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ class RunScope:
         """Begin a run; nothing is made on the engine yet."""
         self.engine = engine
         self.run = run
-        self._owner = Owner.here()
+        self._owner = RunOwner.here()
         self._lock = threading.Lock()
         self._has_network = False
-        self.pristine = Pristine(engine, self._unstarted)
+        self.image_files = ImageFiles(engine, self._unstarted)
 
     def labels(self, rollout: str = "") -> dict[str, str]:
         """The labels for a container of this run."""

@@ -64,7 +64,7 @@ class ExecCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class AttachedExec:
     """A terminal inside a container: its socket, and the bytes that came first.
 
     `resize` sets its rows and columns, `status` gives its exit status, None as long as that is not known.
@@ -120,8 +120,17 @@ def pump(sock: socket.socket, early: bytes, call: ExecCall) -> bool:
                     outgoing = outgoing[_send(sock, outgoing) :]
                     if not outgoing:
                         selector.modify(sock, selectors.EVENT_READ)
-                if events & selectors.EVENT_READ and _receive(sock, frames, call):
-                    return True
+                # TLS may hold bytes that no selector sees: read until there are no more.
+                while events & selectors.EVENT_READ:
+                    try:
+                        data = sock.recv(CHUNK)
+                    except WAITING:
+                        break
+                    if not data:
+                        return True
+                    _deliver(frames, data, call)
+                    if time.monotonic() > call.deadline:
+                        break
     return False
 
 
@@ -130,20 +139,6 @@ def _send(sock: socket.socket, data: memoryview) -> int:
         return sock.send(data[:CHUNK])
     except WAITING:
         return 0
-
-
-def _receive(sock: socket.socket, frames: Demultiplexer, call: ExecCall) -> bool:
-    """Read all that is there; True at the end of the stream. TLS may hold bytes that no selector sees: read dry."""
-    while True:
-        try:
-            data = sock.recv(CHUNK)
-        except WAITING:
-            return False
-        if not data:
-            return True
-        _deliver(frames, data, call)
-        if time.monotonic() > call.deadline:
-            return False
 
 
 def _deliver(frames: Demultiplexer, data: bytes, call: ExecCall) -> None:

@@ -6,13 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taskcal.sandbox.engine.labels import BAKE, BUILDING, BUILT, KEPT_PREFIX, RUN, Owner
+from taskcal.sandbox.engine.labels import BAKE, BUILDING, BUILT, KEPT_PREFIX, RUN, RunOwner
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from taskcal.sandbox.engine.docker import DockerEngine
-    from taskcal.sandbox.engine.docker_types import Labelled, StoredImage
+    from taskcal.sandbox.engine.docker_types import LabelledResource, StoredImage
 
 AT_ONCE = 8
 
@@ -48,8 +48,8 @@ def leftovers(engine: DockerEngine, *, kept: bool = False, before: float | None 
     return Leftovers(tuple(runs), tuple(c.id for c in containers), tuple(n.id for n in networks))
 
 
-def _is_left(one: Labelled, before: float | None) -> bool:
-    owner = Owner.of(one.labels)
+def _is_left(one: LabelledResource, before: float | None) -> bool:
+    owner = RunOwner.of(one.labels)
     return owner.is_dead() or (before is not None and one.created < before and not owner.is_alive())
 
 
@@ -118,6 +118,6 @@ def _remove(engine: DockerEngine, containers: Sequence[str]) -> None:
             pass
 
 
-def is_kept(container: Labelled) -> bool:
+def is_kept(container: LabelledResource) -> bool:
     """Whether a person asked to keep this container."""
     return container.name.startswith(KEPT_PREFIX)

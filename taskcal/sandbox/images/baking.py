@@ -21,17 +21,17 @@ from taskcal.core.task import Environment, ImageSource, Limits, NetworkMode, as_
 from taskcal.errors import AgentInstallLost, ImageLost, SetupLost
 from taskcal.machine.base_image import BASE_IMAGE
 from taskcal.sandbox import ROOT_USER, Script
-from taskcal.sandbox.archive import digest, packed
+from taskcal.sandbox.archive import files_digest, pack_files
 from taskcal.sandbox.engine.building import BuildBounds
 from taskcal.sandbox.engine.labels import BAKE, BASE, BLANK, BUILDING, BUILT
 from taskcal.sandbox.engine.run_resources import FIRST_PROCESS, RunScope, host_config
 from taskcal.sandbox.engine.sweep import sweep_layers
 from taskcal.sandbox.execute import execute
 from taskcal.sandbox.images.build_failure import explain_build, here
-from taskcal.sandbox.images.entrypoint import remark
+from taskcal.sandbox.images.entrypoint import entrypoint_remark
 from taskcal.sandbox.images.origin import origin_of_build
 from taskcal.sandbox.images.setup_failure import setup_failure
-from taskcal.sandbox.images.single_flight import Once
+from taskcal.sandbox.images.single_flight import SingleFlight
 from taskcal.sandbox.scripts import setup_script
 
 if TYPE_CHECKING:
@@ -92,11 +92,11 @@ class PreparedImages:
 class ImageMemory:
     """The images that were made, and the failures of those that could not be, for everything that one call does."""
 
-    sources: Once[ImageInfo] = field(default_factory=Once)
-    origins: Once[ImageOrigin] = field(default_factory=Once)
-    contents: Once[str] = field(default_factory=Once)
+    sources: SingleFlight[ImageInfo] = field(default_factory=SingleFlight)
+    origins: SingleFlight[ImageOrigin] = field(default_factory=SingleFlight)
+    contents: SingleFlight[str] = field(default_factory=SingleFlight)
     """The digests of the files that are baked, each read once."""
-    baked: Once[str] = field(default_factory=Once)
+    baked: SingleFlight[str] = field(default_factory=SingleFlight)
 
 
 class Images:
@@ -138,7 +138,7 @@ class Images:
 
     def _remark(self, source: ImageSource) -> None:
         """Report once what an image would start by itself."""
-        text = remark(source.image or here(source.build or ""), self.find(source))
+        text = entrypoint_remark(source.image or here(source.build or ""), self.find(source))
         with self._lock:
             new = bool(text) and text not in self.remarks
             self.remarks += (text,) if new else ()
@@ -189,7 +189,7 @@ class Images:
         """The id of an image with a recipe applied; the base's own where the recipe is empty. Raises SetupLost."""
         if not recipe.setup.strip() and not recipe.files:
             return base.id
-        contents = self._memory.contents.get(recipe.files, lambda: digest(recipe.files))
+        contents = self._memory.contents.get(recipe.files, lambda: files_digest(recipe.files))
         key = bake_key(base.id, contents, recipe)
         return self._memory.baked.get(key, lambda: self._bake(base, recipe, contents, key))
 
@@ -253,7 +253,7 @@ class Images:
             working_dir=recipe.workdir,
         )
         try:
-            with packed(recipe.files) as archive:
+            with pack_files(recipe.files) as archive:
                 if hashlib.file_digest(archive, "sha256").hexdigest() != contents:
                     raise SetupLost("its files changed while they were read; run it again")
                 archive.seek(0)
@@ -313,11 +313,11 @@ def recipe_for(part: Environment | Service, params: Mapping[str, Scalar], timeou
 
 def named_params(script: str, params: Mapping[str, Scalar]) -> dict[str, str]:
     """Those params that a script's text names, as environment variables."""
-    variables = as_variables(params)
+    variables = param_variables(params)
     return {name: variables[name] for name in names_in_script(script, variables)}
 
 
-def as_variables(params: Mapping[str, Scalar]) -> dict[str, str]:
+def param_variables(params: Mapping[str, Scalar]) -> dict[str, str]:
     """Params as scripts see them, written as in a prompt: true and false in YAML's spelling, null as nothing."""
     return {name: as_text(value) for name, value in params.items()}
 

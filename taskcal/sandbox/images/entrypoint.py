@@ -21,7 +21,7 @@ PROMPTS = frozenset(
 """Programs that an image names so that a person gets a prompt; they start nothing."""
 
 
-def unused(image: ImageInfo) -> str:
+def unused_command(image: ImageInfo) -> str:
     """What an image would start, as its Dockerfile has it; '' for one that starts nothing but a prompt."""
     parts = [
         f"{name} {json.dumps(list(words), ensure_ascii=False)}"
@@ -31,9 +31,9 @@ def unused(image: ImageInfo) -> str:
     return " and ".join(parts) if _starts((*image.entrypoint, *image.command)) else ""
 
 
-def remark(name: str, image: ImageInfo) -> str:
+def entrypoint_remark(name: str, image: ImageInfo) -> str:
     """One sentence about an image that would start something by itself, '' for another one."""
-    what = unused(image)
+    what = unused_command(image)
     return f"image {name} has {what}, which a sandbox does not run; put what it starts into `start:`" if what else ""
 
 

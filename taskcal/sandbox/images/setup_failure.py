@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from taskcal.core.shell.script import script_text, shebang_of
-from taskcal.sandbox import Ending
+from taskcal.sandbox import ScriptEnding
 
 if TYPE_CHECKING:
     from taskcal.sandbox import ScriptResult
@@ -39,10 +39,10 @@ def setup_failure(setup: str, result: ScriptResult) -> str:
     if not lines or result.stdout.decode(errors="replace").rstrip().endswith(UNBAKED):
         return f"setup failed ({result.how}): {printed}".rstrip(": ")
     place = f" at its line {number} ({_shortened(lines[number - 1])})" if number else ""
-    how = "which did not end within timeouts.setup" if result.ending is Ending.TIMED_OUT else result.how
+    how = "which did not end within timeouts.setup" if result.ending is ScriptEnding.TIMED_OUT else result.how
     reason = f"setup failed{place}, {how}: {printed}".rstrip(": ")
     hint = "; it stops at the first line that fails, add `|| true` to one that may"
-    return reason + hint if result.ending is Ending.EXITED else reason
+    return reason + hint if result.ending is ScriptEnding.EXITED else reason
 
 
 def last_repeated(lines: list[str], errors: str) -> tuple[int | None, str]:

@@ -1,4 +1,4 @@
-"""Work that many threads want and one does: the value, or the failure, is made once for each key."""
+"""A cache for threads that need the same value: the first one makes it, the others wait for it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 
-class Once(Generic[Value]):
-    """A memory of results by key; a `LostError` is remembered like a result, so that a broken image fails once."""
+class SingleFlight(Generic[Value]):
+    """A cache of results by key. A failure is kept like a result, so that a broken image fails once."""
 
     def __init__(self) -> None:
-        """Start with nothing made."""
+        """The cache is empty."""
         self._lock = threading.Lock()
         self._slots: dict[Hashable, _Slot[Value]] = {}
 

@@ -11,7 +11,7 @@ from taskcal.agents.chat.agent import ChatAgent, describe_sampling, open_chat, r
 from taskcal.agents.chat.identity import Served
 from taskcal.agents.spec import ChatSpec, Price, Sampling
 from taskcal.errors import MissingError, ProviderLost, UsageError
-from taskcal.sandbox import Ending, ScriptResult
+from taskcal.sandbox import ScriptEnding, ScriptResult
 from tests.agents.chat.chat_case import KEY, ChatCase
 from tests.agents.chat.openai_server import calls, dead_url, fails, says
 from tests.agents.fake_sandbox import task
@@ -80,7 +80,7 @@ def test_a_key_is_hidden_and_a_word_is_not(key: str, hidden: bool) -> None:
 def test_a_server_that_repeats_the_key(case: ChatCase, encoding: str) -> None:
     """In an answer, a call, its result, or an error, written in any way: it is in no line of the transcript."""
     said = ENCODINGS[encoding](KEY * 2)
-    case.sandbox.result = ScriptResult(Ending.EXITED, 1, said[:9].encode(), said[9:].encode())
+    case.sandbox.result = ScriptResult(ScriptEnding.EXITED, 1, said[:9].encode(), said[9:].encode())
     with pytest.raises(ProviderLost):
         case.act(
             calls(("bash", {"command": f"echo {said}"}), content=said),

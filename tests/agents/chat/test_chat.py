@@ -14,7 +14,7 @@ from taskcal.agents.spec import Price
 from taskcal.agents.transcript import Message, TokenUsage, ToolCall, ToolResult, conversation_digest
 from taskcal.core.rollout import Stop, Usage
 from taskcal.errors import ProviderLost, SandboxLost
-from taskcal.sandbox import ANSWER_FILE, Ending, Script, ScriptResult
+from taskcal.sandbox import ANSWER_FILE, Script, ScriptEnding, ScriptResult
 from tests.agents.chat.chat_case import ChatCase, SlowSandbox
 from tests.agents.chat.openai_server import Step as Answer
 from tests.agents.chat.openai_server import calls, completion, fails, runs, says
@@ -22,7 +22,7 @@ from tests.agents.chat.openai_server import calls, completion, fails, runs, says
 
 def test_a_model_acts_until_it_is_done(case: ChatCase) -> None:
     """Prompt, tool call, result, answer: each request holds the whole conversation; the answer is put in its place."""
-    case.sandbox.result = ScriptResult(Ending.EXITED, 0, b"shipped\n", b"")
+    case.sandbox.result = ScriptResult(ScriptEnding.EXITED, 0, b"shipped\n", b"")
     acted = case.act(runs("ship --order 12"), says("It is shipped."))
     assert (acted.stop, case.account.turns) == (Stop.FINISHED, 2)
     first, second = case.server.requests
@@ -117,7 +117,7 @@ def test_a_malformed_call_does_not_end_a_rollout(case: ChatCase) -> None:
 def test_long_output_is_cut(case: ChatCase) -> None:
     """Whatever a tool says: a request never grows by more than the bound and a little."""
     case.spec = replace(case.spec, tool_output=1000)
-    case.sandbox.result = ScriptResult(Ending.EXITED, 0, b"x" * 100_000, b"")
+    case.sandbox.result = ScriptResult(ScriptEnding.EXITED, 0, b"x" * 100_000, b"")
     case.act(runs("cat"), says("ok"))
     assert len(case.told[0]) < 1000 + 3000
     assert "characters left out" in case.told[0]
@@ -126,7 +126,7 @@ def test_long_output_is_cut(case: ChatCase) -> None:
 def test_the_transcript_holds_everything(case: ChatCase) -> None:
     """What was said, thought, called, answered and counted, in its order; its digest goes with the result."""
     case.spec = replace(case.spec, system="Be brief.")
-    case.sandbox.result = ScriptResult(Ending.EXITED, 1, b"oh no\n", b"")
+    case.sandbox.result = ScriptResult(ScriptEnding.EXITED, 1, b"oh no\n", b"")
     thinking = completion(
         {"content": "Hm.", "reasoning_content": "A hard one."}, usage={"prompt_tokens": 9, "completion_tokens": 4}
     )
@@ -253,7 +253,7 @@ def test_a_sandbox_that_dies_is_lost_there(case: ChatCase) -> None:
 
 def test_an_answer_that_cannot_be_written_is_noted(case: ChatCase) -> None:
     """The agent may have put a folder in the way; that is its doing."""
-    case.sandbox.result = ScriptResult(Ending.EXITED, 2, b"", b"sh: Is a directory")
+    case.sandbox.result = ScriptResult(ScriptEnding.EXITED, 2, b"", b"sh: Is a directory")
     assert case.act(says("42")).stop is Stop.FINISHED
     assert case.notes == ["the answer could not be written: sh: Is a directory"]
 

@@ -11,7 +11,7 @@ from taskcal.agents.chat.identity import Served
 from taskcal.agents.spec import Sampling
 from taskcal.core.rollout import Stop
 from taskcal.errors import ProviderLost
-from taskcal.sandbox import Ending, ScriptResult
+from taskcal.sandbox import ScriptEnding, ScriptResult
 from tests.agents.chat.openai_server import Step as Answer
 from tests.agents.chat.openai_server import calls, completion, fails, says
 
@@ -57,7 +57,7 @@ def test_a_cut_answer_that_fills_the_window_is_the_end(case: ChatCase, prompt: i
 def test_a_request_that_is_refused_at_the_end_of_the_window_is_full(case: ChatCase) -> None:
     """In words that are not in any list: counted tokens and what the tools added since decide."""
     case.served = (Served("m", "", 4096),)
-    case.sandbox.result = ScriptResult(Ending.EXITED, 0, b"x" * 6000, b"")
+    case.sandbox.result = ScriptResult(ScriptEnding.EXITED, 0, b"x" * 6000, b"")
     refused = fails(400, "request rejected")
     near = calls(("bash", {"command": "cat"}))
     near.body["usage"] = {"prompt_tokens": 3300, "completion_tokens": 10}

@@ -13,7 +13,7 @@ from taskcal.agents.chat.messages import tool_definition
 from taskcal.agents.tools.agent_tool import AgentTool, PreparedCall, ToolReply, call_tool
 from taskcal.agents.tools.bash import LONGEST_COMMAND, Bash, bash_of, shell_script
 from taskcal.machine import host
-from taskcal.sandbox import ROOM, Ending, ScriptResult
+from taskcal.sandbox import TASKCAL_FOLDER, ScriptEnding, ScriptResult
 from tests.agents.fake_sandbox import FakeSandbox, carried_out, ending, task
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ def shell(tmp_path: Path) -> Callable[..., tuple[int | None, str]]:
     """Run commands as the sandbox would, one after the other, in this machine's own shell."""
 
     def run(command: str, seconds: float = 20.0) -> tuple[int | None, str]:
-        script = shell_script(command, seconds, BOUND).replace(ROOM, str(tmp_path))
-        done = host.run(["sh", "-c", f"cd {tmp_path}\n{script}"], seconds=60)
+        script = shell_script(command, seconds, BOUND).replace(TASKCAL_FOLDER, str(tmp_path))
+        done = host.run_program(["sh", "-c", f"cd {tmp_path}\n{script}"], seconds=60)
         return done.status, done.output
 
     return run
@@ -52,7 +52,7 @@ def test_a_command_says_what_it_printed(shell: Callable[..., tuple[int | None, s
 )
 def test_a_command_arrives_as_it_is(shell: Callable[..., tuple[int | None, str]], command: str) -> None:
     """Quotes, newlines, heredocs and comments are the shell's to read, not ours to break."""
-    plain = host.run(["bash", "-c", command], seconds=60)
+    plain = host.run_program(["bash", "-c", command], seconds=60)
     assert shell(command) == (plain.status, plain.output)
 
 
@@ -102,7 +102,7 @@ def test_a_process_in_the_background_holds_nothing_up(shell: Callable[..., tuple
     """A server that is started without a redirection: the call ends when its command does."""
     status, output = shell("sleep 30 & echo $!")
     assert status == 0
-    host.run(["kill", output.strip()], seconds=10)
+    host.run_program(["kill", output.strip()], seconds=10)
 
 
 def test_a_command_killed_by_others_is_not_late(shell: Callable[..., tuple[int | None, str]]) -> None:
@@ -131,9 +131,12 @@ def test_the_model_is_told_how_it_ended(code: int, stdout: bytes, told: str) -> 
 
 @pytest.mark.parametrize(
     ("kind", "told"),
-    [(Ending.TIMED_OUT, "[killed: still running after 120 s]"), (Ending.OUT_OF_MEMORY, "[killed: out of memory]")],
+    [
+        (ScriptEnding.TIMED_OUT, "[killed: still running after 120 s]"),
+        (ScriptEnding.OUT_OF_MEMORY, "[killed: out of memory]"),
+    ],
 )
-def test_the_model_is_told_why_it_was_killed(kind: Ending, told: str) -> None:
+def test_the_model_is_told_why_it_was_killed(kind: ScriptEnding, told: str) -> None:
     """It may try another way."""
     assert bash(FakeSandbox(ScriptResult(kind, None, b"", b"")), command="x") == ToolReply(told)
 
@@ -188,7 +191,7 @@ class Multiply:
         """Multiply."""
         assert seconds
         self.given.append(arguments)
-        result = ScriptResult(Ending.EXITED, 0, str(arguments["a"] * arguments["b"]).encode(), b"")
+        result = ScriptResult(ScriptEnding.EXITED, 0, str(arguments["a"] * arguments["b"]).encode(), b"")
         return PreparedCall(lambda _: result, lambda result: ToolReply(result.stdout.decode()))
 
 

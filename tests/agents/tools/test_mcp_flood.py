@@ -17,7 +17,7 @@ from taskcal.agents.tools.mcp import MOST_TOOLS, McpTool, connect_server
 from taskcal.agents.tools.mcp_process import ASKED_AT_ONCE, MOST_ASKED, Bucket
 from taskcal.core.tool import McpServer
 from taskcal.errors import SetupLost
-from taskcal.sandbox import Ending, ScriptResult
+from taskcal.sandbox import ScriptEnding, ScriptResult
 from tests.agents.fake_sandbox import FakeSandbox, carried_out
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 Lines = Iterable[bytes]
 SECONDS = 60.0
-DONE = ScriptResult(Ending.EXITED, 0, b"", b"")
+DONE = ScriptResult(ScriptEnding.EXITED, 0, b"", b"")
 
 
 def line(**message: Any) -> bytes:

@@ -16,7 +16,7 @@ from taskcal.agents.tools.task_tools import tools_of
 from taskcal.agents.transcript import Transcript, storage_sink
 from taskcal.core.tool import Tool
 from taskcal.errors import EngineLost, LostError
-from taskcal.sandbox import Ending, ScriptResult
+from taskcal.sandbox import ScriptEnding, ScriptResult
 from tests.agents.fake_sandbox import FakeSandbox, attempt, task
 from tests.agents.tools.test_tool_arguments import ARGUMENTS, DONE, SHIP, Strict
 from tests.agents.tools.test_tool_guard import FULL_DISK
@@ -71,7 +71,7 @@ class Ringing(FakeSandbox):
             self.stopped.set()
         elif "./ship" in script.source and "mktemp" in script.source and self.error is not None:
             raise self.error
-        return ScriptResult(Ending.EXITED, 0, b"", b"")
+        return ScriptResult(ScriptEnding.EXITED, 0, b"", b"")
 
 
 @pytest.mark.parametrize("error", [EngineLost("the engine is gone"), FULL_DISK, RuntimeError("a bug")], ids=repr)

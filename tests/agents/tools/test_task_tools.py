@@ -19,7 +19,7 @@ from taskcal.agents.tools.task_tools import (
 from taskcal.agents.tools.tool_arguments import wrong_arguments
 from taskcal.core.tool import McpServer, Tool
 from taskcal.machine import host
-from taskcal.sandbox import Ending, ScriptResult
+from taskcal.sandbox import ScriptEnding, ScriptResult
 from tests.agents.fake_sandbox import FakeSandbox, carried_out, ending, task
 
 SHIP = Tool(
@@ -123,13 +123,13 @@ def test_a_missing_package_is_told_with_how_to_get_it(monkeypatch: pytest.Monkey
         install_script(tools_of(SHOP, None, 1)),
         LISTENER,
         call_script(SHIP, {"order": 5, "code": "a'b\nTASKCAL_ARGUMENTS\n"}),
-        reply_script("abcdefgh", ScriptResult(Ending.EXITED, 0, b"\xff@out@err@status", b"@name"), None).source,
+        reply_script("abcdefgh", ScriptResult(ScriptEnding.EXITED, 0, b"\xff@out@err@status", b"@name"), None).source,
     ],
     ids=["program", "programs", "listener", "call", "reply"],
 )
 def test_what_runs_in_the_sandbox_is_valid_shell(source: str) -> None:
     """For `sh`, whatever the arguments and the output hold."""
-    assert host.run(["sh", "-n"], seconds=30, stdin=source).output == ""
+    assert host.run_program(["sh", "-n"], seconds=30, stdin=source).output == ""
 
 
 def test_an_answer_is_carried_back_byte_for_byte() -> None:
@@ -137,4 +137,4 @@ def test_an_answer_is_carried_back_byte_for_byte() -> None:
     script = reply_script("abcdefgh", usage_error("@out"), "agent")
     assert (script.user, script.hidden) == ("agent", True)
     assert "echo 2 >&3" in script.source
-    assert "echo 125 >&3" in reply_script("a", ScriptResult(Ending.TIMED_OUT, None, b"", b""), None).source
+    assert "echo 125 >&3" in reply_script("a", ScriptResult(ScriptEnding.TIMED_OUT, None, b"", b""), None).source

@@ -20,7 +20,7 @@ from taskcal.agents.tools.mcp_process import message_of
 from taskcal.agents.tools.task_tools import tools_of
 from taskcal.agents.tools.tool_arguments import CallError, fit_arguments, history_of, read_object
 from taskcal.core import tool as declared
-from taskcal.sandbox import Ending, ScriptResult
+from taskcal.sandbox import ScriptEnding, ScriptResult
 from tests.agents.fake_sandbox import FakeSandbox, task
 from tests.core.text.test_foreign_text import ANY_JSON, ANY_TEXT
 
@@ -38,7 +38,7 @@ SHIP = {
     },
     "required": ["order"],
 }
-DONE = ScriptResult(Ending.EXITED, 0, b"done\n", b"")
+DONE = ScriptResult(ScriptEnding.EXITED, 0, b"done\n", b"")
 
 
 class Strict(FakeSandbox):

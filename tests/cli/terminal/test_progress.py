@@ -264,5 +264,5 @@ def test_standard_output_stays_free(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_does_not_load_it() -> None:
     """The progress view is loaded by commands that run, not by `--help`."""
     code = "import sys, taskcal.cli.main; print('taskcal.cli.terminal.progress' in sys.modules)"
-    done = host.run([sys.executable, "-c", code], seconds=60)
+    done = host.run_program([sys.executable, "-c", code], seconds=60)
     assert (done.status, done.output) == (0, "False\n")

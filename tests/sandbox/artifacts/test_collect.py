@@ -13,7 +13,7 @@ import pytest
 from taskcal.core.shell.sandbox_paths import parent_folders, plain_path
 from taskcal.errors import SandboxLost
 from taskcal.sandbox.artifacts import collect
-from taskcal.sandbox.artifacts.collect import Carrier, Parcel, Source
+from taskcal.sandbox.artifacts.collect import ArtifactCollector, ArtifactSource, CollectedArtifact
 from taskcal.sandbox.engine.docker_types import ContainerState, PathStat
 
 if TYPE_CHECKING:
@@ -73,10 +73,10 @@ def tar(*names: str, size: int = 0, links: Sequence[tuple[str, str]] = ()) -> by
 
 
 def carried(
-    contents: FakeContents, *sources: Source, reserved: Sequence[str] = (), folders: Sequence[str] = ()
-) -> list[tuple[Parcel, list[str]]]:
+    contents: FakeContents, *sources: ArtifactSource, reserved: Sequence[str] = (), folders: Sequence[str] = ()
+) -> list[tuple[CollectedArtifact, list[str]]]:
     """Each parcel with the names in it."""
-    carrier = Carrier(cast("ContainerFiles", contents), "fresh", reserved=reserved, folders=folders)
+    carrier = ArtifactCollector(cast("ContainerFiles", contents), "fresh", reserved=reserved, folders=folders)
     with carrier.parcels(sources) as parcels:
         found = [(parcel, names(parcel)) for parcel in parcels]
     assert contents.open == 0
@@ -84,7 +84,7 @@ def carried(
     return found
 
 
-def names(parcel: Parcel) -> list[str]:
+def names(parcel: CollectedArtifact) -> list[str]:
     if parcel.archive is None:
         return []
     with tarfile.open(fileobj=parcel.archive) as archive:
@@ -94,7 +94,9 @@ def names(parcel: Parcel) -> list[str]:
 def test_what_is_declared_is_carried() -> None:
     """From the agent's container and from a service's, each to the path that it had."""
     contents = FakeContents({("agent", "/app"): tar("app", "app/a"), ("db", "/data"): tar("data", "data/rows")})
-    (app, of_app), (data, of_data) = carried(contents, Source("agent", "/app/"), Source("db", "/data", foreign=True))
+    (app, of_app), (data, of_data) = carried(
+        contents, ArtifactSource("agent", "/app/"), ArtifactSource("db", "/data", foreign=True)
+    )
     assert (app.path, of_app, app.note) == ("/app", ["app", "app/a"], "")
     assert (data.path, of_data, data.note) == ("/data", ["data", "data/rows"], "")
     assert contents.asked == [("agent", "/app"), ("db", "/data")]
@@ -102,7 +104,9 @@ def test_what_is_declared_is_carried() -> None:
 
 def test_what_is_missing_is_noted() -> None:
     """It is the agent's doing, so nothing is raised; what need not be there says nothing."""
-    (missing, _), (silent, _) = carried(FakeContents(), Source("agent", "/out"), Source("agent", "/a", silent=True))
+    (missing, _), (silent, _) = carried(
+        FakeContents(), ArtifactSource("agent", "/out"), ArtifactSource("agent", "/a", silent=True)
+    )
     assert (missing.archive, missing.note) == (None, "/out was not there")
     assert (silent.archive, silent.note) == (None, "")
 
@@ -110,7 +114,7 @@ def test_what_is_missing_is_noted() -> None:
 def test_a_container_that_is_gone_is_our_sides_failure() -> None:
     """Not a missing artifact."""
     with pytest.raises(SandboxLost):
-        carried(FakeContents(), Source("gone", "/app"))
+        carried(FakeContents(), ArtifactSource("gone", "/app"))
 
 
 def test_a_detour_is_not_followed() -> None:
@@ -118,7 +122,7 @@ def test_a_detour_is_not_followed() -> None:
     archives = {("agent", "/work/out/r.txt"): tar("r.txt")}
     for image in (DIRECTORY, link("/work/real")):
         stats = {("agent", "/work/out"): link("/root/answers"), ("fresh", "/work/out"): image}
-        ((found, _),) = carried(FakeContents(archives, stats), Source("agent", "/work/out/r.txt"))
+        ((found, _),) = carried(FakeContents(archives, stats), ArtifactSource("agent", "/work/out/r.txt"))
         assert (found.archive, "replaced by a link" in found.note) == (None, True)
 
 
@@ -127,7 +131,9 @@ def test_the_images_own_way_is_followed() -> None:
     archives = {("agent", "/var/run/x"): tar("x", "x/a"), ("db", "/var/run/y"): tar("y")}
     stats = {("agent", "/var/run"): link("/run"), ("fresh", "/var/run"): link("/run"), ("db", "/var/run"): link("/z")}
     found = carried(
-        FakeContents(archives, stats), Source("agent", "/var/run/x"), Source("db", "/var/run/y", foreign=True)
+        FakeContents(archives, stats),
+        ArtifactSource("agent", "/var/run/x"),
+        ArtifactSource("db", "/var/run/y", foreign=True),
     )
     assert [names_ for _, names_ in found] == [["var/run/x", "var/run/x/a"], ["var/run/y"]]
 
@@ -140,7 +146,7 @@ def test_artifacts_and_graders_files_keep_out_of_each_others_way() -> None:
             ("db", "/app/db"): tar("db", "db/rows"),
         }
     )
-    sources = (Source("agent", "/app"), Source("db", "/app/db", foreign=True))
+    sources = (ArtifactSource("agent", "/app"), ArtifactSource("db", "/app/db", foreign=True))
     (_, of_app), (_, of_db) = carried(contents, *sources, reserved=["/app/test.py"])
     assert of_app == ["app", "app/a"]
     assert of_db == ["app/db", "app/db/rows"]
@@ -150,13 +156,13 @@ def test_links_of_the_image_are_asked_for_only_where_a_link_leads_out() -> None:
     """They cost a second look at the same place."""
     inside = tar("app", links=[("app/x", "a")])
     contents = FakeContents({("agent", "/app"): inside})
-    carried(contents, Source("agent", "/app"))
+    carried(contents, ArtifactSource("agent", "/app"))
     assert contents.asked == [("agent", "/app")]
     outward = tar("app", links=[("app/python", "/usr/bin/python3")])
     contents = FakeContents({("agent", "/app"): outward, ("fresh", "/app"): outward})
-    assert carried(contents, Source("agent", "/app"))[0][1] == ["app", "app/python"]
+    assert carried(contents, ArtifactSource("agent", "/app"))[0][1] == ["app", "app/python"]
     contents = FakeContents({("agent", "/app"): outward})
-    assert carried(contents, Source("agent", "/app"))[0][1] == ["app"]
+    assert carried(contents, ArtifactSource("agent", "/app"))[0][1] == ["app"]
 
 
 def test_bounds_are_shared_and_what_exceeds_them_is_left_out_whole(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +170,7 @@ def test_bounds_are_shared_and_what_exceeds_them_is_left_out_whole(monkeypatch: 
     monkeypatch.setattr(collect, "MOST_BYTES", 1000)
     contents = FakeContents({("agent", f"/{name}"): tar(name, f"{name}/a", size=600) for name in ("a", "b", "c")})
     contents.archives["agent", "/c"] = tar("c", "c/a", size=300)
-    found = carried(contents, *(Source("agent", f"/{name}") for name in ("a", "b", "c")))
+    found = carried(contents, *(ArtifactSource("agent", f"/{name}") for name in ("a", "b", "c")))
     assert [names_ for _, names_ in found] == [["a", "a/a"], [], ["c", "c/a"]]
     assert "artifacts hold more than" in found[1][0].note
 
@@ -172,7 +178,7 @@ def test_bounds_are_shared_and_what_exceeds_them_is_left_out_whole(monkeypatch: 
 def test_what_is_left_out_of_an_artifact_is_noted() -> None:
     """With its path, so that an author sees why a check fails."""
     contents = FakeContents({("agent", "/app"): tar("app", links=[("app/x", "/grader/expected")])})
-    assert carried(contents, Source("agent", "/app"))[0][0].note == (
+    assert carried(contents, ArtifactSource("agent", "/app"))[0][0].note == (
         "/app: left out: /app/x (a link that leads out of it)"
     )
 

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from taskcal.errors import EngineLost
 from taskcal.sandbox.artifacts import safe_tar
-from taskcal.sandbox.artifacts.safe_tar import HEADER_ROOM, Bounds, Place, Rewritten, TooMuch, rewrite
+from taskcal.sandbox.artifacts.safe_tar import HEADER_ROOM, ArchiveLimits, ArtifactPlace, Rewritten, TooMuch, rewrite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-APP = Place("/srv/app")
-ENOUGH = Bounds(10**6, 1000)
+APP = ArtifactPlace("/srv/app")
+ENOUGH = ArchiveLimits(10**6, 1000)
 
 FOLDER, FILE, LINK, HARD, PIPE, CHARACTER = (
     tarfile.DIRTYPE,
@@ -53,7 +53,7 @@ def packed(members: Sequence[tarfile.TarInfo]) -> bytes:
 
 
 def rewritten(
-    archive: bytes, place: Place = APP, bounds: Bounds = ENOUGH, own: Mapping[str, str] | None = None
+    archive: bytes, place: ArtifactPlace = APP, bounds: ArchiveLimits = ENOUGH, own: Mapping[str, str] | None = None
 ) -> tuple[dict[str, tarfile.TarInfo], Rewritten, bytes]:
     out = io.BytesIO()
     done = rewrite(io.BytesIO(archive), place, bounds, lambda: own or {}, out)
@@ -61,7 +61,7 @@ def rewritten(
         return {one.name: one for one in found}, done, out.getvalue()
 
 
-def kept(*members: tarfile.TarInfo, place: Place = APP, own: Mapping[str, str] | None = None) -> list[str]:
+def kept(*members: tarfile.TarInfo, place: ArtifactPlace = APP, own: Mapping[str, str] | None = None) -> list[str]:
     return list(rewritten(packed(members), place, own=own)[0])
 
 
@@ -82,7 +82,7 @@ def test_a_plain_tree_arrives_below_its_own_path() -> None:
 
 def test_a_single_file_is_an_artifact_too() -> None:
     """The archive of a file is that file."""
-    assert kept(member("out.json"), place=Place("/srv/out.json")) == ["srv/out.json"]
+    assert kept(member("out.json"), place=ArtifactPlace("/srv/out.json")) == ["srv/out.json"]
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_links_come_last_and_nothing_goes_through_them() -> None:
 
 def test_what_others_bring_is_left_to_them() -> None:
     """Nothing goes where another artifact or a grader's file belongs, and nothing but a folder goes above it."""
-    place = Place("/srv/app", reserved=("/srv/app/tests", "/srv/app/sub/expected"), folders=("/srv/app/work",))
+    place = ArtifactPlace("/srv/app", reserved=("/srv/app/tests", "/srv/app/sub/expected"), folders=("/srv/app/work",))
     members = [folder("app"), folder("app/tests"), member("app/tests/own"), member("app/testsuite"), folder("app/sub")]
     assert kept(*members, member("app/sub/expected"), place=place) == ["srv/app", "srv/app/testsuite", "srv/app/sub"]
     assert kept(folder("app"), member("app/sub", LINK, link="x"), place=place) == ["srv/app"]
@@ -226,8 +226,8 @@ def test_count_is_bounded() -> None:
     """A hundred thousand empty files are as bad as a large one."""
     members = [folder("app"), *(member(f"app/{n}") for n in range(10))]
     with pytest.raises(TooMuch):
-        rewritten(packed(members), bounds=Bounds(10**6, 10))
-    assert rewritten(packed(members), bounds=Bounds(10**6, 11))[1].entries == 11
+        rewritten(packed(members), bounds=ArchiveLimits(10**6, 10))
+    assert rewritten(packed(members), bounds=ArchiveLimits(10**6, 11))[1].entries == 11
 
 
 def test_a_header_is_bounded_too() -> None:
@@ -279,7 +279,7 @@ def test_whatever_is_in_it(members: list[tarfile.TarInfo]) -> None:
 
 def test_what_is_spared_stays_behind_and_costs_nothing() -> None:
     """The image's own stays there, so the agent's is not carried, not noted, and not within the artifact's bounds."""
-    place = Place("/srv/app", spared=("/srv/app/.venv", "/srv/app/a/keep"))
+    place = ArtifactPlace("/srv/app", spared=("/srv/app/.venv", "/srv/app/a/keep"))
     members = (
         folder("app"),
         folder("app/.venv"),
@@ -289,7 +289,7 @@ def test_what_is_spared_stays_behind_and_costs_nothing() -> None:
         member("app/a", LINK, link="/etc"),
         member("app/b", HARD, link="app/.venv/python"),
     )
-    found, done, _ = rewritten(packed(members), place, Bounds(100, 10))
+    found, done, _ = rewritten(packed(members), place, ArchiveLimits(100, 10))
     assert list(found) == ["srv/app", "srv/app/.venvx"]
     assert ".venv/" not in done.note.replace("/srv/app/b", "")
     assert "/srv/app/a (where a folder has to be)" in done.note
@@ -298,7 +298,7 @@ def test_what_is_spared_stays_behind_and_costs_nothing() -> None:
 
 def test_what_is_spared_has_bounds_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """An agent could fill it to keep a grading busy."""
-    monkeypatch.setattr(safe_tar, "PASSED", Bounds(800, 10))
-    place = Place("/srv/app", spared=("/srv/app/.venv",))
+    monkeypatch.setattr(safe_tar, "PASSED", ArchiveLimits(800, 10))
+    place = ArtifactPlace("/srv/app", spared=("/srv/app/.venv",))
     with pytest.raises(TooMuch):
         rewritten(packed([folder("app"), folder("app/.venv"), member("app/.venv/x", content=b"x" * 900)]), place)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Self, cast
 
 from taskcal.sandbox.engine.docker_types import ContainerState, PathStat
-from taskcal.sandbox.engine.pristine import Pristine
+from taskcal.sandbox.engine.image_files import ImageFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -80,7 +80,7 @@ class Tree:
         return posixpath.join(here, name) if name else posixpath.normpath(here)
 
 
-def pristine(**nodes: Node) -> Pristine:
+def pristine(**nodes: Node) -> ImageFiles:
     """The image `image` with these; a double underscore in a name is a slash."""
     tree = Tree({"/" + name.replace("__", "/"): node for name, node in nodes.items()})
-    return Pristine(cast("DockerEngine", tree), lambda image: image)
+    return ImageFiles(cast("DockerEngine", tree), lambda image: image)

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from taskcal.core.network import AllowedHost
 from taskcal.errors import ServiceLost, SetupLost
-from taskcal.sandbox.egress.dial import dial
-from taskcal.sandbox.egress.forwarding import MOST_DIALS, Egress
-from taskcal.sandbox.egress.frames import CHUNK, WINDOW, Frame, Kind, Unframer, acknowledgement
-from taskcal.sandbox.engine.stream import HEADER, STDERR, Line
+from taskcal.sandbox.egress.connect_host import connect_to_host
+from taskcal.sandbox.egress.forwarding import MOST_DIALS, Forwarder
+from taskcal.sandbox.egress.frames import CHUNK, WINDOW, EgressFrame, FrameKind, Unframer, acknowledgement
+from taskcal.sandbox.engine.stream import HEADER, STDERR, AttachedExec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,19 +31,19 @@ class Inside:
     """The half in the sandbox: writes frames as the engine passes them on, reads what comes back."""
 
     sock: socket.socket
-    waiting: list[Frame] = field(default_factory=list)
+    waiting: list[EgressFrame] = field(default_factory=list)
     unframer: Unframer = field(default_factory=Unframer)
 
-    def say(self, kind: Kind, connection: int = 0, payload: bytes = b"", stream: int = STDOUT) -> None:
+    def say(self, kind: FrameKind, connection: int = 0, payload: bytes = b"", stream: int = STDOUT) -> None:
         """Send one frame."""
-        data = Frame(kind, connection, payload).packed()
+        data = EgressFrame(kind, connection, payload).packed()
         self.sock.sendall(HEADER.pack(stream, len(data)) + data)
 
     def open(self, connection: int, way: int = 0) -> None:
         """Say that somebody has connected."""
-        self.say(Kind.OPEN, connection, struct.pack(">I", way))
+        self.say(FrameKind.OPEN, connection, struct.pack(">I", way))
 
-    def hear(self, connection: int) -> Frame:
+    def hear(self, connection: int) -> EgressFrame:
         """Wait for the next frame of a connection."""
         while True:
             for place, frame in enumerate(self.waiting):
@@ -58,10 +58,12 @@ class Inside:
         data = b""
         while len(data) < size:
             frame = self.hear(connection)
-            if frame.kind is Kind.DATA:
+            if frame.kind is FrameKind.DATA:
                 data += frame.payload
                 if acknowledge:
-                    self.say(Kind.ACKNOWLEDGED, connection, acknowledgement(connection, len(frame.payload)).payload)
+                    self.say(
+                        FrameKind.ACKNOWLEDGED, connection, acknowledgement(connection, len(frame.payload)).payload
+                    )
         return data
 
 
@@ -70,7 +72,7 @@ class Case:
     """Both halves, and a server outside that gives every connection to the test."""
 
     inside: Inside
-    egress: Egress
+    egress: Forwarder
     listening: socket.socket
     outside: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
@@ -89,9 +91,9 @@ def case() -> Iterator[Case]:
     with socket.create_server(("127.0.0.1", 0)) as listening, ours, theirs:
         listening.settimeout(10)
         ways = (AllowedHost("127.0.0.1", listening.getsockname()[1], trusted=True), AllowedHost("127.0.0.1", 80))
-        egress = Egress(Line(ours, b"", lambda *_: None), ways, dial)
+        egress = Forwarder(AttachedExec(ours, b"", lambda *_: None), ways, connect_to_host)
         inside = Inside(theirs)
-        inside.say(Kind.READY)
+        inside.say(FrameKind.READY)
         egress.await_ready()
         made = Case(inside, egress, listening)
         with made.outside:
@@ -103,14 +105,14 @@ def test_bytes_go_both_ways_and_ends_are_told(case: Case) -> None:
     """Half a connection may end before the other: a request that ends, then its answer."""
     case.inside.open(1)
     outside = case.accept()
-    case.inside.say(Kind.DATA, 1, b"question")
+    case.inside.say(FrameKind.DATA, 1, b"question")
     assert case.inside.hear(1) == acknowledgement(1, 8)
-    case.inside.say(Kind.END, 1)
+    case.inside.say(FrameKind.END, 1)
     assert outside.makefile("rb").read() == b"question"
     outside.sendall(b"answer")
     outside.close()
     assert case.inside.receive(1, 6) == b"answer"
-    assert case.inside.hear(1) == Frame(Kind.END, 1)
+    assert case.inside.hear(1) == EgressFrame(FrameKind.END, 1)
 
 
 def test_no_more_is_sent_than_there_is_room_for(case: Case) -> None:
@@ -125,7 +127,7 @@ def test_no_more_is_sent_than_there_is_room_for(case: Case) -> None:
     second.sendall(b"hello")
     assert case.inside.receive(2, 5) == b"hello"
     assert [frame for frame in case.inside.waiting if frame.connection == 1] == []
-    case.inside.say(Kind.ACKNOWLEDGED, 1, struct.pack(">I", WINDOW))
+    case.inside.say(FrameKind.ACKNOWLEDGED, 1, struct.pack(">I", WINDOW))
     assert len(case.inside.receive(1, 3 * WINDOW)) == 3 * WINDOW
     sender.join()
 
@@ -134,7 +136,7 @@ def test_what_is_not_allowed_is_refused_with_a_remark(case: Case) -> None:
     """The connection breaks inside, and why is kept for the log, a bounded number of times."""
     for number in range(1, 31):
         case.inside.open(number, way=1)
-        assert case.inside.hear(number) == Frame(Kind.BROKEN, number)
+        assert case.inside.hear(number) == EgressFrame(FrameKind.BROKEN, number)
     assert len(case.egress.remarks) == 20
     assert set(case.egress.remarks) == {
         "127.0.0.1:80 could not be reached: 127.0.0.1 is not a public address; only the agent's file may name others"
@@ -145,13 +147,13 @@ def test_a_connection_that_breaks_inside_is_cut_outside(case: Case) -> None:
     """And one that breaks outside is told of."""
     case.inside.open(1)
     first = case.accept()
-    case.inside.say(Kind.BROKEN, 1)
+    case.inside.say(FrameKind.BROKEN, 1)
     assert first.recv(1) == b""
     case.inside.open(2)
     second = case.accept()
     second.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     second.close()
-    assert case.inside.hear(2) == Frame(Kind.BROKEN, 2)
+    assert case.inside.hear(2) == EgressFrame(FrameKind.BROKEN, 2)
 
 
 def test_what_was_in_flight_when_it_closes_is_cut(case: Case) -> None:
@@ -177,17 +179,17 @@ def test_few_connections_are_dialled_at_one_time() -> None:
     theirs.settimeout(10)
     with ours, theirs:
         ways = tuple(AllowedHost("h", port) for port in range(1, 1001))
-        egress = Egress(Line(ours, b"", lambda *_: None), ways, hang)
+        egress = Forwarder(AttachedExec(ours, b"", lambda *_: None), ways, hang)
         inside = Inside(theirs)
         for number in range(1, 1001):
             inside.open(number, way=number - 1)
         for number in range(1, 1000):
-            inside.say(Kind.BROKEN, number)
-        inside.say(Kind.READY)
+            inside.say(FrameKind.BROKEN, number)
+        inside.say(FrameKind.READY)
         egress.await_ready()
         threads = [one for one in threading.enumerate() if one.name.startswith("egress h:")]
         going.set()
-        assert inside.hear(1000) == Frame(Kind.BROKEN, 1000)
+        assert inside.hear(1000) == EgressFrame(FrameKind.BROKEN, 1000)
         egress.close()
     assert len(threads) == MOST_DIALS
     assert dialled == [*range(1, MOST_DIALS + 1), 1000]
@@ -201,7 +203,7 @@ def test_a_sandbox_has_a_number_of_connections(case: Case, monkeypatch: pytest.M
     assert case.inside.receive(1, 5) == b"hello"
     for number in (2, 3):
         case.inside.open(number)
-        assert case.inside.hear(number) == Frame(Kind.BROKEN, number)
+        assert case.inside.hear(number) == EgressFrame(FrameKind.BROKEN, number)
     assert case.egress.remarks == ["more than 1 connections were opened; the rest is refused"]
 
 
@@ -223,7 +225,7 @@ def test_a_half_that_never_listens_is_lost_at_setup() -> None:
         data = b"127.0.1.1:80: Address already in use"
         theirs.sendall(HEADER.pack(STDERR, len(data)) + data)
         theirs.shutdown(socket.SHUT_WR)
-        egress = Egress(Line(ours, b"", lambda *_: None), (), dial)
+        egress = Forwarder(AttachedExec(ours, b"", lambda *_: None), (), connect_to_host)
         with pytest.raises(
             SetupLost, match=r"cannot be offered in the sandbox: 127\.0\.1\.1:80: Address already in use"
         ):
@@ -232,12 +234,12 @@ def test_a_half_that_never_listens_is_lost_at_setup() -> None:
 
 
 FRAMES = st.lists(
-    st.builds(Frame, st.sampled_from(Kind), st.integers(0, 2**32 - 1), st.binary(max_size=40)), max_size=10
+    st.builds(EgressFrame, st.sampled_from(FrameKind), st.integers(0, 2**32 - 1), st.binary(max_size=40)), max_size=10
 )
 
 
 @given(frames=FRAMES, size=st.integers(1, 50))
-def test_frames_survive_any_cut(frames: list[Frame], size: int) -> None:
+def test_frames_survive_any_cut(frames: list[EgressFrame], size: int) -> None:
     """However transport cuts them."""
     data = b"".join(frame.packed() for frame in frames)
     unframer = Unframer()

@@ -13,7 +13,7 @@ import urllib3
 import urllib3.exceptions
 
 from taskcal.errors import EngineLost, ImageLost, LostError, SandboxLost
-from taskcal.sandbox.engine.error_translation import translated
+from taskcal.sandbox.engine.error_translation import translate_errors
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -55,7 +55,7 @@ def refused(status: int, words: str) -> Exception:
 
 
 def translation(error: BaseException, missing: type[LostError] = SandboxLost) -> LostError:
-    with pytest.raises(LostError) as caught, translated("doing it", missing):
+    with pytest.raises(LostError) as caught, translate_errors("doing it", missing):
         raise error
     assert caught.value.__cause__ is error
     return caught.value
@@ -115,6 +115,6 @@ def test_the_engines_words_are_one_line() -> None:
 def test_our_own_errors_pass() -> None:
     """What is one of ours already, or a bug, or Ctrl-C, is not wrapped."""
     for error in (ImageLost("x"), KeyError("bug"), KeyboardInterrupt()):
-        with pytest.raises(type(error)) as caught, translated("doing it"):
+        with pytest.raises(type(error)) as caught, translate_errors("doing it"):
             raise error
         assert caught.value is error

@@ -10,14 +10,17 @@ from dataclasses import replace
 import pytest
 
 from taskcal.machine import host
-from taskcal.sandbox.engine.labels import BLANK, ROLLOUT, RUN, Owner, start_time
+from taskcal.sandbox.engine.labels import BLANK, ROLLOUT, RUN, RunOwner, start_time
 
-WHO = "import json; from taskcal.sandbox.engine.labels import Owner; print(json.dumps(Owner.here().labels('run-2')))"
+WHO = (
+    "import json; from taskcal.sandbox.engine.labels import RunOwner; "
+    "print(json.dumps(RunOwner.here().labels('run-2')))"
+)
 
 
 def test_this_process_is_not_dead() -> None:
     """Who is asking lives."""
-    owner = Owner.here()
+    owner = RunOwner.here()
     assert not owner.is_dead()
     assert "" not in (owner.boot, owner.namespace, owner.pid, owner.started)
     assert owner.pid == str(os.getpid())
@@ -25,23 +28,23 @@ def test_this_process_is_not_dead() -> None:
 
 def test_labels_name_their_owner() -> None:
     """What is written on a container is read back from it."""
-    labels = Owner.here().labels("run-1")
+    labels = RunOwner.here().labels("run-1")
     assert labels[RUN] == "run-1"
-    assert Owner.of(labels) == Owner.here()
+    assert RunOwner.of(labels) == RunOwner.here()
 
 
 def test_a_process_that_ended_is_dead() -> None:
     """The labels of another process of this machine say so as soon as it is gone."""
-    done = host.run([sys.executable, "-c", WHO], seconds=60)
-    owner = Owner.of(json.loads(done.output))
-    assert (owner.boot, owner.namespace) == (Owner.here().boot, Owner.here().namespace)
+    done = host.run_program([sys.executable, "-c", WHO], seconds=60)
+    owner = RunOwner.of(json.loads(done.output))
+    assert (owner.boot, owner.namespace) == (RunOwner.here().boot, RunOwner.here().namespace)
     assert start_time(owner.pid) != owner.started
     assert owner.is_dead()
 
 
 def test_a_pid_that_was_given_again_is_dead() -> None:
     """The same pid with another start time is another process."""
-    assert replace(Owner.here(), started="1").is_dead()
+    assert replace(RunOwner.here(), started="1").is_dead()
 
 
 @pytest.mark.parametrize(
@@ -49,22 +52,22 @@ def test_a_pid_that_was_given_again_is_dead() -> None:
 )
 def test_a_stranger_is_never_dead(changed: dict[str, str]) -> None:
     """Another machine, another container's namespace, or labels that do not say: nothing is certain."""
-    assert not replace(Owner.here(), started="1", **changed).is_dead()
+    assert not replace(RunOwner.here(), started="1", **changed).is_dead()
 
 
 def test_what_carries_no_labels_is_not_dead() -> None:
     """A container of somebody else, or a baked image with blank labels, is never taken for a dead run's."""
-    assert not Owner.of({}).is_dead()
-    assert not Owner.of(BLANK).is_dead()
+    assert not RunOwner.of({}).is_dead()
+    assert not RunOwner.of(BLANK).is_dead()
 
 
 def test_blank_labels_overwrite_all() -> None:
     """Whatever a container of a run carries is blank on the image that is committed from it."""
-    assert set(BLANK) == {*Owner.here().labels("run-1"), ROLLOUT}
+    assert set(BLANK) == {*RunOwner.here().labels("run-1"), ROLLOUT}
     assert set(BLANK.values()) == {""}
 
 
 def test_start_time_of_nobody() -> None:
     """No such process, or no number at all."""
     assert (start_time("0"), start_time("x")) == ("", "")
-    assert start_time(str(os.getpid())) == Owner.here().started
+    assert start_time(str(os.getpid())) == RunOwner.here().started

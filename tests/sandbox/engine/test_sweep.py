@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from taskcal.sandbox.engine.docker_types import ImageInfo, StoredImage, own_bytes
+from taskcal.sandbox.engine.docker_types import ImageInfo, StoredImage, unshared_bytes
 from taskcal.sandbox.engine.sweep import sweep_images
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def test_an_image_takes_what_no_other_has() -> None:
         "alone": row("gone", 70, bake="2"),
         "less": row("base", 90, bake="3"),
     }
-    found = {name: own_bytes(name, listed) for name in listed}
+    found = {name: unshared_bytes(name, listed) for name in listed}
     assert found == {"base": 100, "step": 30, "built": 50, "baked": 5, "alone": 70, "less": 0}
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from taskcal.core.task import FileCopy, Limits, NetworkMode
 from taskcal.machine import host
-from taskcal.sandbox.archive import digest
+from taskcal.sandbox.archive import files_digest
 from taskcal.sandbox.engine.run_resources import host_config
-from taskcal.sandbox.images.baking import Recipe, as_variables, bake_key, named_params
+from taskcal.sandbox.images.baking import Recipe, bake_key, named_params, param_variables
 from taskcal.sandbox.scripts import setup_script
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 BASE = "sha256:" + "ab" * 32
 RECIPE = Recipe(setup="apt-get install -y sqlite3", env={"A": "1", "B": "2"}, params={"order": "12"}, workdir="/app")
-EMPTY = digest([])
+EMPTY = files_digest([])
 
 
 def test_the_key_is_the_contents(tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_the_key_is_the_contents(tmp_path: Path) -> None:
     assert bake_key(BASE, EMPTY, turned) == key
     (tmp_path / "seed.sql").write_text("x")
     copies = [FileCopy("/app/seed.sql", str(tmp_path / "seed.sql"))]
-    assert bake_key(BASE, digest(copies), RECIPE) != key
+    assert bake_key(BASE, files_digest(copies), RECIPE) != key
 
 
 @pytest.mark.parametrize(
@@ -88,14 +88,14 @@ def test_only_named_params_reach_the_setup(script: str, names: set[str]) -> None
 )
 def test_params_are_written_as_in_a_prompt(value: Scalar, text: str) -> None:
     """In YAML's spelling, and null as nothing."""
-    assert as_variables({"name": value}) == {"name": text}
+    assert param_variables({"name": value}) == {"name": text}
 
 
 @pytest.mark.parametrize("setup", ["true", "cat <<EOF\nfor x in 'a\" `b\nEOF", "case x in (x) echo ;; esac"])
 def test_a_setup_cannot_break_its_frame(setup: str) -> None:
     """Whatever quotes it holds, the whole is a script that a shell can read, with the setup in it as written."""
     script = setup_script(setup, ("/data", "/it's"))
-    assert host.run(["sh", "-n"], seconds=30, stdin=script).output == ""
+    assert host.run_program(["sh", "-n"], seconds=30, stdin=script).output == ""
     assert shlex.quote(setup) in script
     assert shlex.join(["/data", "/it's"]) in script
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from taskcal.sandbox.engine.docker_types import ImageInfo
-from taskcal.sandbox.images.entrypoint import remark
+from taskcal.sandbox.images.entrypoint import entrypoint_remark
 
 
 def image(entrypoint: tuple[str, ...], command: tuple[str, ...]) -> ImageInfo:
@@ -27,7 +27,7 @@ def image(entrypoint: tuple[str, ...], command: tuple[str, ...]) -> ImageInfo:
 )
 def test_a_prompt_is_nothing_to_report(entrypoint: tuple[str, ...], command: tuple[str, ...]) -> None:
     """Shells and interpreters without a script, with an init before them or not."""
-    assert remark("x", image(entrypoint, command)) == ""
+    assert entrypoint_remark("x", image(entrypoint, command)) == ""
 
 
 @pytest.mark.parametrize(
@@ -43,5 +43,5 @@ def test_a_prompt_is_nothing_to_report(entrypoint: tuple[str, ...], command: tup
 )
 def test_what_is_not_run_is_named(entrypoint: tuple[str, ...], command: tuple[str, ...], says: str) -> None:
     """As its Dockerfile has it, with what to do."""
-    said = remark("shop:2", image(entrypoint, command))
+    said = entrypoint_remark("shop:2", image(entrypoint, command))
     assert said == f"image shop:2 has {says} which a sandbox does not run; put what it starts into `start:`"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskcal.machine import host
-from taskcal.sandbox import Ending, ScriptResult
+from taskcal.sandbox import ScriptEnding, ScriptResult
 from taskcal.sandbox.images.setup_failure import last_repeated, setup_failure
 from taskcal.sandbox.interpreters import missing_programs
 
@@ -33,14 +33,14 @@ def test_the_failing_line_is_found(source: str, shell: str, tmp_path: Path) -> N
     """Among comments, blank lines, here-documents, functions, loops, and commands that print what a line says."""
     file = tmp_path / "setup"
     file.write_text(source)
-    done = host.run(["sh", "-c", f"exec {shell} -ev {file} 2>&1 >/dev/null"], seconds=30)
+    done = host.run_program(["sh", "-c", f"exec {shell} -ev {file} 2>&1 >/dev/null"], seconds=30)
     assert done.status != 0
     assert last_repeated(source.splitlines(), done.output)[0] == SCRIPTS[source]
 
 
 def test_a_failure_is_one_sentence() -> None:
     """Line, text, status, last words and the way out; what the shell repeated is not among them."""
-    result = ScriptResult(Ending.EXITED, 1, b"", b"true\ncp a b\ncp: cannot stat 'a'\n")
+    result = ScriptResult(ScriptEnding.EXITED, 1, b"", b"true\ncp a b\ncp: cannot stat 'a'\n")
     assert setup_failure("true\ncp a b\ntrue", result) == (
         "setup failed at its line 2 (cp a b), exit 1: cp: cannot stat 'a'; "
         "it stops at the first line that fails, add `|| true` to one that may"
@@ -58,16 +58,16 @@ def test_a_failure_is_one_sentence() -> None:
 )
 def test_no_line_is_named_that_is_not_known(setup: str, stdout: bytes, stderr: bytes) -> None:
     """Another language, a setup that went well and wrote to a lost place, output that went elsewhere or nowhere."""
-    assert "at its line" not in setup_failure(setup, ScriptResult(Ending.EXITED, 1, stdout, stderr))
+    assert "at its line" not in setup_failure(setup, ScriptResult(ScriptEnding.EXITED, 1, stdout, stderr))
 
 
 def test_a_timeout_needs_no_advice() -> None:
     """Nothing failed, so nothing is to be allowed."""
-    said = setup_failure("sleep 99", ScriptResult(Ending.TIMED_OUT, None, b"", b"sleep 99\n"))
+    said = setup_failure("sleep 99", ScriptResult(ScriptEnding.TIMED_OUT, None, b"", b"sleep 99\n"))
     assert said == "setup failed at its line 1 (sleep 99), which did not end within timeouts.setup"
 
 
 def test_missing_programs_are_printed() -> None:
     """By name on PATH, or by path; those that are there are not."""
     script = missing_programs(["sh", "/bin/sh", "no-such-program", "/no/such", "it's"])
-    assert host.run(["sh", "-c", script], seconds=30).output == "no-such-program\n/no/such\nit's\n"
+    assert host.run_program(["sh", "-c", script], seconds=30).output == "no-such-program\n/no/such\nit's\n"

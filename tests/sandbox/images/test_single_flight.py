@@ -9,14 +9,14 @@ from functools import partial
 import pytest
 
 from taskcal.errors import ImageLost
-from taskcal.sandbox.images.single_flight import Once
+from taskcal.sandbox.images.single_flight import SingleFlight
 
 LONG = 60.0
 
 
 def test_many_who_ask_get_what_one_made() -> None:
     """Eight threads at the same moment: one makes, all get the same value."""
-    once: Once[object] = Once()
+    once: SingleFlight[object] = SingleFlight()
     made: list[object] = []
     together = threading.Barrier(8)
 
@@ -36,7 +36,7 @@ def test_many_who_ask_get_what_one_made() -> None:
 
 def test_a_failure_is_made_once() -> None:
     """A broken image fails for everybody, and is not built again for each of them."""
-    once: Once[str] = Once()
+    once: SingleFlight[str] = SingleFlight()
     tries: list[int] = []
 
     def fail() -> str:
@@ -51,7 +51,7 @@ def test_a_failure_is_made_once() -> None:
 
 def test_keys_do_not_wait_for_each_other() -> None:
     """While one image is made, another can be: each waits for the other here, so a common lock would never end."""
-    once: Once[str] = Once()
+    once: SingleFlight[str] = SingleFlight()
     together = threading.Barrier(2)
 
     def make(name: str) -> str:
@@ -66,14 +66,14 @@ def test_keys_do_not_wait_for_each_other() -> None:
 @pytest.mark.parametrize("value", [None, 0, "", ()])
 def test_an_empty_value_is_a_value(value: object) -> None:
     """Whatever was made is kept, also what is false."""
-    once: Once[object] = Once()
+    once: SingleFlight[object] = SingleFlight()
     assert once.get("key", lambda: value) == value
     assert once.get("key", lambda: "again") == value
 
 
 def test_an_interrupt_is_no_failure() -> None:
     """Ctrl-C in the middle leaves nothing behind: who asks next makes it."""
-    once: Once[str] = Once()
+    once: SingleFlight[str] = SingleFlight()
 
     def interrupted() -> str:
         raise KeyboardInterrupt

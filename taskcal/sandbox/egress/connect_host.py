@@ -39,18 +39,18 @@ ISATAP = (0x5EFE, 0x02005EFE)
 
 def addresses(ways: Sequence[AllowedHost]) -> dict[str, str]:
     """The loopback address that each host stands for inside; this machine's own name has one there already."""
-    names = dict.fromkeys(way.host for way in ways if way.host != HERE)
+    names = dict.fromkeys(allowed.host for allowed in ways if allowed.host != HERE)
     return {name: f"127.0.{1 + number // 250}.{1 + number % 250}" for number, name in enumerate(names)}
 
 
-def dial(way: AllowedHost) -> socket.socket:
+def connect_to_host(allowed: AllowedHost) -> socket.socket:
     """A connection to an allowed host. Raises OSError, also for one of a taskset that has no public address."""
     problem = OSError("it has no address")
-    for family, kind, protocol, _, place in socket.getaddrinfo(way.host, way.port, type=socket.SOCK_STREAM):
-        if not way.trusted and not is_public(str(place[0])):
+    for family, kind, protocol, _, place in socket.getaddrinfo(allowed.host, allowed.port, type=socket.SOCK_STREAM):
+        if not allowed.trusted and not is_public(str(place[0])):
             problem = OSError(f"{place[0]} is not a public address; only the agent's file may name others")
             continue
-        if not way.trusted and is_own(family, place):
+        if not allowed.trusted and is_own(family, place):
             problem = OSError(f"{place[0]} is this machine's own address; only the agent's file may name it")
             continue
         made = socket.socket(family, kind, protocol)

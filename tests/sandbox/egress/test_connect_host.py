@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from taskcal.core.network import AllowedHost
-from taskcal.sandbox.egress.dial import addresses, dial, is_public
+from taskcal.sandbox.egress.connect_host import addresses, connect_to_host, is_public
 
 
 @pytest.mark.parametrize(
@@ -37,11 +37,11 @@ def test_only_the_agents_file_leads_to_this_machine() -> None:
     """The same address, named by a taskset, is refused before anything is sent."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-        dial(AllowedHost("127.0.0.1", port, trusted=True)).close()
+        connect_to_host(AllowedHost("127.0.0.1", port, trusted=True)).close()
         listening.settimeout(5)
         listening.accept()[0].close()
         with pytest.raises(OSError, match=r"127\.0\.0\.1 is not a public address; only the agent's file may name"):
-            dial(AllowedHost("127.0.0.1", port))
+            connect_to_host(AllowedHost("127.0.0.1", port))
         listening.setblocking(False)
         with pytest.raises(BlockingIOError):
             listening.accept()
@@ -49,10 +49,10 @@ def test_only_the_agents_file_leads_to_this_machine() -> None:
 
 def test_this_machines_public_address_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """A service of the machine that also listens outside is not public to its own sandboxes; nothing is sent to it."""
-    monkeypatch.setattr("taskcal.sandbox.egress.dial.is_public", lambda _: True)
+    monkeypatch.setattr("taskcal.sandbox.egress.connect_host.is_public", lambda _: True)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         with pytest.raises(OSError, match=r"127\.0\.0\.1 is this machine's own address"):
-            dial(AllowedHost("127.0.0.1", listening.getsockname()[1]))
+            connect_to_host(AllowedHost("127.0.0.1", listening.getsockname()[1]))
         listening.setblocking(False)
         with pytest.raises(BlockingIOError):
             listening.accept()
@@ -63,9 +63,9 @@ def test_a_host_that_nobody_is_cannot_be_reached() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
     with pytest.raises(ConnectionRefusedError):
-        dial(AllowedHost("127.0.0.1", port, trusted=True))
+        connect_to_host(AllowedHost("127.0.0.1", port, trusted=True))
     with pytest.raises(OSError, match=r".+"):
-        dial(AllowedHost("no-such-host.invalid", 80))
+        connect_to_host(AllowedHost("no-such-host.invalid", 80))
 
 
 def test_each_name_has_an_address_of_its_own() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from taskcal.core.dockerignore import Ignored
 from taskcal.sandbox.archive import pack_context
-from taskcal.sandbox.engine.first_layers import NAME, first_layers
+from taskcal.sandbox.engine.layer_labels import NAME, label_layers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,8 +22,8 @@ TEXT = "FROM a\nRUN x\n"
 
 def sent(folder: Path) -> tuple[dict[str, bytes], str | None]:
     """The files of a build's context, and the name of its Dockerfile."""
-    first, buffer = first_layers(folder, LABELS), io.BytesIO()
-    pack_context(folder, buffer, first.files, first.without)
+    first, buffer = label_layers(folder, LABELS), io.BytesIO()
+    pack_context(folder, buffer, first.files, first.left_out)
     with tarfile.open(fileobj=io.BytesIO(buffer.getvalue())) as archive:
         files = {one.name: archive.extractfile(one) for one in archive.getmembers() if one.isreg()}
         assert len(files) == len([one for one in archive.getmembers() if one.isreg()])
@@ -84,12 +84,14 @@ def test_a_folder_that_cannot_be_labelled_is_built_as_ever(tmp_path: Path, what:
     elif what != "nothing":
         (tmp_path / "Dockerfile").write_text(TEXT + "#" * (2**20 if what == "large" else 0))
         (tmp_path / (NAME if what == "taken" else "f")).touch()
-    assert first_layers(tmp_path, LABELS).dockerfile is None
+    assert label_layers(tmp_path, LABELS).dockerfile is None
 
 
 def test_an_engines_words_name_the_line_that_was_written(tmp_path: Path) -> None:
     """Not the one of the Dockerfile that it got."""
     (tmp_path / "Dockerfile").write_text("FROM a\nFROM b\nFETCH x\n")
-    first = first_layers(tmp_path, LABELS)
+    first = label_layers(tmp_path, LABELS)
     message = f"failed to parse {NAME}: dockerfile parse error on line 5: unknown instruction: FETCH"
-    assert first.words(message).startswith("failed to parse Dockerfile: dockerfile parse error on line 3: unknown")
+    assert first.restore_names(message).startswith(
+        "failed to parse Dockerfile: dockerfile parse error on line 3: unknown"
+    )

@@ -1,4 +1,4 @@
-"""What images hold before anybody has touched them: one container of each that never starts, to be looked into."""
+"""The files of images as they were made: they are read from one container of each image, which never starts."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ MOST_STEPS = 256
 """Names and links of one path that are followed; a path of more leads nowhere for a program either."""
 
 
-class Pristine:
-    """The images of one run, safe to ask from many threads. An image does not change, so answers are remembered."""
+class ImageFiles:
+    """Reads files of one run's images; safe to share between threads. An image does not change: answers are cached."""
 
     def __init__(self, engine: DockerEngine, create: Callable[[str], str]) -> None:
         """`create` makes a container of an image and gives its id; who closes the run removes it."""
@@ -53,7 +53,7 @@ class Pristine:
                     self._headers[image, path] = None if stream is None else _first(stream)
             return self._headers[image, path]
 
-    def way(self, image: str, path: str) -> tuple[str, ...]:
+    def steps_to(self, image: str, path: str) -> tuple[str, ...]:
         """Every place on the way to an absolute path, links followed one by one; it leads to the last.
 
         A place that the image does not have is followed by its name. Raises a LostError.

@@ -27,34 +27,34 @@ LINE = re.compile(r"\bline (\d+)")
 
 
 @dataclass(frozen=True, slots=True)
-class FirstLayers:
+class LayerLabels:
     """The files that a build receives beside its folder's, and the name of its Dockerfile; None is the usual one."""
 
     files: Mapping[str, bytes] = field(default_factory=dict)
     dockerfile: str | None = None
     written: Labelled = UNCHANGED
-    without: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     """Files of the folder that the engine would have left out by itself."""
 
-    def words(self, message: str) -> str:
+    def restore_names(self, message: str) -> str:
         """An engine's message with the name and the lines of the folder's own Dockerfile."""
         message = message.replace(f"failed to parse {self.dockerfile}: ", "failed to parse Dockerfile: ")
         return LINE.sub(lambda match: f"line {self.written.original_line(int(match[1]))}", message)
 
 
-def first_layers(folder: Path, labels: Mapping[str, str]) -> FirstLayers:
+def label_layers(folder: Path, labels: Mapping[str, str]) -> LayerLabels:
     """What labels the layers of a folder's build; nothing where that would change its files. Raises OSError."""
     path, ignore_file = dockerfile_of(folder), folder / IGNORE_FILE
     if not labels or not _is_plain(path) or not (_is_plain(ignore_file) or not os.path.lexists(ignore_file)):
-        return FirstLayers()
+        return LayerLabels()
     pairs = [change.removeprefix("LABEL ") for change in label_changes(labels)]
     written = labelled(path.read_bytes().decode(errors="surrogateescape"), f"LABEL {' '.join(pairs)}")
     name = _name_left_out(folder)
     if not written.added or name is None:
-        return FirstLayers()
+        return LayerLabels()
     ignore = {} if ignore_file.exists() else {IGNORE_FILE: f"{IGNORE_FILE}\n{name}\n".encode()}
     without = (path.name,) if ignored_by(folder).leaves_out(path.name) else ()
-    return FirstLayers({name: written.text.encode(errors="surrogateescape"), **ignore}, name, written, without)
+    return LayerLabels({name: written.text.encode(errors="surrogateescape"), **ignore}, name, written, without)
 
 
 def _is_plain(path: Path) -> bool:

@@ -12,20 +12,24 @@ from typing import TYPE_CHECKING
 from taskcal.core.shell.sandbox_paths import plain_path
 from taskcal.errors import GraderLost
 from taskcal.sandbox import ROOT_USER, Script
-from taskcal.sandbox.artifacts.collect import Carrier
-from taskcal.sandbox.delivery import outside
-from taskcal.sandbox.scripts import READY_SECONDS, clear_way
+from taskcal.sandbox.artifacts.collect import ArtifactCollector
+from taskcal.sandbox.delivery import without_artifacts
+from taskcal.sandbox.scripts import READY_SECONDS, clear_artifact_places
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from taskcal.core.task import FileCopy
-    from taskcal.sandbox.artifacts.collect import Source
+    from taskcal.sandbox.artifacts.collect import ArtifactSource
     from taskcal.sandbox.delivery import Destination, Run
 
 
-def move_over(
-    place: Destination, sources: Sequence[Source], files: Sequence[FileCopy], run: Run, names: Mapping[str, bytes]
+def fill_fresh_container(
+    place: Destination,
+    sources: Sequence[ArtifactSource],
+    files: Sequence[FileCopy],
+    run: Run,
+    names: Mapping[str, bytes],
 ) -> tuple[str, ...]:
     """Fill a fresh container; `names` are small files to put back as they were. Gives a note for what did not arrive.
 
@@ -33,13 +37,13 @@ def move_over(
     """
     artifacts = [plain_path(source.path) for source in sources]
     true = place.resolved(files, artifacts)
-    restored = outside(place.restored(true), artifacts)
+    restored = without_artifacts(place.restored(true), artifacts)
     reserved = (*(copy.destination for copy in (*files, *true)), *restored)
-    carrier = Carrier(place.engine.files, place.container, reserved=reserved, folders=[place.workdir])
+    carrier = ArtifactCollector(place.engine.files, place.container, reserved=reserved, folders=[place.workdir])
     with carrier.parcels(sources) as parcels:
         taken = {one.path: one.spared for one in parcels if place.engine.files.path_stat(place.container, one.path)}
         if taken or names:
-            _clear(clear_way(taken, names, place.workdir), run)
+            _clear(clear_artifact_places(taken, names, place.workdir), run)
         for parcel in parcels:
             if parcel.archive is not None:
                 place.engine.files.put_archive(place.container, parcel.archive)

@@ -22,7 +22,7 @@ MARK = re.compile(rb"\xe2\x80\xa6|\.\.\.|\xef\xbf\xbd")
 """Left by a cut; U+FFFD stands for a character that was cut itself."""
 
 
-class Halves:
+class PartialForms:
     """Finds parts of some forms."""
 
     def __init__(self, forms: Iterable[bytes]) -> None:
