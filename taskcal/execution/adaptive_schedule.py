@@ -54,7 +54,7 @@ class AdaptiveSchedule:
             if launch is Launch.LOST
         ]
         self._tasks = {
-            id_: TaskHistory(id_, _waited_for(known[id_]), settings.earlier.get(id_), group.task.max_parallel)
+            id_: TaskHistory(id_, _with_lost_as_pending(known[id_]), settings.earlier.get(id_), group.task.max_parallel)
             for id_, group in self._groups.items()
         }
 
@@ -67,7 +67,7 @@ class AdaptiveSchedule:
     def take(self, now: float) -> PlannedRollout | None:
         """A retry whose time has come, or what the planner asks for."""
         self._look()
-        planned = self._due(now) or self._asked_for()
+        planned = self._take_retry(now) or self._take_planned()
         if planned is not None:
             self._count(planned, 1)
         return planned
@@ -88,7 +88,7 @@ class AdaptiveSchedule:
         attempt = self._attempts[RolloutId(group, index, 0).key]
         return PlannedRollout(RolloutId(group, index, attempt), self._groups[group])
 
-    def _due(self, now: float) -> PlannedRollout | None:
+    def _take_retry(self, now: float) -> PlannedRollout | None:
         ready = (one for one in self._waiting if one.ready <= now and has_room(one.planned, self._running))
         first = next(ready, None)
         if first is None:
@@ -96,7 +96,7 @@ class AdaptiveSchedule:
         self._waiting.remove(first)
         return first.planned
 
-    def _asked_for(self) -> PlannedRollout | None:
+    def _take_planned(self) -> PlannedRollout | None:
         """Where another variant has taken the last room of a task, the planner gives the slot to somebody else."""
         while self._next:
             launch = self._next.popleft()
@@ -152,5 +152,5 @@ class Limits:
         self.watch = watch
 
 
-def _waited_for(known: tuple[Launch, ...]) -> tuple[Launch, ...]:
+def _with_lost_as_pending(known: tuple[Launch, ...]) -> tuple[Launch, ...]:
     return tuple(Launch.PENDING if launch is Launch.LOST else launch for launch in known)

@@ -95,7 +95,7 @@ def decide(sandbox: GradableSandbox, operation: Operation[Result], service: str 
             # A small grading that fails says the same as the operation, and sooner if that runs into its timeout.
             failing: Operation[object] = partial(grade_trifles, service=service)
             if _works(failing, sandbox):
-                worked = _tried(operation, sandbox)
+                worked = _try(operation, sandbox)
                 if worked is not None:
                     return worked
                 failing = operation
@@ -140,7 +140,7 @@ def grade_trifles(sandbox: GradableSandbox, service: str = "") -> None:
         raise GraderLost("a small grading came to nonsense")
 
 
-def _tried(operation: Operation[Result], sandbox: GradableSandbox) -> Worked[Result] | None:
+def _try(operation: Operation[Result], sandbox: GradableSandbox) -> Worked[Result] | None:
     """What an operation comes to; None if it fails in a way that an agent may have caused. Raises what else it does."""
     try:
         return Worked(operation(sandbox))
@@ -151,7 +151,7 @@ def _tried(operation: Operation[Result], sandbox: GradableSandbox) -> Worked[Res
 
 
 def _works(operation: Operation[object], sandbox: GradableSandbox) -> bool:
-    return _tried(operation, sandbox) is not None
+    return _try(operation, sandbox) is not None
 
 
 def _works_untouched(sandbox: GradableSandbox, operation: Operation[object]) -> bool:

@@ -78,7 +78,7 @@ def _workplace(run: Run) -> Workplace:
         agents={"": run.request.agent},
         logs=FileLogs(run.folder.log_path),
         cancelled=run.cancelled,
-        keep=_first_failures() if run.request.keep_failed else lambda *_: False,
+        keep=_FirstFailures() if run.request.keep_failed else lambda *_: False,
         kept=run.kept,
     )
 
@@ -121,7 +121,7 @@ def _stop_conditions(run: Run) -> Iterator[StopCondition]:
         yield TimeLimit(spending.seconds, time.monotonic())
 
 
-class _first_failures:  # noqa: N801 - reads as the function that it is
+class _FirstFailures:
     """Says yes to the first failed rollout of each group."""
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ from taskcal.core.plan import Bounds, Selection, select
 from taskcal.core.rollout import GroupId
 from taskcal.core.settings import CalibrationSettings, fixed
 from taskcal.errors import UsageError
-from taskcal.runs.prior_run import PriorRun, read_prior_run, recorded_prior
+from taskcal.runs.prior_run import PriorRun, read_prior_run, read_recorded_prior
 from taskcal.runs.request import Request, Spending
 from taskcal.runs.untrusted import UntrustedOptions, bounds_of, check_places, check_untrusted
 from taskcal.taskset.load import find_files, load
@@ -137,7 +137,7 @@ def _question(given: RunOptions, configured: Configuration, earlier: PriorRun) -
 def _earlier(given: RunOptions, runs: Path, taskset: Taskset) -> PriorRun:
     """The run that --prior names, or that a resumed run began with; its counts are on record."""
     if given.asked is not None:
-        return recorded_prior(given.prior_run, runs, given.asked.earlier)
+        return read_recorded_prior(given.prior_run, runs, given.asked.earlier)
     return read_prior_run(given.design.prior, runs, tuple(taskset.groups())) if given.design.prior else PriorRun()
 
 

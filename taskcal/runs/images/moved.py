@@ -33,7 +33,7 @@ def refuse_moved(run: Run) -> None:
     find = lookup(run)
     groups = unfinished(run.request, run.recorded)
     known = [(group, run.record.groups[str(group.id)]) for group in groups if str(group.id) in run.record.groups]
-    _refuse(run, [(group, moves(was.origins, _today(group, was, find))) for group, was in known])
+    _refuse(run, [(group, moves(was.origins, _origins_today(group, was, find))) for group, was in known])
 
 
 def refuse_moved_images(run: Run, made: Mapping[GroupId, PreparedImages]) -> None:
@@ -85,7 +85,7 @@ def lookup(run: Run) -> FindId:
     return functools.cache(run.engine.image_id)
 
 
-def _today(group: Group, before: GroupImages, find: FindId) -> dict[str, Origin]:
+def _origins_today(group: Group, before: GroupImages, find: FindId) -> dict[str, Origin]:
     """What the images of a group would go back to now; a name that is not here is taken to be what it was."""
     sources = _sources(group)
     found: dict[str, Origin] = {}
@@ -113,7 +113,9 @@ def _refuse(run: Run, found: Iterable[tuple[Group, Sequence[Move]]]) -> None:
             concerned.setdefault((folder, move.image, move.before, move.now), []).append(str(group.id))
     if not concerned:
         return
-    words = [f"{_moved(*move)} (of {some_names(list(dict.fromkeys(names)))})" for move, names in concerned.items()]
+    words = [
+        f"{_describe_move(*move)} (of {some_names(list(dict.fromkeys(names)))})" for move, names in concerned.items()
+    ]
     more = f"; and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
     raise UsageError(
         f"run {run.record.id} cannot be resumed: {'; '.join(words[:SHOWN])}{more}. "
@@ -121,7 +123,7 @@ def _refuse(run: Run, found: Iterable[tuple[Group, Sequence[Move]]]) -> None:
     )
 
 
-def _moved(folder: str, image: str, before: str, now: str) -> str:
+def _describe_move(folder: str, image: str, before: str, now: str) -> str:
     place = f"{here(folder)} builds on {image}, which" if folder and image else image or here(folder)
     if image or before.startswith("sha256:"):
         return f"{place} is {_short(now)} now and was {_short(before)}"
