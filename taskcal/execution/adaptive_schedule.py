@@ -30,7 +30,11 @@ class AdaptiveSchedule:
     """
 
     def __init__(
-        self, groups: Sequence[Group], recorded: Iterable[Rollout], settings: CalibrationSettings, limits: Limits
+        self,
+        groups: Sequence[Group],
+        recorded: Iterable[Rollout],
+        settings: CalibrationSettings,
+        limits: AdaptiveLimits,
     ) -> None:
         """`recorded` are all rollouts that the run has on disk."""
         self._groups = {group.id: group for group in groups}
@@ -142,7 +146,7 @@ class AdaptiveSchedule:
                     self._tasks[id_] = replace(task, room=max(0, most - self._running[name]))
 
 
-class Limits:
+class AdaptiveLimits:
     """How many rollouts run at once, how often a lost one is tried again, and who watches the planner."""
 
     def __init__(self, slots: int, retries: int, watch: Callable[[PlannerState], None] = lambda _: None) -> None:

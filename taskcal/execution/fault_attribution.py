@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from taskcal.core.rollout import Stop
 from taskcal.errors import EngineLost, GraderLost, LostError, SandboxLost, UsageError
-from taskcal.execution.grading_driver import ABSENT, FileJob, Given, ScriptJob, drive, parse
+from taskcal.execution.grading_driver import ABSENT, FileJob, Given, ScriptJob, drive, parse_records
 from taskcal.sandbox import ROOM, ROOT_USER, Condition, Script
 from taskcal.sandbox.execute import PROBE, could_not_start
 
@@ -48,18 +48,20 @@ exit 0
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class AgentFault:
     """What ran in a sandbox broke it: how that counts as an agent's end, and in words."""
 
     stop: Stop
     words: str
 
 
-STARVED = Fault(Stop.OUT_OF_MEMORY, "what ran in the sandbox had taken all of its memory")
-USELESS = Fault(Stop.CRASHED, "no check can run in the sandbox, as the agent left it")
+STARVED = AgentFault(Stop.OUT_OF_MEMORY, "what ran in the sandbox had taken all of its memory")
+USELESS = AgentFault(Stop.CRASHED, "no check can run in the sandbox, as the agent left it")
 DEAD = {
-    Condition.OUT_OF_MEMORY: Fault(Stop.OUT_OF_MEMORY, "what ran in the sandbox had ended it, at its memory limit"),
-    Condition.ENDED: Fault(Stop.CRASHED, "what ran in the sandbox had ended it"),
+    Condition.OUT_OF_MEMORY: AgentFault(
+        Stop.OUT_OF_MEMORY, "what ran in the sandbox had ended it, at its memory limit"
+    ),
+    Condition.ENDED: AgentFault(Stop.CRASHED, "what ran in the sandbox had ended it"),
 }
 
 
@@ -70,7 +72,7 @@ class Worked(Generic[Result]):
     result: Result
 
 
-def try_in(sandbox: GradableSandbox, operation: Operation[Result], service: str = "") -> Result | Fault:
+def try_in(sandbox: GradableSandbox, operation: Operation[Result], service: str = "") -> Result | AgentFault:
     """The result of an operation on a sandbox in which an agent has acted, or why the agent is to blame that it fails.
 
     `operation` can be carried out again, there and in a twin; `service` names the container that it is about, if that
@@ -79,13 +81,15 @@ def try_in(sandbox: GradableSandbox, operation: Operation[Result], service: str 
     try:
         return operation(sandbox)
     except Exception as error:
-        decided = decide(sandbox, operation, service) if is_disputed(error) else None
+        decided = attribute_fault(sandbox, operation, service) if is_disputed(error) else None
         if decided is None:
             raise
         return decided.result if isinstance(decided, Worked) else decided
 
 
-def decide(sandbox: GradableSandbox, operation: Operation[Result], service: str = "") -> Fault | Worked[Result] | None:
+def attribute_fault(
+    sandbox: GradableSandbox, operation: Operation[Result], service: str = ""
+) -> AgentFault | Worked[Result] | None:
     """Whether the agent is to blame for a failed operation, or it works now; None for all else, which is our side's."""
     try:
         condition = sandbox.condition(service)
@@ -132,7 +136,7 @@ def grade_trifles(sandbox: GradableSandbox, service: str = "") -> None:
     """The smallest grading, as an operation. Raises GraderLost, or what the sandbox raises."""
     source = drive(TRIAL, secrets.token_hex(8), "", Given(sandbox.check_variables(service).kept))
     result = sandbox.run(Script(source, TRIAL_SECONDS, user=ROOT_USER, hidden=True, service=service, clean=True))
-    records = parse(result.stdout, len(TRIAL)) if result.ok else None
+    records = parse_records(result.stdout, len(TRIAL)) if result.ok else None
     if records is None:
         raise GraderLost(f"a small grading did not work ({result.how}): {result.tail}")
     fine, fails, absent = records

@@ -44,8 +44,8 @@ from taskcal.core.grading.scores import NoScore, score_on_last_line, scores_on_l
 from taskcal.core.rollout import CheckResult
 from taskcal.core.task import AnswerProbe, FileProbe, RunProbe, ScoreBy
 from taskcal.errors import GraderLost
-from taskcal.execution.fault_attribution import Worked, decide
-from taskcal.execution.grading_driver import ABSENT, ANSWER_JOB, NOT_A_FILE, SCRIPT_JOB, Record
+from taskcal.execution.fault_attribution import Worked, attribute_fault
+from taskcal.execution.grading_driver import ABSENT, ANSWER_JOB, NOT_A_FILE, SCRIPT_JOB, JobRecord
 from taskcal.execution.run_checks import Arrival, arrive, run_anew, run_checks
 from taskcal.machine.host import search_within
 
@@ -120,13 +120,13 @@ class _Seen:
 
     group: Group
     stop: Stop
-    records: Mapping[str, Record]
+    records: Mapping[str, JobRecord]
     notes: Sequence[str]
     redactor: Redactor | None = None
     excuse: str | None = None
 
 
-def _redact(records: Mapping[str, Record], redactor: Redactor | None) -> Mapping[str, Record]:
+def _redact(records: Mapping[str, JobRecord], redactor: Redactor | None) -> Mapping[str, JobRecord]:
     return records if redactor is None else {name: record.redacted(redactor) for name, record in records.items()}
 
 
@@ -140,7 +140,7 @@ def _judge_again(sandbox: GradableSandbox, seen: _Seen, lost: GraderLost) -> Jud
         records = run_anew(box, seen.group, arrived=box is sandbox)
         return _judge(replace(seen, records=_redact(records, seen.redactor)))
 
-    decided = decide(sandbox, operation)
+    decided = attribute_fault(sandbox, operation)
     if decided is None:
         lost.log = _log((), seen.records, seen.notes)
         raise lost
@@ -165,7 +165,7 @@ def _judge(seen: _Seen) -> Judgement:
 
 @dataclass(frozen=True, slots=True)
 class _Scorer:
-    records: Mapping[str, Record]
+    records: Mapping[str, JobRecord]
     answer: str | None
     scripted: Mapping[str, Score]
     excuse: str | None
@@ -181,7 +181,7 @@ class _Scorer:
             return judge_answer(probe, self.answer, _matches(probe.matches, final_text(self.answer or "")))
         return self.scripted[check.name]
 
-    def _score_run(self, check: str, probe: RunProbe, record: Record) -> Score:
+    def _score_run(self, check: str, probe: RunProbe, record: JobRecord) -> Score:
         try:
             return judge_run(probe, record)
         except GraderLost as error:
@@ -192,7 +192,7 @@ class _Scorer:
             return failed(self.excuse)
 
 
-def judge_run(probe: RunProbe, record: Record) -> Score:
+def judge_run(probe: RunProbe, record: JobRecord) -> Score:
     """Judge what a script did. Raises GraderLost if it should have printed a score and did not."""
     if record.late:
         return failed(f"still running at its timeout: {record.tail}".rstrip(": "))
@@ -207,7 +207,7 @@ def judge_run(probe: RunProbe, record: Record) -> Score:
     return FULL if value >= 1.0 else Score(value, f"scored {value:g}: {record.tail}")
 
 
-def file_state(record: Record) -> FileState:
+def file_state(record: JobRecord) -> FileState:
     """What the driver's read of a file means; one that could not be read in time counts as no regular file."""
     if record.status == ABSENT:
         return FileState(exists=False)
@@ -220,12 +220,12 @@ def _matches(pattern: str | None, text: str | None) -> bool | None:
     return None if pattern is None or text is None else search_within(pattern, text[:REGEX_TEXT], REGEX_SECONDS)
 
 
-def _answer(record: Record) -> str | None:
+def _answer(record: JobRecord) -> str | None:
     content = file_state(record).content
     return None if content is None else content.decode(errors="replace")
 
 
-def _scripted(record: Record, grader: Grader) -> dict[str, Score]:
+def _scripted(record: JobRecord, grader: Grader) -> dict[str, Score]:
     names = [check.name for check in grader.checks if _is_scripted(check)]
     if record.late or not record.ran:
         what = "was still running at its timeout" if record.late else "did not run"
@@ -246,7 +246,7 @@ def _result(check: Check, score: Score, notes: Sequence[str]) -> CheckResult:
     return CheckResult(check.name, check.weight, score.value, shortened(note), check.required)
 
 
-def _log(results: Sequence[CheckResult], records: Mapping[str, Record], notes: Sequence[str]) -> str:
+def _log(results: Sequence[CheckResult], records: Mapping[str, JobRecord], notes: Sequence[str]) -> str:
     """Each check's score and note, then all that is kept of what scripts printed; of files, only the last words."""
     lines = (f"{check.score:.3g}  {check.name}  {check.note}".rstrip() for check in results)
     names = {SCRIPT_JOB: "grader.run"}

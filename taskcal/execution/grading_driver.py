@@ -220,7 +220,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class JobRecord:
     """What one job came to. `size` is the full length of its output in bytes, of which `stdout` may be a part.
 
     `ran` is False for one that could not be run, by the agent's doing. `shown` is standard error and output for people,
@@ -235,7 +235,7 @@ class Record:
     ran: bool = True
     shown: tuple[str, str] | None = None
 
-    def redacted(self, redactor: Redactor) -> Record:
+    def redacted(self, redactor: Redactor) -> JobRecord:
         """The same, but what is shown of it; judged is what was printed."""
         return replace(self, shown=redactor.together(*self._marked)) if redactor.secrets else self
 
@@ -330,9 +330,9 @@ def output_bound(jobs: tuple[Job, ...]) -> int:
     return sum((FILE_LIMIT if isinstance(job, FileJob) else job.limit + job.errors) + 200 for job in jobs)
 
 
-def parse(output: bytes, count: int) -> tuple[Record, ...] | None:
+def parse_records(output: bytes, count: int) -> tuple[JobRecord, ...] | None:
     """The records of a driver's output by job, or None where they are not `count` whole ones, each job's once."""
-    records: dict[int, Record] = {}
+    records: dict[int, JobRecord] = {}
     rest = output
     while rest:
         line, _, rest = rest.partition(b"\n")
@@ -341,7 +341,7 @@ def parse(output: bytes, count: int) -> tuple[Record, ...] | None:
         index, status, late, size, out, err = (int(field) for field in line.split()[1:])
         if index in records or len(rest) < out + err + 1:
             return None
-        records[index] = Record(status, bool(late), size, rest[:out], rest[out : out + err])
+        records[index] = JobRecord(status, bool(late), size, rest[:out], rest[out : out + err])
         rest = rest[out + err + 1 :]
     return tuple(records[index] for index in range(count)) if set(records) == set(range(count)) else None
 

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 from taskcal.core.shell.script import named_in
 from taskcal.core.task import GraderSandbox, Processes
 from taskcal.errors import GraderLost, SandboxLost
-from taskcal.execution.fault_attribution import Fault, is_crowded, try_in
+from taskcal.execution.fault_attribution import AgentFault, is_crowded, try_in
 from taskcal.execution.grading_driver import (
     STOP_EVERYTHING,
     Batch,
     Given,
-    Record,
+    JobRecord,
     ScriptJob,
     batches,
     drive,
     output_bound,
-    parse,
+    parse_records,
     seconds,
 )
 from taskcal.sandbox import ANSWER_FILE, ROOT_USER, Ending, Script
@@ -74,12 +74,12 @@ class _First(Enum):
 def arrive(sandbox: GradableSandbox, grader: Grader) -> Arrival:
     """Bring artifacts and the grader's files to where the checks run. Raises a LostError if our side fails."""
     found = try_in(sandbox, partial(_bring, grader=grader))
-    return Arrival(blocked=found.words) if isinstance(found, Fault) else found
+    return Arrival(blocked=found.words) if isinstance(found, AgentFault) else found
 
 
 def run_checks(
     sandbox: GradableSandbox, group: Group, blocked: str | None
-) -> tuple[dict[str, Record], tuple[str, ...]]:
+) -> tuple[dict[str, JobRecord], tuple[str, ...]]:
     """What each job of a grader came to, and a note if processes that the agent left had to be ended for it.
 
     `blocked` says why no check can be run but those in services. So does the first batch that the agent prevents: the
@@ -87,7 +87,7 @@ def run_checks(
     """
     grader = group.grader
     keeps, ended = grader.processes is Processes.KEEP, False
-    records: dict[str, Record] = {}
+    records: dict[str, JobRecord] = {}
     for batch in batches(grader, group.task.timeouts.grader):
         if blocked is not None and not batch.service:
             records.update(_fail_all(batch, blocked))
@@ -102,7 +102,7 @@ def run_checks(
             is_first = True
         first = _First.WITHOUT_AGENT if is_first else None
         found = try_in(sandbox, _as_operation(sandbox, batch, group, first), batch.service)
-        if isinstance(found, Fault):
+        if isinstance(found, AgentFault):
             records.update(_fail_all(batch, _why(sandbox, batch, found)))
             blocked = blocked if batch.service else found.words
         else:
@@ -110,11 +110,11 @@ def run_checks(
     return records, (ENDED_ALL,) if ended else ()
 
 
-def run_anew(sandbox: GradableSandbox, group: Group, *, arrived: bool) -> dict[str, Record]:
+def run_anew(sandbox: GradableSandbox, group: Group, *, arrived: bool) -> dict[str, JobRecord]:
     """The same as one operation that nothing is decided about; the grader comes first unless it has `arrived`."""
     if not arrived:
         _bring(sandbox, group.grader)
-    records: dict[str, Record] = {}
+    records: dict[str, JobRecord] = {}
     first = _First.BESIDE_AGENT if group.grader.processes is Processes.KEEP else _First.WITHOUT_AGENT
     for batch in batches(group.grader, group.task.timeouts.grader):
         records.update(_drive(sandbox, batch, group, first if batch.first else None))
@@ -157,10 +157,10 @@ def _bring(sandbox: GradableSandbox, grader: Grader) -> Arrival:
 
 def _as_operation(
     sandbox: GradableSandbox, batch: Batch, group: Group, first: _First | None
-) -> Operation[dict[str, Record]]:
+) -> Operation[dict[str, JobRecord]]:
     """A batch as an operation: in another sandbox than this one, the grader has to arrive first."""
 
-    def operation(box: GradableSandbox) -> dict[str, Record]:
+    def operation(box: GradableSandbox) -> dict[str, JobRecord]:
         if box is not sandbox and not batch.service:
             _bring(box, group.grader)
         return _drive(box, batch, group, first)
@@ -168,7 +168,7 @@ def _as_operation(
     return operation
 
 
-def _run_beside(sandbox: GradableSandbox, batch: Batch, group: Group) -> dict[str, Record] | None:
+def _run_beside(sandbox: GradableSandbox, batch: Batch, group: Group) -> dict[str, JobRecord] | None:
     """The records of a batch beside the processes that the agent left; None if these certainly prevent it.
 
     Raises what was raised if that is not certain: a slow host must not cost a right solution its server.
@@ -179,16 +179,16 @@ def _run_beside(sandbox: GradableSandbox, batch: Batch, group: Group) -> dict[st
         if not is_crowded(sandbox):
             raise
         return None
-    return None if isinstance(found, Fault) else found
+    return None if isinstance(found, AgentFault) else found
 
 
-def _why(sandbox: GradableSandbox, batch: Batch, fault: Fault) -> str:
+def _why(sandbox: GradableSandbox, batch: Batch, fault: AgentFault) -> str:
     """Why a batch failed: the last words of its service, if that has ended."""
     words = sandbox.service_ended(batch.service) if batch.service else None
     return fault.words if words is None else f"service {batch.service} had ended: {words}"
 
 
-def _drive(sandbox: GradableSandbox, batch: Batch, group: Group, first: _First | None) -> dict[str, Record]:
+def _drive(sandbox: GradableSandbox, batch: Batch, group: Group, first: _First | None) -> dict[str, JobRecord]:
     """The records of a batch. Raises GraderLost if there are none, or what the sandbox raises."""
     if batch.user:
         return _run_as(sandbox, batch, group.grader.files)
@@ -206,7 +206,7 @@ def _drive(sandbox: GradableSandbox, batch: Batch, group: Group, first: _First |
         clean=True,
     )
     result = sandbox.run(script, limit=output_bound(batch.jobs))
-    records = parse(result.stdout, len(batch.jobs)) if result.ok else None
+    records = parse_records(result.stdout, len(batch.jobs)) if result.ok else None
     if batch.alone and records is None:
         return _fail_all(batch, f"it ended or stopped everything around it ({result.how})")
     if result.ending is not Ending.EXITED:
@@ -217,7 +217,7 @@ def _drive(sandbox: GradableSandbox, batch: Batch, group: Group, first: _First |
     return dict(zip(batch.names, records, strict=True))
 
 
-def _run_as(sandbox: GradableSandbox, batch: Batch, files: Sequence[FileCopy]) -> dict[str, Record]:
+def _run_as(sandbox: GradableSandbox, batch: Batch, files: Sequence[FileCopy]) -> dict[str, JobRecord]:
     """The record of a script that a user other than root runs: no driver, no params, and none of its processes left.
 
     It is the agent's user, as a rule, and runs what the agent wrote. So files of the grader are readable only if the
@@ -239,9 +239,11 @@ def _run_as(sandbox: GradableSandbox, batch: Batch, files: Sequence[FileCopy]) -
         sandbox.show(shown, readable=False)
     late = done.ending is Ending.TIMED_OUT
     status = KILLED if done.exit_code is None else done.exit_code
-    record = Record(status, late, len(done.stdout), done.stdout, done.stderr)
+    record = JobRecord(status, late, len(done.stdout), done.stdout, done.stderr)
     return dict.fromkeys(batch.names, record)
 
 
-def _fail_all(batch: Batch, note: str) -> dict[str, Record]:
-    return dict.fromkeys(batch.names, Record(KILLED, late=False, size=0, stdout=b"", stderr=note.encode(), ran=False))
+def _fail_all(batch: Batch, note: str) -> dict[str, JobRecord]:
+    return dict.fromkeys(
+        batch.names, JobRecord(KILLED, late=False, size=0, stdout=b"", stderr=note.encode(), ran=False)
+    )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from taskcal.redact import Redactor
 
 
-class RedactedStream(io.TextIOBase):
+class RedactedOutput(io.TextIOBase):
     """A stream before a stream."""
 
     def __init__(self, stream: TextIO, redactor: Redactor) -> None:
@@ -39,7 +39,7 @@ class RedactedStream(io.TextIOBase):
 @contextlib.contextmanager
 def divert_stdout(redactor: Redactor) -> Iterator[None]:
     """While it lasts, what is printed goes to standard error: `--json` owns the other one."""
-    aside = RedactedStream(sys.stderr, redactor)
+    aside = RedactedOutput(sys.stderr, redactor)
     try:
         with contextlib.redirect_stdout(aside):
             yield

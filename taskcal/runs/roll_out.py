@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from taskcal.agents.builtin import Noop
 from taskcal.core.plan import plan
 from taskcal.core.rollout import Graded
-from taskcal.execution.adaptive_schedule import AdaptiveSchedule, Limits
+from taskcal.execution.adaptive_schedule import AdaptiveLimits, AdaptiveSchedule
 from taskcal.execution.local_threads import LocalThreads
 from taskcal.execution.logs import FileLogs
 from taskcal.execution.rollout import run_rollout
@@ -94,7 +94,7 @@ def _begin(run: Run) -> None:
 def _schedule(run: Run, groups: Sequence[Group]) -> Schedule:
     request = run.request
     if request.settings.adaptive:
-        limits = Limits(request.concurrency, request.retries, run.listener.look)
+        limits = AdaptiveLimits(request.concurrency, request.retries, run.listener.look)
         return AdaptiveSchedule(groups, run.recorded, request.settings, limits)
     return FixedSchedule(remaining(plan(groups, request.group_size), run.recorded), request.retries)
 

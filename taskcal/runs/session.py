@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskcal.errors import LostError, MissingError
-from taskcal.runs.identities import identify
+from taskcal.runs.identities import gather_identities
 from taskcal.runs.images.moved import refuse_moved
 from taskcal.runs.images.prepare_images import prepare_images
 from taskcal.runs.live_run import Run
@@ -58,7 +58,7 @@ def open_run(request: Request, engine: SandboxEngine, listener: Listener, guard:
 
     Raises MissingError for an agent that does not work, UsageError if a resumed run differs, RunFolderError.
     """
-    known = identify(request.taskset, request.agent, request.agent_version)
+    known = gather_identities(request.taskset, request.agent, request.agent_version)
     record = make_record(request, engine.name, known)
     if request.preflight and not (request.resume or is_exempt(request.agent)):
         with divert_stdout(request.agent.redactor):

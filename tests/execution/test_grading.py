@@ -28,7 +28,7 @@ from taskcal.execution.grading_driver import (
     SCRIPT_JOB,
     STOP_EVERYTHING,
     FileJob,
-    Record,
+    JobRecord,
     ScriptJob,
     batches,
 )
@@ -51,8 +51,8 @@ def scores(one: Grader, *outputs: bytes) -> list[float]:
 
 def found(
     status: int = 0, out: bytes = b"", err: bytes = b"", *, late: bool = False, size: int | None = None
-) -> Record:
-    return Record(status, late, len(out) if size is None else size, out, err)
+) -> JobRecord:
+    return JobRecord(status, late, len(out) if size is None else size, out, err)
 
 
 def test_what_can_share_an_exec_does() -> None:
@@ -222,7 +222,7 @@ def test_a_script_without_scores_is_lost(script: bytes, message: str) -> None:
         (BY_NUMBER, found(0, b"1\n", late=True), Score(0.0, "still running at its timeout: 1")),
     ],
 )
-def test_a_script_is_judged_by_how_it_ended(probe: RunProbe, seen: Record, score: Score) -> None:
+def test_a_script_is_judged_by_how_it_ended(probe: RunProbe, seen: JobRecord, score: Score) -> None:
     """Another status than 0, and not ending in time, are a score of 0 with the last words, whatever was printed."""
     assert judge_run(probe, seen) == score
 
@@ -256,7 +256,7 @@ def test_a_score_out_of_range_is_lost_with_its_check() -> None:
         (found(0, b"te", late=True), FileState(exists=True)),
     ],
 )
-def test_a_file_is_what_the_driver_read(seen: Record, state: FileState) -> None:
+def test_a_file_is_what_the_driver_read(seen: JobRecord, state: FileState) -> None:
     """Absent, there but no regular file, there whole, there cut off; what could not be read is no content."""
     assert file_state(seen) == state
 

@@ -18,11 +18,11 @@ from taskcal.execution.grading_driver import (
     STOP_EVERYTHING,
     FileJob,
     Given,
-    Record,
+    JobRecord,
     ScriptJob,
     drive,
     output_bound,
-    parse,
+    parse_records,
     seconds,
 )
 from taskcal.machine import host
@@ -48,15 +48,15 @@ def test_what_is_printed_is_read(records: list[tuple[int, bool, bytes, bytes]], 
     """Any output, also one that looks like a record: whatever comes first, each job has its own."""
     pieces = printed(records)
     order.shuffle(pieces)
-    found = parse(b"".join(pieces), len(records))
-    assert found == tuple(Record(status, late, len(out), out, err) for status, late, out, err in records)
+    found = parse_records(b"".join(pieces), len(records))
+    assert found == tuple(JobRecord(status, late, len(out), out, err) for status, late, out, err in records)
 
 
 @given(records=RECORDS, cut=st.integers(1, 60))
 def test_half_an_output_is_none(records: list[tuple[int, bool, bytes, bytes]], cut: int) -> None:
     """What ends too soon is never read as fewer or shorter records."""
     output = b"".join(printed(records))
-    assert parse(output[:-cut], len(records)) is None
+    assert parse_records(output[:-cut], len(records)) is None
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_half_an_output_is_none(records: list[tuple[int, bool, bytes, bytes]], c
 )
 def test_hostile_output_is_none(output: bytes) -> None:
     """Two records were due: fewer, more, doubled, forged or garbled ones are no grading at all."""
-    assert parse(output, 2) is None
+    assert parse_records(output, 2) is None
 
 
 @pytest.mark.parametrize(
@@ -101,14 +101,14 @@ def test_hostile_output_is_none(output: bytes) -> None:
 )
 def test_a_garbled_head_is_none(fields: str) -> None:
     """Index, status, lateness and three lengths: six plain numbers, of which the lengths must be there."""
-    assert parse(f"{MARK} {fields}\n\n".encode() + record(1), 2) is None
-    assert parse(f"{MARK} 0 0 0 0 0 0\n\n".encode() + record(1), 2) is not None
+    assert parse_records(f"{MARK} {fields}\n\n".encode() + record(1), 2) is None
+    assert parse_records(f"{MARK} 0 0 0 0 0 0\n\n".encode() + record(1), 2) is not None
 
 
 @given(output=st.binary(max_size=80) | st.binary(max_size=40).map(record(0).__add__), count=st.integers(0, 3))
 def test_no_output_raises(output: bytes, count: int) -> None:
     """Whatever the driver was made to print."""
-    found = parse(output, count)
+    found = parse_records(output, count)
     assert found is None or len(found) == count
 
 
@@ -163,7 +163,7 @@ def test_time_and_output_are_bounded() -> None:
 )
 def test_a_tail_is_one_line(stdout: bytes, stderr: bytes, tail: str) -> None:
     """Standard error first, since it holds the reason; at most 200 characters."""
-    assert Record(1, late=False, size=0, stdout=stdout, stderr=stderr).tail == tail
+    assert JobRecord(1, late=False, size=0, stdout=stdout, stderr=stderr).tail == tail
 
 
 STEPS = b"".join(b"step %d\n" % step for step in range(100))
@@ -175,7 +175,7 @@ STEPS = b"".join(b"step %d\n" % step for step in range(100))
 )
 def test_a_tail_keeps_the_first_line_of_an_error(stdout: bytes, stderr: bytes) -> None:
     """It often holds the cause; the last words are there as well."""
-    tail = Record(1, late=False, size=0, stdout=stdout, stderr=stderr).tail
+    tail = JobRecord(1, late=False, size=0, stdout=stdout, stderr=stderr).tail
     assert tail.startswith("jq: not found | ")
     assert tail.endswith(" | the end")
     assert " | … | " in tail

@@ -119,14 +119,14 @@ def _check(path: Path, key: str, value: object) -> None:
 
 def _check_text(path: Path, key: str, value: str) -> None:
     """Refuse here what the option of the same name would refuse, so that the file is named, not an option."""
-    from taskcal.cli.options.parse import band
+    from taskcal.cli.options.parse import read_band
     from taskcal.core.gate import FailOn
 
     if key == "fail_on" and value not in set(FailOn):
         raise _problem(path, key, f"{value!r} must be one of {', '.join(FailOn)}")
     if key == "band":
         try:
-            band(value)
+            read_band(value)
         except UsageError as error:
             raise _problem(path, key, str(error).removeprefix("--band ")) from error
 

@@ -39,7 +39,7 @@ def publish(
     if as_json:
         print_json(text)
     else:
-        show(record, calibrations, methods=methods)
+        print_results(record, calibrations, methods=methods)
         typer.echo(f"report: {folder.path / 'report.md'}" if band is None else "the run's own report is unchanged")
     return calibrations
 
@@ -49,7 +49,7 @@ def calibrations_of(folder: RunFolder, record: RunRecord) -> tuple[Calibration, 
     return calibrate(folder.groups(), folder.rollouts(), record.settings, record.planned)
 
 
-def show(record: RunRecord, calibrations: tuple[Calibration, ...], *, methods: bool) -> None:
+def print_results(record: RunRecord, calibrations: tuple[Calibration, ...], *, methods: bool) -> None:
     """The final table on a terminal, plain lines elsewhere; at the end, if asked, how it was measured."""
     if not sys.stdout.isatty():
         typer.echo("\n".join(final_lines(record, calibrations, with_methods=methods)))

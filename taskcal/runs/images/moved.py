@@ -30,7 +30,7 @@ REMADE = "some images were made again, so that a task ran on more than one id; r
 
 def refuse_moved(run: Run) -> None:
     """Raise UsageError if a name stands for another image than the run has measured. Nothing is pulled or built."""
-    find = lookup(run)
+    find = image_lookup(run)
     groups = unfinished(run.request, run.recorded)
     known = [(group, run.record.groups[str(group.id)]) for group in groups if str(group.id) in run.record.groups]
     _refuse(run, [(group, moves(was.origins, _origins_today(group, was, find))) for group, was in known])
@@ -80,7 +80,7 @@ def drop_moved_prior(run: Run) -> None:
     run.listener.log(note)
 
 
-def lookup(run: Run) -> FindId:
+def image_lookup(run: Run) -> FindId:
     """How the ids of images are found on the run's engine; each name is asked for once."""
     return functools.cache(run.engine.image_id)
 
@@ -119,7 +119,7 @@ def _refuse(run: Run, found: Iterable[tuple[Group, Sequence[Move]]]) -> None:
     more = f"; and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
     raise UsageError(
         f"run {run.record.id} cannot be resumed: {'; '.join(words[:SHOWN])}{more}. "
-        f"Start a new run, or {_way_back(concerned, lookup(run))}"
+        f"Start a new run, or {_way_back(concerned, image_lookup(run))}"
     )
 
 

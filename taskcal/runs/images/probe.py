@@ -21,7 +21,7 @@ from taskcal.core.shell.script import interpreters
 from taskcal.core.task import Grader, RunProbe
 from taskcal.core.text.excerpt import excerpt
 from taskcal.errors import LostError, SandboxLost, SetupLost
-from taskcal.execution.grading_driver import ABSENT, FileJob, Given, ScriptJob, drive, output_bound, parse
+from taskcal.execution.grading_driver import ABSENT, FileJob, Given, ScriptJob, drive, output_bound, parse_records
 from taskcal.runs.images.prepare_group import lost_because, prepare_group
 from taskcal.sandbox import ROOM, ROOT_USER, Ending, Script
 from taskcal.sandbox.container import open_sandbox
@@ -273,7 +273,7 @@ def _grade_trial(sandbox: DockerSandbox, service: str) -> frozenset[str]:
         if '"sh"' not in str(error):
             raise
         raise SetupLost(_no_shell(service)) from error
-    records = parse(result.stdout, len(TRIAL)) if result.ok else None
+    records = parse_records(result.stdout, len(TRIAL)) if result.ok else None
     if records is None or tuple(record.status for record in records) != EXPECTED:
         tails = [record.tail for record in records or () if record.tail][:1]
         raise SetupLost(_why_no_grading(sandbox, service, tails[0] if tails else result.tail))

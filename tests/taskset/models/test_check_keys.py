@@ -15,7 +15,7 @@ from taskcal.core.rollout import CheckResult, Stop
 from taskcal.core.task import AnswerProbe, Check, FileProbe, Grader, RunProbe
 from taskcal.errors import GraderLost
 from taskcal.execution.grading import judge_run
-from taskcal.execution.grading_driver import Record, batches
+from taskcal.execution.grading_driver import JobRecord, batches
 from taskcal.taskset.models.grader import AnswerModel, CheckModel
 from taskcal.taskset.models.schema import taskset_schema
 from taskcal.taskset.prompts.check_templates import GraderDraft, build_grader
@@ -60,7 +60,7 @@ TEXTS = (
 STATES = (NO_FILE, NOT_A_FILE, *(FileState(exists=True, content=text.encode()) for text in TEXTS))
 ANSWERS = (None, "", "7", "is 7", "77", "8", "6.0", "-7", "7 7", "7!")
 RECORDS = tuple(
-    Record(status, late=False, size=len(out), stdout=out, stderr=b"")
+    JobRecord(status, late=False, size=len(out), stdout=out, stderr=b"")
     for status in (0, 1)
     for out in (b"", b"0\n", b"1\n", b"0.5\n")
 )
@@ -209,7 +209,7 @@ def test_every_key_of_a_run_check_changes_how_it_runs_or_scores(tmp_path: Path) 
     assert len(seen) == 32
 
 
-def outcome(probe: RunProbe, record: Record) -> float | None:
+def outcome(probe: RunProbe, record: JobRecord) -> float | None:
     try:
         return judge_run(probe, record).value
     except GraderLost:
