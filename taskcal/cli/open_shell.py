@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from taskcal.cli.docker_runs import connect
-from taskcal.cli.options.parse import network
+from taskcal.cli.options.parse import read_network
 from taskcal.cli.options.request import choose_tasks
 from taskcal.cli.terminal.display import Display
 from taskcal.cli.terminal.interrupts import Interrupts
@@ -48,7 +48,7 @@ def open_shell(typed: ShellOptions) -> int:
     on_engine = engine.begin(f"shell-{secrets.token_hex(4)}")
     try:
         with Interrupts():
-            bounds = OperatorBounds(network=network("--allow-network", typed.allow_network))
+            bounds = OperatorBounds(network=read_network("--allow-network", typed.allow_network))
             tried = try_task(TaskTrial(group, move, script, bounds), on_engine, _log, Display(sys.stderr))
     finally:
         on_engine.close()
@@ -59,7 +59,7 @@ def open_shell(typed: ShellOptions) -> int:
 
 def _show(tried: TriedTask) -> None:
     graded = tried.judgement.graded
-    for line in (*tried.endings, *map(describe, graded.checks)):
+    for line in (*tried.endings, *map(describe_check, graded.checks)):
         typer.echo(line)
     typer.echo(f"reward {graded.reward:.3g}, {'passed' if graded.passed else 'not passed'}")
 
@@ -90,7 +90,7 @@ def choose_group(typed: ShellOptions) -> Group:
     return groups[0]
 
 
-def describe(check: CheckResult) -> str:
+def describe_check(check: CheckResult) -> str:
     """A check on one line, safe for a terminal."""
     mark = "ok  " if check.score >= 1.0 else f"{check.score:<4.2g}"
     role = "guard" if check.required and not check.weight else f"weight {check.weight:g}"

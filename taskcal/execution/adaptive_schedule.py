@@ -30,7 +30,11 @@ class AdaptiveSchedule:
     """
 
     def __init__(
-        self, groups: Sequence[Group], recorded: Iterable[Rollout], settings: CalibrationSettings, limits: Limits
+        self,
+        groups: Sequence[Group],
+        recorded: Iterable[Rollout],
+        settings: CalibrationSettings,
+        limits: AdaptiveLimits,
     ) -> None:
         """`recorded` are all rollouts that the run has on disk."""
         self._groups = {group.id: group for group in groups}
@@ -54,7 +58,7 @@ class AdaptiveSchedule:
             if launch is Launch.LOST
         ]
         self._tasks = {
-            id_: TaskHistory(id_, _waited_for(known[id_]), settings.earlier.get(id_), group.task.max_parallel)
+            id_: TaskHistory(id_, _with_lost_as_pending(known[id_]), settings.earlier.get(id_), group.task.max_parallel)
             for id_, group in self._groups.items()
         }
 
@@ -67,7 +71,7 @@ class AdaptiveSchedule:
     def take(self, now: float) -> PlannedRollout | None:
         """A retry whose time has come, or what the planner asks for."""
         self._look()
-        planned = self._due(now) or self._asked_for()
+        planned = self._take_retry(now) or self._take_planned()
         if planned is not None:
             self._count(planned, 1)
         return planned
@@ -88,7 +92,7 @@ class AdaptiveSchedule:
         attempt = self._attempts[RolloutId(group, index, 0).key]
         return PlannedRollout(RolloutId(group, index, attempt), self._groups[group])
 
-    def _due(self, now: float) -> PlannedRollout | None:
+    def _take_retry(self, now: float) -> PlannedRollout | None:
         ready = (one for one in self._waiting if one.ready <= now and has_room(one.planned, self._running))
         first = next(ready, None)
         if first is None:
@@ -96,7 +100,7 @@ class AdaptiveSchedule:
         self._waiting.remove(first)
         return first.planned
 
-    def _asked_for(self) -> PlannedRollout | None:
+    def _take_planned(self) -> PlannedRollout | None:
         """Where another variant has taken the last room of a task, the planner gives the slot to somebody else."""
         while self._next:
             launch = self._next.popleft()
@@ -142,7 +146,7 @@ class AdaptiveSchedule:
                     self._tasks[id_] = replace(task, room=max(0, most - self._running[name]))
 
 
-class Limits:
+class AdaptiveLimits:
     """How many rollouts run at once, how often a lost one is tried again, and who watches the planner."""
 
     def __init__(self, slots: int, retries: int, watch: Callable[[PlannerState], None] = lambda _: None) -> None:
@@ -152,5 +156,5 @@ class Limits:
         self.watch = watch
 
 
-def _waited_for(known: tuple[Launch, ...]) -> tuple[Launch, ...]:
+def _with_lost_as_pending(known: tuple[Launch, ...]) -> tuple[Launch, ...]:
     return tuple(Launch.PENDING if launch is Launch.LOST else launch for launch in known)

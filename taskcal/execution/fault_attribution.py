@@ -81,13 +81,13 @@ def try_in(sandbox: GradableSandbox, operation: Operation[Result], service: str 
     try:
         return operation(sandbox)
     except Exception as error:
-        decided = attribute_failure(sandbox, operation, service) if is_disputed(error) else None
+        decided = attribute_fault(sandbox, operation, service) if is_disputed(error) else None
         if decided is None:
             raise
         return decided.result if isinstance(decided, Worked) else decided
 
 
-def attribute_failure(
+def attribute_fault(
     sandbox: GradableSandbox, operation: Operation[Result], service: str = ""
 ) -> AgentFault | Worked[Result] | None:
     """Whether the agent is to blame for a failed operation, or it works now; None for all else, which is our side's."""
@@ -99,7 +99,7 @@ def attribute_failure(
             # A small grading that fails says the same as the operation, and sooner if that runs into its timeout.
             failing: Operation[object] = partial(grade_trifles, service=service)
             if _works(failing, sandbox):
-                worked = _tried(operation, sandbox)
+                worked = _try(operation, sandbox)
                 if worked is not None:
                     return worked
                 failing = operation
@@ -144,7 +144,7 @@ def grade_trifles(sandbox: GradableSandbox, service: str = "") -> None:
         raise GraderLost("a small grading came to nonsense")
 
 
-def _tried(operation: Operation[Result], sandbox: GradableSandbox) -> Worked[Result] | None:
+def _try(operation: Operation[Result], sandbox: GradableSandbox) -> Worked[Result] | None:
     """What an operation comes to; None if it fails in a way that an agent may have caused. Raises what else it does."""
     try:
         return Worked(operation(sandbox))
@@ -155,7 +155,7 @@ def _tried(operation: Operation[Result], sandbox: GradableSandbox) -> Worked[Res
 
 
 def _works(operation: Operation[object], sandbox: GradableSandbox) -> bool:
-    return _tried(operation, sandbox) is not None
+    return _try(operation, sandbox) is not None
 
 
 def _works_untouched(sandbox: GradableSandbox, operation: Operation[object]) -> bool:

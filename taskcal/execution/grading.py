@@ -44,7 +44,7 @@ from taskcal.core.grading.scores import NoScore, score_on_last_line, scores_on_l
 from taskcal.core.rollout import CheckResult
 from taskcal.core.task import AnswerProbe, FileProbe, RunProbe, ScoreBy
 from taskcal.errors import GraderLost
-from taskcal.execution.fault_attribution import Worked, attribute_failure
+from taskcal.execution.fault_attribution import Worked, attribute_fault
 from taskcal.execution.grading_driver import ABSENT, ANSWER_JOB, NOT_A_FILE, SCRIPT_JOB, JobRecord
 from taskcal.execution.run_checks import Arrival, arrive, run_anew, run_checks
 from taskcal.machine.host import search_within
@@ -140,7 +140,7 @@ def _judge_again(sandbox: GradableSandbox, seen: _Seen, lost: GraderLost) -> Jud
         records = run_anew(box, seen.group, arrived=box is sandbox)
         return _judge(replace(seen, records=_redact(records, seen.redactor)))
 
-    decided = attribute_failure(sandbox, operation)
+    decided = attribute_fault(sandbox, operation)
     if decided is None:
         lost.log = _log((), seen.records, seen.notes)
         raise lost

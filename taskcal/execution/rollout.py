@@ -13,7 +13,7 @@ from taskcal.agents.transcript import FILE, Transcript, storage_sink
 from taskcal.core.rollout import Graded, Lost, Rollout, Timing
 from taskcal.core.text.foreign_text import sound
 from taskcal.errors import Boundary, CancelledLost, GraderLost, LostError, ReportedLost, UsageError
-from taskcal.execution.fault_attribution import AgentFault, attribute_failure, is_disputed, start_a_shell
+from taskcal.execution.fault_attribution import AgentFault, attribute_fault, is_disputed, start_a_shell
 from taskcal.execution.grading import Judgement, grade
 from taskcal.sandbox.sandbox_spec import SandboxSpec
 
@@ -152,7 +152,7 @@ def _act_to_the_end(sandbox: RolloutSandbox, draft: _Draft) -> AgentResult:
         if draft.workplace.cancelled.is_set() or not is_disputed(error):
             raise
         user = draft.agent.user or draft.group.task.environment.user
-        decided = attribute_failure(sandbox, start_a_shell(user))
+        decided = attribute_fault(sandbox, start_a_shell(user))
         if not isinstance(decided, AgentFault):  # it works now, and what the agent could not do cannot be done for it
             raise
         return AgentResult(decided.stop)

@@ -90,7 +90,7 @@ def run_checks(
     records: dict[str, JobRecord] = {}
     for batch in batches(grader, group.task.timeouts.grader):
         if blocked is not None and not batch.service:
-            records.update(_all_failed(batch, blocked))
+            records.update(_fail_all(batch, blocked))
             continue
         is_first = batch.first
         if keeps and not batch.service:
@@ -101,9 +101,9 @@ def run_checks(
                 continue
             is_first = True
         first = _First.WITHOUT_AGENT if is_first else None
-        found = try_in(sandbox, _again(sandbox, batch, group, first), batch.service)
+        found = try_in(sandbox, _as_operation(sandbox, batch, group, first), batch.service)
         if isinstance(found, AgentFault):
-            records.update(_all_failed(batch, _why(sandbox, batch, found)))
+            records.update(_fail_all(batch, _why(sandbox, batch, found)))
             blocked = blocked if batch.service else found.words
         else:
             records.update(found)
@@ -117,7 +117,7 @@ def run_anew(sandbox: GradableSandbox, group: Group, *, arrived: bool) -> dict[s
     records: dict[str, JobRecord] = {}
     first = _First.BESIDE_AGENT if group.grader.processes is Processes.KEEP else _First.WITHOUT_AGENT
     for batch in batches(group.grader, group.task.timeouts.grader):
-        records.update(_driven(sandbox, batch, group, first if batch.first else None))
+        records.update(_drive(sandbox, batch, group, first if batch.first else None))
     return records
 
 
@@ -155,7 +155,7 @@ def _bring(sandbox: GradableSandbox, grader: Grader) -> Arrival:
     return Arrival(blocked=sandbox.deliver(grader.files, END_AGENT if keeps else STOP_EVERYTHING))
 
 
-def _again(
+def _as_operation(
     sandbox: GradableSandbox, batch: Batch, group: Group, first: _First | None
 ) -> Operation[dict[str, JobRecord]]:
     """A batch as an operation: in another sandbox than this one, the grader has to arrive first."""
@@ -163,7 +163,7 @@ def _again(
     def operation(box: GradableSandbox) -> dict[str, JobRecord]:
         if box is not sandbox and not batch.service:
             _bring(box, group.grader)
-        return _driven(box, batch, group, first)
+        return _drive(box, batch, group, first)
 
     return operation
 
@@ -174,7 +174,7 @@ def _run_beside(sandbox: GradableSandbox, batch: Batch, group: Group) -> dict[st
     Raises what was raised if that is not certain: a slow host must not cost a right solution its server.
     """
     try:
-        found = try_in(sandbox, _again(sandbox, batch, group, _First.BESIDE_AGENT if batch.first else None))
+        found = try_in(sandbox, _as_operation(sandbox, batch, group, _First.BESIDE_AGENT if batch.first else None))
     except (GraderLost, SandboxLost):
         if not is_crowded(sandbox):
             raise
@@ -188,7 +188,7 @@ def _why(sandbox: GradableSandbox, batch: Batch, fault: AgentFault) -> str:
     return fault.words if words is None else f"service {batch.service} had ended: {words}"
 
 
-def _driven(sandbox: GradableSandbox, batch: Batch, group: Group, first: _First | None) -> dict[str, JobRecord]:
+def _drive(sandbox: GradableSandbox, batch: Batch, group: Group, first: _First | None) -> dict[str, JobRecord]:
     """The records of a batch. Raises GraderLost if there are none, or what the sandbox raises."""
     if batch.user:
         return _run_as(sandbox, batch, group.grader.files)
@@ -208,7 +208,7 @@ def _driven(sandbox: GradableSandbox, batch: Batch, group: Group, first: _First 
     result = sandbox.run(script, limit=output_bound(batch.jobs))
     records = parse_records(result.stdout, len(batch.jobs)) if result.ok else None
     if batch.alone and records is None:
-        return _all_failed(batch, f"it ended or stopped everything around it ({result.how})")
+        return _fail_all(batch, f"it ended or stopped everything around it ({result.how})")
     if result.ending is not ScriptEnding.EXITED:
         raise GraderLost(f"grading did not finish ({result.ending.value}): {result.tail}")
     if records is None:
@@ -243,7 +243,7 @@ def _run_as(sandbox: GradableSandbox, batch: Batch, files: Sequence[FileCopy]) -
     return dict.fromkeys(batch.names, record)
 
 
-def _all_failed(batch: Batch, note: str) -> dict[str, JobRecord]:
+def _fail_all(batch: Batch, note: str) -> dict[str, JobRecord]:
     return dict.fromkeys(
         batch.names, JobRecord(KILLED, late=False, size=0, stdout=b"", stderr=note.encode(), ran=False)
     )

@@ -20,7 +20,7 @@ POLL_SECONDS = 0.2
 RESTART_SECONDS = 120.0
 
 
-class Engine(Protocol):
+class Executor(Protocol):
     """Calls `run_rollout` somewhere: in threads here, or on other machines."""
 
     @property
@@ -159,7 +159,7 @@ class EngineWait:
 
 def run_schedule(
     schedule: Schedule,
-    engine: Engine,
+    executor: Executor,
     record: Callable[[Rollout], None],
     is_back: Callable[[], bool] = lambda: True,
     stop_conditions: Sequence[StopCondition] = (),
@@ -167,27 +167,28 @@ def run_schedule(
     """Run until the schedule is over, `record` each result as it comes; says why it stopped early, if it did.
 
     After a loss at the container engine nothing starts until it `is_back`, so that a restart costs what was in flight
-    and no more. Where a brake has a reason, what is running ends and nothing more starts. Raises what `record` raises.
+    and no more. Once a stop condition has a reason, what is running ends and nothing more starts. Raises what `record`
+    raises.
     """
-    patience = EngineWait(is_back)
+    engine_wait = EngineWait(is_back)
     running: dict[RolloutId, PlannedRollout] = {}
     reason: str | None = None
     while running or not (reason or schedule.is_over):
-        while engine.free and not (reason or schedule.is_over) and patience.is_over(time.monotonic()):
+        while executor.free and not (reason or schedule.is_over) and engine_wait.is_over(time.monotonic()):
             reason = _reason(stop_conditions, time.monotonic())
             held = any(stop_condition.holds(time.monotonic()) for stop_condition in stop_conditions)
             planned = None if reason or held else schedule.take(time.monotonic())
             if planned is None:
                 break
             running[planned.id] = planned
-            engine.submit(planned)
+            executor.submit(planned)
             for stop_condition in stop_conditions:
                 stop_condition.begun(planned)
-        rollout = engine.next(POLL_SECONDS)
+        rollout = executor.next(POLL_SECONDS)
         if rollout is None:
             continue
         record(rollout)
-        patience.note(rollout.outcome, time.monotonic())
+        engine_wait.note(rollout.outcome, time.monotonic())
         for stop_condition in stop_conditions:
             stop_condition.note(rollout)
         schedule.ended(running.pop(rollout.id), rollout.outcome, time.monotonic())

@@ -29,8 +29,8 @@ CENTS = 0.1
 """Dollars from which on a cent says enough, as in every report."""
 
 
-class _Loose:
-    """A brake that never bites; the others change what they need."""
+class _NoReason:
+    """A stop condition that never stops anything; the others override what they need."""
 
     def begun(self, planned: PlannedRollout) -> None:
         """One has started."""
@@ -47,7 +47,7 @@ class _Loose:
         return None
 
 
-class AllZero(_Loose):
+class AllZero(_NoReason):
     """Two failures for each of at least ten tasks and not one reward above 0: that is no difficulty."""
 
     def __init__(self, tasks: int) -> None:
@@ -72,7 +72,7 @@ class AllZero(_Loose):
         )
 
 
-class NearlyAllLost(_Loose):
+class NearlyAllLost(_NoReason):
     """Almost every attempt of late was lost: whatever broke is not mended by losing more.
 
     It looks at the last attempts, retries among them, and at more of them than run at once: an engine that is only
@@ -100,7 +100,7 @@ class NearlyAllLost(_Loose):
         )
 
 
-class EngineAway(_Loose):
+class EngineAway(_NoReason):
     """An engine that did not come back while the run waited for it: what is left would be lost, one wait after another.
 
     The loop asks for reasons only when it does not wait, which is when the engine answers or the wait was too long.
@@ -125,7 +125,7 @@ class EngineAway(_Loose):
         return "the container engine did not come back; start it (`taskcal doctor` says more), then go on with --resume"
 
 
-class MostRollouts(_Loose):
+class MostRollouts(_NoReason):
     """So many attempts and no more, retries among them."""
 
     def __init__(self, most: int) -> None:
@@ -141,7 +141,7 @@ class MostRollouts(_Loose):
         return f"--max-rollouts {self._most} was reached" if self._left <= 0 else None
 
 
-class MostCost(_Loose):
+class MostCost(_NoReason):
     """So many US dollars, as far as the agent reports what it costs; what is in flight may add to it.
 
     Where the first few graded rollouts tell no cost, no later one will, and the limit would never bite.
@@ -174,7 +174,7 @@ class MostCost(_Loose):
         )
 
 
-class LowDisk(_Loose):
+class LowDisk(_NoReason):
     """Containers write to the engine's own disk, which has no quota: nothing starts where it is nearly full.
 
     What is running may free some of it; where it stays full, the run ends before it breaks everything on the machine.
@@ -203,7 +203,7 @@ class LowDisk(_Loose):
         return f"the engine's disk has had less than {LEAST_FREE // 1024**3} GiB free for {FULL_SECONDS:g}s; free some"
 
 
-class TimeLimit(_Loose):
+class TimeLimit(_NoReason):
     """Nothing starts after so many seconds."""
 
     def __init__(self, seconds: float, now: float) -> None:

@@ -96,7 +96,7 @@ class Machine(Protocol):
         ...
 
 
-class Mark(StrEnum):
+class Health(StrEnum):
     """How one thing was found."""
 
     OK = "ok"
@@ -114,7 +114,7 @@ class Sign:
     """One thing that was looked for. A `remedy` says what to run, and is there only where no task can run without."""
 
     name: str
-    mark: Mark
+    mark: Health
     detail: str = ""
     remedy: str = ""
 
@@ -145,7 +145,7 @@ def reach(connect: Connect) -> Engine | MissingError:
 
 def examine(engine: Engine, leftovers: Leftovers, machine: Machine) -> Diagnosis:
     """Look at an engine that answers; changes nothing."""
-    found = Sign("engine", Mark.OK, f"{engine.product} {engine.version} at {engine.endpoint}")
+    found = Sign("engine", Health.OK, f"{engine.product} {engine.version} at {engine.endpoint}")
     return Diagnosis(
         (found, _disk(engine, machine), _base_image(engine, machine.facts()), _leftovers(leftovers)),
     )
@@ -154,28 +154,28 @@ def examine(engine: Engine, leftovers: Leftovers, machine: Machine) -> Diagnosis
 def examine_without_engine(error: MissingError, facts: Facts) -> Diagnosis:
     """What can be said where no engine answers, and how to get one."""
     reason, _, _ = str(error).partition("; run ")
-    unseen = (Sign(name, Mark.UNKNOWN, "no engine to ask") for name in ("disk", "base image", "leftovers"))
+    unseen = (Sign(name, Health.UNKNOWN, "no engine to ask") for name in ("disk", "base image", "leftovers"))
     remedy = str(error) if isinstance(error, DockerSettingsError) else engine_remedy(facts)
-    return Diagnosis((Sign("engine", Mark.MISSING, reason, remedy), *unseen))
+    return Diagnosis((Sign("engine", Health.MISSING, reason, remedy), *unseen))
 
 
 def _disk(engine: Engine, machine: Machine) -> Sign:
     folder = engine.data_root if engine.endpoint.startswith("unix:") else None
     free = machine.free_bytes(folder) if folder else None
     if free is None:
-        return Sign("disk", Mark.UNKNOWN, "the engine's storage cannot be seen from here")
+        return Sign("disk", Health.UNKNOWN, "the engine's storage cannot be seen from here")
     detail = f"{free / 1024**3:.1f} GiB free at {folder}"
     if free >= LEAST_FREE:
-        return Sign("disk", Mark.OK, detail)
+        return Sign("disk", Health.OK, detail)
     needed = f"{LEAST_FREE / 1024**3:g} GiB"
-    return Sign("disk", Mark.LOW, f"{detail}, {needed} are needed", f"free {needed} there; see: docker system df")
+    return Sign("disk", Health.LOW, f"{detail}, {needed} are needed", f"free {needed} there; see: docker system df")
 
 
 def _base_image(engine: Engine, facts: Facts) -> Sign:
     image = engine.image(BASE_IMAGE)
     if image is None:
-        return Sign("base image", Mark.MISSING, BASE_IMAGE, base_image_remedy(facts))
-    return Sign("base image", Mark.OK, f"{BASE_IMAGE}{' (built here with debootstrap)' if is_built(image) else ''}")
+        return Sign("base image", Health.MISSING, BASE_IMAGE, base_image_remedy(facts))
+    return Sign("base image", Health.OK, f"{BASE_IMAGE}{' (built here with debootstrap)' if is_built(image) else ''}")
 
 
 def is_built(image: ImageInfo) -> bool:
@@ -185,8 +185,8 @@ def is_built(image: ImageInfo) -> bool:
 
 def _leftovers(leftovers: Leftovers) -> Sign:
     if not leftovers:
-        return Sign("leftovers", Mark.NONE)
-    return Sign("leftovers", Mark.FOUND, f"{leftovers}; `taskcal clean` removes them")
+        return Sign("leftovers", Health.NONE)
+    return Sign("leftovers", Health.FOUND, f"{leftovers}; `taskcal clean` removes them")
 
 
 def engine_remedy(facts: Facts) -> str:

@@ -29,7 +29,7 @@ class Identities:
     agent_digest: str
 
 
-def identify(taskset: Taskset, agent: Agent, version: str = "") -> Identities:
+def gather_identities(taskset: Taskset, agent: Agent, version: str = "") -> Identities:
     """Read every file that the tasks bring. `version` is what stands behind --agent-version."""
     contents = contents_of(taskset.tasks)
     groups = records_of(taskset.groups(), contents, agent.user)

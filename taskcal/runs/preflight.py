@@ -96,7 +96,7 @@ class Trial:
     words: str
 
 
-def trivial(like: Group | None) -> Group:
+def trivial_group(like: Group | None) -> Group:
     """The task: one word in one file, in the environment of a group's task, without what it starts."""
     environment = Environment("preflight", ImageSource(image=BASE_IMAGE))
     params = {} if like is None else like.variant.params
@@ -118,10 +118,10 @@ def is_exempt(agent: Agent) -> bool:
 
 def was_seen(runs: Path, digest: str) -> bool:
     """Whether a run below a folder has graded a rollout of the agent with that digest."""
-    return any(_has_graded(file.parent, digest) for file in runs.glob("*/run.json"))
+    return any(_has_results(file.parent, digest) for file in runs.glob("*/run.json"))
 
 
-def _has_graded(path: Path, digest: str) -> bool:
+def _has_results(path: Path, digest: str) -> bool:
     try:
         folder = RunFolder.open(path)
         found = folder.record().agent_digest == digest
@@ -140,7 +140,7 @@ def try_agent(
     if agent.missing:
         return Trial(Fitness.BROKEN, agent.missing)
     on_engine = engine.begin(f"preflight-{secrets.token_hex(4)}")
-    group = trivial(like)
+    group = trivial_group(like)
     try:
         ready = on_engine.preparation(agent, bounds, log).prepare(group)
         if isinstance(ready, Lost):
@@ -150,12 +150,12 @@ def try_agent(
             workplace = Workplace(on_engine.open_sandbox, {"": agent}, logs, threading.Event())
             planned = PlannedRollout(RolloutId(group.id, 0, 0), group)
             rollout = run_rollout(RolloutJob(on_engine.run, planned, ready.images, seed=0), workplace)
-            return judged(rollout, (folder / "agent.log").read_text(encoding="utf-8", errors="replace"))
+            return judge_trial(rollout, (folder / "agent.log").read_text(encoding="utf-8", errors="replace"))
     finally:
         on_engine.close()
 
 
-def judged(rollout: Rollout, said: str) -> Trial:
+def judge_trial(rollout: Rollout, said: str) -> Trial:
     """What a rollout of the trivial task says of its agent; `said` is what it printed. Its last word is its answer."""
     outcome = rollout.outcome
     if isinstance(outcome, Lost):

@@ -76,7 +76,7 @@ def read_prior_run(name: str, root: Path, groups: Sequence[Group]) -> PriorRun:
     )
 
 
-def recorded_prior(run: str, root: Path, counts: Mapping[GroupId, Counts]) -> PriorRun:
+def read_recorded_prior(run: str, root: Path, counts: Mapping[GroupId, Counts]) -> PriorRun:
     """The run that a resumed run began from, with its images if its folder is still below `root`."""
     images: dict[GroupId, GroupImages] = {}
     if run:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from taskcal.redact import Redactor
 
 
-class Redacted(io.TextIOBase):
+class RedactedOutput(io.TextIOBase):
     """A stream before a stream."""
 
     def __init__(self, stream: TextIO, redactor: Redactor) -> None:
@@ -37,9 +37,9 @@ class Redacted(io.TextIOBase):
 
 
 @contextlib.contextmanager
-def printed_aside(redactor: Redactor) -> Iterator[None]:
+def divert_stdout(redactor: Redactor) -> Iterator[None]:
     """While it lasts, what is printed goes to standard error: `--json` owns the other one."""
-    aside = Redacted(sys.stderr, redactor)
+    aside = RedactedOutput(sys.stderr, redactor)
     try:
         with contextlib.redirect_stdout(aside):
             yield

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from taskcal.agents.builtin import Noop
 from taskcal.core.plan import plan_rollouts
 from taskcal.core.rollout import Graded
-from taskcal.execution.adaptive_schedule import AdaptiveSchedule, Limits
+from taskcal.execution.adaptive_schedule import AdaptiveLimits, AdaptiveSchedule
 from taskcal.execution.local_threads import LocalThreads
 from taskcal.execution.logs import FileLogs
 from taskcal.execution.rollout import run_rollout
@@ -78,7 +78,7 @@ def _workplace(run: Run) -> Workplace:
         agents={"": run.request.agent},
         logs=FileLogs(run.folder.log_path),
         cancelled=run.cancelled,
-        keep=_first_failures() if run.request.keep_failed else lambda *_: False,
+        keep=_FirstFailures() if run.request.keep_failed else lambda *_: False,
         kept=run.kept,
     )
 
@@ -94,7 +94,7 @@ def _begin(run: Run) -> None:
 def _schedule(run: Run, groups: Sequence[Group]) -> Schedule:
     request = run.request
     if request.settings.adaptive:
-        limits = Limits(request.concurrency, request.retries, run.listener.look)
+        limits = AdaptiveLimits(request.concurrency, request.retries, run.listener.look)
         return AdaptiveSchedule(groups, run.recorded, request.settings, limits)
     return FixedSchedule(remaining(plan_rollouts(groups, request.group_size), run.recorded), request.retries)
 
@@ -121,7 +121,7 @@ def _stop_conditions(run: Run) -> Iterator[StopCondition]:
         yield TimeLimit(spending.seconds, time.monotonic())
 
 
-class _first_failures:  # noqa: N801 - reads as the function that it is
+class _FirstFailures:
     """Says yes to the first failed rollout of each group."""
 
     def __init__(self) -> None:

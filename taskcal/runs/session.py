@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskcal.errors import LostError, MissingError
-from taskcal.runs.identities import identify
+from taskcal.runs.identities import gather_identities
 from taskcal.runs.images.moved import refuse_moved
 from taskcal.runs.images.prepare_images import prepare_images
 from taskcal.runs.live_run import Run
 from taskcal.runs.preflight import is_exempt, preflight, was_seen
 from taskcal.runs.record import make_record
-from taskcal.runs.redacted_stdout import printed_aside
+from taskcal.runs.redacted_stdout import divert_stdout
 from taskcal.runs.resume import changed_groups, refuse_differences
 from taskcal.runs.roll_out import roll_out
 from taskcal.store.run_folder import RunFolder
@@ -58,10 +58,10 @@ def open_run(request: Request, engine: SandboxEngine, listener: Listener, guard:
 
     Raises MissingError for an agent that does not work, UsageError if a resumed run differs, RunFolderError.
     """
-    known = identify(request.taskset, request.agent, request.agent_version)
+    known = gather_identities(request.taskset, request.agent, request.agent_version)
     record = make_record(request, engine.name, known)
     if request.preflight and not (request.resume or is_exempt(request.agent)):
-        with printed_aside(request.agent.redactor):
+        with divert_stdout(request.agent.redactor):
             record = _try_new_agent(request, record, engine, listener)
     folder, record = _open_folder(request, record, known.groups)
     return Run(request, engine, engine.begin(record.id), folder, record, listener, guard, list(folder.rollouts()))
@@ -80,7 +80,7 @@ def carry_out(run: Run) -> EndedRun:
 def _take_steps(run: Run) -> bool:
     """Whether the run was interrupted. Nothing of it is left on the engine afterwards."""
     try:
-        with printed_aside(run.request.agent.redactor), run.listener:
+        with divert_stdout(run.request.agent.redactor), run.listener:
             for step in STEPS:
                 step(run)
     except KeyboardInterrupt:

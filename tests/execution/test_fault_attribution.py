@@ -18,7 +18,7 @@ from taskcal.execution.fault_attribution import (
     TRIAL,
     USELESS,
     Worked,
-    attribute_failure,
+    attribute_fault,
     is_disputed,
     start_a_shell,
     try_in,
@@ -69,7 +69,7 @@ def test_the_whole_rule(condition: Condition, failure: Exception) -> None:
     again = (None, failure)
     for trifles, here, first, second, kills in itertools.product((WORKS, b""), again, again, again, (b"0\n", b"3\n")):
         sandbox = Told([trifles], found=condition, untouched=list(UNTOUCHED), kills=kills)
-        decided = attribute_failure(sandbox, Tried(sandbox, [here], [first, second]))
+        decided = attribute_fault(sandbox, Tried(sandbox, [here], [first, second]))
         if condition is Condition.STUCK:
             assert decided is USELESS
         elif condition is not Condition.ALIVE:
@@ -95,7 +95,7 @@ def test_a_living_sandbox_is_measured_against_its_twin(
     """A small grading fails here: the agent's doing if it goes well in an untouched sandbox, twice."""
     for condition in (Condition.ALIVE, Condition.STUCK):
         sandbox = Told([here], found=condition, untouched=list(there))
-        decided = attribute_failure(sandbox, Tried(sandbox, [SandboxLost("again")]))
+        decided = attribute_fault(sandbox, Tried(sandbox, [SandboxLost("again")]))
         assert decided is (USELESS if there == UNTOUCHED else None)
 
 
@@ -122,7 +122,7 @@ def test_a_full_disk_of_this_host_is_no_evidence() -> None:
     """Neither the second try nor the twin's blames anybody if it fails for a reason of ours."""
     for here, there in (([OSError("full")], []), ([SandboxLost("x")], [OSError("full")])):
         sandbox = Told([WORKS])
-        assert attribute_failure(sandbox, Tried(sandbox, list(here), list(there))) is None
+        assert attribute_fault(sandbox, Tried(sandbox, list(here), list(there))) is None
 
 
 def test_an_agent_that_cannot_act_any_more_is_measured_by_a_shell() -> None:

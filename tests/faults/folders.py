@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from taskcal.cli.options.configuration import Configuration
-from taskcal.cli.options.request import resolve
+from taskcal.cli.options.request import resolve_request
 from taskcal.cli.options.resume_options import fill_from_run
 from taskcal.core.plan import plan_rollouts
 from taskcal.core.rollout import CheckResult, Graded, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.errors import Boundary
-from taskcal.runs.identities import identify
+from taskcal.runs.identities import gather_identities
 from taskcal.runs.resume import remaining
 from taskcal.store.run_folder import RunFolder
 from tests.cli.options.options_case import NOTHING
@@ -33,13 +33,13 @@ def asked(resume: Path | None = None) -> Request:
     given = replace(NOTHING, files=(), resume=str(resume))
     if resume is None:
         given = replace(NOTHING, files=(str(TASKS),), group_size=GROUP_SIZE, seed=RECORD.seed)
-    return resolve(fill_from_run(given, Configuration()), Configuration())
+    return resolve_request(fill_from_run(given, Configuration()), Configuration())
 
 
 def calibrated_run(place: Path) -> None:
     """A run of the shop that is nearly over: some rollouts lost and tried again, one never run."""
     dice, request = random.Random(1), asked()  # noqa: S311 - not for secrets
-    known = identify(request.taskset, request.agent)
+    known = gather_identities(request.taskset, request.agent)
     record = replace(
         RECORD,
         id=place.name,

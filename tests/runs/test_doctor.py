@@ -15,7 +15,7 @@ from taskcal.errors import EngineLost, ImageLost, MissingError
 from taskcal.machine import host
 from taskcal.machine.base_image import BASE_IMAGE, BUILT_LABELS
 from taskcal.machine.host import Daemon, Facts
-from taskcal.runs.doctor import Mark, examine, examine_without_engine, is_built, repair
+from taskcal.runs.doctor import Health, examine, examine_without_engine, is_built, repair
 from taskcal.sandbox.engine.docker_types import ImageInfo
 from taskcal.sandbox.engine.sweep import Leftovers
 
@@ -240,7 +240,7 @@ def test_a_built_base_image_is_named_as_one() -> None:
 def test_what_is_needed_and_missing_has_a_remedy() -> None:
     """Too little disk and a missing base image each stop a run, so each says what to do; the first comes first."""
     diagnosis = examine(_FakeEngine(), Leftovers(), _FakeMachine(USER, free=2 * 1024**3 - 1))
-    assert [sign.mark for sign in diagnosis.signs] == [Mark.OK, Mark.LOW, Mark.MISSING, Mark.NONE]
+    assert [sign.mark for sign in diagnosis.signs] == [Health.OK, Health.LOW, Health.MISSING, Health.NONE]
     assert diagnosis.remedy == diagnosis.signs[1].remedy
     assert f"docker pull {BASE_IMAGE}" in diagnosis.signs[2].remedy
 
@@ -249,14 +249,14 @@ def test_storage_that_cannot_be_seen_is_unknown() -> None:
     """A remote engine's disk is neither ok nor low, although this machine has a folder of that name."""
     engine = _FakeEngine(BASE_IMAGE)
     engine.endpoint = "tcp://far:2375"
-    assert examine(engine, Leftovers(), _FakeMachine(ROOT)).signs[1].mark is Mark.UNKNOWN
-    assert examine(_FakeEngine(), Leftovers(), _FakeMachine(ROOT, free=None)).signs[1].mark is Mark.UNKNOWN
+    assert examine(engine, Leftovers(), _FakeMachine(ROOT)).signs[1].mark is Health.UNKNOWN
+    assert examine(_FakeEngine(), Leftovers(), _FakeMachine(ROOT, free=None)).signs[1].mark is Health.UNKNOWN
 
 
 def test_leftovers_are_named_but_harmless() -> None:
     """What a dead run left is counted, with the command that removes it, and stops nobody."""
     diagnosis = examine(_FakeEngine(BASE_IMAGE), Leftovers(("r",), ("a", "b"), ()), _FakeMachine(ROOT))
-    assert diagnosis.signs[3].mark is Mark.FOUND
+    assert diagnosis.signs[3].mark is Health.FOUND
     assert "2 containers" in diagnosis.signs[3].detail
     assert "taskcal clean" in diagnosis.signs[3].detail
     assert diagnosis.remedy == ""
@@ -268,7 +268,7 @@ def test_without_an_engine_the_rest_is_unknown() -> None:
     with pytest.raises(MissingError) as caught:
         machine.connect()
     diagnosis = examine_without_engine(caught.value, ROOT)
-    assert [sign.mark for sign in diagnosis.signs] == [Mark.MISSING, Mark.UNKNOWN, Mark.UNKNOWN, Mark.UNKNOWN]
+    assert [sign.mark for sign in diagnosis.signs] == [Health.MISSING, Health.UNKNOWN, Health.UNKNOWN, Health.UNKNOWN]
     assert diagnosis.signs[0].detail == "no container engine answers at x: refused"
     assert diagnosis.remedy == "run: /v/taskcal doctor --fix"
 

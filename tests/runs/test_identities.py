@@ -10,7 +10,7 @@ import pytest
 
 from taskcal.agents.builtin import Noop, Oracle
 from taskcal.core.identity import changed_parts
-from taskcal.runs.identities import Identities, identify
+from taskcal.runs.identities import Identities, gather_identities
 from taskcal.taskset.load import load
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def found(name: str = "old/shop.yaml", agent: Agent | None = None) -> Identities:
-    return identify(load([name]), agent or Oracle())
+    return gather_identities(load([name]), agent or Oracle())
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -152,5 +152,5 @@ def test_what_cannot_be_read_spares_the_other_tasks(folder: Path) -> None:
     before = {group.id: group.parts for group in found().groups}
     taskset = load(["old/shop.yaml"])
     (folder / "key").unlink()
-    now = {group.id: group.parts for group in identify(taskset, Noop()).groups}
+    now = {group.id: group.parts for group in gather_identities(taskset, Noop()).groups}
     assert [str(name) for name in before if before[name] != now[name]] == ["ship/1", "ship/2"]

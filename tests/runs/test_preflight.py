@@ -16,7 +16,17 @@ from taskcal.core.plan import OperatorBounds
 from taskcal.core.rollout import Graded, Lost, Stop, Timing
 from taskcal.core.task import Environment, Group, ImageSource, Network, NetworkMode, Service, Timeouts
 from taskcal.errors import Boundary
-from taskcal.runs.preflight import SECONDS, WALL, Fitness, Trial, is_exempt, judged, trivial, try_agent, was_seen
+from taskcal.runs.preflight import (
+    SECONDS,
+    WALL,
+    Fitness,
+    Trial,
+    is_exempt,
+    judge_trial,
+    trivial_group,
+    try_agent,
+    was_seen,
+)
 from taskcal.store.run_folder import RunFolder
 from tests.agents.fake_sandbox import task
 from tests.sandbox.fake_engine import FakeEngine, as_engine
@@ -70,23 +80,23 @@ def graded(stop: Stop, *, passed: bool) -> Graded:
 )
 def test_a_trial_tells_broken_agents_from_weak_ones(outcome: Outcome, fitness: Fitness, words: str) -> None:
     """What cannot work keeps a run from starting; what ended, well or not, may be made for something else."""
-    found = judged(rollout(outcome), "\nbad\n  key\n")
+    found = judge_trial(rollout(outcome), "\nbad\n  key\n")
     assert (found.fitness, found.words) == (fitness, words)
 
 
 def test_an_agent_that_printed_nothing_is_said_to_have() -> None:
     """An empty log is a finding as well; a long one is its end."""
-    assert judged(rollout(graded(Stop.CRASHED, passed=False)), " \n").words.endswith(
+    assert judge_trial(rollout(graded(Stop.CRASHED, passed=False)), " \n").words.endswith(
         "it printed nothing and gave no answer"
     )
-    assert len(judged(rollout(graded(Stop.CRASHED, passed=False)), "x" * 9000).words) < 400
+    assert len(judge_trial(rollout(graded(Stop.CRASHED, passed=False)), "x" * 9000).words) < 400
 
 
 def test_the_last_word_of_an_agent_is_its_answer() -> None:
     """A chat prints nothing, and what it answered says why it did not do the task."""
     answered = replace(rollout(graded(Stop.FINISHED, passed=False)), answer="I cannot\ndo that.")
-    assert judged(answered, "").words.endswith("; its last words: I cannot | do that.")
-    assert judged(replace(answered, answer=" "), "a log").words.endswith("; its last words: a log")
+    assert judge_trial(answered, "").words.endswith("; its last words: I cannot | do that.")
+    assert judge_trial(replace(answered, answer=" "), "a log").words.endswith("; its last words: a log")
 
 
 @pytest.mark.parametrize(
@@ -101,17 +111,17 @@ def test_the_last_word_of_an_agent_is_its_answer() -> None:
 )
 def test_a_call_that_the_server_did_not_parse_is_its_fault(answer: str) -> None:
     """The model did its part: without a tool call parser every task would look too hard."""
-    found = judged(replace(rollout(graded(Stop.FINISHED, passed=False)), answer=answer), "")
+    found = judge_trial(replace(rollout(graded(Stop.FINISHED, passed=False)), answer=answer), "")
     assert found.fitness is Fitness.BROKEN
     assert found.words.startswith("the server does not parse tool calls; start it with its tool call parser; its last")
-    done = judged(replace(rollout(graded(Stop.FINISHED, passed=True)), answer=answer), "")
+    done = judge_trial(replace(rollout(graded(Stop.FINISHED, passed=True)), answer=answer), "")
     assert done.fitness is Fitness.WORKS
 
 
 def test_a_long_reason_is_printed_whole() -> None:
     """It ends with what to write into the agent file."""
     lost = Lost(Boundary.PROVIDER, f"http://{'host' * 60}/v1: add finish_reasons: {{eos: stop}} to the agent file")
-    assert judged(rollout(lost), "").words.endswith("add finish_reasons: {eos: stop} to the agent file")
+    assert judge_trial(rollout(lost), "").words.endswith("add finish_reasons: {eos: stop} to the agent file")
 
 
 @pytest.mark.parametrize(
@@ -136,14 +146,14 @@ def test_the_trivial_task_is_where_the_real_ones_are() -> None:
     real = Environment("e", ImageSource(image="shop"), "/app", "agent", network=Network(NetworkMode.BRIDGE))
     real = replace(real, services=services, start="serve", ready="up", finish="back", setup="make $order")
     like = replace(task(), environment=real, timeouts=Timeouts(setup=5.0))
-    found = trivial(Group(like, replace(like.variants[0], params={"order": 1})))
+    found = trivial_group(Group(like, replace(like.variants[0], params={"order": 1})))
     environment = found.task.environment
     assert (environment.source.image, environment.user, environment.setup) == ("shop", "agent", "make $order")
     assert (environment.services, environment.start, environment.ready, environment.finish) == ((), "", "", "")
     assert (found.task.timeouts.agent, found.task.timeouts.setup, found.task.timeouts.wall) == (SECONDS, 5.0, WALL)
     assert found.variant.params == {"order": 1}
     assert found.variant.prompt != like.variants[0].prompt
-    assert trivial(None).task.environment.source.image == "debian:bookworm-slim"
+    assert trivial_group(None).task.environment.source.image == "debian:bookworm-slim"
 
 
 def test_agents_that_play_need_no_trial() -> None:

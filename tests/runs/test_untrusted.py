@@ -10,7 +10,7 @@ import pytest
 from taskcal.agents.command import CommandAgent
 from taskcal.agents.spec import CommandSpec
 from taskcal.cli.options.configuration import Configuration
-from taskcal.cli.options.request import resolve
+from taskcal.cli.options.request import resolve_request
 from taskcal.core.plan import OperatorBounds, task_refusal
 from taskcal.core.task import Limits, Network, NetworkMode, Service
 from taskcal.errors import UsageError
@@ -115,15 +115,15 @@ def test_no_link_leads_to_an_untrusted_taskset(shop: Taskset, tmp_path: Path) ->
     (tmp_path / "clone" / "shop.yaml").symlink_to("../shop.yaml")
     for path in ("clone/sub/tasks.yaml", "clone/sub", "clone/*/*.yaml", "clone/shop.yaml", str(tmp_path / "clone/sub")):
         with pytest.raises(UsageError, match="is a link, and --untrusted follows none to a taskset; name /"):
-            resolve(replace(NOTHING, files=(path,), strangers=UNTRUSTED), Configuration())
-    assert resolve(replace(NOTHING, strangers=UNTRUSTED), Configuration()).taskset.tasks
+            resolve_request(replace(NOTHING, files=(path,), strangers=UNTRUSTED), Configuration())
+    assert resolve_request(replace(NOTHING, strangers=UNTRUSTED), Configuration()).taskset.tasks
 
 
 def test_the_projects_configuration_is_not_believed(shop: Taskset) -> None:
     """A fork's taskcal.yaml could name an agent of its own, or a group size of a million."""
     assert shop
     configured = Configuration(agent="noop", group_size=10**6, concurrency=500)
-    found = resolve(replace(NOTHING, strangers=UNTRUSTED), configured)
+    found = resolve_request(replace(NOTHING, strangers=UNTRUSTED), configured)
     assert (found.agent.name, found.group_size) == ("oracle", 8)
     with pytest.raises(UsageError, match="agent"):
-        resolve(replace(NOTHING, agent=None, strangers=UNTRUSTED), configured)
+        resolve_request(replace(NOTHING, agent=None, strangers=UNTRUSTED), configured)

@@ -33,12 +33,12 @@ def clean(
 ) -> None:
     """Remove containers and networks of dead runs of this machine, and the layers of unfinished builds."""
     from taskcal.cli.options.connect import reach_engine
-    from taskcal.cli.options.parse import amount, duration
+    from taskcal.cli.options.parse import read_amount, read_duration
     from taskcal.core.plan import size_text
     from taskcal.sandbox.engine.sweep import leftovers, sweep, sweep_images, sweep_layers
 
-    most = None if images_over is None else amount("--images-over", images_over)
-    before = None if older_than is None else time.time() - duration("--older-than", older_than)
+    most = None if images_over is None else read_amount("--images-over", images_over)
+    before = None if older_than is None else time.time() - read_duration("--older-than", older_than)
     engine = reach_engine()
     found = leftovers(engine, kept=kept, before=before)
     sweep(engine, found)

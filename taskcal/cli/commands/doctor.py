@@ -104,10 +104,10 @@ def _examine(unreachable: MissingError | None) -> Diagnosis:
 def _choose(name: str, overrides: list[str]) -> Agent:
     """The agent that is to be tried, before anything else takes time. Raises UsageError, InputError."""
     from taskcal.agents.choose import choose_agent
-    from taskcal.cli.options.parse import pairs
+    from taskcal.cli.options.parse import read_pairs
     from taskcal.cli.terminal.output import redact_output
 
-    agent = choose_agent(name, dict(pairs("--set", overrides)))
+    agent = choose_agent(name, dict(read_pairs("--set", overrides)))
     redact_output(agent.redactor)
     return agent
 
@@ -115,12 +115,12 @@ def _choose(name: str, overrides: list[str]) -> Agent:
 def _try(agent: Agent, diagnosis: Diagnosis) -> Sign:
     """One trivial task, where the rest is in order."""
     from taskcal.cli.docker_runs import DockerRuns
-    from taskcal.runs.doctor import Mark, Sign
+    from taskcal.runs.doctor import Health, Sign
     from taskcal.runs.preflight import try_agent
     from taskcal.sandbox.engine.docker import DockerEngine
 
     if diagnosis.remedy:
-        return Sign("agent", Mark.UNKNOWN, f"{agent.name} was not tried: something above is missing")
+        return Sign("agent", Health.UNKNOWN, f"{agent.name} was not tried: something above is missing")
     engine = DockerRuns(DockerEngine.connect())
     try:
         trial = try_agent(engine, agent, OperatorBounds(), None, lambda line: typer.echo(line, err=True))
@@ -131,18 +131,18 @@ def _try(agent: Agent, diagnosis: Diagnosis) -> Sign:
 
 def sign_of(name: str, trial: Trial) -> Sign:
     """What a trial says of the agent of that name; only one that does not work is in the way of every task."""
-    from taskcal.runs.doctor import Mark, Sign
+    from taskcal.runs.doctor import Health, Sign
     from taskcal.runs.preflight import Fitness
 
     match trial.fitness:
         case Fitness.WORKS:
-            return Sign("agent", Mark.OK, f"{name} {trial.words}")
+            return Sign("agent", Health.OK, f"{name} {trial.words}")
         case Fitness.WEAK:
-            return Sign("agent", Mark.UNSURE, f"{name} {trial.words}; it may be made for something else")
+            return Sign("agent", Health.UNSURE, f"{name} {trial.words}; it may be made for something else")
         case Fitness.UNTRIED:
-            return Sign("agent", Mark.UNKNOWN, f"{name} was not tried: {trial.words}")
+            return Sign("agent", Health.UNKNOWN, f"{name} was not tried: {trial.words}")
         case Fitness.FAILED | Fitness.BROKEN:
-            return Sign("agent", Mark.FAILED, f"{name}: {trial.words}", f"mend the agent {name}, and try it again")
+            return Sign("agent", Health.FAILED, f"{name}: {trial.words}", f"mend the agent {name}, and try it again")
 
 
 def _as_json(diagnosis: Diagnosis) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from taskcal.core.task import Group
 
 
-def describe(request: Request) -> str:
+def describe_request(request: Request) -> str:
     """Tasks, rollouts, images, and what cannot be measured, a line each."""
     groups = request.groups
     refused = [(group, reason) for group in groups if (reason := _refusal(group, request))]

@@ -85,7 +85,7 @@ def import_(
     as failed. The rows of one task are its group, in their order.
     """
     from taskcal.cli.options.configuration import find_configuration
-    from taskcal.cli.options.parse import band as parse_band
+    from taskcal.cli.options.parse import read_band
     from taskcal.cli.terminal.publish import publish
     from taskcal.interop.columns import guess_columns, parse_column_map
     from taskcal.interop.rows import ImportSettings, read_results
@@ -101,7 +101,7 @@ def import_(
         scale=_scale(reward_range),
         delimiter=_delimiter(delimiter),
     )
-    asked = parse_band(band or configured.band or "0.05,0.75")
+    asked = read_band(band or configured.band or "0.05,0.75")
     with pause_collector():
         found = read_results(paths, reading)
     name = taskset or paths[0].stem

@@ -26,9 +26,9 @@ def report(
     from pathlib import Path
 
     from taskcal.cli.options.configuration import find_configuration
-    from taskcal.cli.options.parse import band as parse_band
+    from taskcal.cli.options.parse import read_band
     from taskcal.cli.terminal.publish import publish
     from taskcal.store.run_folder import find
 
     root = Path(runs or find_configuration(Path.cwd()).runs or "runs")
-    publish(find(run, root), as_json=as_json, band=parse_band(band) if band else None, methods=True)
+    publish(find(run, root), as_json=as_json, band=read_band(band) if band else None, methods=True)

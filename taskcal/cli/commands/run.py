@@ -189,14 +189,15 @@ def run(
 
     from taskcal.cli.options.configuration import Configuration, find_configuration
     from taskcal.cli.options.design import DesignOptions
-    from taskcal.cli.options.parse import duration
-    from taskcal.cli.options.request import RunOptions, resolve
+    from taskcal.cli.options.parse import read_duration
+    from taskcal.cli.options.request import RunOptions, resolve_request
     from taskcal.cli.options.resume_options import fill_from_run
     from taskcal.core.plan import Selection
     from taskcal.runs.request import Spending
     from taskcal.runs.untrusted import UntrustedOptions
 
     configured = Configuration() if untrusted else find_configuration(Path.cwd())
+    seconds = None if time_limit is None else read_duration("--time-limit", time_limit)
     given = RunOptions(
         files=tuple(files or ()),
         agent=agent,
@@ -225,13 +226,13 @@ def run(
             adaptive, error_rate, max_group_size, certify, budget, stop, flat_tolerance, metric, prior
         ),
         strangers=UntrustedOptions(max_tasks, tuple(allow_image), untrusted),
-        spending=Spending(max_rollouts, max_cost, None if time_limit is None else duration("--time-limit", time_limit)),
+        spending=Spending(max_rollouts, max_cost, seconds),
     )
-    request = resolve(fill_from_run(given, configured), configured)
+    request = resolve_request(fill_from_run(given, configured), configured)
     if dry_run:
-        from taskcal.cli.commands.dry_run import describe
+        from taskcal.cli.commands.dry_run import describe_request
 
-        return typer.echo(describe(request))
+        return typer.echo(describe_request(request))
     from taskcal.cli.measure import measure
 
     raise typer.Exit(measure(request))

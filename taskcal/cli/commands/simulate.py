@@ -119,7 +119,7 @@ def simulate(
     from pathlib import Path
 
     from taskcal.cli.options.configuration import find_configuration
-    from taskcal.cli.options.parse import band as parse_band
+    from taskcal.cli.options.parse import read_band
     from taskcal.cli.options.populations import find_population
     from taskcal.core.forecast.compare_designs import compare_designs
     from taskcal.core.forecast.simulate import Terms
@@ -127,7 +127,7 @@ def simulate(
 
     configured = find_configuration(Path.cwd())
     assumed = find_population(population, Path(runs or configured.runs or "runs"))
-    edges = parse_band(band) if band else assumed.measured.band or Band()
+    edges = read_band(band) if band else assumed.measured.band or Band()
     found = assumed.population(edges)
     scale = _scale(assumed.measured, (tasks, seconds, concurrency, cost))
     terms = Terms(edges, error_rate or 0.05, training_group_size=training_group_size or 8)

@@ -36,7 +36,7 @@ def _band(text: object) -> str:
     if not isinstance(text, str):
         raise ValueError(f"must be text such as 0.05,0.75, not {describe_value(text)}")  # noqa: TRY004  # pydantic's protocol
     try:
-        parse.band(text)
+        parse.read_band(text)
     except UsageError as error:
         raise ValueError(str(error).removeprefix("--band ")) from error
     return text

@@ -14,7 +14,7 @@ NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?", re.ASCII | re.IGNO
 BAND_FORMS = "0.05,0.75 or, in percent, 5,75"
 
 
-def band(text: str) -> Band:
+def read_band(text: str) -> Band:
     """`0.05,0.75` as a band; also `5,75` or `5%,75%` in percent. Raises UsageError.
 
     The two ends have one unit: percent if one has the sign or the upper one is at least 2, else fractions. An end
@@ -36,7 +36,7 @@ def band(text: str) -> Band:
     return Band(low, high)
 
 
-def duration(option: str, text: str) -> float:
+def read_duration(option: str, text: str) -> float:
     """`90s`, `2h` or seconds, as seconds. Raises UsageError."""
     try:
         return parse_duration(text)
@@ -44,7 +44,7 @@ def duration(option: str, text: str) -> float:
         raise UsageError(f"{option} {text}: {error}") from error
 
 
-def amount(option: str, text: str) -> int:
+def read_amount(option: str, text: str) -> int:
     """`20g`, `512m` or bytes, as bytes. Raises UsageError."""
     try:
         return parse_memory(text)
@@ -52,7 +52,7 @@ def amount(option: str, text: str) -> int:
         raise UsageError(f"{option} {text}: {error}") from error
 
 
-def network(option: str, text: str) -> NetworkMode:
+def read_network(option: str, text: str) -> NetworkMode:
     """`none`, `hosts` or `bridge`. Raises UsageError."""
     try:
         return NetworkMode(text)
@@ -60,7 +60,7 @@ def network(option: str, text: str) -> NetworkMode:
         raise UsageError(f"{option} {text}: must be none, hosts or bridge") from None
 
 
-def pairs(option: str, texts: list[str]) -> tuple[tuple[str, str], ...]:
+def read_pairs(option: str, texts: list[str]) -> tuple[tuple[str, str], ...]:
     """`name=value` texts as pairs. Raises UsageError."""
     for text in texts:
         if not text.partition("=")[0] or "=" not in text:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, TypeVar
 from taskcal.agents.choose import choose_agent
 from taskcal.cli.options.configuration import Configuration
 from taskcal.cli.options.design import DesignOptions, check_cost, settings_of_design
-from taskcal.cli.options.parse import amount, band, network, pairs
+from taskcal.cli.options.parse import read_amount, read_band, read_network, read_pairs
 from taskcal.cli.terminal.output import redact_output
 from taskcal.core.gate import FailOn, Gate
 from taskcal.core.plan import OperatorBounds, Selection, select
 from taskcal.core.rollout import GroupId
 from taskcal.core.settings import CalibrationSettings, fixed_settings
 from taskcal.errors import UsageError
-from taskcal.runs.prior_run import PriorRun, read_prior_run, recorded_prior
+from taskcal.runs.prior_run import PriorRun, read_prior_run, read_recorded_prior
 from taskcal.runs.request import Request, Spending
 from taskcal.runs.untrusted import UntrustedOptions, bounds_of, check_places, check_untrusted
 from taskcal.taskset.load import find_files, load
@@ -74,7 +74,7 @@ class RunOptions:
         return self.selection == Selection() and not self.params
 
 
-def resolve(given: RunOptions, configured: Configuration) -> Request:
+def resolve_request(given: RunOptions, configured: Configuration) -> Request:
     """The request, with flags before configuration before defaults. Raises UsageError or InputError."""
     if not given.files:
         raise UsageError("name a taskset, such as `taskcal run tasks.yaml`, or --resume a run")
@@ -82,11 +82,11 @@ def resolve(given: RunOptions, configured: Configuration) -> Request:
         configured = Configuration()
     typed = given.agent or os.environ.get("TASKCAL_AGENT")
     named, named_by = (typed, given.agent_found_in) if typed else (configured.agent, CONFIGURATION)
-    agent = choose_agent(named, dict(pairs("--set", list(given.overrides))), named_by)
+    agent = choose_agent(named, dict(read_pairs("--set", list(given.overrides))), named_by)
     redact_output(agent.redactor)
     check_cost(given.spending, agent)
     check_places(given.strangers, find_files(given.files))
-    selection = replace(given.selection, params=pairs("--param", list(given.params)))
+    selection = replace(given.selection, params=read_pairs("--param", list(given.params)))
     taskset = choose_tasks(load(given.files), selection)
     if given.only is not None:
         taskset = keep_groups(taskset, given.only)
@@ -125,11 +125,11 @@ def _question(given: RunOptions, configured: Configuration, earlier: PriorRun) -
     """What is asked of the run; a run that is resumed asks what it asked, where nothing else is typed."""
     if given.asked is None:
         asked = fixed_settings(GROUP_SIZE if configured.group_size is None else configured.group_size)
-        asked = asked if configured.band is None else asked.with_band(band(configured.band))
+        asked = asked if configured.band is None else asked.with_band(read_band(configured.band))
         asked = replace(asked, earlier=earlier.counts)
     else:
         asked = given.asked
-    asked = asked if given.band is None else asked.with_band(band(given.band))
+    asked = asked if given.band is None else asked.with_band(read_band(given.band))
     asked = asked if given.group_size is None else replace(asked, group_size=given.group_size)
     return settings_of_design(given.design, asked)
 
@@ -137,7 +137,7 @@ def _question(given: RunOptions, configured: Configuration, earlier: PriorRun) -
 def _earlier(given: RunOptions, runs: Path, taskset: Taskset) -> PriorRun:
     """The run that --prior names, or that a resumed run began with; its counts are on record."""
     if given.asked is not None:
-        return recorded_prior(given.prior_run, runs, given.asked.earlier)
+        return read_recorded_prior(given.prior_run, runs, given.asked.earlier)
     return read_prior_run(given.design.prior, runs, tuple(taskset.groups())) if given.design.prior else PriorRun()
 
 
@@ -181,9 +181,9 @@ def _free_memory() -> int | None:
 
 
 def _bounds(given: RunOptions) -> OperatorBounds:
-    memory = None if given.max_memory is None else amount("--max-memory", given.max_memory)
+    memory = None if given.max_memory is None else read_amount("--max-memory", given.max_memory)
     return bounds_of(
-        given.strangers, OperatorBounds(network("--allow-network", given.allow_network), memory, given.max_cpus)
+        given.strangers, OperatorBounds(read_network("--allow-network", given.allow_network), memory, given.max_cpus)
     )
 
 

@@ -61,7 +61,7 @@ class Output(io.TextIOBase):
     def write(self, text: str) -> int:
         """Write text as far as the encoding can express it; gives the length of `text`."""
         if self.failure is None:
-            fitting = fit(self.redactor.text(text), self.encoding)
+            fitting = fit_encoding(self.redactor.text(text), self.encoding)
             self._attempt(lambda: self._stream.write(fitting))
         self.missed = self.missed or (self.failure is not None and bool(text))
         return len(text)
@@ -92,16 +92,16 @@ class Output(io.TextIOBase):
         return True
 
 
-def fit(text: str, encoding: str) -> str:
+def fit_encoding(text: str, encoding: str) -> str:
     """The text with every character replaced that `encoding` lacks: by a look-alike in ASCII, else by an escape."""
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
-        return "".join(c if _has(encoding, c) else ASCII.get(c) or _drawn(c) or escaped(c) for c in text)
+        return "".join(c if _has(encoding, c) else ASCII.get(c) or _drawn(c) or escape_character(c) for c in text)
     return text
 
 
-def escaped(character: str) -> str:
+def escape_character(character: str) -> str:
     r"""A character as JSON escapes it: `\u00e9`, or two of these for one beyond U+FFFF."""
     units = character.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
@@ -110,7 +110,7 @@ def escaped(character: str) -> str:
 def print_json(text: str) -> None:
     """Print a JSON document exactly: a character that the console lacks is escaped as JSON allows it everywhere."""
     encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write("".join(c if c.isascii() or _has(encoding, c) else escaped(c) for c in text))
+    sys.stdout.write("".join(c if c.isascii() or _has(encoding, c) else escape_character(c) for c in text))
     sys.stdout.flush()
 
 

@@ -201,14 +201,14 @@ class PlainProgress(Progress):
             totals = self._board.totals()
             times = totals.times(self._clock() - self._begun)
             if totals.total <= LINE_EACH:
-                self._say(f"[{totals.done}/{totals.total}] {describe(rollout)}; {times}")
+                self._say(f"[{totals.done}/{totals.total}] {describe_rollout(rollout)}; {times}")
             elif self._stepped(totals.done, totals.total):
                 self._say(f"{totals}; {times}")
 
     def _tell(self, board: AdaptiveBoard, rollout: Rollout) -> None:
         """A line for each of the first rollouts, later one for so many: nobody knows how many there will be."""
         if board.measured <= LINE_EACH:
-            self._say(f"[{board.measured}] {describe(rollout)}")
+            self._say(f"[{board.measured}] {describe_rollout(rollout)}")
         if board.measured % LINE_EACH == 0:
             self._say(f"{board.summary()}; {board.times(self._clock() - self._begun)}")
 
@@ -223,7 +223,7 @@ class PlainProgress(Progress):
             self._stream.flush()
 
 
-def describe(rollout: Rollout) -> str:
+def describe_rollout(rollout: Rollout) -> str:
     """`ship-order#3 passed, reward 1.00, 12s`, or where and why it was lost."""
     name = rollout.id.key if not rollout.id.attempt else f"{rollout.id.key} (retry {rollout.id.attempt})"
     outcome, took = rollout.outcome, formatting.format_duration(rollout.timing.total)

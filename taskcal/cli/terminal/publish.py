@@ -40,7 +40,7 @@ def publish(folder: RunFolder, *, as_json: bool, band: Band | None = None, metho
     if as_json:
         print_json(text)
     else:
-        print_result(result, methods=methods)
+        print_results(result, methods=methods)
         typer.echo(f"report: {folder.path / 'report.md'}" if band is None else "the run's own report is unchanged")
     return result
 
@@ -51,7 +51,7 @@ def result_of(folder: RunFolder, record: RunRecord) -> RunResult:
     return RunResult(record, calibrations)
 
 
-def print_result(result: RunResult, *, methods: bool) -> None:
+def print_results(result: RunResult, *, methods: bool) -> None:
     """The final table on a terminal, plain lines elsewhere; at the end, if asked, how it was measured."""
     if not sys.stdout.isatty():
         typer.echo("\n".join(final_lines(result, with_methods=methods)))

@@ -30,10 +30,10 @@ REMADE = "some images were made again, so that a task ran on more than one id; r
 
 def refuse_moved(run: Run) -> None:
     """Raise UsageError if a name stands for another image than the run has measured. Nothing is pulled or built."""
-    find = lookup(run)
+    find = image_lookup(run)
     groups = unfinished(run.request, run.recorded)
     known = [(group, run.record.groups[str(group.id)]) for group in groups if str(group.id) in run.record.groups]
-    _refuse(run, [(group, moves(was.origins, _today(group, was, find))) for group, was in known])
+    _refuse(run, [(group, moves(was.origins, _origins_today(group, was, find))) for group, was in known])
 
 
 def refuse_moved_images(run: Run, made: Mapping[GroupId, PreparedImages]) -> None:
@@ -80,12 +80,12 @@ def drop_moved_prior(run: Run) -> None:
     run.listener.log(note)
 
 
-def lookup(run: Run) -> FindId:
+def image_lookup(run: Run) -> FindId:
     """How the ids of images are found on the run's engine; each name is asked for once."""
     return functools.cache(run.engine.image_id)
 
 
-def _today(group: Group, before: GroupImages, find: FindId) -> dict[str, ImageOrigin]:
+def _origins_today(group: Group, before: GroupImages, find: FindId) -> dict[str, ImageOrigin]:
     """What the images of a group would go back to now; a name that is not here is taken to be what it was."""
     sources = _sources(group)
     found: dict[str, ImageOrigin] = {}
@@ -113,15 +113,17 @@ def _refuse(run: Run, found: Iterable[tuple[Group, Sequence[Move]]]) -> None:
             concerned.setdefault((folder, move.image, move.before, move.now), []).append(str(group.id))
     if not concerned:
         return
-    words = [f"{_moved(*move)} (of {some_names(list(dict.fromkeys(names)))})" for move, names in concerned.items()]
+    words = [
+        f"{_describe_move(*move)} (of {some_names(list(dict.fromkeys(names)))})" for move, names in concerned.items()
+    ]
     more = f"; and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
     raise UsageError(
         f"run {run.record.id} cannot be resumed: {'; '.join(words[:SHOWN])}{more}. "
-        f"Start a new run, or {_way_back(concerned, lookup(run))}"
+        f"Start a new run, or {_way_back(concerned, image_lookup(run))}"
     )
 
 
-def _moved(folder: str, image: str, before: str, now: str) -> str:
+def _describe_move(folder: str, image: str, before: str, now: str) -> str:
     place = f"{here(folder)} builds on {image}, which" if folder and image else image or here(folder)
     if image or before.startswith("sha256:"):
         return f"{place} is {_short(now)} now and was {_short(before)}"

@@ -107,7 +107,7 @@ class _Subject:
     checks, each with its service.
     """
 
-    order: SandboxSpec
+    spec: SandboxSpec
     user: str | None
     services: tuple[str, ...]
     places: tuple[str, ...]
@@ -116,12 +116,12 @@ class _Subject:
     @property
     def key(self) -> Hashable:
         """Everything that can make one probe differ from another: the images, and the texts that run in them."""
-        order, images = self.order, self.order.images
-        bare = replace(order.environment, name="", setup="", files=())
+        spec, images = self.spec, self.spec.images
+        bare = replace(spec.environment, name="", setup="", files=())
         texts = " ".join((bare.start, bare.ready, bare.finish, *(_texts_of_services(bare))))
-        params = tuple(sorted(named_params(texts, order.params).items()))
+        params = tuple(sorted(named_params(texts, spec.params).items()))
         made = (images.sandbox, tuple(sorted(images.services.items())))
-        return made, repr(bare), params, self.user, self.services, self.places, order.artifacts, self.check_users
+        return made, repr(bare), params, self.user, self.services, self.places, spec.artifacts, self.check_users
 
 
 class Probes:
@@ -135,7 +135,7 @@ class Probes:
     def try_environment(self, group: Group, images: PreparedImages, agent: Agent) -> ProbeResult:
         """Try the environment of a group with its images. Raises the LostError that every rollout would raise."""
         subject = _Subject(
-            order=_order(group, images, agent, self._scope.run),
+            spec=_spec(group, images, agent, self._scope.run),
             user=agent.user or group.task.environment.user,
             services=tuple(sorted(_services_with_checks(group))),
             places=tuple(sorted({copy.destination for copy in group.grader.files})),
@@ -172,7 +172,7 @@ def _require_interpreters(group: Group, found: ProbeResult) -> None:
             raise SetupLost(f"{need.place} asks for {missing[0]} in its first line (#!), and {where} does not have it")
 
 
-def _order(group: Group, images: PreparedImages, agent: Agent, run: str) -> SandboxSpec:
+def _spec(group: Group, images: PreparedImages, agent: Agent, run: str) -> SandboxSpec:
     """An environment as rollouts open it. Its grading is in the same container, so that there is only one."""
     unique = f"{run}-probe-{secrets.token_hex(4)}"
     return replace(SandboxSpec.of(group, images, agent.network, f"{group.id}#probe", unique), fresh=False)
@@ -208,14 +208,14 @@ def _texts_of_services(environment: Environment) -> Iterator[str]:
 def _try(scope: RunScope, subject: _Subject) -> ProbeResult:
     """Try it, once more if the container vanished, which is not the environment's doing."""
     try:
-        return _tried(scope, subject)
+        return _try_once(scope, subject)
     except SandboxLost:
-        return _tried(scope, subject)
+        return _try_once(scope, subject)
 
 
-def _tried(scope: RunScope, subject: _Subject) -> ProbeResult:
+def _try_once(scope: RunScope, subject: _Subject) -> ProbeResult:
     services = subject.services
-    sandbox = open_sandbox(scope, subject.order)
+    sandbox = open_sandbox(scope, subject.spec)
     begun = time.monotonic()
     try:
         warnings = [*map(str, sandbox.check_variables().gone), *_enter_workdir(sandbox, subject.user)]
@@ -225,12 +225,12 @@ def _tried(scope: RunScope, subject: _Subject) -> ProbeResult:
         for service, user in subject.check_users:
             _require_user(sandbox, service, user)
         programs = {service: _grade_trial(sandbox, service) for service in ("", *services)}
-        if subject.order.environment.services:
+        if subject.spec.environment.services:
             time.sleep(max(0.0, begun + SETTLED_SECONDS - time.monotonic()))
             sandbox.require_services()
             for service in services:
                 sandbox.require_service(service)
-        warnings += _finish(sandbox, subject.order.environment)
+        warnings += _finish(sandbox, subject.spec.environment)
         return ProbeResult(tuple(warnings), MappingProxyType(programs))
     finally:
         sandbox.close()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from taskcal.cli.commands.dry_run import describe, expected_rollouts
+from taskcal.cli.commands.dry_run import describe_request, expected_rollouts
 from taskcal.cli.options.design import DesignOptions
 from taskcal.core.plan import Selection
 from taskcal.core.rollout import GroupId
@@ -30,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def told(name: str, **given: Any) -> list[str]:
     """The lines of one name."""
-    lines = describe(request(concurrency=2, **given)).splitlines()
+    lines = describe_request(request(concurrency=2, **given)).splitlines()
     return [line.removeprefix(name).strip() for line in lines if line.split()[0] == name]
 
 

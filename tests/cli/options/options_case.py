@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from taskcal.cli.options.configuration import Configuration
-from taskcal.cli.options.request import RunOptions, resolve
+from taskcal.cli.options.request import RunOptions, resolve_request
 from taskcal.cli.options.resume_options import fill_from_run
 from taskcal.core.plan import Selection
 from taskcal.core.rollout import Rollout, RolloutId, Timing, Usage
@@ -61,7 +61,7 @@ NOTHING = RunOptions(
 def request(configured: Configuration | None = None, **given: Any) -> Request:
     """What is asked with these options typed."""
     found = configured or Configuration()
-    return resolve(fill_from_run(replace(NOTHING, **given), found), found)
+    return resolve_request(fill_from_run(replace(NOTHING, **given), found), found)
 
 
 def make_run(

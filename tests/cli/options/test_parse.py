@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from taskcal.cli.main import app
 from taskcal.cli.options.configuration import find_configuration
-from taskcal.cli.options.parse import band
+from taskcal.cli.options.parse import read_band
 from taskcal.core.verdict import Band
 from taskcal.errors import InputError, TaskcalError, UsageError
 
@@ -47,14 +47,14 @@ REFUSED = [
 @pytest.mark.parametrize("text", BANDS)
 def test_a_band_is_read_as_fractions_or_in_percent(text: str) -> None:
     """Both ends in one unit: percent if one has the sign or the upper one is at least 2."""
-    assert band(text) == Band(*BANDS[text])
+    assert read_band(text) == Band(*BANDS[text])
 
 
 @pytest.mark.parametrize("text", REFUSED)
 def test_other_texts_are_refused_with_both_forms(text: str) -> None:
     """One that could mean two bands too, such as 0.5,75."""
     with pytest.raises(UsageError) as caught:
-        band(text)
+        read_band(text)
     assert str(caught.value).startswith(f"--band {text}: ")
     assert str(caught.value).endswith("such as 0.05,0.75 or, in percent, 5,75")
 
@@ -63,7 +63,7 @@ def test_other_texts_are_refused_with_both_forms(text: str) -> None:
 def test_whole_percents_are_the_fractions_that_a_person_would_write(low: int, high: int) -> None:
     """No binary rounding: 7 percent is 0.07 exactly."""
     if low < high:
-        assert band(f"{low},{high}") == Band(float(f"{low / 100:.2f}"), float(f"{high / 100:.2f}"))
+        assert read_band(f"{low},{high}") == Band(float(f"{low / 100:.2f}"), float(f"{high / 100:.2f}"))
 
 
 @pytest.mark.parametrize("form", ["0.2,0.6", "20,60", "20%,60%"])

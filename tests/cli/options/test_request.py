@@ -10,7 +10,7 @@ import pytest
 
 from taskcal.cli.options import request as resolving
 from taskcal.cli.options.configuration import Configuration
-from taskcal.cli.options.parse import band, pairs
+from taskcal.cli.options.parse import read_band, read_pairs
 from taskcal.cli.options.request import default_concurrency
 from taskcal.core.gate import FailOn, Gate
 from taskcal.core.plan import OperatorBounds, Selection
@@ -132,7 +132,7 @@ def test_a_bad_taskset_is_an_input_error(folder: Path) -> None:
 )
 def test_a_band_is_two_rates(text: str, expected: Band) -> None:
     """The lower end first."""
-    assert band(text) == expected
+    assert read_band(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -141,15 +141,15 @@ def test_a_band_is_two_rates(text: str, expected: Band) -> None:
 def test_anything_else_is_no_band(text: str) -> None:
     """One number, three, none, the wrong way round, or beyond [0, 1]."""
     with pytest.raises(UsageError, match="--band"):
-        band(text)
+        read_band(text)
 
 
 def test_pairs_keep_what_follows_the_first_sign() -> None:
     """A value may hold an equals sign or be empty, a name may not."""
-    assert pairs("--param", ["a=b=c", "d="]) == (("a", "b=c"), ("d", ""))
+    assert read_pairs("--param", ["a=b=c", "d="]) == (("a", "b=c"), ("d", ""))
     for text in ("a", "=b", ""):
         with pytest.raises(UsageError, match="must be name=value"):
-            pairs("--param", [text])
+            read_pairs("--param", [text])
 
 
 def taskset(*limits: Limits) -> Taskset:

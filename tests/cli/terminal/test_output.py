@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskcal.cli.main import COMMANDS
-from taskcal.cli.terminal.output import UNWRITTEN, Output, escaped, fit
+from taskcal.cli.terminal.output import UNWRITTEN, Output, escape_character, fit_encoding
 from tests.conftest import ROOT, environment
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def test_json_is_the_same_in_every_encoding(folder: Path, name: str, encoding: s
 @given(st.text(st.characters(codec=None)), st.sampled_from(["ascii", "latin-1", "cp1252", "utf-8", "shift-jis"]))
 def test_every_text_fits_every_encoding(text: str, encoding: str) -> None:
     """Half a surrogate pair too; a text that the encoding has stays as it is."""
-    found = fit(text, encoding)
+    found = fit_encoding(text, encoding)
     found.encode(encoding)
     try:
         text.encode(encoding)
@@ -170,7 +170,7 @@ def test_every_text_fits_every_encoding(text: str, encoding: str) -> None:
 @given(st.characters(codec=None))
 def test_an_escape_is_that_of_json(character: str) -> None:
     """Also beyond U+FFFF, as two of them."""
-    assert json.loads(f'"{escaped(character)}"') == character
+    assert json.loads(f'"{escape_character(character)}"') == character
 
 
 class Broken(io.StringIO):

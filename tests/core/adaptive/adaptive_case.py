@@ -14,7 +14,7 @@ from taskcal.core.adaptive.planner import AWAITED
 from taskcal.core.adaptive.task_state import TaskHistory
 from taskcal.core.calibration.posterior_verdict import judge_counts
 from taskcal.core.settings import CalibrationSettings
-from taskcal.execution.adaptive_schedule import AdaptiveSchedule, Limits
+from taskcal.execution.adaptive_schedule import AdaptiveLimits, AdaptiveSchedule
 from taskcal.execution.schedule import run_schedule
 from tests.execution.schedule_case import FAILED, PASSED, Clock, Scripted, groups, oldest, task
 
@@ -107,7 +107,7 @@ class Play:
             self.looks.append(planner_state)
             engine.look(planner_state)
 
-        limits = Limits(engine.size, RETRIES, watch)
+        limits = AdaptiveLimits(engine.size, RETRIES, watch)
         return AdaptiveSchedule(groups(*self.tasks), tuple(self.recorded), self.settings, limits)
 
     def on(self, engine: Watched, *stop_conditions: StopCondition) -> Play:
