@@ -24,11 +24,11 @@ from taskcal import __version__
 from taskcal.agents.agent_file import load_agent
 from taskcal.cli.main import app
 from taskcal.core.calibration.calibrate import calibrate
+from taskcal.core.calibration.run_result import RunResult
 from taskcal.core.gate import Exit
 from taskcal.core.group_record import GroupRecord
 from taskcal.core.rollout import GroupId, Stop
 from taskcal.core.run import RunRecord
-from taskcal.core.run_result import RunResult
 from taskcal.core.settings import fixed_settings
 from taskcal.core.verdict import Verdict
 from taskcal.errors import Boundary, TaskcalError

@@ -18,7 +18,7 @@ from taskcal.runs.images.prepare_images import PREPARERS
 from taskcal.runs.session import carry_out, open_run, require_agent
 
 if TYPE_CHECKING:
-    from taskcal.core.run_result import RunResult
+    from taskcal.core.calibration.run_result import RunResult
     from taskcal.runs.request import Request
     from taskcal.runs.session import EndedRun
 

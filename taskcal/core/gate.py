@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskcal.core.calibration.calibration import Calibration
+    from taskcal.core.calibration.run_result import RunResult
     from taskcal.core.rollout import GroupId
-    from taskcal.core.run_result import RunResult
 
 OF_THE_TASK = frozenset({Boundary.IMAGE, Boundary.SETUP, Boundary.SERVICE, Boundary.GRADER})
 """Boundaries that a task's own definition breaks; a task lost at no other one is unmeasured for a reason of its own."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taskcal.core.dockerignore import Ignored
+from taskcal.core.build.dockerignore import Ignored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from taskcal.core.calibration.calibration import Calibration
     from taskcal.core.calibration.check_means import CheckMean
+    from taskcal.core.calibration.run_result import RunResult
     from taskcal.core.calibration.summary import Summary
     from taskcal.core.run import GroupImages, RunRecord
-    from taskcal.core.run_result import RunResult
     from taskcal.core.settings import CalibrationSettings
     from taskcal.core.stats.clustered_mean import PromptYield
     from taskcal.core.stats.rates import Interval

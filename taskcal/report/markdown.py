@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from taskcal.core.calibration.calibration import Calibration
+    from taskcal.core.calibration.run_result import RunResult
     from taskcal.core.run import RunRecord
-    from taskcal.core.run_result import RunResult
     from taskcal.core.settings import CalibrationSettings
 
 FIXED = """\

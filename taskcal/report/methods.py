@@ -16,7 +16,7 @@ from taskcal.report.wording.claims import certified_claim, certified_terms
 from taskcal.report.wording.sanitize import plain
 
 if TYPE_CHECKING:
-    from taskcal.core.run_result import RunResult
+    from taskcal.core.calibration.run_result import RunResult
     from taskcal.core.settings import CalibrationSettings
 
 NAME = 100

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
     from taskcal.core.calibration.calibration import Calibration
+    from taskcal.core.calibration.run_result import RunResult
     from taskcal.core.run import RunRecord
-    from taskcal.core.run_result import RunResult
     from taskcal.core.settings import CalibrationSettings
     from taskcal.report.columns import TableColumn
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskcal.core.calibration.run_result import RunResult
 from taskcal.core.gate import Exit, FailOn, Gate, Violation, exit_code, find_violations, is_failing
 from taskcal.core.rollout import GroupId
-from taskcal.core.run_result import RunResult
 from taskcal.core.settings import fixed_settings
 from taskcal.errors import Boundary
 from tests.core.core_case import calibrated, counts, lost

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from taskcal.core.adaptive.design import Design, Rule
 from taskcal.core.calibration.calibrate import calibrate
+from taskcal.core.calibration.run_result import RunResult
 from taskcal.core.group_record import GroupRecord
 from taskcal.core.rollout import CheckResult, Graded, GroupId, Lost, Rollout, RolloutId, Stop, Timing, Usage
 from taskcal.core.run import RunRecord
-from taskcal.core.run_result import RunResult
 from taskcal.core.settings import CalibrationSettings, fixed_settings
 from taskcal.errors import Boundary
 

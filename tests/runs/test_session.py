@@ -11,9 +11,9 @@ import pytest
 
 from taskcal.agents.spec import CommandSpec
 from taskcal.core.calibration.calibrate import calibrate
+from taskcal.core.calibration.run_result import RunResult
 from taskcal.core.gate import Exit, exit_code, find_violations
 from taskcal.core.rollout import Graded, Lost, Rollout
-from taskcal.core.run_result import RunResult
 from taskcal.core.settings import CalibrationSettings
 from taskcal.core.verdict import Verdict
 from taskcal.errors import Boundary, EngineLost, MissingError, SandboxLost, UsageError

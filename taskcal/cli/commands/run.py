@@ -198,6 +198,7 @@ def run(
 
     configured = Configuration() if untrusted else find_configuration(Path.cwd())
     seconds = None if time_limit is None else read_duration("--time-limit", time_limit)
+    design = DesignOptions(adaptive, error_rate, max_group_size, certify, budget, stop, flat_tolerance, metric, prior)
     given = RunOptions(
         files=tuple(files or ()),
         agent=agent,
@@ -222,9 +223,7 @@ def run(
         out=out,
         resume=resume,
         extend=extend,
-        design=DesignOptions(
-            adaptive, error_rate, max_group_size, certify, budget, stop, flat_tolerance, metric, prior
-        ),
+        design=design,
         strangers=UntrustedOptions(max_tasks, tuple(allow_image), untrusted),
         spending=Spending(max_rollouts, max_cost, seconds),
     )

@@ -9,7 +9,7 @@ import typer
 
 from taskcal.cli.terminal.output import name_results, print_json
 from taskcal.core.calibration.calibrate import calibrate
-from taskcal.core.run_result import RunResult
+from taskcal.core.calibration.run_result import RunResult
 from taskcal.report.calibration_json import calibration_document, render_json
 from taskcal.report.markdown import render_markdown
 from taskcal.report.table import final_lines, final_table

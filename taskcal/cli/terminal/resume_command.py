@@ -12,7 +12,7 @@ from taskcal.report.wording.sentences import SENTENCE
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from taskcal.core.run_result import RunResult
+    from taskcal.core.calibration.run_result import RunResult
 
 ONCE = ("--resume", "--prior")
 """Options with a value that a run has on record, or that are given anew to go on with it."""

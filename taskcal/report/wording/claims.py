@@ -22,7 +22,7 @@ from taskcal.report.wording import formatting
 
 if TYPE_CHECKING:
     from taskcal.core.calibration.calibration import Calibration
-    from taskcal.core.run_result import RunResult
+    from taskcal.core.calibration.run_result import RunResult
     from taskcal.core.settings import CalibrationSettings
     from taskcal.core.verdict import Band
 

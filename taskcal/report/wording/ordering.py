@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from taskcal.core.calibration.calibration import Calibration
-    from taskcal.core.run_result import RunResult
+    from taskcal.core.calibration.run_result import RunResult
 
 URGENCY = (Verdict.BROKEN, Verdict.TOO_HARD, Verdict.TOO_EASY, Verdict.UNMEASURED, Verdict.IN_BAND)
 

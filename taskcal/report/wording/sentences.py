@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskcal.core.calibration.calibration import Calibration
+    from taskcal.core.calibration.run_result import RunResult
     from taskcal.core.calibration.summary import Summary
     from taskcal.core.run import RunRecord
-    from taskcal.core.run_result import RunResult
     from taskcal.core.settings import CalibrationSettings
     from taskcal.core.stats.clustered_mean import PooledMean, PromptYield
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskcal.core.calibration.calibration import Calibration
-    from taskcal.core.run_result import RunResult
+    from taskcal.core.calibration.run_result import RunResult
     from taskcal.core.settings import CalibrationSettings
     from taskcal.core.stats.prior import Prior
     from taskcal.core.verdict import Band

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskcal.agents.tools.task_tools import missing_for_tools
-from taskcal.core.dockerfile import Kind, Want, wants
+from taskcal.core.build.dockerfile import Kind, Want, wants
 from taskcal.core.network import network_access_of
 from taskcal.core.plan import is_listed, task_refusal
 from taskcal.core.rollout import Lost

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from taskcal.core.dockerfile import Labelled, labelled
+from taskcal.core.build.dockerfile import Labelled, labelled
 from taskcal.machine.file_tree import IGNORE_FILE, LONGEST_DOCKERFILE, context_entries, dockerfile_of, ignored_by
 from taskcal.sandbox.engine.docker_types import label_changes
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taskcal.core.dockerfile import find_buildkit_need
+from taskcal.core.build.dockerfile import find_buildkit_need
 from taskcal.core.text.excerpt import excerpt
 from taskcal.machine.file_tree import LONGEST_DOCKERFILE, dockerfile_of
 from taskcal.store import safe_files
@@ -14,7 +14,7 @@ from taskcal.store import safe_files
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from taskcal.core.dockerfile import BuildKitNeed
+    from taskcal.core.build.dockerfile import BuildKitNeed
 
 CLASSIC = re.compile("buildkit|parse error|parse platform|unknown (instruction|flag)", re.IGNORECASE)
 """Words of a builder that does not know an instruction; other builders, such as Podman's, know those of BuildKit."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskcal.core.dockerfile import taken_images
+from taskcal.core.build.dockerfile import taken_images
 from taskcal.core.identity import ImageOrigin
 from taskcal.errors import ImageLost
 from taskcal.machine.file_tree import context_digest, dockerfile_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taskcal.core.dockerfile import variables
+from taskcal.core.build.dockerfile import variables
 from taskcal.core.shell.sandbox_paths import is_below
 from taskcal.core.shell.search_paths import sift_variables
 from taskcal.core.task import GraderSandbox

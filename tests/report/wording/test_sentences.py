@@ -31,7 +31,7 @@ from tests.report.sample_run import (
 
 if TYPE_CHECKING:
     from taskcal.core.calibration.calibration import Calibration
-    from taskcal.core.run_result import RunResult
+    from taskcal.core.calibration.run_result import RunResult
 
 DASH = "\N{EN DASH}"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskcal.core.dockerignore import Ignored
+from taskcal.core.build.dockerignore import Ignored
 from taskcal.sandbox.archive import pack_context
 from taskcal.sandbox.engine.layer_labels import NAME, label_layers
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.core.dockerfile import (
+from taskcal.core.build.dockerfile import (
     Kind,
     TakenImages,
     Want,

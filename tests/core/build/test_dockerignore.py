@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskcal.core.dockerignore import Ignored
+from taskcal.core.build.dockerignore import Ignored
 
 NAMES = st.text("ab.*?[]\\", min_size=1, max_size=4)
 PATHS = st.lists(st.text("ab.", min_size=1, max_size=4), min_size=1, max_size=4).map("/".join)

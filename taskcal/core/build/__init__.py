@@ -1,0 +1,1 @@
+"""What a build takes: Dockerfiles and ignore files, read as text."""
