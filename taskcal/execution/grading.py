@@ -15,7 +15,7 @@ files are read, and goes on for the scripts. Whose failure is what:
     the grader's one script prints no scores           likewise; 0 if it ran out of time
     a regular expression takes too long                score 0, noted
     anything else fails, from the delivery of the      score 0 for all checks of that sandbox, if what ran in it is to
-    grader's files to the end of the last check         blame (see `blame`), else lost
+    grader's files to the end of the last check         blame (see `taskcal.execution.fault_attribution`), else lost
     kept processes certainly leave no pid, memory or   they are ended, and the checks run without them, noted; `start`
       time for the checks                               runs again. Lost if it is not certain
     an artifact is missing, too large or hostile        its checks see nothing there; noted where they fail
