@@ -242,7 +242,9 @@ def test_what_is_in_flight_ends_and_is_recorded() -> None:
 
 
 @pytest.mark.parametrize(
-    "stop_condition", [MostRollouts(20), AllZero(10), MostCost(20.0), TimeLimit(20.0, 100.0)], ids=lambda one: type(one).__name__
+    "stop_condition",
+    [MostRollouts(20), AllZero(10), MostCost(20.0), TimeLimit(20.0, 100.0)],
+    ids=lambda one: type(one).__name__,
 )
 def test_a_plan_that_ends_at_the_limit_was_not_stopped(stop_condition: StopCondition) -> None:
     """All of it was run: there is nothing to go on with, and nothing to say."""
