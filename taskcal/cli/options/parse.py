@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from taskcal.core.task import NetworkMode
-from taskcal.core.verdict import Band
+from taskcal.core.verdict import Band, Verdict
 from taskcal.errors import UsageError
+from taskcal.report.wording.actions import RowChoice, Sort
 from taskcal.yamlfile.quantities import parse_duration, parse_memory
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?", re.ASCII | re.IGNORECASE)
 BAND_FORMS = "0.05,0.75 or, in percent, 5,75"
@@ -66,3 +71,13 @@ def read_pairs(option: str, texts: list[str]) -> tuple[tuple[str, str], ...]:
         if not text.partition("=")[0] or "=" not in text:
             raise UsageError(f"{option} {text}: must be name=value")
     return tuple((text.partition("=")[0], text.partition("=")[2]) for text in texts)
+
+
+def read_row_choice(verdicts: Sequence[str], sort: str, *, show_all: bool) -> RowChoice:
+    """The rows that --verdict, --sort and --all ask for. Raises UsageError."""
+    for verdict in verdicts:
+        if verdict not in set(Verdict):
+            raise UsageError(f"--verdict {verdict}: must be one of {', '.join(Verdict)}")
+    if sort not in set(Sort):
+        raise UsageError(f"--sort {sort}: must be one of {', '.join(Sort)}")
+    return RowChoice(frozenset(map(Verdict, verdicts)), Sort(sort), show_all)

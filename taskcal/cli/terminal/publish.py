@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,7 +13,9 @@ from taskcal.core.calibration.calibrate import calibrate
 from taskcal.core.calibration.run_result import RunResult
 from taskcal.report.calibration_json import calibration_document, render_json
 from taskcal.report.markdown import render_markdown
+from taskcal.report.overview import Overview
 from taskcal.report.table import final_lines, final_table
+from taskcal.report.wording.actions import RowChoice
 from taskcal.store.collector import pause_collector
 
 if TYPE_CHECKING:
@@ -21,7 +24,17 @@ if TYPE_CHECKING:
     from taskcal.store.run_folder import RunFolder
 
 
-def publish(folder: RunFolder, *, as_json: bool, band: Band | None = None, methods: bool = False) -> RunResult:
+@dataclass(frozen=True, slots=True)
+class OutputChoice:
+    """How much of a result is printed."""
+
+    verbose: bool = False
+    rows: RowChoice = field(default_factory=RowChoice)
+
+
+def publish(
+    folder: RunFolder, *, as_json: bool, band: Band | None = None, output: OutputChoice | None = None
+) -> RunResult:
     """Calibrate, write the derived files, and print the result; another band is only printed.
 
     Raises RunFolderError.
@@ -40,8 +53,10 @@ def publish(folder: RunFolder, *, as_json: bool, band: Band | None = None, metho
     if as_json:
         print_json(text)
     else:
-        print_results(result, methods=methods)
-        typer.echo(f"report: {folder.path / 'report.md'}" if band is None else "the run's own report is unchanged")
+        report = str(folder.path / "report.md") if band is None else ""
+        print_result(result, report, output or OutputChoice())
+        if band is not None:
+            typer.echo("The run's own report is unchanged.")
     return result
 
 
@@ -51,11 +66,17 @@ def result_of(folder: RunFolder, record: RunRecord) -> RunResult:
     return RunResult(record, calibrations)
 
 
-def print_results(result: RunResult, *, methods: bool) -> None:
-    """The final table on a terminal, plain lines elsewhere; at the end, if asked, how it was measured."""
-    if not sys.stdout.isatty():
-        typer.echo("\n".join(final_lines(result, with_methods=methods)))
-        return
-    from rich.console import Console
+def print_result(result: RunResult, report: str, output: OutputChoice) -> None:
+    """Print the tasks by what to do with them, or with `verbose` all statistics and how they came about.
 
-    Console(file=sys.stdout).print(final_table(result, with_methods=methods))
+    A terminal gets a table that fits its width, anything else plain lines.
+    """
+    overview = Overview(result, report, output.rows)
+    if sys.stdout.isatty():
+        from rich.console import Console
+
+        Console(file=sys.stdout).print(final_table(result, with_methods=True) if output.verbose else overview)
+    else:
+        typer.echo("\n".join(final_lines(result, with_methods=True) if output.verbose else overview.lines()))
+    if output.verbose and report:
+        typer.echo(f"report: {report}")

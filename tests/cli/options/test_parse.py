@@ -85,8 +85,8 @@ def test_every_place_of_a_band_reads_every_form(
         printed = call("simulate", "uniform", "-G", "8", "--rule", "none", "--tasks", "2", "--band", form)
     elif place == "run":
         call("init", "first")
-        printed = call("run", "first", "-a", "noop", "--dry-run", "--band", form) + "20 to 60 %"
-    assert "20 to 60 %" in printed
+        printed = call("run", "first", "-a", "noop", "--dry-run", "--band", form) + "20-60%"
+    assert ("20 to 60 %" if place == "simulate" else "(band 20-60%)" if place != "run" else "20-60%") in printed
 
 
 def test_a_wrong_band_of_a_file_names_the_file(tmp_path: Path) -> None:

@@ -1,0 +1,332 @@
+"""What a command prints at the end of a run: the tasks by what to do with them, then the answer in a few lines.
+
+A terminal shows its last lines, so the answer comes last. Statistics are in `calibration.json`, in report.md and behind
+`--verbose`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+from rich.table import Table
+from rich.text import Text
+
+from taskcal.core.settings import Metric
+from taskcal.core.verdict import Strength, Verdict
+from taskcal.report.wording import formatting
+from taskcal.report.wording.actions import NOOP, ORACLE, Action, Row, RowChoice, fold, group_by_action
+from taskcal.report.wording.next_step import next_step
+from taskcal.report.wording.sanitize import plain, reason
+from taskcal.report.wording.sentences import SENTENCE, run_ending
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from rich.console import Console, ConsoleOptions, RenderResult
+
+    from taskcal.core.calibration.calibration import Calibration
+    from taskcal.core.calibration.run_result import RunResult
+    from taskcal.core.calibration.summary import Summary
+    from taskcal.core.run import RunRecord
+
+ROWS, WIDE = 50, 100
+LEAST_NAME, GAP, UNBOUNDED = 24, 2, 10**6
+REASON, REASONS = 300, 10
+"""Characters of a reason below the table, and how many reasons are printed."""
+
+STYLES = MappingProxyType(
+    {
+        Action.FIX: "bold magenta",
+        Action.KEEP: "bold green",
+        Action.MEASURE_MORE: "bold",
+        Action.MAKE_EASIER: "bold red",
+        Action.MAKE_HARDER: "bold yellow",
+        Action.UNMEASURED: "bold cyan",
+        Action.SOLVED: "bold green",
+        Action.UNEARNED: "bold green",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    title: str
+    cell: Callable[[Calibration], str]
+    rank: int
+    right: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The rows of one action; `left_out` counts the tasks without one. The unmeasured have reasons, and no row."""
+
+    action: Action
+    calibrations: tuple[Calibration, ...]
+    rows: tuple[Row, ...]
+    left_out: int
+
+    @property
+    def heading(self) -> str:
+        """`KEEP (6)`."""
+        return f"{self.action} ({len(self.calibrations):,})"
+
+    @property
+    def ellipsis(self) -> str:
+        """`… 334 more (--all)`."""
+        return f"… {self.left_out:,} more (--all)"
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """A rich renderable; `lines` gives the same without colour, for logs and pipes.
+
+    `report` is the path of report.md, '' if there is none.
+    """
+
+    result: RunResult
+    report: str = ""
+    choice: RowChoice = field(default_factory=RowChoice)
+
+    @property
+    def run(self) -> RunRecord:
+        """What was asked."""
+        return self.result.record
+
+    @property
+    def calibrations(self) -> tuple[Calibration, ...]:
+        """One for each group, in the order of the taskset."""
+        return self.result.calibrations
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Choose the columns by the width at hand."""
+        blocks = self.blocks()
+        short = options.max_width < WIDE
+        columns = _fitting(self._columns(short=short), blocks, options.max_width)
+        table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="dim", padding=(0, GAP, 0, 0))
+        table.add_column("task", overflow="fold", min_width=LEAST_NAME)
+        for column in columns:
+            table.add_column(column.title, justify="right" if column.right else "left", no_wrap=column.right)
+        yield table_with_rows(table, blocks, columns)
+        for block in blocks:
+            yield from (Text(line, style="dim") for line in _notes_below(block))
+        yield Text("")
+        kept = {column.title for column in columns}
+        left_out = [column.title for column in self._columns() if column.title not in kept]
+        yield from map(Text, self.answer(left_out, short=short))
+
+    def lines(self) -> list[str]:
+        """Every row and the answer, without colour or wrapping."""
+        blocks, columns = self.blocks(), self._columns()
+        shown = [row for block in blocks for row in block.rows]
+        head = ["task", *(column.title for column in columns)]
+        cells = [[plain(row.name), *(column.cell(row.calibration) for column in columns)] for row in shown]
+        widths = [max(len(line[place]) for line in [head, *cells]) for place in range(len(head))]
+        text, left = [_padded(head, widths, columns)], iter(cells)
+        for block in blocks:
+            text += [block.heading, *(_padded(next(left), widths, columns) for _ in block.rows)]
+            text += [block.ellipsis] if block.left_out else []
+            text += _notes_below(block)
+        return [*text, "", *self.answer()]
+
+    def blocks(self) -> list[Block]:
+        """The rows by action; each action gets a fair share of `ROWS` rows unless all are asked for."""
+        chosen = self._actions(self.choice.choose(self.calibrations))
+        actions = [(action, rows, [] if action is Action.UNMEASURED else fold(rows)) for action, rows in chosen]
+        sizes = [len(folded) for _, _, folded in actions]
+        tables = [
+            0 if action is Action.UNMEASURED else size for (action, _, _), size in zip(actions, sizes, strict=True)
+        ]
+        shares = sizes if self.choice.show_all else share_rows(tables, ROWS)
+        return [
+            Block(action, rows, tuple(folded[:share]), sum(len(row.calibrations) for row in folded[share:]))
+            for (action, rows, folded), share in zip(actions, shares, strict=True)
+        ]
+
+    def _actions(self, calibrations: Sequence[Calibration]) -> list[tuple[Action, tuple[Calibration, ...]]]:
+        return group_by_action(calibrations, self.run.settings, self._player)
+
+    @property
+    def _player(self) -> str:
+        """The built-in agent whose results are read in another way, '' for any other."""
+        return self.run.agent if self.run.agent_source in {ORACLE, NOOP} else ""
+
+    def _columns(self, *, short: bool = False) -> list[_Column]:
+        adaptive = self.run.settings.adaptive
+        columns = [
+            _Column("passed", _passed, 1),
+            _Column("rate", lambda c: _percent(c.rates.posterior_mean if adaptive else c.rates.success_rate), 3),
+            _Column("95%", _interval, 4),
+            _Column("contrast", lambda c: formatting.decimal(c.learning.contrast, 3), 2),
+            _Column("reward", lambda c: formatting.decimal(c.rates.mean_reward), 5),
+            _Column("signal", lambda c: _percent(c.learning.signal), 6),
+            _Column("verdict", _short_verdict if short else _verdict, 0, right=False),
+        ]
+        if self.run.settings.metric is Metric.SUCCESS:
+            return columns
+        passed, rate, interval, contrast, reward, *others = columns
+        return [passed, replace(reward, rank=rate.rank), rate, interval, contrast, *others]
+
+    def answer(self, left_out: Sequence[str] = (), *, short: bool = False) -> list[str]:
+        """The lines below the table; `left_out` names the columns that found no room."""
+        summary = self.result.summary
+        lines = [run_ending(self.run), *(f"Note: {plain(text, SENTENCE)}" for text in self.run.notes)]
+        lines += [_spent(summary, self.run), self._rates(summary), self._flat(summary)]
+        if short and any(map(_is_partial, self.calibrations)):
+            lines.append('"*": partial credit varies, so training on the reward has a signal.')
+        if left_out:
+            lines.append(f"Not shown, for lack of width: {', '.join(left_out)}.")
+        lines += [self._conclusion(), self._next()]
+        return [line for line in lines if line]
+
+    def _rates(self, summary: Summary) -> str:
+        if summary.of_these is None:
+            return "Nothing was measured: no rollout was graded."
+        if self._player:
+            return ""
+        average = f"Average success rate {_percent(summary.of_these.mean)} (band {_band(self.run)})."
+        doubtful = any(c.judgement.strength is Strength.LEANING for c in self.calibrations)
+        sure = 100 * (1 - self.run.settings.error_rate)
+        return f'{average} "?": less than {sure:g}% sure.' if doubtful else average
+
+    def _flat(self, summary: Summary) -> str:
+        if summary.flat_share is None or self._player:
+            return ""
+        flat = f"Of 100 groups of {self.run.group_size}, about {round(100 * summary.flat_share)} lack contrast"
+        if not summary.selected or not 0 < summary.verdicts.get(Verdict.IN_BAND, 0) < summary.tasks:
+            return f"{flat}."
+        return f"{flat}; with the in-band ones alone, about {round(100 * (1 - summary.selected.ratio))}."
+
+    def _conclusion(self) -> str:
+        sizes = {action: len(rows) for action, rows in self._actions(self.calibrations)}
+        words = (
+            (Action.FIX, "to fix"),
+            (Action.KEEP, "to train on"),
+            (Action.MEASURE_MORE, "undecided"),
+            (Action.MAKE_EASIER, "too hard"),
+            (Action.MAKE_HARDER, "too easy"),
+            (Action.UNMEASURED, "unmeasured"),
+            (Action.SOLVED, "solved"),
+            (Action.UNEARNED, "earn nothing without an agent"),
+        )
+        noun = "variant" if any(c.group.id.variant for c in self.calibrations) else "task"
+        counted = [f"{sizes[action]:,} {text}" for action, text in words if action in sizes]
+        if counted:
+            first, _, rest = counted[0].partition(" ")
+            counted[0] = f"{first} {noun}{'' if first == '1' else 's'} {rest}"
+        report = f" Report: {self.report}" if self.report else ""
+        return f"{', '.join(counted)}.{report}" if counted else report.strip()
+
+    def _next(self) -> str:
+        actions = {action for action, _ in self._actions(self.calibrations)}
+        step = next_step(self.result, actions)
+        return f"Next: {step}" if step else ""
+
+
+def share_rows(sizes: Sequence[int], room: int) -> list[int]:
+    """How many rows each block shows if `room` rows are shown in all: small blocks whole, the others equally many."""
+    shares, waiting = [0] * len(sizes), len(sizes)
+    for place in sorted(range(len(sizes)), key=lambda place: sizes[place]):
+        shares[place] = min(sizes[place], room // waiting)
+        room, waiting = room - shares[place], waiting - 1
+    return shares
+
+
+def table_with_rows(table: Table, blocks: Sequence[Block], columns: Sequence[_Column]) -> Table:
+    """The table with its headings and rows."""
+    for block in blocks:
+        table.add_row(Text(block.heading, style=STYLES[block.action]))
+        for row in block.rows:
+            table.add_row(Text(plain(row.name)), *(Text(column.cell(row.calibration)) for column in columns))
+        if block.left_out:
+            table.add_row(Text(block.ellipsis, style="dim"))
+    return table
+
+
+def _fitting(columns: list[_Column], blocks: Sequence[Block], width: int) -> list[_Column]:
+    """The columns that fit, by rank, beside names of at least `LEAST_NAME` cells."""
+    rows = [row for block in blocks for row in block.rows]
+    names = [cell_len(text) for text in (*(plain(row.name) for row in rows), *(block.heading for block in blocks))]
+    room = width - max(LEAST_NAME, min(max(names, default=0), width * 2 // 5))
+    kept: list[_Column] = []
+    for column in sorted(columns, key=lambda column: column.rank):
+        needed = GAP + max(cell_len(text) for text in (column.title, *(column.cell(row.calibration) for row in rows)))
+        if needed > room:
+            break
+        kept.append(column)
+        room -= needed
+    return [column for column in columns if column in kept]
+
+
+def _notes_below(block: Block) -> list[str]:
+    """Why tasks have no numbers or need a fix: each reason once, with the tasks that it stopped."""
+    reasons: dict[str, list[str]] = {}
+    for calibration in block.calibrations:
+        if calibration.judgement.reason:
+            reasons.setdefault(reason(calibration.judgement.reason), []).append(plain(str(calibration.group.id)))
+    lines = [f"  {names[0]}{_others(names)}: {plain(words, REASON)}" for words, names in reasons.items()]
+    return lines if len(lines) <= REASONS else [*lines[:REASONS], f"  … and {len(lines) - REASONS:,} more reasons"]
+
+
+def _others(names: Sequence[str]) -> str:
+    return f" and {len(names) - 1:,} more" if len(names) > 1 else ""
+
+
+def _passed(calibration: Calibration) -> str:
+    return formatting.fraction(calibration) if calibration.counts.graded else formatting.DASH
+
+
+def _percent(value: float | None) -> str:
+    return formatting.percent(value).replace(" ", "")
+
+
+def _interval(calibration: Calibration) -> str:
+    if calibration.rates.interval is None:
+        return formatting.DASH
+    return formatting.bounds(calibration.rates.interval).strip("[]").replace(formatting.DASH, "-")
+
+
+def _verdict(calibration: Calibration) -> str:
+    varies = " (partial credit varies)" if _is_partial(calibration) else ""
+    return f"{_marked(calibration)}{varies}"
+
+
+def _short_verdict(calibration: Calibration) -> str:
+    return f"{_marked(calibration)}{'*' if _is_partial(calibration) else ''}"
+
+
+def _marked(calibration: Calibration) -> str:
+    return f"{calibration.judgement.verdict}{'?' if calibration.judgement.strength is Strength.LEANING else ''}"
+
+
+def _is_partial(calibration: Calibration) -> bool:
+    return calibration.judgement.verdict is Verdict.TOO_HARD and calibration.partial_signal
+
+
+def _band(run: RunRecord) -> str:
+    band = run.settings.band
+    if run.settings.metric is Metric.REWARD:
+        return f"{band.low:g}-{band.high:g}"
+    return f"{100 * band.low:g}-{100 * band.high:g}%"
+
+
+def _spent(summary: Summary, run: RunRecord) -> str:
+    if not summary.attempted:
+        return ""
+    parts = [f"{formatting.many(summary.graded, 'rollout')} graded", f"{summary.lost:,} lost"]
+    if summary.lost:
+        parts[-1] += f" ({formatting.list_counts(summary.lost_by)}; in no rate)"
+    if summary.cost_usd is not None:
+        parts.append(f"{'at least ' if summary.cost_unknown else ''}{formatting.money(summary.cost_usd)}")
+    if run.seconds is not None and run.provenance.is_repeatable:
+        parts.append(formatting.format_duration(run.seconds))
+    return f"{', '.join(parts)}."
+
+
+def _padded(cells: Sequence[str], widths: Sequence[int], columns: Sequence[_Column]) -> str:
+    right = chain([False], (column.right for column in columns))
+    pairs: Iterator[tuple[str, int, bool]] = zip(cells, widths, right, strict=True)
+    return "  ".join(cell.rjust(width) if is_right else cell.ljust(width) for cell, width, is_right in pairs).rstrip()
