@@ -17,8 +17,11 @@ from rich.text import Text
 
 from taskcal.core.settings import Metric
 from taskcal.core.verdict import Strength, Verdict
+from taskcal.report.columns import lowest
 from taskcal.report.wording import formatting
 from taskcal.report.wording.actions import NOOP, ORACLE, Action, Row, RowChoice, fold, group_by_action
+from taskcal.report.wording.caveats import list_caveats
+from taskcal.report.wording.explain import unmet_checks
 from taskcal.report.wording.next_step import next_step
 from taskcal.report.wording.sanitize import plain, reason
 from taskcal.report.wording.sentences import SENTENCE, run_ending
@@ -35,8 +38,8 @@ if TYPE_CHECKING:
 
 ROWS, WIDE = 50, 100
 LEAST_NAME, GAP, UNBOUNDED = 24, 2, 10**6
-REASON, REASONS = 300, 10
-"""Characters of a reason below the table, and how many reasons are printed."""
+REASON, REMARKS = 300, 10
+"""Characters of a remark below the table, and how many remarks of one action are printed."""
 
 STYLES = MappingProxyType(
     {
@@ -112,7 +115,7 @@ class Overview:
             table.add_column(column.title, justify="right" if column.right else "left", no_wrap=column.right)
         yield table_with_rows(table, blocks, columns)
         for block in blocks:
-            yield from (Text(line, style="dim") for line in _notes_below(block))
+            yield from (Text(line, style="dim") for line in self._remarks(block))
         yield Text("")
         kept = {column.title for column in columns}
         left_out = [column.title for column in self._columns() if column.title not in kept]
@@ -129,7 +132,7 @@ class Overview:
         for block in blocks:
             text += [block.heading, *(_padded(next(left), widths, columns) for _ in block.rows)]
             text += [block.ellipsis] if block.left_out else []
-            text += _notes_below(block)
+            text += self._remarks(block)
         return [*text, "", *self.answer()]
 
     def blocks(self) -> list[Block]:
@@ -163,12 +166,32 @@ class Overview:
             _Column("contrast", lambda c: formatting.decimal(c.learning.contrast, 3), 2),
             _Column("reward", lambda c: formatting.decimal(c.rates.mean_reward), 5),
             _Column("signal", lambda c: _percent(c.learning.signal), 6),
+            _Column("lowest check", lowest, 7, right=False),
             _Column("verdict", _short_verdict if short else _verdict, 0, right=False),
         ]
         if self.run.settings.metric is Metric.SUCCESS:
             return columns
         passed, rate, interval, contrast, reward, *others = columns
         return [passed, replace(reward, rank=rate.rank), rate, interval, contrast, *others]
+
+    def _remarks(self, block: Block) -> list[str]:
+        """What the numbers do not show: reasons, unmet checks and caveats, each text once with its tasks."""
+        names: dict[str, list[str]] = {}
+        for calibration in block.calibrations:
+            for text in self._remarks_on(calibration, block.action):
+                names.setdefault(plain(text, REASON), []).append(plain(str(calibration.group.id)))
+        lines = [f"  {first}{_others(others)}: {text}" for text, (first, *others) in names.items()]
+        return (
+            lines
+            if len(lines) <= REMARKS
+            else [*lines[:REMARKS], f"  … and {len(lines) - REMARKS:,} more in report.md"]
+        )
+
+    def _remarks_on(self, calibration: Calibration, action: Action) -> list[str]:
+        settings = self.run.settings
+        unmet = unmet_checks(calibration) if action in {Action.FIX, Action.MAKE_EASIER} else ""
+        parts = (reason(calibration.judgement.reason), unmet, *list_caveats(calibration, settings))
+        return [part for part in parts if part]
 
     def answer(self, left_out: Sequence[str] = (), *, short: bool = False) -> list[str]:
         """The lines below the table; `left_out` names the columns that found no room."""
@@ -212,13 +235,10 @@ class Overview:
             (Action.SOLVED, "solved"),
             (Action.UNEARNED, "earn nothing without an agent"),
         )
-        noun = "variant" if any(c.group.id.variant for c in self.calibrations) else "task"
         counted = [f"{sizes[action]:,} {text}" for action, text in words if action in sizes]
-        if counted:
-            first, _, rest = counted[0].partition(" ")
-            counted[0] = f"{first} {noun}{'' if first == '1' else 's'} {rest}"
-        report = f" Report: {self.report}" if self.report else ""
-        return f"{', '.join(counted)}.{report}" if counted else report.strip()
+        extent = formatting.extent(calibration.group.id for calibration in self.calibrations)
+        report = f"Report: {self.report}" if self.report else ""
+        return f"{extent}: {', '.join(counted)}. {report}".rstrip() if counted else report
 
     def _next(self) -> str:
         actions = {action for action, _ in self._actions(self.calibrations)}
@@ -261,18 +281,8 @@ def _fitting(columns: list[_Column], blocks: Sequence[Block], width: int) -> lis
     return [column for column in columns if column in kept]
 
 
-def _notes_below(block: Block) -> list[str]:
-    """Why tasks have no numbers or need a fix: each reason once, with the tasks that it stopped."""
-    reasons: dict[str, list[str]] = {}
-    for calibration in block.calibrations:
-        if calibration.judgement.reason:
-            reasons.setdefault(reason(calibration.judgement.reason), []).append(plain(str(calibration.group.id)))
-    lines = [f"  {names[0]}{_others(names)}: {plain(words, REASON)}" for words, names in reasons.items()]
-    return lines if len(lines) <= REASONS else [*lines[:REASONS], f"  … and {len(lines) - REASONS:,} more reasons"]
-
-
 def _others(names: Sequence[str]) -> str:
-    return f" and {len(names) - 1:,} more" if len(names) > 1 else ""
+    return f" and {len(names):,} more" if names else ""
 
 
 def _passed(calibration: Calibration) -> str:

@@ -42,8 +42,8 @@ def test_every_command_counts_alike(taskcal: CommandLine, counted: str) -> None:
     assert f"running {counted}, 1 rollout each" in fixed.err.splitlines()
     report = taskcal("report")
     for printed in (fixed.out, report.out):
-        assert f"\n{counted}: {counted.split(maxsplit=1)[0]} too-hard." in printed
-    assert f"Methods: We calibrated {counted} of the taskset t " in report.out
+        assert f"\n{counted}: {counted.split(maxsplit=1)[0]} earn nothing without an agent." in printed
+    assert f"Methods: We calibrated {counted} of the taskset t " in taskcal("report", "--verbose").out
     (page,) = taskcal.folder.glob("runs/*/report.md")
     assert f"{counted}: {counted.split(maxsplit=1)[0]} too-hard." in page.read_text()
     assert f"of {counted} in run" in taskcal("simulate", "last", "-G", "8", "--rule", "none").out

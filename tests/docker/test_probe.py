@@ -293,5 +293,5 @@ tasks:
     assert done.code == 0, done.err
     (row,) = rows(taskcal.folder)
     assert row["ended_services"] == ["service db ended (exit 4): out of disk"]
-    assert "service ended" in done.out
+    assert "service db ended (exit 4): out of disk" in done.out
     assert "service db ended (exit 4): out of disk" in taskcal("show", "t#0").out

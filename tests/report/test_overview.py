@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from taskcal.core.rollout import Stop
 from taskcal.report.overview import ROWS, Overview, share_rows
 from tests.report.sample_run import calibration, counted, graded, lost, record, result_of, run_record, shop
 
@@ -56,7 +57,7 @@ def test_the_answer_comes_last() -> None:
     """The last lines say how many tasks to train on, where the report is, and what to run next."""
     lines = overview().lines()
     assert lines[-2].startswith(
-        "2 variants to train on, 6 undecided, 1 too easy, 1 unmeasured. Report: runs/r/report.md"
+        "10 variants of 9 tasks: 2 to train on, 6 undecided, 1 too easy, 1 unmeasured. Report: runs/r/report.md"
     )
     assert lines[-1] == f"Next: taskcal run --resume {run_record().id}"
 
@@ -75,8 +76,8 @@ def test_the_doubt_mark_is_explained_where_it_is_used() -> None:
 
 def test_columns_that_found_no_room_are_named() -> None:
     """What a narrow terminal leaves out is said; a wide one has every column."""
-    assert "Not shown, for lack of width: reward, signal." in rendered(overview(), 80)
-    assert "Not shown" not in rendered(overview(), 140)
+    assert "Not shown, for lack of width: reward, signal, lowest check." in rendered(overview(), 80)
+    assert "Not shown" not in rendered(overview(), 180)
 
 
 def test_reasons_of_the_unmeasured_are_shown_once() -> None:
@@ -85,6 +86,14 @@ def test_reasons_of_the_unmeasured_are_shown_once() -> None:
     text = "\n".join(overview(rows).lines())
     assert text.count("no image") == 1
     assert "t0 and 99 more: sandbox: no image" in text
+
+
+def test_caveats_stand_below_the_rows() -> None:
+    """A reader learns what makes a number less than it looks: limits, losses, and checks that nothing met."""
+    slow = calibration(record("slow"), [graded(0, 0, stop=Stop.TIMEOUT)] * 64)
+    text = "\n".join(overview([slow, *shop()]).lines())
+    assert "slow: limits, not difficulty: 64 of 64 failures ran out of time or memory" in text
+    assert "slow: no check was ever met" in text
 
 
 def test_an_empty_run_says_so() -> None:

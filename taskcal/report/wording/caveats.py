@@ -103,13 +103,25 @@ def _short_mismatch(calibration: Calibration, settings: CalibrationSettings) -> 
     return "against k/n" if likeliest is calibration.judgement.verdict else f"rather {likeliest}"
 
 
+def list_caveats(calibration: Calibration, settings: CalibrationSettings) -> list[str]:
+    """Sentences about the rollouts themselves, without a full stop: what a reader must know before acting on them."""
+    return list(_caveats(calibration, settings)) if calibration.judgement.verdict in CLASSES else []
+
+
 def _remarks(calibration: Calibration, settings: CalibrationSettings) -> Iterator[str]:
+    if mismatch := _mismatch(calibration, settings):
+        yield mismatch
+    yield from _caveats(calibration, settings)
+    if calibration.judgement.strength is Strength.LIKELY and calibration.judgement.robust is False:
+        source = calibration.judgement.basis.source.value
+        yield f"it rests on the prior ({source}): the default, Jeffreys' and the uniform one are not all as sure"
+
+
+def _caveats(calibration: Calibration, settings: CalibrationSettings) -> Iterator[str]:
     if calibration.group.override is not None:
         yield f"the agent's file makes it act as {plain(calibration.group.override.words, NAME_LENGTH)}"
     for check in unable_checks(calibration)[:NAMED]:
         yield f"check '{plain(check.name, NAME_LENGTH)}' cannot run: {plain(check.note, NOTE_LENGTH)}"
-    if mismatch := _mismatch(calibration, settings):
-        yield mismatch
     if is_one_level(calibration):
         yield _one_level(calibration, settings)
     yield from _doubts(calibration, settings)
@@ -118,9 +130,6 @@ def _remarks(calibration: Calibration, settings: CalibrationSettings) -> Iterato
     if calibration.counts.services.rollouts:
         where = f"{calibration.counts.services.rollouts} of {formatting.many(calibration.counts.graded, 'rollout')}"
         yield f"a service failed while the agent worked, in {where}: {calibration.counts.services.example}"
-    if calibration.judgement.strength is Strength.LIKELY and calibration.judgement.robust is False:
-        source = calibration.judgement.basis.source.value
-        yield f"it rests on the prior ({source}): the default, Jeffreys' and the uniform one are not all as sure"
 
 
 def _doubts(calibration: Calibration, settings: CalibrationSettings) -> Iterator[str]:

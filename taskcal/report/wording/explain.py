@@ -88,7 +88,7 @@ def why(calibration: Calibration, settings: CalibrationSettings) -> str:
         return reason(calibration.judgement.reason) or "no reason is recorded"
     if calibration.judgement.verdict is Verdict.IN_BAND:
         return "; ".join(remarks(calibration, settings)) if needs_words(calibration, settings) else ""
-    parts = (_rate(calibration, settings), _unmet(calibration), *remarks(calibration, settings))
+    parts = (_rate(calibration, settings), unmet_checks(calibration), *remarks(calibration, settings))
     return "; ".join(part for part in parts if part)
 
 
@@ -146,7 +146,8 @@ def _counted(calibration: Calibration, settings: CalibrationSettings) -> str:
     return f"passed {passed} of {n}{late}{where}"
 
 
-def _unmet(calibration: Calibration) -> str:
+def unmet_checks(calibration: Calibration) -> str:
+    """The checks that no rollout of a too-hard task met, in words; '' for another task, or if each was met once."""
     never = [check for check in calibration.checks if check.mean_score == 0]
     if calibration.judgement.verdict is not Verdict.TOO_HARD or not never:
         return ""

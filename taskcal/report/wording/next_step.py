@@ -25,22 +25,17 @@ def next_step(result: RunResult, actions: Collection[Action]) -> str:
     if not run.provenance.is_repeatable:
         more = "add rollouts of the undecided tasks to the table and import it again"
         return more if Action.MEASURE_MORE in actions else ""
+    if run.interrupted or run.stopped or result.summary.lost:
+        return f"taskcal run --resume {run.id}"
     if run.agent_source == ORACLE:
-        return _after_oracle(run, actions)
+        fix = "fix the solution or the checks of the tasks under FIX, then run the oracle again"
+        return fix if Action.FIX in actions else _measure(run)
     if run.agent_source == NOOP:
         fix = "change the checks of the tasks under FIX: they give points for an untouched sandbox"
         return fix if Action.FIX in actions else _measure(run)
-    if run.interrupted or run.stopped or result.summary.lost:
-        return f"taskcal run --resume {run.id}"
     if Action.MEASURE_MORE in actions:
         return _extend(run)
     return ""
-
-
-def _after_oracle(run: RunRecord, actions: Collection[Action]) -> str:
-    if Action.FIX in actions:
-        return "fix the solution or the checks of the tasks under FIX, then run the oracle again"
-    return "" if Action.UNMEASURED in actions else _measure(run)
 
 
 def _measure(run: RunRecord) -> str:
