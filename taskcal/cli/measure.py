@@ -11,7 +11,7 @@ import typer
 from taskcal.cli.docker_runs import connect
 from taskcal.cli.terminal.interrupts import Interrupts
 from taskcal.cli.terminal.progress import make_progress
-from taskcal.cli.terminal.publish import publish
+from taskcal.cli.terminal.publish import OutputChoice, publish
 from taskcal.cli.terminal.resume_command import way_on
 from taskcal.core.gate import exit_code, find_violations
 from taskcal.runs.images.prepare_images import PREPARERS
@@ -31,7 +31,7 @@ def measure(request: Request) -> int:
         listener = make_progress(quiet=request.quiet, as_json=request.as_json, stream=sys.stderr)
         with contextlib.closing(open_run(request, engine, listener, guard)) as run:
             ended = carry_out(run)
-            result = publish(run.folder, as_json=request.as_json)
+            result = publish(run.folder, as_json=request.as_json, output=OutputChoice(with_resume=False))
             _say_how_to_go_on(ended, result)
             return int(exit_code(find_violations(result, request.gate)))
 

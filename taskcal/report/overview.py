@@ -87,12 +87,14 @@ class Block:
 class Overview:
     """A rich renderable; `lines` gives the same without colour, for logs and pipes.
 
-    `report` is the path of report.md, '' if there is none.
+    `report` is the path of report.md, '' if there is none. `with_resume` is false if the command itself prints how to
+    resume a run that is not whole.
     """
 
     result: RunResult
     report: str = ""
     choice: RowChoice = field(default_factory=RowChoice)
+    with_resume: bool = True
 
     @property
     def run(self) -> RunRecord:
@@ -108,8 +110,8 @@ class Overview:
         """Choose the columns by the width at hand."""
         blocks = self.blocks()
         short = options.max_width < WIDE
-        columns = _fitting(self._columns(short=short), blocks, options.max_width)
-        table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="dim", padding=(0, GAP, 0, 0))
+        columns, gap = _fitting(self._columns(short=short), blocks, options.max_width)
+        table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="dim", padding=(0, 0, 0, gap))
         table.add_column("task", overflow="fold", min_width=LEAST_NAME)
         for column in columns:
             table.add_column(column.title, justify="right" if column.right else "left", no_wrap=column.right)
@@ -242,6 +244,8 @@ class Overview:
 
     def _next(self) -> str:
         actions = {action for action, _ in self._actions(self.calibrations)}
+        if self.result.is_incomplete and not self.with_resume:
+            return ""
         step = next_step(self.result, actions)
         return f"Next: {step}" if step else ""
 
@@ -266,11 +270,13 @@ def table_with_rows(table: Table, blocks: Sequence[Block], columns: Sequence[_Co
     return table
 
 
-def _fitting(columns: list[_Column], blocks: Sequence[Block], width: int) -> list[_Column]:
-    """The columns that fit, by rank, beside names of at least `LEAST_NAME` cells."""
+def _fitting(columns: list[_Column], blocks: Sequence[Block], width: int) -> tuple[list[_Column], int]:
+    """The columns that fit, by rank, and the cells between two of them: narrow if that saves a name from folding."""
     rows = [row for block in blocks for row in block.rows]
-    names = [cell_len(text) for text in (*(plain(row.name) for row in rows), *(block.heading for block in blocks))]
-    room = width - max(LEAST_NAME, min(max(names, default=0), width * 2 // 5))
+    texts = (*(plain(row.name) for row in rows), *(block.heading for block in blocks))
+    longest = max(map(cell_len, texts), default=0)
+    least = max(LEAST_NAME, min(longest, width * 2 // 5))
+    room = width - least
     kept: list[_Column] = []
     for column in sorted(columns, key=lambda column: column.rank):
         needed = GAP + max(cell_len(text) for text in (column.title, *(column.cell(row.calibration) for row in rows)))
@@ -278,7 +284,8 @@ def _fitting(columns: list[_Column], blocks: Sequence[Block], width: int) -> lis
             break
         kept.append(column)
         room -= needed
-    return [column for column in columns if column in kept]
+    is_wide = longest <= least + room
+    return [column for column in columns if column in kept], GAP if is_wide else 1
 
 
 def _others(names: Sequence[str]) -> str:

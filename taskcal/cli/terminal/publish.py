@@ -30,6 +30,7 @@ class OutputChoice:
 
     verbose: bool = False
     rows: RowChoice = field(default_factory=RowChoice)
+    with_resume: bool = True
 
 
 def publish(
@@ -71,7 +72,7 @@ def print_result(result: RunResult, report: str, output: OutputChoice) -> None:
 
     A terminal gets a table that fits its width, anything else plain lines.
     """
-    overview = Overview(result, report, output.rows)
+    overview = Overview(result, report, output.rows, output.with_resume)
     if sys.stdout.isatty():
         from rich.console import Console
 

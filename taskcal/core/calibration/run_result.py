@@ -32,6 +32,11 @@ class RunResult:
         """The numbers of all groups taken together."""
         return summarise(self.calibrations, self.settings)
 
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether the run ended early or has lost rollouts, so that a resume would add to it."""
+        return bool(self.record.interrupted or self.record.stopped or self.summary.lost)
+
     @cached_property
     def measured(self) -> int:
         """How many groups have a graded rollout: a prior is learned from these, and claims are made of them."""

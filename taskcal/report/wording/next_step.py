@@ -25,7 +25,7 @@ def next_step(result: RunResult, actions: Collection[Action]) -> str:
     if not run.provenance.is_repeatable:
         more = "add rollouts of the undecided tasks to the table and import it again"
         return more if Action.MEASURE_MORE in actions else ""
-    if run.interrupted or run.stopped or result.summary.lost:
+    if result.is_incomplete:
         return f"taskcal run --resume {run.id}"
     if run.agent_source == ORACLE:
         fix = "fix the solution or the checks of the tasks under FIX, then run the oracle again"
