@@ -60,11 +60,11 @@ VISIBLE = {
 }
 
 MOST_TODAY = {
-    "files in a folder": 16,
-    "names defined twice": 61,
-    "import cycles": 2,
+    "files in a folder": 15,
+    "names defined twice": 0,
+    "import cycles": 0,
     "dataclasses over 12 fields": 10,
-    "functions over 5 parameters": 12,
+    "functions over 5 parameters": 8,
 }
 """What no change may make worse. Lower a number as soon as it can be; the goals are 15, 0, 0, 0 and the commands."""
 

@@ -19,7 +19,7 @@ from taskcal.core.settings import Metric
 from taskcal.core.verdict import Strength, Verdict
 from taskcal.report.columns import lowest
 from taskcal.report.wording import formatting
-from taskcal.report.wording.actions import NOOP, ORACLE, Action, Row, RowChoice, fold, group_by_action
+from taskcal.report.wording.actions import NOOP, ORACLE, OverviewRow, RowChoice, TaskAction, fold, group_by_action
 from taskcal.report.wording.caveats import list_caveats
 from taskcal.report.wording.explain import unmet_checks
 from taskcal.report.wording.next_step import next_step
@@ -37,20 +37,22 @@ if TYPE_CHECKING:
     from taskcal.core.run import RunRecord
 
 ROWS, WIDE = 50, 100
+PLAYER_COLUMNS = frozenset({"passed", "reward", "lowest check"})
+"""The columns of a run of the oracle or of noop, whose rates say nothing about difficulty."""
 LEAST_NAME, GAP, UNBOUNDED = 24, 2, 10**6
 REASON, REMARKS = 300, 10
 """Characters of a remark below the table, and how many remarks of one action are printed."""
 
 STYLES = MappingProxyType(
     {
-        Action.FIX: "bold magenta",
-        Action.KEEP: "bold green",
-        Action.MEASURE_MORE: "bold",
-        Action.MAKE_EASIER: "bold red",
-        Action.MAKE_HARDER: "bold yellow",
-        Action.UNMEASURED: "bold cyan",
-        Action.SOLVED: "bold green",
-        Action.UNEARNED: "bold green",
+        TaskAction.FIX: "bold magenta",
+        TaskAction.KEEP: "bold green",
+        TaskAction.MEASURE_MORE: "bold",
+        TaskAction.MAKE_EASIER: "bold red",
+        TaskAction.MAKE_HARDER: "bold yellow",
+        TaskAction.UNMEASURED: "bold cyan",
+        TaskAction.SOLVED: "bold green",
+        TaskAction.UNEARNED: "bold green",
     }
 )
 
@@ -67,9 +69,9 @@ class _Column:
 class Block:
     """The rows of one action; `left_out` counts the tasks without one. The unmeasured have reasons, and no row."""
 
-    action: Action
+    action: TaskAction
     calibrations: tuple[Calibration, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[OverviewRow, ...]
     left_out: int
 
     @property
@@ -117,6 +119,8 @@ class Overview:
             table.add_column(column.title, justify="right" if column.right else "left", no_wrap=column.right)
         yield table_with_rows(table, blocks, columns)
         for block in blocks:
+            if not block.rows:
+                yield Text(block.heading, style=STYLES[block.action])
             yield from (Text(line, style="dim") for line in self._remarks(block))
         yield Text("")
         kept = {column.title for column in columns}
@@ -140,10 +144,10 @@ class Overview:
     def blocks(self) -> list[Block]:
         """The rows by action; each action gets a fair share of `ROWS` rows unless all are asked for."""
         chosen = self._actions(self.choice.choose(self.calibrations))
-        actions = [(action, rows, [] if action is Action.UNMEASURED else fold(rows)) for action, rows in chosen]
+        actions = [(action, rows, [] if action is TaskAction.UNMEASURED else fold(rows)) for action, rows in chosen]
         sizes = [len(folded) for _, _, folded in actions]
         tables = [
-            0 if action is Action.UNMEASURED else size for (action, _, _), size in zip(actions, sizes, strict=True)
+            0 if action is TaskAction.UNMEASURED else size for (action, _, _), size in zip(actions, sizes, strict=True)
         ]
         shares = sizes if self.choice.show_all else share_rows(tables, ROWS)
         return [
@@ -151,7 +155,7 @@ class Overview:
             for (action, rows, folded), share in zip(actions, shares, strict=True)
         ]
 
-    def _actions(self, calibrations: Sequence[Calibration]) -> list[tuple[Action, tuple[Calibration, ...]]]:
+    def _actions(self, calibrations: Sequence[Calibration]) -> list[tuple[TaskAction, tuple[Calibration, ...]]]:
         return group_by_action(calibrations, self.run.settings, self._player)
 
     @property
@@ -171,6 +175,8 @@ class Overview:
             _Column("lowest check", lowest, 7, right=False),
             _Column("verdict", _short_verdict if short else _verdict, 0, right=False),
         ]
+        if self._player:
+            return [column for column in columns if column.title in PLAYER_COLUMNS]
         if self.run.settings.metric is Metric.SUCCESS:
             return columns
         passed, rate, interval, contrast, reward, *others = columns
@@ -189,9 +195,9 @@ class Overview:
             else [*lines[:REMARKS], f"  … and {len(lines) - REMARKS:,} more in report.md"]
         )
 
-    def _remarks_on(self, calibration: Calibration, action: Action) -> list[str]:
+    def _remarks_on(self, calibration: Calibration, action: TaskAction) -> list[str]:
         settings = self.run.settings
-        unmet = unmet_checks(calibration) if action in {Action.FIX, Action.MAKE_EASIER} else ""
+        unmet = unmet_checks(calibration) if action in {TaskAction.FIX, TaskAction.MAKE_EASIER} else ""
         parts = (reason(calibration.judgement.reason), unmet, *list_caveats(calibration, settings))
         return [part for part in parts if part]
 
@@ -200,7 +206,7 @@ class Overview:
         summary = self.result.summary
         lines = [run_ending(self.run), *(f"Note: {plain(text, SENTENCE)}" for text in self.run.notes)]
         lines += [_spent(summary, self.run), self._rates(summary), self._flat(summary)]
-        if short and any(map(_is_partial, self.calibrations)):
+        if short and not self._player and any(map(_is_partial, self.calibrations)):
             lines.append('"*": partial credit varies, so training on the reward has a signal.')
         if left_out:
             lines.append(f"Not shown, for lack of width: {', '.join(left_out)}.")
@@ -228,14 +234,14 @@ class Overview:
     def _conclusion(self) -> str:
         sizes = {action: len(rows) for action, rows in self._actions(self.calibrations)}
         words = (
-            (Action.FIX, "to fix"),
-            (Action.KEEP, "to train on"),
-            (Action.MEASURE_MORE, "undecided"),
-            (Action.MAKE_EASIER, "too hard"),
-            (Action.MAKE_HARDER, "too easy"),
-            (Action.UNMEASURED, "unmeasured"),
-            (Action.SOLVED, "solved"),
-            (Action.UNEARNED, "earn nothing without an agent"),
+            (TaskAction.FIX, "to fix"),
+            (TaskAction.KEEP, "to train on"),
+            (TaskAction.MEASURE_MORE, "undecided"),
+            (TaskAction.MAKE_EASIER, "too hard"),
+            (TaskAction.MAKE_HARDER, "too easy"),
+            (TaskAction.UNMEASURED, "unmeasured"),
+            (TaskAction.SOLVED, "solved"),
+            (TaskAction.UNEARNED, "earn nothing without an agent"),
         )
         counted = [f"{sizes[action]:,} {text}" for action, text in words if action in sizes]
         extent = formatting.extent(calibration.group.id for calibration in self.calibrations)
@@ -260,8 +266,8 @@ def share_rows(sizes: Sequence[int], room: int) -> list[int]:
 
 
 def table_with_rows(table: Table, blocks: Sequence[Block], columns: Sequence[_Column]) -> Table:
-    """The table with its headings and rows."""
-    for block in blocks:
+    """The table with its headings and rows; what has no rows is printed below it."""
+    for block in (block for block in blocks if block.rows):
         table.add_row(Text(block.heading, style=STYLES[block.action]))
         for row in block.rows:
             table.add_row(Text(plain(row.name)), *(Text(column.cell(row.calibration)) for column in columns))

@@ -110,6 +110,7 @@ def test_the_oracle_is_read_in_its_own_way() -> None:
     assert "FIX (1)\nb " in text
     assert "SOLVED (1)\na " in text
     assert "Average" not in text
+    assert "too-easy" not in text
 
 
 def test_hostile_names_change_no_terminal() -> None:

@@ -54,7 +54,7 @@ class RowChoice:
                 return sorted(rows, key=lambda row: row.learning.signal or 0.0, reverse=True)
 
 
-class Action(StrEnum):
+class TaskAction(StrEnum):
     """The heading of a group of rows, in the order of the table."""
 
     FIX = "FIX"
@@ -68,15 +68,19 @@ class Action(StrEnum):
 
 
 MEANINGS = MappingProxyType(
-    {Verdict.TOO_HARD: Action.MAKE_EASIER, Verdict.IN_BAND: Action.KEEP, Verdict.TOO_EASY: Action.MAKE_HARDER}
+    {
+        Verdict.TOO_HARD: TaskAction.MAKE_EASIER,
+        Verdict.IN_BAND: TaskAction.KEEP,
+        Verdict.TOO_EASY: TaskAction.MAKE_HARDER,
+    }
 )
 """What a verdict that is sure asks for."""
 
-UNUSABLE = MappingProxyType({Verdict.BROKEN: Action.FIX, Verdict.UNMEASURED: Action.UNMEASURED})
+UNUSABLE = MappingProxyType({Verdict.BROKEN: TaskAction.FIX, Verdict.UNMEASURED: TaskAction.UNMEASURED})
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class OverviewRow:
     """One line of the table: a variant, or several variants of one task whose numbers are equal."""
 
     calibrations: tuple[Calibration, ...]
@@ -93,7 +97,7 @@ class Row:
         return str(group) if len(self.calibrations) == 1 else f"{group.task} ({len(self.calibrations)} alike)"
 
 
-def choose_action(calibration: Calibration, settings: CalibrationSettings, agent: str = "") -> Action:
+def choose_action(calibration: Calibration, settings: CalibrationSettings, agent: str = "") -> TaskAction:
     """What to do with a task. The oracle must pass and noop must fail, so for them a success rate has another meaning.
 
     A too-hard task whose rewards vary is kept by people who train on the reward (`--metric reward`).
@@ -101,38 +105,38 @@ def choose_action(calibration: Calibration, settings: CalibrationSettings, agent
     if calibration.judgement.verdict in MEANINGS and agent in {ORACLE, NOOP}:
         return _choose_for_player(calibration, agent)
     if calibration.judgement.strength is Strength.LEANING:
-        return Action.MEASURE_MORE
+        return TaskAction.MEASURE_MORE
     if (
         calibration.judgement.verdict is Verdict.TOO_HARD
         and calibration.partial_signal
         and settings.metric is Metric.REWARD
     ):
-        return Action.KEEP
+        return TaskAction.KEEP
     return MEANINGS.get(calibration.judgement.verdict) or UNUSABLE[calibration.judgement.verdict]
 
 
-def _choose_for_player(calibration: Calibration, agent: str) -> Action:
+def _choose_for_player(calibration: Calibration, agent: str) -> TaskAction:
     if agent == ORACLE:
-        return Action.SOLVED if calibration.counts.passed == calibration.counts.graded else Action.FIX
-    return Action.FIX if calibration.counts.passed else Action.UNEARNED
+        return TaskAction.SOLVED if calibration.counts.passed == calibration.counts.graded else TaskAction.FIX
+    return TaskAction.FIX if calibration.counts.passed else TaskAction.UNEARNED
 
 
 def group_by_action(
     calibrations: Iterable[Calibration], settings: CalibrationSettings, agent: str = ""
-) -> list[tuple[Action, tuple[Calibration, ...]]]:
-    """The calibrations of each action in the order of `Action`; inside one, in the given order."""
-    order = list(Action)
+) -> list[tuple[TaskAction, tuple[Calibration, ...]]]:
+    """The calibrations of each action in the order of `TaskAction`; inside one, in the given order."""
+    order = list(TaskAction)
     chosen = [(choose_action(calibration, settings, agent), calibration) for calibration in calibrations]
     chosen.sort(key=lambda pair: order.index(pair[0]))
     return [(action, tuple(row for _, row in pairs)) for action, pairs in groupby(chosen, key=lambda pair: pair[0])]
 
 
-def fold(calibrations: Sequence[Calibration]) -> list[Row]:
+def fold(calibrations: Sequence[Calibration]) -> list[OverviewRow]:
     """Variants of one task with equal numbers share a row, at the place of the first."""
     rows: dict[object, list[Calibration]] = {}
     for calibration in calibrations:
         rows.setdefault((calibration.group.id.task, *_numbers(calibration)), []).append(calibration)
-    return [Row(tuple(alike)) for alike in rows.values()]
+    return [OverviewRow(tuple(alike)) for alike in rows.values()]
 
 
 def _numbers(calibration: Calibration) -> tuple[object, ...]:

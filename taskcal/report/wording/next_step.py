@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from taskcal.core.adaptive.design import Rule
-from taskcal.report.wording.actions import NOOP, ORACLE, Action
+from taskcal.report.wording.actions import NOOP, ORACLE, TaskAction
 from taskcal.report.wording.sanitize import plain
 
 if TYPE_CHECKING:
@@ -19,21 +19,21 @@ LARGER = 2
 """How much larger a group the suggested command measures."""
 
 
-def next_step(result: RunResult, actions: Collection[Action]) -> str:
+def next_step(result: RunResult, actions: Collection[TaskAction]) -> str:
     """What to do next, without a full stop; '' if nothing is left to do."""
     run = result.record
     if not run.provenance.is_repeatable:
         more = "add rollouts of the undecided tasks to the table and import it again"
-        return more if Action.MEASURE_MORE in actions else ""
+        return more if TaskAction.MEASURE_MORE in actions else ""
     if result.is_incomplete:
         return f"taskcal run --resume {run.id}"
     if run.agent_source == ORACLE:
         fix = "fix the solution or the checks of the tasks under FIX, then run the oracle again"
-        return fix if Action.FIX in actions else _measure(run)
+        return fix if TaskAction.FIX in actions else _measure(run)
     if run.agent_source == NOOP:
         fix = "change the checks of the tasks under FIX: they give points for an untouched sandbox"
-        return fix if Action.FIX in actions else _measure(run)
-    if Action.MEASURE_MORE in actions:
+        return fix if TaskAction.FIX in actions else _measure(run)
+    if TaskAction.MEASURE_MORE in actions:
         return _extend(run)
     return ""
 

@@ -11,9 +11,9 @@ from taskcal.core.verdict import Verdict
 from taskcal.report.wording.actions import (
     NOOP,
     ORACLE,
-    Action,
     RowChoice,
     Sort,
+    TaskAction,
     choose_action,
     fold,
     group_by_action,
@@ -26,52 +26,52 @@ PARTIAL = calibration(record("partial"), [graded(1, 0)] * 20 + [graded(0, 0)] * 
 @pytest.mark.parametrize(
     ("passed", "failed", "action"),
     [
-        (4, 4, Action.KEEP),
-        (0, 64, Action.MAKE_EASIER),
-        (64, 0, Action.MAKE_HARDER),
-        (0, 2, Action.MEASURE_MORE),
-        (1, 7, Action.MEASURE_MORE),
-        (2, 0, Action.MEASURE_MORE),
+        (4, 4, TaskAction.KEEP),
+        (0, 64, TaskAction.MAKE_EASIER),
+        (64, 0, TaskAction.MAKE_HARDER),
+        (0, 2, TaskAction.MEASURE_MORE),
+        (1, 7, TaskAction.MEASURE_MORE),
+        (2, 0, TaskAction.MEASURE_MORE),
     ],
 )
-def test_a_sure_verdict_names_its_action(passed: int, failed: int, action: Action) -> None:
+def test_a_sure_verdict_names_its_action(passed: int, failed: int, action: TaskAction) -> None:
     """Only a verdict that is sure asks to keep or change a task; a leaning one asks for more rollouts."""
     assert choose_action(counted(passed, failed), QUESTION) is action
 
 
 def test_a_doubt_about_rollouts_asks_for_more() -> None:
     """Rollouts that are copies of each other decide nothing."""
-    assert choose_action(copied([graded(1, 1)] * 4 + [graded(0, 0)] * 4, 6), QUESTION) is Action.MEASURE_MORE
+    assert choose_action(copied([graded(1, 1)] * 4 + [graded(0, 0)] * 4, 6), QUESTION) is TaskAction.MEASURE_MORE
 
 
 def test_nothing_graded_is_unmeasured_for_every_agent() -> None:
     """Lost rollouts are not a result, whoever played."""
     row = calibration(record("gone"), [lost()] * 8)
-    assert {choose_action(row, QUESTION, agent) for agent in ("", ORACLE, NOOP)} == {Action.UNMEASURED}
+    assert {choose_action(row, QUESTION, agent) for agent in ("", ORACLE, NOOP)} == {TaskAction.UNMEASURED}
 
 
 def test_partial_credit_is_kept_by_those_who_train_on_the_reward() -> None:
     """Nothing passes and rewards vary: too hard for a success rate, useful for the mean reward."""
     by_reward = replace(QUESTION, metric=Metric.REWARD)
-    assert choose_action(PARTIAL, QUESTION) is Action.MAKE_EASIER
+    assert choose_action(PARTIAL, QUESTION) is TaskAction.MAKE_EASIER
     assert (
         choose_action(replace(PARTIAL, judgement=replace(PARTIAL.judgement, verdict=Verdict.TOO_HARD)), by_reward)
-        is Action.KEEP
+        is TaskAction.KEEP
     )
 
 
 @pytest.mark.parametrize(
     ("agent", "passed", "action"),
     [
-        (ORACLE, 8, Action.SOLVED),
-        (ORACLE, 7, Action.FIX),
-        (ORACLE, 0, Action.FIX),
-        (NOOP, 0, Action.UNEARNED),
-        (NOOP, 1, Action.FIX),
-        (NOOP, 8, Action.FIX),
+        (ORACLE, 8, TaskAction.SOLVED),
+        (ORACLE, 7, TaskAction.FIX),
+        (ORACLE, 0, TaskAction.FIX),
+        (NOOP, 0, TaskAction.UNEARNED),
+        (NOOP, 1, TaskAction.FIX),
+        (NOOP, 8, TaskAction.FIX),
     ],
 )
-def test_the_oracle_must_pass_and_noop_must_fail(agent: str, passed: int, action: Action) -> None:
+def test_the_oracle_must_pass_and_noop_must_fail(agent: str, passed: int, action: TaskAction) -> None:
     """For the built-in agents a success rate says whether the task works, not how hard it is."""
     assert choose_action(counted(passed, 8 - passed), QUESTION, agent) is action
 
@@ -80,7 +80,7 @@ def test_actions_keep_every_task_once_and_in_order() -> None:
     """The headings come in one fixed order, and no task is lost or shown twice."""
     found = group_by_action(shop(), QUESTION)
     actions = [action for action, _ in found]
-    assert actions == sorted(actions, key=list(Action).index)
+    assert actions == sorted(actions, key=list(TaskAction).index)
     assert sorted(str(row.group.id) for _, rows in found for row in rows) == sorted(str(c.group.id) for c in shop())
 
 

@@ -8,11 +8,11 @@ import pytest
 
 from taskcal.core.adaptive.design import Design, Rule
 from taskcal.core.settings import CalibrationSettings
-from taskcal.report.wording.actions import Action
+from taskcal.report.wording.actions import TaskAction
 from taskcal.report.wording.next_step import next_step
 from tests.report.sample_run import calibration, counted, graded, lost, record, result_of, run_record
 
-OPEN = {Action.KEEP, Action.MEASURE_MORE}
+OPEN = {TaskAction.KEEP, TaskAction.MEASURE_MORE}
 RUN = run_record()
 RESUME = f"taskcal run --resume {RUN.id}"
 
@@ -50,8 +50,8 @@ def test_a_run_that_is_not_whole_is_resumed() -> None:
         assert next_step(result_of(run, rows), OPEN) == RESUME
 
 
-@pytest.mark.parametrize("actions", [set(), {Action.KEEP}, {Action.KEEP, Action.MAKE_HARDER}])
-def test_a_decided_run_suggests_nothing(actions: set[Action]) -> None:
+@pytest.mark.parametrize("actions", [set(), {TaskAction.KEEP}, {TaskAction.KEEP, TaskAction.MAKE_HARDER}])
+def test_a_decided_run_suggests_nothing(actions: set[TaskAction]) -> None:
     """Where every verdict is sure, no command would add to it."""
     assert next_step(result_of(RUN, [counted(4, 4)]), actions) == ""
 
@@ -60,12 +60,15 @@ def test_an_imported_run_is_never_resumed() -> None:
     """Its rollouts were made elsewhere, lost ones among them."""
     run = replace(RUN, engine="imported", interrupted=True)
     assert "import it again" in next_step(result_of(run, [calibration(record("a"), [graded(1, 1), lost()])]), OPEN)
-    assert next_step(result_of(run, [counted(4, 4)]), {Action.KEEP}) == ""
+    assert next_step(result_of(run, [counted(4, 4)]), {TaskAction.KEEP}) == ""
 
 
 @pytest.mark.parametrize(("source", "word"), [("oracle", "solution"), ("noop", "untouched")])
 def test_the_built_in_agents_point_at_the_task(source: str, word: str) -> None:
     """A task that fails them needs a change; if none does, the next step is a real agent."""
     run = replace(RUN, agent=source, agent_source=source)
-    assert word in next_step(result_of(run, [counted(4, 4)]), {Action.FIX})
-    assert next_step(result_of(run, [counted(8, 0)]), {Action.SOLVED}) == "taskcal run tasksets/shop.yaml --agent AGENT"
+    assert word in next_step(result_of(run, [counted(4, 4)]), {TaskAction.FIX})
+    assert (
+        next_step(result_of(run, [counted(8, 0)]), {TaskAction.SOLVED})
+        == "taskcal run tasksets/shop.yaml --agent AGENT"
+    )
