@@ -7,6 +7,7 @@ A terminal shows its last lines, so the answer comes last. Statistics are in `ca
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from rich.text import Text
 
 from taskcal.core.settings import Metric
 from taskcal.core.verdict import Strength, Verdict
-from taskcal.report.columns import lowest
+from taskcal.report.columns import GAP, TableColumn, lowest
 from taskcal.report.wording import formatting
 from taskcal.report.wording.actions import NOOP, ORACLE, OverviewRow, RowChoice, TaskAction, fold, group_by_action
 from taskcal.report.wording.caveats import list_caveats
@@ -27,7 +28,7 @@ from taskcal.report.wording.sanitize import plain, reason
 from taskcal.report.wording.sentences import SENTENCE, run_ending
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rich.console import Console, ConsoleOptions, RenderResult
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 ROWS, WIDE = 50, 100
 PLAYER_COLUMNS = frozenset({"passed", "reward", "lowest check"})
 """The columns of a run of the oracle or of noop, whose rates say nothing about difficulty."""
-LEAST_NAME, GAP, UNBOUNDED = 24, 2, 10**6
+LEAST_NAME = 24
 REASON, REMARKS = 300, 10
 """Characters of a remark below the table, and how many remarks of one action are printed."""
 
@@ -55,14 +56,6 @@ STYLES = MappingProxyType(
         TaskAction.UNEARNED: "bold green",
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Column:
-    title: str
-    cell: Callable[[Calibration], str]
-    rank: int
-    right: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +78,7 @@ class Block:
         return f"… {self.left_out:,} more (--all)"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Overview:
     """A rich renderable; `lines` gives the same without colour, for logs and pipes.
 
@@ -143,37 +136,35 @@ class Overview:
 
     def blocks(self) -> list[Block]:
         """The rows by action; each action gets a fair share of `ROWS` rows unless all are asked for."""
-        chosen = self._actions(self.choice.choose(self.calibrations))
-        actions = [(action, rows, [] if action is TaskAction.UNMEASURED else fold(rows)) for action, rows in chosen]
-        sizes = [len(folded) for _, _, folded in actions]
-        tables = [
-            0 if action is TaskAction.UNMEASURED else size for (action, _, _), size in zip(actions, sizes, strict=True)
-        ]
-        shares = sizes if self.choice.show_all else share_rows(tables, ROWS)
+        chosen = [(action, rows) for action, every in self._actions.items() if (rows := self.choice.choose(every))]
+        folded = [[] if action is TaskAction.UNMEASURED else fold(rows) for action, rows in chosen]
+        sizes = [len(rows) for rows in folded]
+        shares = sizes if self.choice.show_all else share_rows(sizes, ROWS)
         return [
-            Block(action, rows, tuple(folded[:share]), sum(len(row.calibrations) for row in folded[share:]))
-            for (action, rows, folded), share in zip(actions, shares, strict=True)
+            Block(action, tuple(calibrations), tuple(rows[:share]), sum(len(row.calibrations) for row in rows[share:]))
+            for (action, calibrations), rows, share in zip(chosen, folded, shares, strict=True)
         ]
 
-    def _actions(self, calibrations: Sequence[Calibration]) -> list[tuple[TaskAction, tuple[Calibration, ...]]]:
-        return group_by_action(calibrations, self.run.settings, self._player)
+    @cached_property
+    def _actions(self) -> Mapping[TaskAction, tuple[Calibration, ...]]:
+        return dict(group_by_action(self.calibrations, self.run.settings, self._player))
 
     @property
     def _player(self) -> str:
         """The built-in agent whose results are read in another way, '' for any other."""
         return self.run.agent if self.run.agent_source in {ORACLE, NOOP} else ""
 
-    def _columns(self, *, short: bool = False) -> list[_Column]:
+    def _columns(self, *, short: bool = False) -> list[TableColumn]:
         adaptive = self.run.settings.adaptive
         columns = [
-            _Column("passed", _passed, 1),
-            _Column("rate", lambda c: _percent(c.rates.posterior_mean if adaptive else c.rates.success_rate), 3),
-            _Column("95%", _interval, 4),
-            _Column("contrast", lambda c: formatting.decimal(c.learning.contrast, 3), 2),
-            _Column("reward", lambda c: formatting.decimal(c.rates.mean_reward), 5),
-            _Column("signal", lambda c: _percent(c.learning.signal), 6),
-            _Column("lowest check", lowest, 7, right=False),
-            _Column("verdict", _short_verdict if short else _verdict, 0, right=False),
+            TableColumn("passed", _passed, 1),
+            TableColumn("rate", lambda c: _percent(c.rates.posterior_mean if adaptive else c.rates.success_rate), 3),
+            TableColumn("95%", _interval, 4),
+            TableColumn("contrast", lambda c: formatting.decimal(c.learning.contrast, 3), 2),
+            TableColumn("reward", lambda c: formatting.decimal(c.rates.mean_reward), 5),
+            TableColumn("signal", lambda c: _percent(c.learning.signal), 6),
+            TableColumn("lowest check", lowest, 7, right=False),
+            TableColumn("verdict", _short_verdict if short else _verdict, 0, right=False),
         ]
         if self._player:
             return [column for column in columns if column.title in PLAYER_COLUMNS]
@@ -232,7 +223,7 @@ class Overview:
         return f"{flat}; with the in-band ones alone, about {round(100 * (1 - summary.selected.ratio))}."
 
     def _conclusion(self) -> str:
-        sizes = {action: len(rows) for action, rows in self._actions(self.calibrations)}
+        sizes = {action: len(rows) for action, rows in self._actions.items()}
         words = (
             (TaskAction.FIX, "to fix"),
             (TaskAction.KEEP, "to train on"),
@@ -249,10 +240,9 @@ class Overview:
         return f"{extent}: {', '.join(counted)}. {report}".rstrip() if counted else report
 
     def _next(self) -> str:
-        actions = {action for action, _ in self._actions(self.calibrations)}
         if self.result.is_incomplete and not self.with_resume:
             return ""
-        step = next_step(self.result, actions)
+        step = next_step(self.result, self._actions)
         return f"Next: {step}" if step else ""
 
 
@@ -265,7 +255,7 @@ def share_rows(sizes: Sequence[int], room: int) -> list[int]:
     return shares
 
 
-def table_with_rows(table: Table, blocks: Sequence[Block], columns: Sequence[_Column]) -> Table:
+def table_with_rows(table: Table, blocks: Sequence[Block], columns: Sequence[TableColumn]) -> Table:
     """The table with its headings and rows; what has no rows is printed below it."""
     for block in (block for block in blocks if block.rows):
         table.add_row(Text(block.heading, style=STYLES[block.action]))
@@ -276,14 +266,14 @@ def table_with_rows(table: Table, blocks: Sequence[Block], columns: Sequence[_Co
     return table
 
 
-def _fitting(columns: list[_Column], blocks: Sequence[Block], width: int) -> tuple[list[_Column], int]:
+def _fitting(columns: list[TableColumn], blocks: Sequence[Block], width: int) -> tuple[list[TableColumn], int]:
     """The columns that fit, by rank, and the cells between two of them: narrow if that saves a name from folding."""
     rows = [row for block in blocks for row in block.rows]
     texts = (*(plain(row.name) for row in rows), *(block.heading for block in blocks))
     longest = max(map(cell_len, texts), default=0)
     least = max(LEAST_NAME, min(longest, width * 2 // 5))
     room = width - least
-    kept: list[_Column] = []
+    kept: list[TableColumn] = []
     for column in sorted(columns, key=lambda column: column.rank):
         needed = GAP + max(cell_len(text) for text in (column.title, *(column.cell(row.calibration) for row in rows)))
         if needed > room:
@@ -349,7 +339,7 @@ def _spent(summary: Summary, run: RunRecord) -> str:
     return f"{', '.join(parts)}."
 
 
-def _padded(cells: Sequence[str], widths: Sequence[int], columns: Sequence[_Column]) -> str:
+def _padded(cells: Sequence[str], widths: Sequence[int], columns: Sequence[TableColumn]) -> str:
     right = chain([False], (column.right for column in columns))
     pairs: Iterator[tuple[str, int, bool]] = zip(cells, widths, right, strict=True)
     return "  ".join(cell.rjust(width) if is_right else cell.ljust(width) for cell, width, is_right in pairs).rstrip()

@@ -14,21 +14,6 @@ from taskcal.core.stats.signal import mixed_chance
 from taskcal.core.verdict import Verdict
 from tests.core.forecast.population_case import average, population, true_class
 
-# k, n: sample variance; chance of a mixed group of 4, 8, 16.
-# Computed with math.comb by another program.
-UNBIASED = {
-    (0, 8): (0.000000, 0.000000, 0.000000, None),
-    (1, 8): (0.125000, 0.500000, 1.000000, None),
-    (2, 8): (0.214286, 0.785714, 1.000000, None),
-    (4, 8): (0.285714, 0.971429, 1.000000, None),
-    (7, 8): (0.125000, 0.500000, 1.000000, None),
-    (8, 8): (0.000000, 0.000000, 0.000000, None),
-    (1, 16): (0.062500, 0.250000, 0.500000, 1.000000),
-    (2, 16): (0.116667, 0.450000, 0.766667, 1.000000),
-    (8, 16): (0.266667, 0.923077, 0.999845, 1.000000),
-    (15, 16): (0.062500, 0.250000, 0.500000, 1.000000),
-    (3, 64): (0.045387, 0.178667, 0.334677, 0.584869),
-}
 FIVE_TASKS = ([0, 0, 0, 0], [1, 1, 0, 1], [1, 1, 1, 1], [0, 1, 0, 0], [0, 0, 1, 1])
 EFFECTIVE = {  # population, G: the effective prompt ratio of all tasks, then of those in the band
     ("i", 8): (0.424, 0.870),
@@ -38,15 +23,6 @@ EFFECTIVE = {  # population, G: the effective prompt ratio of all tasks, then of
     ("hardheavy", 8): (0.213, 0.776),
     ("hardheavy", 16): (0.267, 0.911),
 }
-
-
-@pytest.mark.parametrize(("passed", "graded"), UNBIASED)
-def test_unbiased_estimates_are_the_tables(passed: int, graded: int) -> None:
-    """Six digits of the variance, and of three signals; None where n is too small."""
-    rewards = [1.0] * passed + [0.0] * (graded - passed)
-    found = [rates.contrast_unbiased(rewards), *(rates.signal_unbiased(rewards, size) for size in (4, 8, 16))]
-    expected = UNBIASED[passed, graded]
-    assert found == [None if value is None else pytest.approx(value, abs=1e-6) for value in expected]
 
 
 def test_standard_errors_know_which_task_a_rollout_is_of() -> None:
