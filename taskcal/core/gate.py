@@ -54,7 +54,7 @@ class Violation:
 
 
 def find_violations(result: RunResult, gate: Gate) -> tuple[Violation, ...]:
-    """What a run violates. What our side broke stands alone, so that no task is blamed for it."""
+    """The violations of a run. If our side broke it, that is the only one, so that no task is blamed for it."""
     if result.record.interrupted:
         return (Violation(Exit.INTERRUPTED),)
     if broken := _broken_on_our_side(result, gate):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
+from pathlib import PurePath
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -82,12 +83,13 @@ class Block:
 class Overview:
     """A rich renderable; `lines` gives the same without colour, for logs and pipes.
 
-    `report` is the path of report.md, '' if there is none. `with_resume` is false if the command itself prints how to
-    resume a run that is not whole.
+    `folder` is the run's, '' if it has none. `is_stored` is false if report.md holds another result, judged by another
+    band. `with_resume` is false if the command itself prints how to resume a run that is not whole.
     """
 
     result: RunResult
-    report: str = ""
+    folder: str = ""
+    is_stored: bool = True
     choice: RowChoice = field(default_factory=RowChoice)
     with_resume: bool = True
 
@@ -210,6 +212,8 @@ class Overview:
         if self._player:
             return ""
         average = f"Average success rate {_percent(summary.of_these.mean)} (band {_band(self.run)})."
+        if self.run.settings.metric is Metric.REWARD and summary.reward_of_these:
+            average = f"Average reward {summary.reward_of_these.mean:.2f} (band {_band(self.run)})."
         doubtful = any(c.judgement.strength is Strength.LEANING for c in self.calibrations)
         sure = 100 * (1 - self.run.settings.error_rate)
         return f'{average} "?": less than {sure:g}% sure.' if doubtful else average
@@ -236,13 +240,13 @@ class Overview:
         )
         counted = [f"{sizes[action]:,} {text}" for action, text in words if action in sizes]
         extent = formatting.extent(calibration.group.id for calibration in self.calibrations)
-        report = f"Report: {self.report}" if self.report else ""
+        report = f"Report: {PurePath(self.folder, 'report.md')}" if self.folder and self.is_stored else ""
         return f"{extent}: {', '.join(counted)}. {report}".rstrip() if counted else report
 
     def _next(self) -> str:
         if self.result.is_incomplete and not self.with_resume:
             return ""
-        step = next_step(self.result, self._actions)
+        step = next_step(self.result, self._actions, self.folder or self.run.id)
         return f"Next: {step}" if step else ""
 
 

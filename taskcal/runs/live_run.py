@@ -1,4 +1,4 @@
-"""A run while it happens: what was asked, where it is stored, and what it has on the engine."""
+"""A run in progress: its request, its folder, and its resources on the engine."""
 
 from __future__ import annotations
 

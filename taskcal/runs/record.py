@@ -1,4 +1,4 @@
-"""The record of a run that begins: what is asked, by whom and where, and what every report of it must note."""
+"""The record of a new run: request, agent and host, with the notes that every report of it prints."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def _schedule(run: Run, groups: Sequence[Group]) -> Schedule:
 
 
 def _stop_conditions(run: Run) -> Iterator[StopCondition]:
-    """What was all zero before is no reason to stop again: whoever resumes has been told, and goes on.
+    """The conditions of this run. Rewards that were all 0 before a resume do not stop it again: that is known by now.
 
     An agent that does nothing is meant to earn nothing, and one that is played costs nothing.
     """

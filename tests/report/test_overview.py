@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from taskcal.core.rollout import Stop
+from taskcal.core.settings import Metric
 from taskcal.report.overview import ROWS, Overview, share_rows
-from tests.report.sample_run import calibration, counted, graded, lost, record, result_of, run_record, shop
+from tests.report.sample_run import QUESTION, calibration, counted, graded, lost, record, result_of, run_record, shop
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,7 @@ JARGON = re.compile(r"posterior|prior|robust|certified|likely|leaning|claim|Wils
 
 def overview(rows: Sequence[Calibration] | None = None, run: RunRecord | None = None, **kwargs: object) -> Overview:
     rows = shop() if rows is None else rows
-    return Overview(result_of(run or run_record(), rows), "runs/r/report.md", **kwargs)  # type: ignore[arg-type]
+    return Overview(result_of(run or run_record(), rows), "runs/r", **kwargs)  # type: ignore[arg-type]
 
 
 def rendered(shown: Overview, width: int) -> str:
@@ -59,7 +60,7 @@ def test_the_answer_comes_last() -> None:
     assert lines[-2].startswith(
         "10 variants of 9 tasks: 2 to train on, 6 undecided, 1 too easy, 1 unmeasured. Report: runs/r/report.md"
     )
-    assert lines[-1] == f"Next: taskcal run --resume {run_record().id}"
+    assert lines[-1] == "Next: taskcal run --resume runs/r"
 
 
 def test_no_jargon_by_default() -> None:
@@ -94,6 +95,21 @@ def test_caveats_stand_below_the_rows() -> None:
     text = "\n".join(overview([slow, *shop()]).lines())
     assert "slow: limits, not difficulty: 64 of 64 failures ran out of time or memory" in text
     assert "slow: no check was ever met" in text
+
+
+def test_the_next_command_finds_the_run() -> None:
+    """It names the folder, which may lie anywhere, quoted for a shell; another band has no report of its own."""
+    elsewhere = Overview(result_of(run_record(), shop()), "/data/my runs/r", is_stored=False).lines()
+    assert elsewhere[-1] == "Next: taskcal run --resume '/data/my runs/r'"
+    assert "Report" not in elsewhere[-2]
+
+
+def test_the_band_is_about_what_the_run_asked() -> None:
+    """With `--metric reward` the average is that of the reward, as the band is."""
+    run = run_record(settings=replace(QUESTION, metric=Metric.REWARD))
+    text = "\n".join(overview([counted(4, 4)], run).lines())
+    assert "Average reward 0.50 (band 0.05-0.75)." in text
+    assert "success rate" not in text
 
 
 def test_an_empty_run_says_so() -> None:

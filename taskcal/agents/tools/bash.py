@@ -41,7 +41,7 @@ class Bash:
 
     @property
     def description(self) -> str:
-        """What the model is told."""
+        """The description that the model reads."""
         return (
             "Run a command in the sandbox's shell and get its standard output and error, with the exit status where it "
             "is not 0. The working directory and exported variables are kept between calls. There is no terminal and "

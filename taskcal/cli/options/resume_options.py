@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def fill_from_run(given: RunOptions, configured: Configuration) -> RunOptions:
-    """The options with what the run to go on with was asked. Raises RunFolderError where there is none."""
+    """The options, with those not typed taken from the run to resume. Raises RunFolderError if there is no such run."""
     if given.resume is None:
         if given.extend:
             raise UsageError("--extend goes with --resume")

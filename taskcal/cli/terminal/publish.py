@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -54,8 +55,7 @@ def publish(
     if as_json:
         print_json(text)
     else:
-        report = str(folder.path / "report.md") if band is None else ""
-        print_result(result, report, output or OutputChoice())
+        print_result(result, str(folder.path), output or OutputChoice(), is_stored=band is None)
         if band is not None:
             typer.echo("The run's own report is unchanged.")
     return result
@@ -67,17 +67,17 @@ def result_of(folder: RunFolder, record: RunRecord) -> RunResult:
     return RunResult(record, calibrations)
 
 
-def print_result(result: RunResult, report: str, output: OutputChoice) -> None:
+def print_result(result: RunResult, folder: str, output: OutputChoice, *, is_stored: bool) -> None:
     """Print the tasks by what to do with them, or with `verbose` all statistics and how they came about.
 
     A terminal gets a table that fits its width, anything else plain lines.
     """
-    overview = Overview(result, report, output.rows, output.with_resume)
+    overview = Overview(result, folder, is_stored, output.rows, output.with_resume)
     if sys.stdout.isatty():
         from rich.console import Console
 
         Console(file=sys.stdout).print(final_table(result, with_methods=True) if output.verbose else overview)
     else:
         typer.echo("\n".join(final_lines(result, with_methods=True) if output.verbose else overview.lines()))
-    if output.verbose and report:
-        typer.echo(f"report: {report}")
+    if output.verbose and is_stored:
+        typer.echo(f"report: {Path(folder) / 'report.md'}")

@@ -60,7 +60,7 @@ def remarks(calibration: Calibration, settings: CalibrationSettings) -> list[str
 
 
 def needs_words(calibration: Calibration, settings: CalibrationSettings) -> bool:
-    """Whether a task in the band has more to it than its row can tell; resting on the prior alone is no news."""
+    """Whether a task in the band needs more than its row; depending on the prior alone does not count."""
     if calibration.judgement.verdict is not Verdict.IN_BAND:
         return False
     torn = place(calibration, settings) is not _likeliest(calibration)
@@ -180,7 +180,7 @@ def _losses(calibration: Calibration, settings: CalibrationSettings) -> str:
 
 
 def _own_word(calibration: Calibration) -> str:
-    """What was lost because the agent's command said so, and what it would mean if that was not true."""
+    """The attempts lost because the agent's command reported a failure, and what they would mean as failures."""
     attempts = formatting.many(calibration.counts.own_word, "attempt")
     lost = f"{attempts} lost on the agent's own word (exit 75 or lost_pattern)"
     return (

@@ -19,14 +19,14 @@ LARGER = 2
 """How much larger a group the suggested command measures."""
 
 
-def next_step(result: RunResult, actions: Collection[TaskAction]) -> str:
-    """What to do next, without a full stop; '' if nothing is left to do."""
+def next_step(result: RunResult, actions: Collection[TaskAction], reference: str) -> str:
+    """What to do next, without a full stop; '' if nothing is left to do. `reference` is the run's folder or id."""
     run = result.record
     if not run.provenance.is_repeatable:
         more = "add rollouts of the undecided tasks to the table and import it again"
         return more if TaskAction.MEASURE_MORE in actions else ""
     if result.is_incomplete:
-        return f"taskcal run --resume {run.id}"
+        return f"taskcal run --resume {shlex.quote(reference)}"
     if run.agent_source == ORACLE:
         fix = "fix the solution or the checks of the tasks under FIX, then run the oracle again"
         return fix if TaskAction.FIX in actions else _measure(run)
@@ -34,7 +34,7 @@ def next_step(result: RunResult, actions: Collection[TaskAction]) -> str:
         fix = "change the checks of the tasks under FIX: they give points for an untouched sandbox"
         return fix if TaskAction.FIX in actions else _measure(run)
     if TaskAction.MEASURE_MORE in actions:
-        return _extend(run)
+        return _extend(run, reference)
     return ""
 
 
@@ -43,9 +43,9 @@ def _measure(run: RunRecord) -> str:
     return f"taskcal run {files} --agent AGENT" if run.taskset_files else ""
 
 
-def _extend(run: RunRecord) -> str:
+def _extend(run: RunRecord, reference: str) -> str:
     """The command that gives undecided tasks more rollouts."""
-    design, command = run.settings.design, f"taskcal run --resume {run.id} --extend"
+    design, command = run.settings.design, f"taskcal run --resume {shlex.quote(reference)} --extend"
     if not run.settings.adaptive:
         return f"{command} --group-size {LARGER * run.group_size}"
     if design.budget is not None:
